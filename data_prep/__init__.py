@@ -1,0 +1,1 @@
+"""Corpus to shards: documents, sentences, words, phrases and entities, token ids, Arrow files."""

@@ -1,0 +1,33 @@
+"""Annotators: one file here is one source of phrases and entities. ``kind: lexicon`` is ``annotators/lexicon.py``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from data_prep.documents import Label, Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotator(ABC):
+    """Finds units of one level over the text. Objects are sent to worker processes, so resources load on first use."""
+
+    level: str
+    """The level its units belong to: `entity`, `phrase`, or a name of your own."""
+
+    def __post_init__(self) -> None:
+        if self.level == "word" or not self.level.isidentifier():
+            raise ValueError(f"level: {self.level!r} must be a simple name other than `word` (segmenters make the words)")
+
+    @abstractmethod
+    def labels(self) -> list[Label]:
+        """Every label its units can carry, in a stable order."""
+
+    @abstractmethod
+    def annotate(self, text: str) -> list[Unit]:
+        """Units found in ``text``, sorted by start and disjoint."""
+
+    @abstractmethod
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the units: settings, contents of files, versions."""

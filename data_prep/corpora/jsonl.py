@@ -1,0 +1,50 @@
+"""One JSON object a line, with a text under a key of your choice: ``{"id": "a1", "text": "...", "title": "..."}``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data_prep.corpora import Corpus, as_text, decode
+from data_prep.documents import Place, Record, Rejected
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jsonl(Corpus):
+    """JSON Lines, one document a line."""
+
+    text_key: str = "text"
+    """Key of the document's text."""
+    id_key: str = "id"
+    """Key of the identifier; source and line number stand in when it is absent."""
+    title_key: str = "title"
+    """Key of the title, when there is one."""
+    language_key: str = "lang"
+    """Key of the language (`zh`, `en`), when there is one."""
+
+    def starts_document(self, line: bytes, previous: bytes | None) -> bool:
+        return True
+
+    def parse(self, raw: bytes, place: Place, source: str) -> Record | Rejected | None:
+        import orjson
+
+        if not raw.strip():
+            return None
+        try:
+            value = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            text = decode(raw, place)
+            return text if isinstance(text, Rejected) else Rejected(place, "not JSON", str(error))
+        if not isinstance(value, dict):
+            return Rejected(place, "not a JSON object", f"found {type(value).__name__}")
+        text = value.get(self.text_key)
+        if not isinstance(text, str) or not text.strip():
+            keys = ", ".join(list(value)[:8])
+            return Rejected(place, "no text", f"key {self.text_key!r} is missing, empty or not text; keys here: {keys}")
+        language = as_text(value.get(self.language_key))
+        return Record(
+            text=text,
+            id=as_text(value.get(self.id_key)) or f"{source}:{place.line}",
+            title=as_text(value.get(self.title_key)),
+            language=self.language or (language if language in ("zh", "en") else ""),
+            place=place,
+        )

@@ -1,0 +1,260 @@
+"""Shards on disk: what preparation writes and training reads.
+
+    PREPARED/
+      manifest.json            schema, tokenizer hashes, levels, labels, shards with counts and sha256, fingerprint
+      tokenizer/               the tokenizer the ids belong to
+      parts/000000/train.arrow one shard: Arrow IPC stream, uncompressed, one record batch, one row per document
+      parts/000000/heldout.arrow
+
+A shard is opened memory-mapped; its list columns are used as one flat array plus offsets, so reading a document costs two
+slices. ``datasets.Dataset.from_file`` opens the same file.
+
+Shape legend: D documents, T tokens, S sentences, P paragraphs, U units of one level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.documents import Label
+from data_prep.encoding import Encoded, Tokenizer
+from data_prep.files import read_json
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+SPLITS = ("train", "heldout")
+
+
+class ShardEntry(NamedTuple):
+    """One shard as the manifest lists it."""
+
+    path: str
+    split: str
+    documents: int
+    tokens: int
+    sha256: str
+
+
+def arrow_schema(levels: Sequence[str], vocabulary_size: int) -> Any:
+    """The Arrow schema of a shard: ids in the smallest integer type that holds the vocabulary."""
+    import pyarrow as pa
+
+    token = pa.uint16() if vocabulary_size <= 1 << 16 else pa.uint32()
+    unit = pa.struct([pa.field("start", pa.uint32(), False), pa.field("length", pa.uint16(), False), pa.field("label", pa.uint8(), False)])
+
+    def listed(kind: Any) -> Any:
+        return pa.list_(pa.field("item", kind, nullable=False))
+
+    fields = [("id", pa.string()), ("language", pa.string()), ("source", pa.string()), ("title", pa.string())]
+    fields += [("token_ids", listed(token)), ("flags", listed(pa.uint8()))]
+    fields += [("sentence_ends", listed(pa.uint32())), ("paragraph_ends", listed(pa.uint32()))]
+    fields += [(f"units_{level}", listed(unit)) for level in levels]
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
+
+
+def write_shard(path: Path, documents: Sequence[Encoded], levels: Sequence[str], vocabulary_size: int) -> None:
+    """Write ``documents`` as one shard. Deterministic: equal documents give equal bytes."""
+    import pyarrow as pa
+
+    schema = arrow_schema(levels, vocabulary_size)
+
+    def listed(arrays: Sequence[npt.NDArray[Any]], field: Any, values: Any = None) -> Any:
+        offsets = np.zeros(len(arrays) + 1, np.int32)
+        np.cumsum([len(array) for array in arrays], out=offsets[1:])
+        if values is None:
+            flat = np.concatenate(arrays) if arrays else np.zeros(0)
+            values = pa.array(flat.astype(field.type.value_type.to_pandas_dtype()))
+        return pa.ListArray.from_arrays(pa.array(offsets), values, type=field.type)
+
+    columns = [
+        pa.array([document.id for document in documents], pa.string()),
+        pa.array([document.language for document in documents], pa.string()),
+        pa.array([document.source for document in documents], pa.string()),
+        pa.array([document.title for document in documents], pa.string()),
+    ]
+    for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends"):
+        suffix = {"token_ids": "_T", "flags": "_T", "sentence_ends": "_S", "paragraph_ends": "_P"}[name]
+        columns.append(listed([getattr(document, name + suffix) for document in documents], schema.field(name)))
+    for level in levels:
+        field = schema.field(f"units_{level}")
+        tables = [document.units.get(level) or NO_UNITS for document in documents]
+        parts = [
+            pa.array(np.concatenate([getattr(table, name) for table in tables]) if tables else np.zeros(0, kind), type=arrow_kind)
+            for name, kind, arrow_kind in (("start_U", np.uint32, pa.uint32()), ("length_U", np.uint16, pa.uint16()), ("label_U", np.uint8, pa.uint8()))
+        ]
+        values = pa.StructArray.from_arrays(parts, fields=list(field.type.value_type))
+        columns.append(listed([table.start_U for table in tables], field, values))
+    batch = pa.record_batch(columns, schema=schema)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_batch(batch)
+
+
+def _no_units() -> Any:
+    from data_prep.encoding import TokenUnits
+
+    return TokenUnits(np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.uint8))
+
+
+NO_UNITS = _no_units()
+
+
+class UnitColumn(NamedTuple):
+    """All units of one level of a shard, flat; document d owns ``[offsets_D1[d], offsets_D1[d + 1])``."""
+
+    offsets_D1: npt.NDArray[np.int32]
+    start_U: npt.NDArray[np.uint32]
+    length_U: npt.NDArray[np.uint16]
+    label_U: npt.NDArray[np.uint8]
+
+
+class ListColumn(NamedTuple):
+    """A list column of a shard, flat; document d owns ``values[offsets_D1[d] : offsets_D1[d + 1]]``."""
+
+    offsets_D1: npt.NDArray[np.int32]
+    values: npt.NDArray[Any]
+
+    def row(self, document: int) -> npt.NDArray[Any]:
+        """The values of one document, without a copy."""
+        return self.values[self.offsets_D1[document] : self.offsets_D1[document + 1]]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One memory-mapped shard. Opening is lazy and cheap; every array is a view of the file."""
+
+    path: Path
+    levels: tuple[str, ...]
+
+    @cached_property
+    def _batch(self) -> Any:
+        import pyarrow as pa
+
+        try:
+            reader = pa.ipc.open_stream(pa.memory_map(str(self.path)))
+            return reader.read_next_batch()
+        except (OSError, pa.ArrowException, StopIteration) as error:
+            raise ValueError(f"shard {self.path} is missing or damaged ({error}). Run `kmask prepare` again: it rebuilds missing parts.") from None
+
+    def _list(self, name: str) -> Any:
+        column = self._batch.column(name)
+        return column, np.frombuffer(column.buffers()[1], np.int32)[: len(column) + 1]
+
+    def _flat(self, name: str) -> ListColumn:
+        column, offsets = self._list(name)
+        return ListColumn(offsets, column.values.to_numpy(zero_copy_only=True))
+
+    @cached_property
+    def token_ids(self) -> ListColumn:
+        """Token ids without special tokens."""
+        return self._flat("token_ids")
+
+    @cached_property
+    def flags(self) -> ListColumn:
+        """Bit field per token (see encoding.py)."""
+        return self._flat("flags")
+
+    @cached_property
+    def sentence_ends(self) -> ListColumn:
+        """Index one past the last token of each sentence, counted from the document's first token."""
+        return self._flat("sentence_ends")
+
+    @cached_property
+    def paragraph_ends(self) -> ListColumn:
+        """Index one past the last token of each paragraph."""
+        return self._flat("paragraph_ends")
+
+    @cached_property
+    def units(self) -> Mapping[str, UnitColumn]:
+        """Units of every level."""
+        result = {}
+        for level in self.levels:
+            column, offsets = self._list(f"units_{level}")
+            values = column.values
+            result[level] = UnitColumn(offsets, *(values.field(name).to_numpy(zero_copy_only=True) for name in ("start", "length", "label")))
+        return result
+
+    def __len__(self) -> int:
+        return int(self._batch.num_rows)
+
+    def text_of(self, name: str, document: int) -> str:
+        """A metadata column (``id``, ``language``, ``source``, ``title``) of one document."""
+        return str(self._batch.column(name)[document].as_py())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "levels": self.levels}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A prepared folder: the manifest, the tokenizer and the shards."""
+
+    folder: Path
+    levels: tuple[str, ...]
+    labels: tuple[Label, ...]
+    fingerprint: str
+    vocabulary_sha256: str
+    rules_sha256: str
+    entries: tuple[ShardEntry, ...]
+    counts: Mapping[str, Any]
+
+    @staticmethod
+    def open(folder: Path) -> Prepared:
+        """Read the manifest and check that the tokenizer beside it is the one the shards were made with.
+
+        Raises:
+            ValueError: no manifest, an unknown schema, another tokenizer, or a missing shard; each with its remedy.
+        """
+        file = folder / MANIFEST
+        if not file.is_file():
+            hint = "preparation has not finished: run `kmask prepare` again, it continues" if (folder / "plan.json").is_file() else "run `kmask prepare` first"
+            raise ValueError(f"{folder} holds no {MANIFEST}: {hint}")
+        manifest = read_json(file)
+        if manifest.get("schema") != SCHEMA_VERSION:
+            raise ValueError(f"{file}: schema {manifest.get('schema')!r}, this version of kmask reads {SCHEMA_VERSION}. Prepare the corpus again.")
+        prepared = Prepared(
+            folder=folder,
+            levels=tuple(manifest["levels"]),
+            labels=tuple(Label(**label) for label in manifest["labels"]),
+            fingerprint=manifest["fingerprint"],
+            vocabulary_sha256=manifest["tokenizer"]["vocabulary_sha256"],
+            rules_sha256=manifest["tokenizer"]["rules_sha256"],
+            entries=tuple(ShardEntry(**entry) for entry in manifest["shards"]),
+            counts=manifest["counts"],
+        )
+        prepared.check_tokenizer(prepared.tokenizer)
+        missing = [entry.path for entry in prepared.entries if not (folder / entry.path).is_file()]
+        if missing:
+            raise ValueError(f"{folder}: {len(missing)} shard(s) missing, first {missing[0]}. Run `kmask prepare` again: it rebuilds missing parts.")
+        return prepared
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of these shards."""
+        return Tokenizer(folder=self.folder / "tokenizer")
+
+    def check_tokenizer(self, tokenizer: Tokenizer) -> None:
+        """Raise ValueError unless ``tokenizer`` is the one these shards were made with."""
+        for what, wanted, found in (
+            ("vocabulary", self.vocabulary_sha256, tokenizer.vocabulary_sha256),
+            ("rules", self.rules_sha256, tokenizer.rules_sha256),
+        ):
+            if wanted != found:
+                raise ValueError(
+                    f"the shards in {self.folder} were made with another tokenizer than {tokenizer.folder} (their {what} differ: "
+                    f"{wanted[:12]} in the manifest, {found[:12]} here). Prepare the corpus again with this tokenizer, or use theirs."
+                )
+
+    def shards(self, split: str) -> list[Shard]:
+        """The shards of ``train`` or ``heldout``, in order, empty ones left out."""
+        return [Shard(self.folder / entry.path, self.levels) for entry in self.entries if entry.split == split and entry.documents]
+
+    def tokens(self, split: str) -> int:
+        """Number of tokens of a split."""
+        return sum(entry.tokens for entry in self.entries if entry.split == split)

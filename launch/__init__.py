@@ -1,0 +1,1 @@
+"""The outside: command line, configuration files, processes and clusters."""

@@ -1,0 +1,252 @@
+"""Configuration files -> components. The only place where ``kind`` becomes a class.
+
+    decode(Preparation, load(Path("data.yaml"), ["output=x"]))  ->  Preparation(corpora=[Jsonl(...)], ...)
+
+The types of the dataclasses decide everything: a field whose type is an abstract class of a plugin package is a choice
+(``kind: jsonl`` is the dataclass in ``<package>/jsonl.py``; a dotted kind is a module of the user's); other values are checked by
+pydantic. Unknown keys are errors with the nearest known key. All errors of a file are reported at once.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import importlib
+import inspect
+import pkgutil
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from launch.yaml_files import ConfigError, Path_, Source, load
+
+__all__ = ["ConfigError", "Source", "decode", "field_docs", "kinds", "load", "plain", "read_config", "schema"]
+
+FAILED = object()
+T = typing.TypeVar("T")
+
+
+def read_config(cls: type[T], file: Path, overrides: list[str]) -> T:
+    """Load and decode in one go."""
+    return decode(cls, load(file, overrides))
+
+
+def decode(cls: type[T], source: Source) -> T:
+    """Build ``cls`` from ``source``.
+
+    Raises:
+        ConfigError: every unknown key, missing key and impossible value, one line each, with file and line.
+    """
+    decoder = _Decoder(source)
+    value = decoder.decode(cls, source.value, (), None)
+    if decoder.errors:
+        raise ConfigError("\n".join(decoder.errors))
+    return typing.cast(T, value)
+
+
+class _Decoder:
+    """Walks types and values side by side and collects errors."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.errors: list[str] = []
+
+    def fail(self, path: Path_, message: str) -> Any:
+        mark = self.source.mark(path)
+        dotted = ".".join(map(str, path))
+        self.errors.append(f"{mark + ': ' if mark else ''}{dotted + ': ' if dotted else ''}{message}")
+        return FAILED
+
+    def decode(self, kind: Any, value: Any, path: Path_, default: Any) -> Any:
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if origin is list:
+            if not isinstance(value, list):
+                return self.fail(path, f"expected a list, found {_shown(value)}")
+            items = [self.decode(arguments[0], item, (*path, index), None) for index, item in enumerate(value)]
+            return FAILED if FAILED in items else items
+        if origin is dict:
+            if not isinstance(value, dict):
+                return self.fail(path, f"expected `key: value` lines, found {_shown(value)}")
+            entries = {str(key): self.decode(arguments[1], item, (*path, key), None) for key, item in value.items()}
+            return FAILED if FAILED in entries.values() else entries
+        if origin in (types.UnionType, typing.Union) and any(dataclasses.is_dataclass(option) for option in arguments):
+            if value is None and type(None) in arguments:
+                return None
+            return self.decode(next(option for option in arguments if dataclasses.is_dataclass(option)), value, path, default)
+        if isinstance(kind, type) and inspect.isabstract(kind):
+            return self.plugin(kind, value, path, default)
+        if dataclasses.is_dataclass(kind):
+            return self.component(typing.cast(type, kind), value, path)
+        return self.leaf(kind, value, path)
+
+    def plugin(self, base: type, value: Any, path: Path_, default: Any) -> Any:
+        if isinstance(value, str):
+            value = {"kind": value}
+        if not isinstance(value, dict):
+            return self.fail(path, f"expected a mapping with `kind`, found {_shown(value)}")
+        if "kind" not in value:
+            if default is None:
+                return self.fail(path, f"`kind` is missing; one of {', '.join(kinds(base))}")
+            return self.component(type(default), value, path)
+        name = value["kind"]
+        cls = find_kind(base, str(name))
+        if cls is None:
+            return self.fail((*path, "kind"), f"unknown kind {name!r}{_nearest(str(name), kinds(base))}; one of {', '.join(kinds(base))}")
+        return self.component(cls, {key: item for key, item in value.items() if key != "kind"}, path)
+
+    def component(self, cls: type, value: Any, path: Path_) -> Any:
+        if not isinstance(value, dict):
+            return self.fail(path, f"expected `key: value` lines, found {_shown(value)}")
+        fields = {item.name: item for item in dataclasses.fields(cls) if item.init}
+        hints = typing.get_type_hints(cls)
+        arguments: dict[str, Any] = {}
+        failed = False
+        for key, item in value.items():
+            if key not in fields:
+                self.fail((*path, key), f"unknown key{_nearest(str(key), list(fields))}; known keys: {', '.join(fields)}")
+                failed = True
+                continue
+            arguments[key] = self.decode(hints[key], item, (*path, key), _default(fields[key]))
+            failed = failed or arguments[key] is FAILED
+        for name, item in fields.items():
+            if name not in value and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+                self.fail(path, f"`{name}` is missing ({field_docs(cls).get(name, 'required')})")
+                failed = True
+        if failed:
+            return FAILED
+        try:
+            return cls(**arguments)
+        except (ValueError, OSError) as error:
+            field, separator, rest = str(error).partition(": ")
+            return self.fail((*path, field), rest) if separator and field in fields else self.fail(path, str(error))
+
+    def leaf(self, kind: Any, value: Any, path: Path_) -> Any:
+        import pydantic
+
+        numbers = {int, float} & set(typing.get_args(kind) or (kind,))
+        if isinstance(value, bool) and numbers and bool not in (typing.get_args(kind) or (kind,)):
+            return self.fail(path, f"expected a number, found {_shown(value)}")
+        if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
+        try:
+            return _adapter(kind).validate_python(value)
+        except pydantic.ValidationError as error:
+            message = error.errors()[0]["msg"]
+            return self.fail(path, f"{message[0].lower()}{message[1:]} (found {_shown(value)})")
+
+
+@functools.cache
+def _adapter(kind: Any) -> Any:
+    import pydantic
+
+    return pydantic.TypeAdapter(kind)
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    if item.default is not dataclasses.MISSING:
+        return item.default
+    return item.default_factory() if item.default_factory is not dataclasses.MISSING else None
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) < 60 else text[:57] + "..."
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1, 0.6)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def kinds(base: type) -> list[str]:
+    """Names of the choices of a plugin package: its files."""
+    package = importlib.import_module(base.__module__)
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+
+
+def find_kind(base: type, name: str) -> type | None:
+    """The component behind ``kind: name``, or None when there is no such file.
+
+    Raises:
+        ConfigError: the module does not define exactly one component of this kind.
+    """
+    if "." not in name and name not in kinds(base):
+        return None
+    try:
+        module = importlib.import_module(name if "." in name else f"{base.__module__}.{name}")
+    except ModuleNotFoundError as error:
+        if "." in name and error.name is not None and name.startswith(error.name):
+            return None
+        raise ConfigError(f"kind {name!r} needs the package {error.name!r}, which is not installed") from None
+    found = [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, base) and item.__module__ == module.__name__]
+    concrete = [item for item in found if not inspect.isabstract(item)]
+    if len(concrete) != 1:
+        raise ConfigError(f"kind {name!r}: {module.__name__} must define exactly one concrete {base.__name__}, it defines {len(concrete)}")
+    return concrete[0]
+
+
+def plain(value: Any) -> Any:
+    """A component as plain values, with ``kind`` where one was chosen: what `kmask config show` prints and runs record."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        items = {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value) if item.init}
+        base = _plugin_base(type(value))
+        if base is None:
+            return items
+        module = type(value).__module__
+        return {"kind": module.removeprefix(base.__module__ + "."), **items}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _plugin_base(cls: type) -> type | None:
+    return next((base for base in cls.__mro__[1:] if inspect.isabstract(base) and hasattr(importlib.import_module(base.__module__), "__path__")), None)
+
+
+@functools.cache
+def field_docs(cls: type) -> dict[str, str]:
+    """The line below each field, for schemas, comments and messages. Base classes included."""
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if not dataclasses.is_dataclass(base):
+            continue
+        body = next(node for node in ast.walk(ast.parse(inspect.getsource(typing.cast(type, base)))) if isinstance(node, ast.ClassDef)).body
+        for statement, follower in zip(body, body[1:], strict=False):
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and isinstance(follower, ast.Expr):
+                if isinstance(follower.value, ast.Constant) and isinstance(follower.value.value, str):
+                    docs[statement.target.id] = " ".join(follower.value.value.split())
+    return docs
+
+
+def schema(kind: Any) -> dict[str, Any]:
+    """JSON Schema of a type, for editors: every key with its description, every choice with its kinds."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list:
+        return {"type": "array", "items": schema(arguments[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": schema(arguments[1])}
+    if isinstance(kind, type) and inspect.isabstract(kind):
+        options = []
+        for name in kinds(kind):
+            cls = find_kind(kind, name)
+            if cls is not None:
+                option = schema(cls)
+                options.append({**option, "properties": {"kind": {"const": name}, **option["properties"]}})
+        return {"anyOf": [*options, {"type": "string", "enum": kinds(kind)}]}
+    if dataclasses.is_dataclass(kind):
+        cls = typing.cast(type, kind)
+        hints, docs = typing.get_type_hints(cls), field_docs(cls)
+        properties = {}
+        required = []
+        for item in dataclasses.fields(cls):
+            properties[item.name] = {**schema(hints[item.name]), "description": docs.get(item.name, "")}
+            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+                required.append(item.name)
+        return {"type": "object", "additionalProperties": False, "properties": properties, "required": required, "description": inspect.getdoc(cls) or ""}
+    result: dict[str, Any] = _adapter(kind).json_schema()
+    return result

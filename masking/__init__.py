@@ -1,0 +1,1 @@
+"""Which tokens are hidden, what replaces them, what is predicted. Knows neither torch nor shards."""

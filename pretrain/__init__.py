@@ -1,0 +1,1 @@
+"""Objectives, model, schedule and the training loop."""
