@@ -1,0 +1,80 @@
+"""Several strategies, one drawn for each sample; the weights may change along training.
+
+ERNIE 1.0's order basic -> phrase -> entity is three steps:
+
+    kind: mixture
+    strategies: [{kind: whole_unit, units: [word]}, {kind: whole_unit, units: [phrase, word]}, {kind: whole_unit}]
+    schedule:
+      - {until: 0.33, weights: [1, 0, 0]}
+      - {until: 0.67, weights: [0, 1, 0]}
+      - {until: 1.0, weights: [0, 0, 1]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from masking.budget import Budget
+from masking.keyed import combine_array, uniform_array
+from masking.spans import Keys, Spans, Units
+from masking.strategies import Strategy
+
+CHOICE = 0x6D6978
+"""Separates the draw of the strategy from the draws inside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """Weights that hold up to a point of training."""
+
+    until: float
+    """Share of the planned steps, 0 to 1; the last phase ends at 1."""
+    weights: list[float]
+    """One non-negative number per strategy; they need not sum to 1."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.until <= 1:
+            raise ValueError(f"until: {self.until} must lie in (0, 1]")
+        if not self.weights or min(self.weights) < 0 or sum(self.weights) <= 0:
+            raise ValueError(f"weights: {self.weights} must be non-negative with a positive sum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Strategy):
+    """One of several strategies for each sample."""
+
+    strategies: list[Strategy]
+    """The strategies to draw from."""
+    schedule: list[Phase]
+    """Weights by the progress of training, in order; one phase until 1.0 keeps them constant."""
+
+    def __post_init__(self) -> None:
+        if not self.strategies:
+            raise ValueError("strategies: give at least one")
+        ends = [phase.until for phase in self.schedule]
+        if not ends or ends != sorted(set(ends)) or ends[-1] != 1:
+            raise ValueError(f"schedule: the ends {ends} must rise and the last must be 1.0")
+        for phase in self.schedule:
+            if len(phase.weights) != len(self.strategies):
+                raise ValueError(f"schedule: {len(phase.weights)} weights for {len(self.strategies)} strategies")
+
+    def levels(self) -> Iterable[str]:
+        return dict.fromkeys(level for strategy in self.strategies for level in strategy.levels())
+
+    def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
+        phase_S = np.minimum(np.searchsorted([phase.until for phase in self.schedule], progress_S, "right"), len(self.schedule) - 1)
+        weights = np.array([phase.weights for phase in self.schedule], np.float64)
+        cumulative = np.cumsum(weights / weights.sum(1, keepdims=True), axis=1)
+        draws_S = uniform_array(combine_array(keys_S, CHOICE), 0)
+        choice_S = np.minimum((draws_S[:, None] >= cumulative[phase_S]).sum(1), len(self.strategies) - 1)
+        parts = []
+        for index, strategy in enumerate(self.strategies):
+            samples = np.flatnonzero(choice_S == index)
+            if len(samples):
+                spans = strategy.select(units.take(samples), budget, keys_S[samples], progress_S[samples])
+                parts.append(Spans(samples[spans.sample_N].astype(np.int32), spans.start_N, spans.end_N))
+        return Spans.join(parts)

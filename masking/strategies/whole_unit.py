@@ -1,0 +1,34 @@
+"""Whole words, phrases or entities: a unit is hidden completely or not at all (ERNIE 1.0, Sun et al. 2019, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from masking.budget import Budget
+from masking.spans import Keys, Spans, Units
+from masking.strategies import Strategy
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeUnit(Strategy):
+    """Units of the given levels; a token in none of them is a unit of its own."""
+
+    units: list[str] = field(default_factory=lambda: ["entity", "phrase", "word"])
+    """Levels in order of precedence: a token belongs to the first that covers it. One level alone is allowed."""
+
+    def __post_init__(self) -> None:
+        if not self.units or len(set(self.units)) < len(self.units):
+            raise ValueError(f"units: {self.units} must name at least one level, each once")
+
+    def levels(self) -> Iterable[str]:
+        return self.units
+
+    def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
+        from masking import kernels
+
+        unit_end_T, _ = units.partition(self.units)
+        return Spans(*kernels.select_units(units.sample_start_S, units.sample_end_S, units.maskable_T, unit_end_T, keys_S, budget.rate, budget.code))

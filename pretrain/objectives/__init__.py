@@ -1,0 +1,102 @@
+"""Objectives: one file here is one thing to predict. ``kind: span_boundary`` is ``objectives/span_boundary.py``.
+
+An objective is four hooks. ``build`` and ``targets`` run in data workers on numpy arrays; ``head`` and ``loss`` in the model.
+Token-level objectives ride on every row; a sentence-level objective builds rows of its own, whose samples carry its task id.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from pretrain.batch import Batch, Packed, Sample, Specials
+from pretrain.sources import Text
+
+
+class Loss(NamedTuple):
+    """A sum and what it sums over, per target, so that it is divided once, by the global count."""
+
+    per_target: torch.Tensor
+    """float[M], the loss of each target."""
+    correct: torch.Tensor
+    """bool[M]."""
+    group: torch.Tensor
+    """int64[M], a group of each target that metrics are split by (the kind of its unit), 0 where there is none."""
+
+
+class Encoding(NamedTuple):
+    """What an objective may read from the model."""
+
+    hidden_TD: Callable[[], torch.Tensor]
+    """The encoder's last states (T, D) of the batch as it is; computed once, on first use."""
+    pooled_SD: Callable[[], torch.Tensor]
+    """The pooled [CLS] state of every sample (S, D)."""
+    word_embeddings_VD: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective(ABC):
+    """One pretraining task."""
+
+    SENTENCE_LEVEL: ClassVar[bool] = False
+    """True: builds rows of its own and has a row in the task table. False: rides on every row, task id 0."""
+
+    weight: float = 1.0
+    """Factor of its mean loss in the total."""
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0:
+            raise ValueError(f"weight: {self.weight} must be positive; leave the task out of a stage to switch it off")
+
+    def tokens(self, window_tokens: int, max_sample_tokens: int) -> int:
+        """Upper bound of the length of a sample built from a window of this many tokens."""
+        return min(window_tokens + 2, max_sample_tokens)
+
+    def build(self, text: Text, key: int, name: str, specials: Specials, max_sample_tokens: int) -> Sample:
+        """``[CLS] window [SEP]``."""
+        return plain_sample(text, key, name, specials)
+
+    @abstractmethod
+    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
+        """Arrays that ``loss`` reads, and the number of targets."""
+
+    @abstractmethod
+    def head(self, config: Any) -> nn.Module:
+        """Parameters of its own; ``config`` is transformers' ErnieConfig."""
+
+    @abstractmethod
+    def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
+        """Loss of every target; must touch every parameter of the head even when there is no target."""
+
+
+def plain_sample(text: Text, key: int, name: str, specials: Specials) -> Sample:
+    """``[CLS] window [SEP]``, one segment."""
+    count = len(text.token_ids_T)
+    maskable_T = np.ones(count + 2, np.bool_)
+    maskable_T[0] = maskable_T[-1] = False
+    return Sample(
+        token_ids_T=np.concatenate([[specials.cls], text.token_ids_T, [specials.sep]]),
+        maskable_T=maskable_T,
+        segment_ids_T=np.zeros(count + 2, np.int64),
+        units={level: (start_U + 1, end_U + 1) for level, (start_U, end_U) in text.units.items()},
+        task=name,
+        labels={},
+        key=key,
+        document_id=text.document_id,
+        first_token=text.start,
+    )
+
+
+def cross_entropy(logits_MV: torch.Tensor, label_M: torch.Tensor, group_M: torch.Tensor) -> Loss:
+    """Loss, hit and group of every target."""
+    per_target = nn.functional.cross_entropy(logits_MV.float(), label_M, reduction="none")
+    with torch.no_grad():
+        correct = logits_MV.argmax(-1) == label_M
+    return Loss(per_target, correct, group_M)
