@@ -22,6 +22,10 @@ import numpy.typing as npt
 from data_prep.shards import Prepared, Shard
 
 
+ROOM_FOR_SPECIALS = 6
+"""Tokens of a sample kept free for [CLS] and up to five [SEP], whatever the tasks are: adding a task moves no window."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Text:
     """The content of one window and its place; objectives may look at the whole document through ``shard``."""

@@ -55,11 +55,11 @@ class Objective(ABC):
         if not self.weight > 0:
             raise ValueError(f"weight: {self.weight} must be positive; leave the task out of a stage to switch it off")
 
-    def tokens(self, window_tokens: int, max_sample_tokens: int) -> int:
-        """Upper bound of the length of a sample built from a window of this many tokens."""
-        return min(window_tokens + 2, max_sample_tokens)
+    def special_tokens(self) -> int:
+        """Most special tokens that ``build`` adds to a window (at most sources.ROOM_FOR_SPECIALS)."""
+        return 2
 
-    def build(self, text: Text, key: int, name: str, specials: Specials, max_sample_tokens: int) -> Sample:
+    def build(self, text: Text, key: int, name: str, specials: Specials) -> Sample:
         """``[CLS] window [SEP]``."""
         return plain_sample(text, key, name, specials)
 

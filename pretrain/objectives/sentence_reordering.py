@@ -47,14 +47,14 @@ class SentenceReordering(Objective):
         """1! + 2! + ... + m!"""
         return sum(math.factorial(n) for n in range(1, self.segments + 1))
 
-    def tokens(self, window_tokens: int, max_sample_tokens: int) -> int:
-        return min(window_tokens + 1 + self.segments, max_sample_tokens)
+    def special_tokens(self) -> int:
+        return 1 + self.segments
 
-    def build(self, text: Text, key: int, name: str, specials: Specials, max_sample_tokens: int) -> Sample:
+    def build(self, text: Text, key: int, name: str, specials: Specials) -> Sample:
         ends_S = text.sentence_ends_S
         count = 1 + int(uniform(combine(key, SPLIT), 0) * min(self.segments, len(ends_S)))
         cuts = draw_distinct(combine(key, SPLIT), len(ends_S) - 1, count - 1)
-        edges = [0, *(int(ends_S[cut]) for cut in cuts), min(len(text.token_ids_T), max_sample_tokens - 1 - count)]
+        edges = [0, *(int(ends_S[cut]) for cut in cuts), len(text.token_ids_T)]
         orders = list(itertools.permutations(range(count)))
         rank = int(uniform(combine(key, ORDER), 0) * len(orders))
         pieces, maskable = [np.array([specials.cls])], [np.zeros(1, np.bool_)]

@@ -1,0 +1,135 @@
+"""All processes on this machine: one DeepSpeed rank per GPU, or two on a machine without.
+
+Rank 0 owns the terminal; the others write to files. When one rank fails, the others are stopped and its last lines are shown.
+Signals are passed on to all ranks at once, and no rank survives this process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from launch.backends import Backend, Command
+
+GRACE_SECONDS = 60
+CPU_PROCESSES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local(Backend):
+    """This machine."""
+
+    processes: int = 0
+    """Number of ranks; 0 means one per GPU, or 2 without GPUs."""
+    port: int = 0
+    """TCP port of rank 0; 0 picks a free one."""
+
+    def __post_init__(self) -> None:
+        if self.processes < 0:
+            raise ValueError(f"processes: {self.processes} must be 0 (automatic) or more")
+
+    def count(self) -> int:
+        """Number of ranks."""
+        return self.processes or gpus() or CPU_PROCESSES
+
+    def commands(self, arguments: Sequence[str], rank_logs: str) -> list[Command]:
+        count, port = self.count(), self.port or _free_port()
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        shared = {
+            "WORLD_SIZE": str(count),
+            "LOCAL_WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // count)),
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        if not gpus():
+            shared["DS_ACCELERATOR"] = "cpu"
+        argv = [sys.executable, "-m", "launch.cli", *arguments]
+        return [Command(argv, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
+
+    def run(self, arguments: Sequence[str], rank_logs: str) -> int:
+        commands = self.commands(arguments, rank_logs)
+        Path(rank_logs).mkdir(parents=True, exist_ok=True)
+        ranks: list[subprocess.Popen[bytes]] = []
+        logs = [Path(rank_logs) / f"rank-{rank}.log" for rank in range(len(commands))]
+        stop = Stopper(ranks)
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            for rank, command in enumerate(commands):
+                environment = {**os.environ, **command.environment, "KMASK_PARENT": str(os.getpid())}
+                if rank == 0:
+                    ranks.append(subprocess.Popen(command.argv, env=environment))
+                else:
+                    with logs[rank].open("wb") as log:
+                        ranks.append(subprocess.Popen(command.argv, env=environment, stdout=log, stderr=log, start_new_session=True))
+            return wait(ranks, logs)
+        finally:
+            for process in ranks:
+                if process.poll() is None:
+                    process.kill()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+class Stopper:
+    """Passes a signal on to every rank."""
+
+    def __init__(self, ranks: list[subprocess.Popen[bytes]]) -> None:
+        self.ranks = ranks
+
+    def __call__(self, number: int, frame: object) -> None:
+        for process in self.ranks:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+
+
+def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path]) -> int:
+    """Wait for all ranks; when one fails, stop the others and tell which one it was."""
+    while True:
+        codes = [process.poll() for process in ranks]
+        failed = next((rank for rank, code in enumerate(codes) if code not in (None, 0)), None)
+        if failed is not None:
+            break
+        if all(code == 0 for code in codes):
+            return 0
+        time.sleep(0.2)
+    deadline = time.monotonic() + (5 if codes[failed] not in (5,) else GRACE_SECONDS)
+    while any(process.poll() is None for process in ranks) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for process in ranks:
+        if process.poll() is None:
+            process.kill()
+    code = codes[failed] or 1
+    if code == 5 or ranks[0].returncode == code > 0:
+        return code  # rank 0 has told the user itself
+    how = f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    print(f"error: rank {failed} {how}. Training stopped; run the same command again to continue from the last checkpoint.", file=sys.stderr)
+    if failed and logs[failed].is_file():
+        tail = logs[failed].read_text(errors="replace").splitlines()[-12:]
+        print("\n".join([f"last lines of {logs[failed]}:", *(f"  {line}" for line in tail)]), file=sys.stderr)
+    return 1 if code < 0 else code
+
+
+def gpus() -> int:
+    """Number of visible NVIDIA GPUs, without importing torch."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return len([item for item in visible.split(",") if item.strip() and item.strip() != "-1"])
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,179 @@
+"""The command line: reads arguments, builds components, shows results. Nothing is computed here.
+
+Exit codes: 0 done; 1 unexpected failure; 2 something the user can put right (one message says what); 3 done, but documents were
+set aside; 5 stopped on request after saving.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from launch.packages import check_packages
+
+USER_ERROR, SET_ASIDE, STOPPED = 2, 3, 5
+
+app = typer.Typer(
+    help="Knowledge-masked pretraining: raw Chinese and English text in, Hugging Face checkpoint out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at configurations: `show` resolves one, `schema` prints their JSON Schema.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see configs/ or `kmask init`.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Changes to it: dotted.key=value ...")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
+
+
+def main() -> None:
+    """Entry point of the `kmask` command."""
+    try:
+        check_packages()
+        app()
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get("KMASK_DEBUG") or (isinstance(error, RuntimeError) and not str(error).startswith("a worker process died")):
+            raise
+        message = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename and error.strerror else str(error)
+        if os.environ.get("RANK", "0") == "0":
+            print(f"error: {message}", file=sys.stderr)
+        else:
+            print(f"rank {os.environ['RANK']}: {message}", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command(rich_help_panel="1. Begin")
+def init(
+    recipe: Annotated[str, typer.Argument(help="`zh` or `en`: from scratch; `continue`: from a Hugging Face checkpoint.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write data.yaml and pretrain.yaml.")] = Path(),
+    dry_run: DryRun = False,
+) -> None:
+    """Write a commented recipe to start from."""
+    from launch.recipes import write_recipe
+
+    for line in write_recipe(recipe, folder, dry_run):
+        print(line)
+
+
+@app.command(rich_help_panel="1. Begin")
+def doctor() -> None:
+    """Look at this machine: versions, GPUs, memory, disk, compilers, and what is missing."""
+    from launch.doctor import examine
+
+    raise typer.Exit(examine())
+
+
+@app.command(rich_help_panel="2. Prepare")
+def prepare(config: ConfigFile, overrides: Overrides = None, dry_run: DryRun = False) -> None:
+    """Corpus to shards: clean, segment, annotate, tokenize. Run again to continue. Exit code 3: some documents were set aside."""
+    from launch.commands import run_prepare
+
+    raise typer.Exit(run_prepare(config, overrides or [], dry_run))
+
+
+@app.command(rich_help_panel="3. Look")
+def show(
+    what: Annotated[str, typer.Argument(help="`document`, `shard`, `batch` or `schedule`.")],
+    target: Annotated[Path, typer.Argument(help="A prepared folder (document, shard) or a pretraining YAML (batch, schedule).")],
+    overrides: Overrides = None,
+    number: Annotated[int, typer.Option("--number", "-n", help="Which document, shard or step.")] = 0,
+    html: Annotated[Path | None, typer.Option(help="Also write a self-contained page.")] = None,
+) -> None:
+    """Units in brackets with their kind, hidden tokens in colour, targets, the order of tasks."""
+    from launch.showing import show_command
+
+    show_command(what, target, overrides or [], number, html)
+
+
+@app.command(rich_help_panel="4. Train")
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    processes: Annotated[int, typer.Option(help="Processes on this machine; 0: one per GPU, or 2 without.")] = 0,
+    dry_run: DryRun = False,
+) -> None:
+    """Pretrain; run again to continue where it stopped. Under torchrun, srun or deepspeed each process is one rank."""
+    from launch.commands import run_train
+
+    raise typer.Exit(run_train(config, overrides or [], processes, dry_run))
+
+
+@app.command(rich_help_panel="4. Train")
+def launch(
+    cluster: Annotated[Path, typer.Argument(help="YAML with `kind: local` or `kind: hostfile`; see configs/cluster/.")],
+    config: ConfigFile,
+    overrides: Overrides = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Pretrain on the machines that a cluster file describes."""
+    from launch.commands import run_launch
+
+    raise typer.Exit(run_launch(cluster, config, overrides or [], dry_run))
+
+
+@app.command("eval", rich_help_panel="5. Use")
+def evaluate(config: ConfigFile, overrides: Overrides = None, dry_run: DryRun = False) -> None:
+    """Loss and accuracy of the newest checkpoint on held-out documents, by task and kind of unit."""
+    from launch.commands import run_eval
+
+    raise typer.Exit(run_eval(config, overrides or [], dry_run))
+
+
+@app.command(rich_help_panel="5. Use")
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a training run.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write the Hugging Face folder.")],
+    dry_run: DryRun = False,
+) -> None:
+    """Write a Hugging Face folder and check that it gives the same logits as the training model."""
+    from launch.commands import run_export
+
+    raise typer.Exit(run_export(run, folder, dry_run))
+
+
+@app.command(rich_help_panel="5. Use")
+def bench(
+    what: Annotated[str, typer.Argument(help="`masking` on a prepared folder, or `prepare` on a data YAML.")],
+    target: Annotated[Path, typer.Argument(help="The folder or file to measure on.")],
+    seconds: Annotated[float, typer.Option(help="How long to measure each figure.")] = 3.0,
+) -> None:
+    """Measure this machine on your own data."""
+    from launch.benching import run_bench
+
+    raise typer.Exit(run_bench(what, target, seconds))
+
+
+@config_app.command("show")
+def config_show(config: ConfigFile, overrides: Overrides = None) -> None:
+    """The resolved configuration: every key with the value that will be used, and where it was written."""
+    from launch.commands import show_config
+
+    show_config(config, overrides or [])
+
+
+@config_app.command("schema")
+def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` or `cluster`.")]) -> None:
+    """JSON Schema, for editors."""
+    from launch.commands import config_class
+    from launch.config import schema
+
+    print(json.dumps(schema(config_class(kind)), indent=1, ensure_ascii=False))
+
+
+def plain_options(values: dict[str, Any]) -> str:
+    """Values for messages."""
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
+if __name__ == "__main__":
+    main()

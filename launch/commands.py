@@ -1,0 +1,147 @@
+"""What the verbs do: configuration -> components -> work -> a few lines for the user."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from launch.config import ConfigError, decode, load, plain, read_config
+from launch.console import Bar
+
+SET_ASIDE, SHOWN_REJECTED = 3, 5
+
+
+def config_class(kind: str) -> type:
+    """The configuration class behind `data`, `pretrain` or `cluster`."""
+    if kind == "data":
+        from data_prep.pipeline import Preparation
+
+        return Preparation
+    if kind == "pretrain":
+        from pretrain.config import Run
+
+        return Run
+    if kind == "cluster":
+        from launch.backends import Backend
+
+        return Backend
+    raise ConfigError(f"{kind!r} is not one of data, pretrain, cluster")
+
+
+def recognise(value: dict[str, Any]) -> str:
+    """Which class a file is written for, by its keys."""
+    return "data" if "corpora" in value else "pretrain" if "stages" in value else "cluster" if "kind" in value else "pretrain"
+
+
+def show_config(file: Path, overrides: list[str]) -> None:
+    """Print the resolved configuration as YAML with the origin of each value."""
+    source = load(file, overrides)
+    component: Any = decode(config_class(recognise(source.value)), source)
+
+    def lines(value: Any, path: tuple[Any, ...], indent: int) -> None:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            here = (*path, key)
+            name = f"{key}:" if isinstance(value, dict) else "-"
+            origin = source.marks.get(here, "default")
+            if isinstance(item, dict | list) and item:
+                print(f"{'  ' * indent}{name}")
+                lines(item, here, indent + 1)
+            else:
+                shown = "''" if item == "" else str(item).lower() if isinstance(item, bool) else "null" if item is None else item
+                print(f"{'  ' * indent}{name} {shown}".ljust(60) + f"  # {origin}")
+
+    lines(plain(component), (), 0)
+
+
+def run_prepare(file: Path, overrides: list[str], dry_run: bool) -> int:
+    """`kmask prepare`."""
+    from data_prep.pipeline import Preparation, Progress, make_plan, prepare
+
+    preparation = read_config(Preparation, file, overrides)
+    bar = Bar("prepare", "bytes")
+
+    def listen(progress: Progress) -> None:
+        if progress.stage == "parts":
+            text = f"{progress.documents:,} documents, {progress.rejected:,} set aside"
+            bar.update(progress.done, progress.total, text)
+        elif progress.done == progress.total:
+            bar.say({"survey": f"surveyed {progress.total / 1e6:,.1f} MB of files", "vocabulary": "vocabulary: corpus read"}[progress.stage])
+
+    if dry_run:
+        plan = make_plan(preparation, listen)
+        size = sum(item["size"] for item in plan["inputs"])
+        print(f"{len(plan['inputs'])} file(s), {size:,} bytes of text, {len(plan['parts'])} part(s), levels {', '.join(plan['levels'])} -> {preparation.output}")
+        return 0
+    begun = time.monotonic()
+    try:
+        manifest = prepare(preparation, listen)
+    finally:
+        bar.close()
+    return summarise(manifest, Path(preparation.output), time.monotonic() - begun)
+
+
+def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
+    """Tell what was prepared; the exit code says whether documents were set aside."""
+    import json
+
+    counts = manifest["counts"]
+
+    def total(prefix: str) -> int:
+        return sum(count for name, count in counts.items() if name.startswith(prefix))
+
+    tokens = {split: sum(s["tokens"] for s in manifest["shards"] if s["split"] == split) for split in ("train", "heldout")}
+    print(f"{folder}: {total('documents.'):,} documents, {total('characters.'):,} characters, {seconds:.1f} s")
+    print(f"  tokens: {tokens['train']:,} to train on, {tokens['heldout']:,} held out; {counts.get('tokens.unknown', 0):,} are [UNK]; vocabulary {manifest['tokenizer']['size']:,}")
+    for level in manifest["levels"]:
+        labels = {name.split(".")[2]: count for name, count in counts.items() if name.startswith(f"units.{level}.")}
+        detail = ", ".join(f"{label} {count:,}" for label, count in sorted(labels.items(), key=lambda item: -item[1])[:6] if label != "-")
+        print(f"  {level}: {sum(labels.values()):,} units{' (' + detail + ')' if detail else ''}")
+    dropped = {name.removeprefix("dropped."): count for name, count in counts.items() if name.startswith("dropped.")}
+    if dropped:
+        print("  left out: " + "; ".join(f"{reason}: {count:,}" for reason, count in dropped.items()))
+    rejected = total("rejected.")
+    if not rejected:
+        return 0
+    print(f"{rejected:,} document(s) set aside, listed in {folder / 'rejected.jsonl'}:", file=sys.stderr)
+    with (folder / "rejected.jsonl").open(encoding="utf-8") as lines:
+        for _, line in zip(range(SHOWN_REJECTED), lines, strict=False):
+            item = json.loads(line)
+            print(f"  {item['path']}:{item['line']}: {item['reason']} ({item['detail']})", file=sys.stderr)
+    return SET_ASIDE
+
+
+def run_train(file: Path, overrides: list[str], processes: int, dry_run: bool) -> int:
+    """`kmask train`: one rank when started as one, otherwise all of them on this machine."""
+    from launch.ranks import is_rank, run_rank
+
+    if is_rank() and not dry_run:
+        run: Any = read_config(config_class("pretrain"), file, overrides)
+        return run_rank(run, plain(run))
+    from launch.backends.local import Local
+
+    return start(Local(processes=processes), file, overrides, dry_run)
+
+
+def run_launch(cluster: Path, file: Path, overrides: list[str], dry_run: bool) -> int:
+    """`kmask launch`."""
+    from launch.backends import Backend
+
+    return start(read_config(Backend, cluster, []), file, overrides, dry_run)
+
+
+def start(backend: Any, file: Path, overrides: list[str], dry_run: bool) -> int:
+    """Check the configuration once, here, then start the processes."""
+    value = load(file, overrides).value
+    arguments = ["train", str(file), *overrides]
+    logs = str(Path(str(value.get("output", "."))) / "logs")
+    if dry_run:
+        import shlex
+
+        for command in backend.commands(arguments, logs):
+            variables = [f"{name}={shlex.quote(item)}" for name, item in command.environment.items()]
+            print(" ".join([*variables, shlex.join(command.argv)]))
+        return 0
+    return int(backend.run(arguments, logs))

@@ -1,0 +1,66 @@
+"""One rank of a training run: what every process started by a backend, torchrun or srun does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from pretrain.config import Run
+
+STOPPED = 5
+
+
+def is_rank() -> bool:
+    """Was this process started as one of several (by us, torchrun, DeepSpeed or srun)?"""
+    return "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ
+
+
+def adopt_slurm() -> None:
+    """Translate srun's variables into the ones torch reads."""
+    if "RANK" in os.environ or "SLURM_PROCID" not in os.environ:
+        return
+    os.environ["RANK"] = os.environ["SLURM_PROCID"]
+    os.environ["WORLD_SIZE"] = os.environ["SLURM_NTASKS"]
+    os.environ["LOCAL_RANK"] = os.environ.get("SLURM_LOCALID", "0")
+    os.environ.setdefault("MASTER_ADDR", first_host(os.environ.get("SLURM_STEP_NODELIST") or os.environ["SLURM_NODELIST"]))
+    os.environ.setdefault("MASTER_PORT", str(20000 + int(os.environ.get("SLURM_JOB_ID", "0")) % 20000))
+
+
+def first_host(nodes: str) -> str:
+    """The first name of a Slurm node list: ``gpu[03-05,9],x1`` -> ``gpu03``."""
+    prefix, bracket, rest = nodes.partition("[")
+    if not bracket or "," in prefix:
+        return nodes.split(",")[0]
+    return prefix + rest.split("]")[0].split(",")[0].split("-")[0]
+
+
+def run_rank(run: Run, resolved: Mapping[str, Any]) -> int:
+    """Train as this rank; returns the exit code."""
+    adopt_slurm()
+    if parent := os.environ.get("KMASK_PARENT"):
+        from data_prep.engines.local import die_with_parent
+
+        die_with_parent(int(parent))
+    import torch
+
+    from launch.console import TrainConsole
+    from pretrain.engine import join, leave
+    from pretrain.trainer import Trainer
+
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(run.threads or max(1, cores // local))
+    world = join(run.engine)
+    console = TrainConsole()
+    try:
+        finished = Trainer(run, resolved, world, console).train()
+    finally:
+        console.close()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave()
+    if not finished and world.rank == 0:
+        print("stopped on request after saving; run the same command again to continue", file=sys.stderr)
+    return 0 if finished else STOPPED

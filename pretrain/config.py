@@ -1,0 +1,161 @@
+"""Everything that `kmask train` needs to know, as frozen dataclasses. launch/config.py builds them from YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pretrain.batch import Masking
+from pretrain.encoder import Model
+from pretrain.engine import DeepSpeed
+from pretrain.evaluation.heldout import Evaluation
+from pretrain.objectives import Objective
+from pretrain.objectives.knowledge_masking import KnowledgeMasking
+from pretrain.optimization import Optimization
+from pretrain.schedule import Stage
+from pretrain.sources import ROOM_FOR_SPECIALS
+from pretrain.tracking import Tracking
+
+FROZEN = ("seed", "model", "batch.max_sample_tokens", "batch.row_tokens")
+"""Keys that a run keeps for life: they decide what its weights and cursors mean. All others may change when it continues; the
+checkpoint records the values in force. Tasks keep their order; new ones join at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """One prepared folder."""
+
+    path: str
+    """Folder made by `kmask prepare`."""
+    name: str = ""
+    """Name for logs and cursors; the folder's name by default."""
+    weight: float = 1.0
+    """Share of rows relative to the other folders."""
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0:
+            raise ValueError(f"weight: {self.weight} must be positive")
+
+    @property
+    def label(self) -> str:
+        """Its name in logs and cursors."""
+        return self.name or self.path.rstrip("/").rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batching:
+    """How much text a step sees."""
+
+    max_sample_tokens: int = 128
+    """Longest sample, special tokens included."""
+    row_tokens: int = 0
+    """Length of a packed row; 0 means 8 x max_sample_tokens."""
+    rows_per_step: int = 8
+    """Rows of one optimiser step over all processes: the global batch, unchanged when the number of processes changes."""
+    rows_per_process: int = 1
+    """Rows that a process feeds the model at once; the rest is gradient accumulation."""
+
+    def __post_init__(self) -> None:
+        if self.max_sample_tokens < 8 + ROOM_FOR_SPECIALS:
+            raise ValueError(f"max_sample_tokens: {self.max_sample_tokens} must be at least {8 + ROOM_FOR_SPECIALS}")
+        if self.row_tokens and self.row_tokens < self.max_sample_tokens:
+            raise ValueError(f"row_tokens: {self.row_tokens} must be 0 or at least max_sample_tokens = {self.max_sample_tokens}")
+        for name in ("rows_per_step", "rows_per_process"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
+
+    @property
+    def row(self) -> int:
+        """Length of a row in tokens."""
+        return self.row_tokens or 8 * self.max_sample_tokens
+
+    def accumulation(self, world: int) -> int:
+        """Micro-batches per step and process.
+
+        Raises:
+            ValueError: the rows of a step cannot be divided evenly.
+        """
+        whole = world * self.rows_per_process
+        if self.rows_per_step % whole:
+            raise ValueError(
+                f"batch.rows_per_step = {self.rows_per_step} cannot be divided by {world} processes x rows_per_process = {self.rows_per_process}; "
+                f"use a multiple of {whole}"
+            )
+        return self.rows_per_step // whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """When training is saved."""
+
+    every: int = 500
+    """Steps between checkpoints; the end of a stage is always saved."""
+    keep: int = 2
+    """Newest checkpoints that stay on disk."""
+
+    def __post_init__(self) -> None:
+        for name in ("every", "keep"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A pretraining run."""
+
+    output: str
+    """Folder of the run. Running again continues it."""
+    data: list[Data]
+    """Prepared folders, all with the same tokenizer."""
+    stages: list[Stage]
+    """What is trained, in order."""
+    model: Model = field(default_factory=Model)
+    """Shape of the encoder, or a checkpoint to continue from."""
+    masking: Masking = field(default_factory=Masking)
+    """What is hidden and how."""
+    tasks: dict[str, Objective] = field(default_factory=lambda: {"knowledge_masking": KnowledgeMasking()})
+    """Every task of the run by name, in the order in which they join; new ones are added at the end."""
+    batch: Batching = field(default_factory=Batching)
+    """How much text a step sees."""
+    optimization: Optimization = field(default_factory=Optimization)
+    """AdamW and its schedule."""
+    engine: DeepSpeed = field(default_factory=DeepSpeed)
+    """How DeepSpeed runs the model."""
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    """Measurements on held-out documents."""
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    """When training is saved."""
+    tracking: Tracking = field(default_factory=Tracking)
+    """What is logged."""
+    seed: int = 1
+    """Decides initialisation, order, masks and dropout."""
+    data_workers: int = 0
+    """Processes that make batches ahead, per rank; 0 makes them in the training process."""
+    threads: int = 0
+    """CPU threads per process; 0 divides the cores of the machine."""
+
+    def __post_init__(self) -> None:
+        if not self.data or not self.stages:
+            raise ValueError("data and stages: give at least one of each")
+        names = [data.label for data in self.data]
+        if len(set(names)) < len(names):
+            raise ValueError(f"data: the names {names} must differ; set `name`")
+        if not self.tasks or not isinstance(next(iter(self.tasks.values())), KnowledgeMasking) or "knowledge_masking" not in self.tasks:
+            raise ValueError("tasks: the first task must be knowledge_masking of kind knowledge_masking (task id 0 is what fine-tuning sees)")
+        for stage in self.stages:
+            unknown = [task for task in stage.tasks if task not in self.tasks]
+            if unknown:
+                raise ValueError(f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})")
+            if sum(share for task, share in stage.tasks.items() if self.builds_rows(task)) <= 0:
+                raise ValueError(f"stages: {stage.name} builds no rows; give knowledge_masking a share above 0")
+        if self.model.path == "" and self.model.max_positions < self.batch.max_sample_tokens:
+            raise ValueError(f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = {self.model.max_positions}")
+
+    def builds_rows(self, task: str) -> bool:
+        """Does this task have rows of its own? Sentence-level tasks do; plain rows count for knowledge masking."""
+        return task == "knowledge_masking" or self.tasks[task].SENTENCE_LEVEL
+
+    @property
+    def task_ids(self) -> dict[str, int]:
+        """Row of the task table by task: 0 for all token-level tasks, then the sentence-level ones in order."""
+        sentence = [name for name, task in self.tasks.items() if task.SENTENCE_LEVEL]
+        return {name: sentence.index(name) + 1 if name in sentence else 0 for name in self.tasks}

@@ -1,0 +1,135 @@
+"""transformers' ErnieModel over packed rows: attention that never crosses samples, at no cost in parameters or names.
+
+    (1, T) ids, positions, segments, tasks  ->  ErnieModel  ->  hidden states (T, D)
+
+The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it is
+torch's variable-length flash attention; elsewhere samples are gathered into a padded grid (S, L) and given to SDPA, which is
+the same function: padding keys have probability exactly 0.
+
+Shape legend: T positions of the batch, S samples, L longest sample, H heads, E head width, D = H * E.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pretrain.batch import Batch
+
+ATTENTION = "kmask_packed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """Shape of the encoder, in transformers' terms, or a checkpoint folder to continue from."""
+
+    path: str = ""
+    """A BERT or ERNIE folder in Hugging Face format to continue from. Its shape and vocabulary replace the fields below."""
+    layers: int = 12
+    """Number of transformer layers."""
+    hidden: int = 768
+    """Width of the hidden states."""
+    heads: int = 12
+    """Attention heads; they divide `hidden`."""
+    intermediate: int = 0
+    """Width of the feed-forward layer; 0 means 4 x hidden."""
+    activation: str = "gelu"
+    """`gelu`, `relu` (ERNIE 1.0) or another of transformers' activations."""
+    dropout: float = 0.1
+    """Dropout of hidden states."""
+    attention_dropout: float = 0.0
+    """Dropout of attention weights. Must be 0 on GPUs in half precision (variable-length attention has none)."""
+    max_positions: int = 512
+    """Longest sample the exported model can read."""
+    segment_types: int = 2
+    """Rows of the segment (token type) table."""
+    layer_norm_eps: float = 1e-12
+    """Epsilon of the layer norms (Paddle's ERNIE: 1e-5)."""
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "hidden", "heads", "max_positions", "segment_types"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
+        if self.hidden % self.heads:
+            raise ValueError(f"heads: {self.heads} does not divide hidden = {self.hidden}")
+        for name in ("dropout", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} must lie in [0, 1)")
+
+    def config(self, vocabulary_size: int, tasks: int, pad_id: int) -> Any:
+        """transformers' ErnieConfig with ``tasks`` rows in the task table."""
+        from transformers import ErnieConfig
+
+        return ErnieConfig(
+            vocab_size=vocabulary_size,
+            hidden_size=self.hidden,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            intermediate_size=self.intermediate or 4 * self.hidden,
+            hidden_act=self.activation,
+            hidden_dropout_prob=self.dropout,
+            attention_probs_dropout_prob=self.attention_dropout,
+            max_position_embeddings=self.max_positions,
+            type_vocab_size=self.segment_types,
+            layer_norm_eps=self.layer_norm_eps,
+            task_type_vocab_size=tasks,
+            use_task_id=True,
+            pad_token_id=pad_id,
+        )
+
+
+def packed_attention(
+    module: nn.Module,
+    query_1HTE: torch.Tensor,
+    key_1HTE: torch.Tensor,
+    value_1HTE: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention inside each sample; returns (1, T, H, E)."""
+    batch: Batch = kwargs["packed"]
+    if query_1HTE.is_cuda and query_1HTE.dtype in (torch.bfloat16, torch.float16) and not (dropout and module.training):
+        from torch.nn.attention.varlen import varlen_attn
+
+        query, key, value = (tensor[0].transpose(0, 1).contiguous() for tensor in (query_1HTE, key_1HTE, value_1HTE))
+        seams, longest = batch.cu_seqlens, batch.max_seqlen
+        return varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling)[None], None
+    samples, longest = batch.pack_SL.shape
+    index = batch.pack_SL.flatten()
+    grids = []
+    for tensor in (query_1HTE, key_1HTE, value_1HTE):
+        gathered = tensor[0].transpose(0, 1).index_select(0, index)  # (S * L, H, E)
+        grids.append(gathered.view(samples, longest, *gathered.shape[1:]).transpose(1, 2))
+    mask = batch.real_SL[:, None, None, :]
+    out_SHLE = nn.functional.scaled_dot_product_attention(*grids, attn_mask=mask, dropout_p=dropout, scale=scaling)
+    out = out_SHLE.transpose(1, 2).reshape(samples * longest, *out_SHLE.shape[1:2], out_SHLE.shape[3])
+    return out.index_select(0, batch.unpack_T)[None], None
+
+
+def build_encoder(config: Any) -> nn.Module:
+    """An ErnieModel with packed attention; weights are set by the caller."""
+    from transformers import ErnieModel
+    from transformers.modeling_utils import AttentionInterface
+
+    AttentionInterface.register(ATTENTION, packed_attention)
+    encoder: nn.Module = ErnieModel(config)
+    encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
+    return encoder
+
+
+def encode(encoder: nn.Module, batch: Batch) -> torch.Tensor:
+    """Hidden states (T, D) of a batch."""
+    output = encoder(
+        input_ids=batch.input_ids,
+        position_ids=batch.position_ids,
+        token_type_ids=batch.token_type_ids,
+        task_type_ids=batch.task_type_ids,
+        packed=batch,
+    )
+    hidden: torch.Tensor = output.last_hidden_state
+    return hidden[0]

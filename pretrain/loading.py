@@ -1,0 +1,60 @@
+"""Row specs -> batches, in this process or in data workers. Stateless: any worker may make any batch.
+
+    MicroBatchSpec --read windows, objective.build--> Samples --pack, mask--> Packed --targets--> Batch
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from masking.keyed import hash_key
+from pretrain.batch import Batch, Masking, Packed, Sample, Specials, pack, to_batch
+from pretrain.objectives import Objective
+from pretrain.sampling import MicroBatchSpec, RowSpec, Stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchMaker(Dataset[Batch]):
+    """Makes a batch from its description."""
+
+    streams: Mapping[str, Stream]
+    objectives: Mapping[str, Objective]
+    """All active tasks."""
+    masking: Masking
+    specials: Specials
+    task_ids: Mapping[str, int]
+    row_tokens: int
+    seed: int
+    salt: str = "train"
+    """Separates the draws of training and evaluation."""
+
+    def samples(self, row: RowSpec) -> list[Sample]:
+        """The samples of one row."""
+        stream = self.streams[row.stream]
+        result = []
+        for window in row.windows:
+            text = stream.source.read(window)
+            key = hash_key(self.salt, self.seed, stream.name, row.epoch, text.document_id, text.start)
+            result.append(stream.objective.build(text, key, stream.task, self.specials))
+        return result
+
+    def packed(self, spec: MicroBatchSpec) -> Packed:
+        """The batch in numpy."""
+        return pack([self.samples(row) for row in spec.rows], self.row_tokens, self.masking, self.specials, spec.progress)
+
+    def __getitem__(self, spec: MicroBatchSpec) -> Batch:
+        packed = self.packed(spec)
+        made = {name: objective.targets(packed, name) for name, objective in self.objectives.items()}
+        return to_batch(packed, self.task_ids, {name: arrays for name, (arrays, _) in made.items()}, {name: count for name, (_, count) in made.items()})
+
+
+def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool) -> Any:
+    """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one)."""
+    context = "spawn" if workers else None
+    return DataLoader(
+        maker, sampler=specs, batch_size=None, num_workers=workers, pin_memory=pin, multiprocessing_context=context, prefetch_factor=4 if workers else None  # type: ignore[arg-type]
+    )

@@ -1,0 +1,81 @@
+"""AdamW's parameter groups and the learning rate as a pure function of the step.
+
+    linear   warm-up, then straight down to ``final_share`` of the peak at the last step
+    noam     warm-up, then peak * sqrt(warmup / step)          (ERNIE 2.0)
+    cosine   warm-up, then half a cosine down to ``final_share``
+    wsd      warm-up, stable, then straight down over the last ``decay_share`` of the steps
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+SCHEDULES = ("linear", "noam", "cosine", "wsd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimization:
+    """AdamW and its learning-rate schedule."""
+
+    lr: float = 1e-4
+    """Peak learning rate."""
+    schedule: str = "linear"
+    """`linear`, `noam`, `cosine` or `wsd` (warm-up, stable, decay)."""
+    warmup: int = 1000
+    """Steps over which the rate rises from 0."""
+    restart_per_stage: bool = True
+    """Run the schedule over each stage anew, warm-up included, as ERNIE 2.0 does for each added task; else once over the whole run."""
+    final_share: float = 0.0
+    """Rate at the last step, as a share of the peak (linear, cosine, wsd)."""
+    decay_share: float = 0.1
+    """Share of the steps in which wsd decays."""
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
+    """AdamW's betas; [0.9, 0.98] by default (ERNIE 2.0)."""
+    eps: float = 1e-6
+    """AdamW's epsilon."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay; biases and layer norms have none."""
+    clip: float = 1.0
+    """Largest global gradient norm; 0 switches clipping off."""
+
+    def __post_init__(self) -> None:
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas: {self.betas} must be two numbers in [0, 1)")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule: {self.schedule!r} is not one of {', '.join(SCHEDULES)}")
+        if not self.lr > 0:
+            raise ValueError(f"lr: {self.lr} must be positive")
+        for name in ("warmup", "weight_decay", "clip"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
+        for name in ("final_share", "decay_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: {getattr(self, name)} must lie in [0, 1]")
+
+    def rate(self, step: int, total: int) -> float:
+        """Learning rate of the step-th (0-based) of ``total`` steps."""
+        warmup = min(self.warmup, total)
+        if step < warmup:
+            return self.lr * (step + 1) / warmup
+        if self.schedule == "noam":
+            return self.lr * math.sqrt(max(warmup, 1) / (step + 1))
+        begin = max(warmup, total - round(self.decay_share * total)) if self.schedule == "wsd" else warmup
+        if step < begin or total <= begin:
+            return self.lr
+        done = (step + 1 - begin) / (total - begin)
+        share = 0.5 * (1 + math.cos(math.pi * done)) if self.schedule == "cosine" else 1 - done
+        return self.lr * (self.final_share + (1 - self.final_share) * share)
+
+
+def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:
+    """Trainable parameters in two groups: matrices decay; biases, layer norms and other vectors do not."""
+    trainable = [(name, parameter) for name, parameter in named if parameter.requires_grad]
+    decayed = [parameter for _, parameter in trainable if parameter.dim() > 1]
+    others = [parameter for _, parameter in trainable if parameter.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
