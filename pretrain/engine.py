@@ -64,6 +64,12 @@ class World(NamedTuple):
             torch.distributed.all_reduce(values)
         return values
 
+    def agree(self, number: int, what: str) -> None:
+        """Raise ValueError on every rank unless all ranks came with the same number."""
+        seen = self.sum(torch.tensor([number, number * number], dtype=torch.float64, device=self.device)).tolist()
+        if seen != [number * self.size, number * number * self.size]:
+            raise ValueError(f"the processes do not agree on {what}: this one sees {number}")
+
 
 def join(settings: DeepSpeed) -> World:
     """Join the process group from RANK, WORLD_SIZE, LOCAL_RANK and MASTER_*; alone when they are not set.

@@ -60,6 +60,7 @@ class Trainer:
         self.run.batch.accumulation(self.world.size)
         _ = self.corpus.prepared
         found = checkpoints.latest(self.folder / "checkpoints", lambda text: self.report("note", 0, {"text": text}))
+        self.world.agree(found.state.step if found else -1, f"the newest checkpoint in {self.folder} (it must lie on a disk that all machines share)")
         if found:
             check_continues(found.state, self.run, self.resolved, self.corpus.fingerprints)
             state = found.state
@@ -75,7 +76,7 @@ class Trainer:
                 if where.step == 0:
                     self.progress.cursors = {name: cursor._replace(served=0) for name, cursor in self.progress.cursors.items()}
                 self._stage(where.stage, found, tracker)
-                found = checkpoints.latest(self.folder / "checkpoints", print)
+                found = checkpoints.latest(self.folder / "checkpoints", print)  # a stage always ends with a checkpoint
         finally:
             if tracker:
                 tracker.close()
@@ -171,8 +172,11 @@ class Trainer:
 
     def _save(self, engine: Engine, stage: int) -> None:
         tensors = engine.state()
-        if tensors is None:
-            return
+        if tensors is not None:
+            self._write(tensors, stage)
+        self.world.sum(torch.zeros(1, device=self.world.device))  # no rank goes on before the checkpoint is published
+
+    def _write(self, tensors: Mapping[str, torch.Tensor], stage: int) -> None:
         progress = self.progress
         state = checkpoints.State(
             step=progress.step,
