@@ -124,7 +124,7 @@ def launch(
 @app.command("eval", rich_help_panel="5. Use")
 def evaluate(config: ConfigFile, overrides: Overrides = None, dry_run: DryRun = False) -> None:
     """Loss and accuracy of the newest checkpoint on held-out documents, by task and kind of unit."""
-    from launch.commands import run_eval
+    from launch.results import run_eval
 
     raise typer.Exit(run_eval(config, overrides or [], dry_run))
 
@@ -136,7 +136,7 @@ def export(
     dry_run: DryRun = False,
 ) -> None:
     """Write a Hugging Face folder and check that it gives the same logits as the training model."""
-    from launch.commands import run_export
+    from launch.results import run_export
 
     raise typer.Exit(run_export(run, folder, dry_run))
 

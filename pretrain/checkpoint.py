@@ -39,6 +39,8 @@ class State:
     """What the cursors count in: the prepared folders."""
     config: Mapping[str, Any]
     """The resolved configuration."""
+    encoder: Mapping[str, Any]
+    """The encoder's shape as transformers' ErnieConfig writes it: an export needs neither data nor start checkpoint."""
     seen: Mapping[str, float]
     """Totals since the beginning: tokens, seconds."""
 
@@ -77,6 +79,7 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor], state: State, keep: 
             "cursors": {name: cursor._asdict() for name, cursor in state.cursors.items()},
             "fingerprints": dict(state.fingerprints),
             "config": dict(state.config),
+            "encoder": dict(state.encoder),
             "seen": dict(state.seen),
             "files": files,
         }
@@ -130,6 +133,7 @@ def load(folder: Path) -> Checkpoint:
         cursors={name: Cursor(**cursor) for name, cursor in value["cursors"].items()},
         fingerprints=value["fingerprints"],
         config=value["config"],
+        encoder=value["encoder"],
         seen=value["seen"],
     )
     return Checkpoint(folder=folder, state=state)

@@ -283,6 +283,11 @@ class Engine:
         else:
             self.engine.optimizer.state[parameter][moment].copy_(value)
 
+    def encoder_config(self) -> dict[str, Any]:
+        """The encoder's shape as plain values."""
+        values: dict[str, Any] = self.engine.module.config.to_dict()
+        return {name: value for name, value in values.items() if name != "transformers_version" and not name.startswith("_")}
+
     def close(self) -> None:
         """Let go of the model, its hooks and its buffers before another stage wraps it."""
         self.engine.destroy()

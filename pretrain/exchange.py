@@ -159,6 +159,8 @@ def export(tensors: Mapping[str, torch.Tensor], config: Any, tokenizer_folder: P
     tokenizer_values = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
     tokenizer_values["model_max_length"] = config.max_position_embeddings
     settings.write_text(json.dumps(tokenizer_values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for file in folder.glob("*.safetensors"):
+        file.chmod(0o644)  # safetensors creates private files
     (folder / "README.md").write_text(card, encoding="utf-8")
     (folder / "training_manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -206,6 +208,10 @@ def verify(folder: Path, model: Any) -> float:
     """
     from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # what is missing is checked below, what is left over is known
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     reloaded, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
     encoder, encoder_info = AutoModel.from_pretrained(folder, output_loading_info=True)

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from data_prep.encoding import Tokenizer
+from data_prep.files import staged_folder
 from pretrain import exchange
 from pretrain.checkpoint import Checkpoint, State
 from pretrain.config import FROZEN, Run
@@ -19,6 +22,7 @@ from pretrain.corpus import Corpus
 from pretrain.engine import Engine, World, fitted
 from pretrain.loading import BatchMaker
 from pretrain.model import PretrainingModel
+from pretrain.objectives import Objective
 from pretrain.sampling import Sampler, micro_batches
 from pretrain.schedule import learned_tasks
 
@@ -44,26 +48,48 @@ def _at(config: Mapping[str, Any], key: str) -> Any:
     return value
 
 
+def keep_tokenizer(source: Path, target: Path) -> None:
+    """Copy the tokenizer into the run folder, so that an export needs no prepared folder."""
+    if not target.is_dir():
+        with staged_folder(target) as staging:
+            for file in source.iterdir():
+                shutil.copyfile(file, staging / file.name)
+
+
 def task_rows(run: Run, stage: int) -> int:
     """Rows of the task table in a stage: as many as the tasks learned so far need."""
     return 1 + max(run.task_ids[task] for task in learned_tasks(run.stages, stage))
 
 
-def build_model(run: Run, stage: int, corpus: Corpus) -> PretrainingModel:
+def stage_objectives(run: Run, stage: int) -> dict[str, Objective]:
+    """The tasks of a stage, in the order of the run."""
+    return {name: task for name, task in run.tasks.items() if name in run.stages[stage].tasks}
+
+
+def build_model(run: Run, stage: int, tokenizer: Tokenizer) -> PretrainingModel:
     """The model of a stage, freshly initialised or read from ``model.path``."""
-    tokenizer = corpus.tokenizer
     pretrained = exchange.read_pretrained(Path(run.model.path), tokenizer) if run.model.path else None
     if pretrained:
         config = exchange.encoder_config(pretrained.config, task_rows(run, stage), run.model)
         if config.max_position_embeddings < run.batch.max_sample_tokens:
             raise ValueError(f"batch.max_sample_tokens = {run.batch.max_sample_tokens}, but {run.model.path} reads at most {config.max_position_embeddings}")
     else:
-        config = run.model.config(len(tokenizer.tokens), task_rows(run, stage), corpus.specials.pad)
-    objectives = {name: task for name, task in run.tasks.items() if name in run.stages[stage].tasks}
-    model = PretrainingModel(config, objectives, run.seed)
+        config = run.model.config(len(tokenizer.tokens), task_rows(run, stage), tokenizer.special_ids["[PAD]"])
+    model = PretrainingModel(config, stage_objectives(run, stage), run.seed)
     if pretrained:
         load_weights(model, pretrained.tensors)
     return model
+
+
+def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
+    """The model of a checkpoint, as it was when it was saved."""
+    from transformers import ErnieConfig
+
+    model = PretrainingModel(ErnieConfig(**found.state.encoder), stage_objectives(run, found.state.stage), run.seed)
+    missing = load_weights(model, found.tensors(optimizer=False))
+    if missing:
+        raise ValueError(f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration")
+    return model.eval()
 
 
 @torch.no_grad()
@@ -80,7 +106,7 @@ def load_weights(model: PretrainingModel, tensors: Mapping[str, torch.Tensor]) -
 
 def begin_stage(run: Run, stage: int, corpus: Corpus, maker: BatchMaker, found: Checkpoint | None, world: World) -> Engine:
     """The engine of a stage, holding everything the checkpoint knows."""
-    model = build_model(run, stage, corpus)
+    model = build_model(run, stage, corpus.tokenizer)
     tensors = found.tensors() if found else {}
     if found:
         load_weights(model, tensors)

@@ -26,7 +26,7 @@ from pretrain.evaluation.heldout import evaluate, fixed_masking
 from pretrain.loading import BatchMaker, loader
 from pretrain.sampling import Cursor, Sampler, micro_batches
 from pretrain.schedule import Stage, position, total_steps
-from pretrain.setup import begin_stage, check_continues
+from pretrain.setup import begin_stage, check_continues, keep_tokenizer
 from pretrain.tracking import Tracker, readable
 
 Report = Callable[[str, int, Mapping[str, Any]], None]
@@ -68,6 +68,8 @@ class Trainer:
         self.report("begin", self.progress.step, {"total": self.total, "resumed": found is not None, "world": self.world.size})
         if self.progress.step >= self.total:
             return True
+        if self.world.rank == 0:
+            keep_tokenizer(self.corpus.tokenizer.folder, self.folder / "tokenizer")
         signal.signal(signal.SIGTERM, lambda *_: setattr(self.progress, "stopping", True))
         tracker = Tracker(self.run.tracking, self.folder, self.progress.step, self.resolved) if self.world.rank == 0 else None
         try:
@@ -127,7 +129,7 @@ class Trainer:
         where = position(self.run.stages, step)
         return self.run.optimization.rate(*((where.step, where.steps) if self.run.optimization.restart_per_stage else (step, self.total)))
 
-    def _scale(self, maker: BatchMaker, batches: list[Any], window: "Window") -> dict[str, float]:
+    def _scale(self, maker: BatchMaker, batches: list[Any], window: Window) -> dict[str, float]:
         """weight / global number of targets of the step, by task; learns from the same message whether a rank was told to stop."""
         names = list(maker.objectives)
         local = [sum(batch.counts[name] for batch in batches) for name in names]
@@ -139,7 +141,7 @@ class Trainer:
         window.count(real, masked, maskable, slots)
         return {name: maker.objectives[name].weight / max(count, 1.0) for name, count in zip(names, counts, strict=True)}
 
-    def _log(self, window: "Window", stage: Stage, norm: float, lr: float, tracker: Tracker | None) -> None:
+    def _log(self, window: Window, stage: Stage, norm: float, lr: float, tracker: Tracker | None) -> None:
         assert window.stats is not None
         stats = self.world.sum(window.stats)
         values = readable(stats.cpu(), window.tasks)
@@ -173,10 +175,10 @@ class Trainer:
     def _save(self, engine: Engine, stage: int) -> None:
         tensors = engine.state()
         if tensors is not None:
-            self._write(tensors, stage)
+            self._write(tensors, stage, engine.encoder_config())
         self.world.sum(torch.zeros(1, device=self.world.device))  # no rank goes on before the checkpoint is published
 
-    def _write(self, tensors: Mapping[str, torch.Tensor], stage: int) -> None:
+    def _write(self, tensors: Mapping[str, torch.Tensor], stage: int, encoder: Mapping[str, Any]) -> None:
         progress = self.progress
         state = checkpoints.State(
             step=progress.step,
@@ -184,6 +186,7 @@ class Trainer:
             stage=stage,
             fingerprints=self.corpus.fingerprints,
             config=self.resolved,
+            encoder=encoder,
             seen={"tokens": progress.tokens, "seconds": progress.seconds},
         )
         path = checkpoints.save(self.folder / "checkpoints", tensors, state, self.run.checkpoints.keep)
