@@ -53,7 +53,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             handle.write(content.encode() if isinstance(content, str) else content)
             handle.flush()
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -93,7 +93,7 @@ def staged_folder(path: Path) -> Iterator[Path]:
                 fsync_file(file)
         fsync_folder(temporary)
         try:
-            os.rename(temporary, path)
+            temporary.rename(path)
         except OSError:
             if not path.is_dir():
                 raise

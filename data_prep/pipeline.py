@@ -292,9 +292,7 @@ class PartWorker:
                 write_shard(staging / f"{split}.arrow", items, self.preparation.levels, vocabulary_size)
                 tokens = sum(len(item.token_ids_T) for item in items)
                 digest = sha256_file(staging / f"{split}.arrow")
-                shards.append(
-                    {"path": f"parts/{part:06d}/{split}.arrow", "split": split, "documents": len(items), "tokens": tokens, "sha256": digest}
-                )
+                shards.append({"path": f"parts/{part:06d}/{split}.arrow", "split": split, "documents": len(items), "tokens": tokens, "sha256": digest})
             report = {
                 "part": part,
                 "fingerprint": self.plan["fingerprint"],

@@ -38,9 +38,9 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     try:
         with contextlib.ExitStack() as stack:
             if path.suffix == ".gz":
-                yield stack.enter_context(io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), 1 << 20))
+                yield stack.enter_context(io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".bz2":
-                yield stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))
+                yield stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".zst":
                 import zstandard
 

@@ -44,7 +44,7 @@ def bench_masking(folder: Path, seconds: float) -> None:
     lengths = np.array([len(sample.token_ids_T) for sample in samples])
     rows = [[samples[item] for item in row] for row in best_fit(lengths, 4096)]
     packed = pack(rows, 4096, Masking(strategy=Subword()), specials, 0.0)
-    levels = [level for level in ("entity", "phrase", "word") if level in prepared.levels]
+    levels: list[str] = [level for level in ("entity", "phrase", "word") if level in prepared.levels]
     strategies: dict[str, Strategy] = {"subword": Subword(), "whole_unit": WholeUnit(units=levels), "geometric_span": GeometricSpan()}
     print(f"{len(samples)} samples, {int(lengths.sum()):,} tokens in {len(rows)} rows of 4096 ({lengths.sum() / (4096 * len(rows)):.1%} real), one core")
     for name, strategy in strategies.items():

@@ -10,13 +10,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from launch.packages import check_packages
 
-USER_ERROR, SET_ASIDE, STOPPED = 2, 3, 5
+USER_ERROR = 2
 
 app = typer.Typer(
     help="Knowledge-masked pretraining: raw Chinese and English text in, Hugging Face checkpoint out.",
@@ -150,7 +150,7 @@ def bench(
     """Measure this machine on your own data."""
     from launch.benching import run_bench
 
-    raise typer.Exit(run_bench(what, target, seconds))
+    run_bench(what, target, seconds)
 
 
 @config_app.command("show")
@@ -168,11 +168,6 @@ def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` o
     from launch.config import schema
 
     print(json.dumps(schema(config_class(kind)), indent=1, ensure_ascii=False))
-
-
-def plain_options(values: dict[str, Any]) -> str:
-    """Values for messages."""
-    return ", ".join(f"{key}={value}" for key, value in values.items())
 
 
 if __name__ == "__main__":

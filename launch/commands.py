@@ -73,7 +73,9 @@ def run_prepare(file: Path, overrides: list[str], dry_run: bool) -> int:
     if dry_run:
         plan = make_plan(preparation, listen)
         size = sum(item["size"] for item in plan["inputs"])
-        print(f"{len(plan['inputs'])} file(s), {size:,} bytes of text, {len(plan['parts'])} part(s), levels {', '.join(plan['levels'])} -> {preparation.output}")
+        print(
+            f"{len(plan['inputs'])} file(s), {size:,} bytes of text, {len(plan['parts'])} part(s), levels {', '.join(plan['levels'])} -> {preparation.output}"
+        )
         return 0
     begun = time.monotonic()
     try:
@@ -94,7 +96,9 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
 
     tokens = {split: sum(s["tokens"] for s in manifest["shards"] if s["split"] == split) for split in ("train", "heldout")}
     print(f"{folder}: {total('documents.'):,} documents, {total('characters.'):,} characters, {seconds:.1f} s")
-    print(f"  tokens: {tokens['train']:,} to train on, {tokens['heldout']:,} held out; {counts.get('tokens.unknown', 0):,} are [UNK]; vocabulary {manifest['tokenizer']['size']:,}")
+    print(
+        f"  tokens: {tokens['train']:,} to train on, {tokens['heldout']:,} held out; {counts.get('tokens.unknown', 0):,} are [UNK]; vocabulary {manifest['tokenizer']['size']:,}"
+    )
     for level in manifest["levels"]:
         labels = {name.split(".")[2]: count for name, count in counts.items() if name.startswith(f"units.{level}.")}
         detail = ", ".join(f"{label} {count:,}" for label, count in sorted(labels.items(), key=lambda item: -item[1])[:6] if label != "-")
@@ -129,7 +133,7 @@ def run_launch(cluster: Path, file: Path, overrides: list[str], dry_run: bool) -
     """`kmask launch`."""
     from launch.backends import Backend
 
-    return start(read_config(Backend, cluster, []), file, overrides, dry_run)
+    return start(read_config(Backend, cluster, []), file, overrides, dry_run)  # type: ignore[type-abstract]
 
 
 def start(backend: Any, file: Path, overrides: list[str], dry_run: bool) -> int:

@@ -15,6 +15,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import itertools
 import pkgutil
 import types
 import typing
@@ -216,10 +217,11 @@ def field_docs(cls: type) -> dict[str, str]:
         if not dataclasses.is_dataclass(base):
             continue
         body = next(node for node in ast.walk(ast.parse(inspect.getsource(typing.cast(type, base)))) if isinstance(node, ast.ClassDef)).body
-        for statement, follower in zip(body, body[1:], strict=False):
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and isinstance(follower, ast.Expr):
-                if isinstance(follower.value, ast.Constant) and isinstance(follower.value.value, str):
-                    docs[statement.target.id] = " ".join(follower.value.value.split())
+        for statement, follower in itertools.pairwise(body):
+            if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and isinstance(follower, ast.Expr)):
+                continue
+            if isinstance(follower.value, ast.Constant) and isinstance(follower.value.value, str):
+                docs[statement.target.id] = " ".join(follower.value.value.split())
     return docs
 
 

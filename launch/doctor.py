@@ -15,8 +15,6 @@ def examine() -> int:
     """Print the report; returns 2 when something that is needed is missing."""
     problems: list[str] = []
     print(f"python        {sys.version.split()[0]} at {sys.executable}")
-    if sys.version_info < (3, 11):
-        problems.append("Python 3.11 or newer is needed")
     for name in PACKAGES:
         try:
             print(f"{name:13s} {importlib.metadata.version(name)}")

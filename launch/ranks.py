@@ -15,7 +15,7 @@ STOPPED = 5
 
 def is_rank() -> bool:
     """Was this process started as one of several (by us, torchrun, DeepSpeed or srun)?"""
-    return "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ
+    return "RANK" in os.environ or (int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ)
 
 
 def adopt_slurm() -> None:

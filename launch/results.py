@@ -94,5 +94,7 @@ def run_export(folder: Path, target: Path, dry_run: bool) -> int:
         "tolerance": TOLERANCE,
     }
     worst = export_run(tensors, model, folder / "tokenizer", target, model_card(target.name, manifest), manifest)
-    print(f"{target}: exported step {found.state.step:,}; reloaded with AutoModel, AutoModelForMaskedLM and AutoTokenizer, largest logit difference {worst:.1e}")
+    print(
+        f"{target}: exported step {found.state.step:,}; reloaded with AutoModel, AutoModelForMaskedLM and AutoTokenizer, largest logit difference {worst:.1e}"
+    )
     return 0

@@ -80,8 +80,8 @@ def joined(tokens: list[str]) -> list[str]:
     result = []
     for index, token in enumerate(tokens):
         previous = tokens[index - 1] if index else ""
-        latin = token[:1].isascii() and token[:1].isalnum() or token.startswith("[")
-        after = previous[-1:].isascii() and previous[-1:].isalnum() or previous.endswith("]")
+        latin = (token[:1].isascii() and token[:1].isalnum()) or token.startswith("[")
+        after = (previous[-1:].isascii() and previous[-1:].isalnum()) or previous.endswith("]")
         glued = token.startswith("##")
         result.append(token[2:] if glued else (" " + token if index and (latin or after) else token))
     return result
@@ -107,7 +107,14 @@ def document_lines(prepared: Any, shard: Any, document: int, split: str) -> Iter
     tokens = [prepared.tokenizer.tokens[index] for index in shard.token_ids.row(document)]
     facts = [shard.text_of(name, document) for name in ("id", "title", "language", "source")]
     yield [Word(f"{facts[0]}  {facts[1]}", "title"), Word(f"   {facts[2]}, {facts[3]}, {split}, {len(tokens)} tokens", "dim")]
-    yield [Word("[entity]", "entity"), Word(" "), Word("[phrase]", "phrase"), Word(" "), Word("[word]", "word"), Word("  levels overlap; brackets of all are drawn", "dim")]
+    yield [
+        Word("[entity]", "entity"),
+        Word(" "),
+        Word("[phrase]", "phrase"),
+        Word(" "),
+        Word("[word]", "word"),
+        Word("  levels overlap; brackets of all are drawn", "dim"),
+    ]
     before: dict[int, list[Word]] = {}
     after: dict[int, list[Word]] = {}
     for level in sorted(prepared.levels, key=lambda name: name != "entity"):
@@ -137,7 +144,12 @@ def show_shard(folder: Path, overrides: list[str], number: int) -> Iterable[Line
     yield [Word(str(folder), "title"), Word(f"   fingerprint {prepared.fingerprint[:16]}, tokenizer {prepared.vocabulary_sha256[:16]}", "dim")]
     for index, entry in enumerate(prepared.entries):
         mark = "> " if index == number else "  "
-        yield [Word(f"{mark}{index:4d} {entry.path:32s} {entry.documents:7,d} documents {entry.tokens:12,d} tokens  {entry.sha256[:12]}", "title" if index == number else "")]
+        yield [
+            Word(
+                f"{mark}{index:4d} {entry.path:32s} {entry.documents:7,d} documents {entry.tokens:12,d} tokens  {entry.sha256[:12]}",
+                "title" if index == number else "",
+            )
+        ]
     if not 0 <= number < len(prepared.entries):
         raise ConfigError(f"{folder} has {len(prepared.entries)} shards, numbered from 0")
     from data_prep.shards import Shard
@@ -171,10 +183,25 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
     rows, _ = sampler.step(cursors)
     packed = maker.packed(MicroBatchSpec(step, rows, step / total))
     real = sum(len(sample.token_ids_T) for sample in packed.samples)
-    yield [Word(f"step {step}, stage `{stage.name}`", "title"), Word(f"   {len(rows)} rows of {run.batch.row} tokens, {len(packed.samples)} samples, {real / len(packed.original_T):.1%} real tokens", "dim")]
+    yield [
+        Word(f"step {step}, stage `{stage.name}`", "title"),
+        Word(f"   {len(rows)} rows of {run.batch.row} tokens, {len(packed.samples)} samples, {real / len(packed.original_T):.1%} real tokens", "dim"),
+    ]
     share = len(packed.hidden.position_M) / max(int(packed.units.maskable_T.sum()), 1)
-    yield [Word(f"hidden {share:.1%} of the text: "), Word("[MASK]", "mask"), Word(" "), Word("random", "random"), Word(" "), Word("kept", "kept"),
-           Word("   units: "), Word("[entity]", "entity"), Word(" "), Word("[phrase]", "phrase"), Word(" "), Word("[word]", "word")]
+    yield [
+        Word(f"hidden {share:.1%} of the text: "),
+        Word("[MASK]", "mask"),
+        Word(" "),
+        Word("random", "random"),
+        Word(" "),
+        Word("kept", "kept"),
+        Word("   units: "),
+        Word("[entity]", "entity"),
+        Word(" "),
+        Word("[phrase]", "phrase"),
+        Word(" "),
+        Word("[word]", "word"),
+    ]
     yield from sample_lines(packed, corpus.tokenizer.tokens, run)
 
 
@@ -211,7 +238,10 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
         end = start + len(sample.token_ids_T)
         labels = ", ".join(f"{task} = {label}" for task, label in sample.labels.items())
         yield []
-        yield [Word(f"{sample.document_id} from token {sample.first_token}", "title"), Word(f"   task {sample.task} (id {run.task_ids[sample.task]}) {labels}", "dim")]
+        yield [
+            Word(f"{sample.document_id} from token {sample.first_token}", "title"),
+            Word(f"   task {sample.task} (id {run.task_ids[sample.task]}) {labels}", "dim"),
+        ]
         drawn = pieces(tokens, seen, unit_end_T, kind_T, packed.spans, actions, start, end)
         line: Line = []
         for piece, text in zip(drawn, joined(tokens[start:end]), strict=True):
@@ -226,8 +256,12 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
             line += [Word("]", piece.kind)] if piece.closes else []
         yield line
         mine = (boundary.position_M >= start) & (boundary.position_M < end)
-        targets = [f"{tokens[p]} = f({tokens[left]}, {tokens[right]}, {offset})" for p, left, right, offset in
-                   zip(boundary.position_M[mine][:8], boundary.left_M[mine][:8], boundary.right_M[mine][:8], boundary.offset_M[mine][:8], strict=True)]
+        targets = [
+            f"{tokens[p]} = f({tokens[left]}, {tokens[right]}, {offset})"
+            for p, left, right, offset in zip(
+                boundary.position_M[mine][:8], boundary.left_M[mine][:8], boundary.right_M[mine][:8], boundary.offset_M[mine][:8], strict=True
+            )
+        ]
         if targets:
             yield [Word("SBO: " + "; ".join(targets) + (" ..." if int(mine.sum()) > 8 else ""), "dim")]
 

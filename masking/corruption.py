@@ -1,6 +1,6 @@
 """What replaces a hidden token: [MASK], a random token, or itself (BERT section 3.1: 80/10/10).
 
-    ids [CLS] 北 京 大 学 [SEP]   spans [1, 5) per unit   ->   [CLS] [M] [M] [M] [M] [SEP],  targets 1 2 3 4 = 北 京 大 学
+ids [CLS] 北 京 大 学 [SEP]   spans [1, 5) per unit   ->   [CLS] [M] [M] [M] [M] [SEP],  targets 1 2 3 4 = 北 京 大 学
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A masked sample as pieces that a terminal or a page can colour. Strings only: no torch, no shards, no terminal.
 
-    [ORG 北 京 大 学] 在 [word 海 淀]      what is there
-    北 京 大 学 -> [M] [M] [M] [M]          what was hidden and what replaced it
+[ORG 北 京 大 学] 在 [word 海 淀]      what is there
+北 京 大 学 -> [M] [M] [M] [M]          what was hidden and what replaced it
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class Piece:
     """Does its unit end here (and have more than one token)?"""
 
 
-def pieces(tokens: Sequence[str], seen: Sequence[str], unit_end_T: Int, kind_T: Byte, spans: Spans, actions: dict[int, int], start: int, end: int) -> list[Piece]:
+def pieces(
+    tokens: Sequence[str], seen: Sequence[str], unit_end_T: Int, kind_T: Byte, spans: Spans, actions: dict[int, int], start: int, end: int
+) -> list[Piece]:
     """The tokens ``[start, end)`` of a flat batch.
 
     Args:

@@ -113,9 +113,7 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
 
 
 @njit(cache=True)
-def select_spans(
-    sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, keys_S: Any, rate: float, crossing: int, cumulative_L: Any
-) -> Any:
+def select_spans(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, keys_S: Any, rate: float, crossing: int, cumulative_L: Any) -> Any:
     """SpanBERT's draw: a length in words, an anchor token, whole words from the anchor's word on; then the budget.
 
     ``cumulative_L`` is the cumulative law of the span length 1, 2 ... Returns (sample, start, end) of maximal runs.
@@ -259,14 +257,15 @@ def group_ragged(ends: Any, offsets_D1: Any, limit: int) -> Any:
     """
     total = 0
     for document in range(len(offsets_D1) - 1):
-        previous = 0
+        previous: Any = 0
         for index in range(offsets_D1[document], offsets_D1[document + 1]):
             total += 1 + (np.int64(ends[index]) - previous) // limit
             previous = np.int64(ends[index])
     out_document, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
     count = 0
     for document in range(len(offsets_D1) - 1):
-        start, previous = 0, 0
+        start: Any = 0
+        previous = 0
         for index in range(offsets_D1[document], offsets_D1[document + 1]):
             end = np.int64(ends[index])
             if end - start > limit and previous > start:

@@ -13,8 +13,9 @@ Shape legend: B rows, T = B * row_tokens positions, S samples, L longest sample,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -119,12 +120,10 @@ class Batch:
         """The same batch on ``device``."""
         if device.type == "cpu":
             return self
-        moved = {
-            name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-            for name, value in ((name, getattr(self, name)) for name in self.__dataclass_fields__)
-        }
-        moved["targets"] = {task: {name: t.to(device, non_blocking=True) for name, t in group.items()} for task, group in self.targets.items()}
-        return Batch(**moved)
+        tensors = {name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        targets = {task: {name: t.to(device, non_blocking=True) for name, t in group.items()} for task, group in self.targets.items()}
+        moved: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
+        return moved
 
 
 def pack(rows: Sequence[Sequence[Sample]], row_tokens: int, masking: Masking, specials: Specials, progress: float) -> Packed:
@@ -153,9 +152,7 @@ def pack(rows: Sequence[Sequence[Sample]], row_tokens: int, masking: Masking, sp
     units = Units(sample_start_S=start_S, sample_end_S=end_S, maskable_T=maskable_T, levels=levels)
     keys_S = np.array([sample.key for sample in samples], np.uint64)
     spans = masking.strategy.select(units, masking.budget, combine_array(keys_S, SELECT), np.full(len(samples), progress))
-    corrupted_T, hidden = masking.corruption.corrupt(
-        original_T, spans, start_S, combine_array(keys_S, CORRUPT), specials.mask, specials.pool_V
-    )
+    corrupted_T, hidden = masking.corruption.corrupt(original_T, spans, start_S, combine_array(keys_S, CORRUPT), specials.mask, specials.pool_V)
     return Packed(
         samples=samples,
         sample_start_S=start_S,
@@ -189,7 +186,7 @@ def to_batch(packed: Packed, task_ids: Mapping[str, int], targets: Mapping[str, 
         segment_T[start : start + length] = sample.segment_ids_T
         task_T[start : start + length] = task_ids.get(sample.task, 0)
     edges = np.unique(np.concatenate([starts_S, starts_S + lengths_S, np.arange(0, total + 1, packed.row_tokens)]))
-    gaps = [np.arange(a, b, longest) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a > longest]
+    gaps = [np.arange(a, b, longest) for a, b in itertools.pairwise(edges.tolist()) if b - a > longest]
     edges = np.unique(np.concatenate([edges, *gaps])) if gaps else edges
     return Batch(
         input_ids=torch.from_numpy(packed.corrupted_T)[None],

@@ -69,9 +69,7 @@ class Corpus:
         """One stream per folder and row-building task of the stage."""
         streams = {}
         for data in self.run.data:
-            source = Source(
-                name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=self.run.batch.max_sample_tokens - ROOM_FOR_SPECIALS
-            )
+            source = Source(name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=self.run.batch.max_sample_tokens - ROOM_FOR_SPECIALS)
             for task, share in stage.tasks.items():
                 if share > 0 and self.run.builds_rows(task):
                     stream = Stream(

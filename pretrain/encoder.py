@@ -98,17 +98,19 @@ def packed_attention(
 
         query, key, value = (tensor[0].transpose(0, 1).contiguous() for tensor in (query_1HTE, key_1HTE, value_1HTE))
         seams, longest = batch.cu_seqlens, batch.max_seqlen
-        return varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling)[None], None
+        out_THE: Any = varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling)
+        return out_THE.unsqueeze(0), None
     samples, longest = batch.pack_SL.shape
     index = batch.pack_SL.flatten()
-    grids = []
-    for tensor in (query_1HTE, key_1HTE, value_1HTE):
-        gathered = tensor[0].transpose(0, 1).index_select(0, index)  # (S * L, H, E)
-        grids.append(gathered.view(samples, longest, *gathered.shape[1:]).transpose(1, 2))
+
+    def grid(tensor_1HTE: torch.Tensor) -> torch.Tensor:
+        gathered = tensor_1HTE[0].transpose(0, 1).index_select(0, index)  # (S * L, H, E)
+        return gathered.view(samples, longest, *gathered.shape[1:]).transpose(1, 2)
+
     mask = batch.real_SL[:, None, None, :]
-    out_SHLE = nn.functional.scaled_dot_product_attention(*grids, attn_mask=mask, dropout_p=dropout, scale=scaling)
+    out_SHLE = nn.functional.scaled_dot_product_attention(grid(query_1HTE), grid(key_1HTE), grid(value_1HTE), attn_mask=mask, dropout_p=dropout, scale=scaling)
     out = out_SHLE.transpose(1, 2).reshape(samples * longest, *out_SHLE.shape[1:2], out_SHLE.shape[3])
-    return out.index_select(0, batch.unpack_T)[None], None
+    return out.index_select(0, batch.unpack_T).unsqueeze(0), None
 
 
 def build_encoder(config: Any) -> nn.Module:

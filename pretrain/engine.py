@@ -248,8 +248,7 @@ class Engine:
             found = safe_get_full_optimizer_state(parameter, moment)
             assert found is not None
             return found.view(_shape(parameter))  # type: ignore[no-any-return]
-        found = self.engine.optimizer.state[parameter][moment]
-        return found  # type: ignore[no-any-return]
+        return self.engine.optimizer.state[parameter][moment]  # type: ignore[no-any-return]
 
     def restore(self, tensors: Mapping[str, torch.Tensor], steps: int, batch: Batch, scale: Mapping[str, float]) -> None:
         """Put the moments of a checkpoint back (weights were loaded into the model before it was wrapped).

@@ -118,7 +118,15 @@ def encoder_config(config: Mapping[str, Any], tasks: int, settings: Model) -> An
     """ErnieConfig of a checkpoint, with our dropout and a task table of ``tasks`` rows."""
     from transformers import ErnieConfig
 
-    kept = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "max_position_embeddings")
+    kept: tuple[str, ...] = (
+        "vocab_size",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "hidden_act",
+        "max_position_embeddings",
+    )
     kept += ("type_vocab_size", "layer_norm_eps", "pad_token_id", "initializer_range")
     values = {name: config[name] for name in kept if name in config}
     values["task_type_vocab_size"] = max(tasks, config.get("task_type_vocab_size", 0) if config.get("use_task_id") else 0)
@@ -207,7 +215,6 @@ def verify(folder: Path, model: Any) -> float:
         ValueError: a class cannot load it completely, or logits differ by more than TOLERANCE.
     """
     from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
-
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # what is missing is checked below, what is left over is known
@@ -232,9 +239,7 @@ def verify(folder: Path, model: Any) -> float:
     return worst
 
 
-def export_run(
-    tensors: Mapping[str, torch.Tensor], model: Any, tokenizer_folder: Path, target: Path, card: str, manifest: Mapping[str, Any]
-) -> float:
+def export_run(tensors: Mapping[str, torch.Tensor], model: Any, tokenizer_folder: Path, target: Path, card: str, manifest: Mapping[str, Any]) -> float:
     """Export to ``target``, verified before it appears under that name. Returns the largest logit difference."""
     if target.exists():
         raise ValueError(f"{target} exists already; delete it or choose another folder")

@@ -1,6 +1,6 @@
 """Row specs -> batches, in this process or in data workers. Stateless: any worker may make any batch.
 
-    MicroBatchSpec --read windows, objective.build--> Samples --pack, mask--> Packed --targets--> Batch
+MicroBatchSpec --read windows, objective.build--> Samples --pack, mask--> Packed --targets--> Batch
 """
 
 from __future__ import annotations
@@ -56,5 +56,11 @@ def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin
     """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one)."""
     context = "spawn" if workers else None
     return DataLoader(
-        maker, sampler=specs, batch_size=None, num_workers=workers, pin_memory=pin, multiprocessing_context=context, prefetch_factor=4 if workers else None  # type: ignore[arg-type]
+        maker,
+        sampler=specs,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=pin,
+        multiprocessing_context=context,
+        prefetch_factor=4 if workers else None,  # type: ignore[arg-type]
     )

@@ -1,9 +1,9 @@
 """AdamW's parameter groups and the learning rate as a pure function of the step.
 
-    linear   warm-up, then straight down to ``final_share`` of the peak at the last step
-    noam     warm-up, then peak * sqrt(warmup / step)          (ERNIE 2.0)
-    cosine   warm-up, then half a cosine down to ``final_share``
-    wsd      warm-up, stable, then straight down over the last ``decay_share`` of the steps
+linear   warm-up, then straight down to ``final_share`` of the peak at the last step
+noam     warm-up, then peak * sqrt(warmup / step)          (ERNIE 2.0)
+cosine   warm-up, then half a cosine down to ``final_share``
+wsd      warm-up, stable, then straight down over the last ``decay_share`` of the steps
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What happens before the first step of a stage: may this run continue, what does its model look like, what does it start from?
 
-    check_continues(saved state, run)      frozen settings and shards must be those the checkpoint was made with
-    begin_stage(...)                       model of the stage's tasks, weights by name, grown tables and new heads, engine
+check_continues(saved state, run)      frozen settings and shards must be those the checkpoint was made with
+begin_stage(...)                       model of the stage's tasks, weights by name, grown tables and new heads, engine
 """
 
 from __future__ import annotations

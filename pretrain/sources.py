@@ -21,7 +21,6 @@ import numpy.typing as npt
 
 from data_prep.shards import Prepared, Shard
 
-
 ROOM_FOR_SPECIALS = 6
 """Tokens of a sample kept free for [CLS] and up to five [SEP], whatever the tasks are: adding a task moves no window."""
 

@@ -1,6 +1,6 @@
 """Metrics: one line of metrics.jsonl per event is the source of truth; wandb and the terminal are sinks that may fail.
 
-    {"event": "train", "step": 20, "loss/knowledge_masking": 6.1, "accuracy/entity": 0.02, "tokens_per_second": 9100, ...}
+{"event": "train", "step": 20, "loss/knowledge_masking": 6.1, "accuracy/entity": 0.02, "tokens_per_second": 9100, ...}
 """
 
 from __future__ import annotations
@@ -75,15 +75,21 @@ class Tracker:
                 continue
         temporary = self.file.with_suffix(".tmp")
         temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        os.replace(temporary, self.file)
+        temporary.replace(self.file)
 
     def _start_wandb(self, settings: Tracking, folder: Path, config: Mapping[str, Any]) -> Any:
         try:
             os.environ.setdefault("WANDB_SILENT", "true")
             import wandb
 
-            options = {"mode": settings.wandb, "dir": str(folder), "project": settings.project, "group": folder.name, "config": dict(config)}
-            return wandb.init(settings=wandb.Settings(silent=True, console="off"), **options)
+            return wandb.init(
+                mode=settings.wandb,  # type: ignore[arg-type]
+                dir=str(folder),
+                project=settings.project,
+                group=folder.name,
+                config=dict(config),
+                settings=wandb.Settings(silent=True, console="off"),
+            )
         except Exception as error:  # a tracker must never end a run
             print(f"wandb is off for this run: {type(error).__name__}: {error}", flush=True)
             return None

@@ -97,9 +97,7 @@ class Trainer:
         states: dict[int, dict[str, Cursor]] = {}
         sampler = Sampler(streams=maker.streams, rows_per_step=self.run.batch.rows_per_step)
         steps = range(first, end)
-        specs = micro_batches(
-            sampler, self.progress.cursors, steps, self.total, self.run.batch.rows_per_process, self.world.rank, self.world.size, states
-        )
+        specs = micro_batches(sampler, self.progress.cursors, steps, self.total, self.run.batch.rows_per_process, self.world.rank, self.world.size, states)
         batches = iter(loader(maker, specs, self.run.data_workers, self.world.device.type == "cuda"))
         self.report("stage", first, {"name": stage.name, "tasks": list(stage.tasks), "steps": stage.steps, "index": index})
         if self.run.evaluation.every and first == end - stage.steps:

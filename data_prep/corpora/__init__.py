@@ -76,7 +76,7 @@ class Corpus(ABC):
         found: dict[Path, None] = {}
         for pattern in self.paths:
             path = Path(pattern)
-            matches = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+            matches = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute patterns)
             matches = [match for match in matches if match.is_file()]
             if not matches:
                 hint = "it is a folder; add a pattern such as /*.jsonl" if path.is_dir() else "no such file"

@@ -32,8 +32,8 @@ class Jsonl(Corpus):
         try:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
-            text = decode(raw, place)
-            return text if isinstance(text, Rejected) else Rejected(place, "not JSON", str(error))
+            decoded = decode(raw, place)
+            return decoded if isinstance(decoded, Rejected) else Rejected(place, "not JSON", str(error))
         if not isinstance(value, dict):
             return Rejected(place, "not a JSON object", f"found {type(value).__name__}")
         text = value.get(self.text_key)

@@ -25,7 +25,7 @@ class Rjieba(Segmenter):
 
         engine = rjieba.Jieba()
         for word in load_user_words(self.user_words):
-            engine.add_word(word)
+            engine.add_word(word, None, None)
         return engine
 
     def words(self, text: str) -> list[Span]:

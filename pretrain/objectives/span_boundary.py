@@ -1,6 +1,6 @@
 """Predict a hidden token from the two visible tokens around its span (SpanBERT, Joshi et al. 2020, section 3.2).
 
-    h0 = [x_left; x_right; p_offset]    h1 = LN(GeLU(W1 h0))    h2 = LN(GeLU(W2 h1))    logits = h2 E^T + b
+h0 = [x_left; x_right; p_offset]    h1 = LN(GeLU(W1 h0))    h2 = LN(GeLU(W2 h1))    logits = h2 E^T + b
 """
 
 from __future__ import annotations
