@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.documents import Label
-from data_prep.encoding import Encoded, Tokenizer
+from data_prep.encoding import Encoded, Tokenizer, TokenUnits
 from data_prep.files import read_json
 
 SCHEMA_VERSION = 1
@@ -96,13 +96,7 @@ def write_shard(path: Path, documents: Sequence[Encoded], levels: Sequence[str],
         writer.write_batch(batch)
 
 
-def _no_units() -> Any:
-    from data_prep.encoding import TokenUnits
-
-    return TokenUnits(np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.uint8))
-
-
-NO_UNITS = _no_units()
+NO_UNITS = TokenUnits(np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.uint8))
 
 
 class UnitColumn(NamedTuple):

@@ -67,7 +67,8 @@ def bench_prepare(file: Path, seconds: float) -> None:
     from tempfile import TemporaryDirectory
 
     from data_prep.documents import Document
-    from data_prep.pipeline import PartWorker, Preparation, make_plan, sample_texts
+    from data_prep.pipeline import PartWorker, sample_texts
+    from data_prep.plan import Preparation, make_plan
 
     preparation = read_config(Preparation, file, [])
     plan = make_plan(preparation, lambda progress: None)

@@ -165,7 +165,7 @@ def config_show(config: ConfigFile, overrides: Overrides = None) -> None:
 def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` or `cluster`.")]) -> None:
     """JSON Schema, for editors."""
     from launch.commands import config_class
-    from launch.config import schema
+    from launch.schema import schema
 
     print(json.dumps(schema(config_class(kind)), indent=1, ensure_ascii=False))
 

@@ -16,7 +16,7 @@ SET_ASIDE, SHOWN_REJECTED = 3, 5
 def config_class(kind: str) -> type:
     """The configuration class behind `data`, `pretrain` or `cluster`."""
     if kind == "data":
-        from data_prep.pipeline import Preparation
+        from data_prep.plan import Preparation
 
         return Preparation
     if kind == "pretrain":
@@ -58,7 +58,8 @@ def show_config(file: Path, overrides: list[str]) -> None:
 
 def run_prepare(file: Path, overrides: list[str], dry_run: bool) -> int:
     """`kmask prepare`."""
-    from data_prep.pipeline import Preparation, Progress, make_plan, prepare
+    from data_prep.pipeline import prepare
+    from data_prep.plan import Preparation, Progress, make_plan
 
     preparation = read_config(Preparation, file, overrides)
     bar = Bar("prepare", "bytes")
@@ -96,9 +97,8 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
 
     tokens = {split: sum(s["tokens"] for s in manifest["shards"] if s["split"] == split) for split in ("train", "heldout")}
     print(f"{folder}: {total('documents.'):,} documents, {total('characters.'):,} characters, {seconds:.1f} s")
-    print(
-        f"  tokens: {tokens['train']:,} to train on, {tokens['heldout']:,} held out; {counts.get('tokens.unknown', 0):,} are [UNK]; vocabulary {manifest['tokenizer']['size']:,}"
-    )
+    unknown, size = counts.get("tokens.unknown", 0), manifest["tokenizer"]["size"]
+    print(f"  tokens: {tokens['train']:,} to train on, {tokens['heldout']:,} held out; {unknown:,} are [UNK]; vocabulary {size:,}")
     for level in manifest["levels"]:
         labels = {name.split(".")[2]: count for name, count in counts.items() if name.startswith(f"units.{level}.")}
         detail = ", ".join(f"{label} {count:,}" for label, count in sorted(labels.items(), key=lambda item: -item[1])[:6] if label != "-")

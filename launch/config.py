@@ -24,7 +24,7 @@ from typing import Any
 
 from launch.yaml_files import ConfigError, Path_, Source, load
 
-__all__ = ["ConfigError", "Source", "decode", "field_docs", "kinds", "load", "plain", "read_config", "schema"]
+__all__ = ["ConfigError", "Source", "decode", "field_docs", "kinds", "load", "plain", "read_config"]
 
 FAILED = object()
 T = typing.TypeVar("T")
@@ -133,14 +133,15 @@ class _Decoder:
         if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
         try:
-            return _adapter(kind).validate_python(value)
+            return adapter(kind).validate_python(value)
         except pydantic.ValidationError as error:
             message = error.errors()[0]["msg"]
             return self.fail(path, f"{message[0].lower()}{message[1:]} (found {_shown(value)})")
 
 
 @functools.cache
-def _adapter(kind: Any) -> Any:
+def adapter(kind: Any) -> Any:
+    """pydantic's checker of a plain type."""
     import pydantic
 
     return pydantic.TypeAdapter(kind)
@@ -223,32 +224,3 @@ def field_docs(cls: type) -> dict[str, str]:
             if isinstance(follower.value, ast.Constant) and isinstance(follower.value.value, str):
                 docs[statement.target.id] = " ".join(follower.value.value.split())
     return docs
-
-
-def schema(kind: Any) -> dict[str, Any]:
-    """JSON Schema of a type, for editors: every key with its description, every choice with its kinds."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is list:
-        return {"type": "array", "items": schema(arguments[0])}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": schema(arguments[1])}
-    if isinstance(kind, type) and inspect.isabstract(kind):
-        options = []
-        for name in kinds(kind):
-            cls = find_kind(kind, name)
-            if cls is not None:
-                option = schema(cls)
-                options.append({**option, "properties": {"kind": {"const": name}, **option["properties"]}})
-        return {"anyOf": [*options, {"type": "string", "enum": kinds(kind)}]}
-    if dataclasses.is_dataclass(kind):
-        cls = typing.cast(type, kind)
-        hints, docs = typing.get_type_hints(cls), field_docs(cls)
-        properties = {}
-        required = []
-        for item in dataclasses.fields(cls):
-            properties[item.name] = {**schema(hints[item.name]), "description": docs.get(item.name, "")}
-            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-                required.append(item.name)
-        return {"type": "object", "additionalProperties": False, "properties": properties, "required": required, "description": inspect.getdoc(cls) or ""}
-    result: dict[str, Any] = _adapter(kind).json_schema()
-    return result

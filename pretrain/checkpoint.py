@@ -137,3 +137,14 @@ def load(folder: Path) -> Checkpoint:
         seen=value["seen"],
     )
     return Checkpoint(folder=folder, state=state)
+
+
+def fitted(value: torch.Tensor | None, shape: torch.Size, default: torch.Tensor | None) -> torch.Tensor:
+    """``value`` in ``shape``: a table with fewer rows is extended by zeros (or by ``default``), nothing else may differ."""
+    if value is None:
+        return torch.zeros(shape)
+    if value.shape == shape:
+        return value
+    grown = torch.zeros(shape) if default is None or default.shape != shape else default.clone()
+    grown[: value.shape[0]] = value
+    return grown

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from pretrain.batch import Masking
 from pretrain.encoder import Model
-from pretrain.engine import DeepSpeed
 from pretrain.evaluation.heldout import Evaluation
 from pretrain.objectives import Objective
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.optimization import Optimization
 from pretrain.schedule import Stage
+from pretrain.settings import DeepSpeed
 from pretrain.sources import ROOM_FOR_SPECIALS
 from pretrain.tracking import Tracking
 

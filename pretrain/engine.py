@@ -15,40 +15,17 @@ import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from pretrain.batch import Batch
+from pretrain.checkpoint import fitted
 from pretrain.optimization import Optimization, parameter_groups
+from pretrain.settings import DeepSpeed, deepspeed_config
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
-PRECISIONS = ("fp32", "bf16", "bf16_parameters", "fp16")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeepSpeed:
-    """How DeepSpeed runs the model."""
-
-    zero_stage: int = 1
-    """What is sharded over processes: 0 nothing, 1 optimiser state, 2 and gradients, 3 and parameters."""
-    precision: str = "bf16"
-    """`fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast); `bf16_parameters`: bf16 copies with fp32 masters (ZeRO 1 up);
-    `fp16`: fp16 copies with dynamic loss scaling (GPU only, ZeRO 1 up)."""
-    timeout_minutes: int = 10
-    """A collective that waits longer ends the run."""
-
-    def __post_init__(self) -> None:
-        if self.zero_stage not in (0, 1, 2, 3):
-            raise ValueError(f"zero_stage: {self.zero_stage} is not one of 0, 1, 2, 3")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
-        if self.precision in ("bf16_parameters", "fp16") and self.zero_stage == 0:
-            raise ValueError(f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)")
-        if self.timeout_minutes < 1:
-            raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be at least 1")
 
 
 class World(NamedTuple):
@@ -121,28 +98,6 @@ def _quiet_deepspeed() -> Any:
     return deepspeed
 
 
-def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: int) -> dict[str, Any]:
-    """The DeepSpeed configuration; defaults that changed between versions are written out."""
-    config: dict[str, Any] = {
-        "train_batch_size": rows * accumulation * world,
-        "train_micro_batch_size_per_gpu": rows,
-        "gradient_accumulation_steps": accumulation,
-        "gradient_clipping": optimization.clip,
-        "steps_per_print": 10**9,
-        "zero_optimization": {"stage": settings.zero_stage, "reduce_bucket_size": 25_000_000, "contiguous_gradients": True, "overlap_comm": False},
-        "zero_allow_untested_optimizer": True,
-        "check_grad_overflow": settings.precision == "fp16",
-    }
-    if settings.precision == "bf16":
-        config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
-    elif settings.precision == "bf16_parameters":
-        config["bf16"] = {"enabled": True}
-        config["data_types"] = {"grad_accum_dtype": "fp32"}
-    elif settings.precision == "fp16":
-        config["fp16"] = {"enabled": True, "initial_scale_power": 16}
-    return config
-
-
 class Engine:
     """A model under DeepSpeed for one stage of training."""
 
@@ -187,7 +142,8 @@ class Engine:
         for micro, (batch, seed) in enumerate(zip(batches, seeds, strict=True)):
             torch.manual_seed(seed)
             loss, found = self.forward(batch, summed)
-            self.engine.backward(loss, scale_wrt_gas=False)
+            # `* 1.0`: given the very tensor that forward returned, stage 0 of DeepSpeed 0.19.8 divides by the accumulation all the same.
+            self.engine.backward(loss * 1.0, scale_wrt_gas=False)
             stats = found if stats is None else stats + found
             if self.settings.zero_stage == 0 and micro == len(batches) - 1:
                 norm = self._own_norm()
@@ -263,24 +219,37 @@ class Engine:
                 continue
             shape = _shape(parameter)
             if self.settings.precision in ("bf16_parameters", "fp16") and name in tensors:
-                from deepspeed.utils import safe_set_full_fp32_param
-
-                safe_set_full_fp32_param(parameter, fitted(tensors[name], shape, tensors[name]).to(self.world.device))
+                self._set_master(parameter, fitted(tensors[name], shape, None))
             for moment in MOMENTS:
-                value = tensors.get(f"{name}#{moment}")
-                self._set_moment(parameter, moment, fitted(value, shape, None).to(self.world.device))
+                self._set_moment(parameter, moment, fitted(tensors.get(f"{name}#{moment}"), shape, None))
         base = self.engine.optimizer if self.settings.zero_stage == 0 else self.engine.optimizer.optimizer
         for state in base.state.values():
             if "step" in state:
                 state["step"] = torch.full_like(state["step"], steps) if isinstance(state["step"], torch.Tensor) else steps
 
-    def _set_moment(self, parameter: nn.Parameter, moment: str, value: torch.Tensor) -> None:
-        if self.settings.zero_stage > 0:
-            from deepspeed.utils import safe_set_full_optimizer_state
+    def _set_master(self, parameter: nn.Parameter, value: torch.Tensor) -> None:
+        from deepspeed.utils import safe_set_full_fp32_param, safe_set_local_fp32_param
 
-            safe_set_full_optimizer_state(parameter, value, moment)
+        if self.settings.zero_stage == 3:
+            safe_set_local_fp32_param(parameter, self._partition(parameter, value))
+        else:
+            safe_set_full_fp32_param(parameter, value.to(self.world.device))
+
+    def _set_moment(self, parameter: nn.Parameter, moment: str, value: torch.Tensor) -> None:
+        from deepspeed.utils import safe_set_full_optimizer_state, safe_set_local_optimizer_state
+
+        if self.settings.zero_stage == 3:
+            safe_set_local_optimizer_state(parameter, self._partition(parameter, value), moment)
+        elif self.settings.zero_stage > 0:
+            safe_set_full_optimizer_state(parameter, value.to(self.world.device), moment)
         else:
             self.engine.optimizer.state[parameter][moment].copy_(value)
+
+    def _partition(self, parameter: nn.Parameter, value: torch.Tensor) -> torch.Tensor:
+        """This rank's part of ``value`` at stage 3 (DeepSpeed's own full setter fails when ranks do not divide the parameter)."""
+        size = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
+        flat = nn.functional.pad(value.flatten(), (0, size * self.world.size - value.numel()))
+        return flat.narrow(0, self.world.rank * size, size).to(self.world.device)
 
     def encoder_config(self) -> dict[str, Any]:
         """The encoder's shape as plain values."""
@@ -294,14 +263,3 @@ class Engine:
 
 def _shape(parameter: nn.Parameter) -> torch.Size:
     return getattr(parameter, "ds_shape", parameter.shape)
-
-
-def fitted(value: torch.Tensor | None, shape: torch.Size, default: torch.Tensor | None) -> torch.Tensor:
-    """``value`` in ``shape``: a table with fewer rows is extended by zeros (or by ``default``), nothing else may differ."""
-    if value is None:
-        return torch.zeros(shape)
-    if value.shape == shape:
-        return value
-    grown = torch.zeros(shape) if default is None or default.shape != shape else default.clone()
-    grown[: value.shape[0]] = value
-    return grown

@@ -36,9 +36,9 @@ class PretrainingModel(nn.Module):
         self.heads = nn.ModuleDict({name: objective.head(config) for name, objective in objectives.items()})
         initialise(self, seed)
         for head in self.heads.values():
-            if hasattr(head, "decoder"):  # transformers' masked-LM head: decoder tied to the embeddings
-                head.decoder.weight = self.ernie.embeddings.word_embeddings.weight  # type: ignore[union-attr]
-                head.decoder.bias = head.bias  # type: ignore[union-attr]
+            if isinstance(decoder := getattr(head, "decoder", None), nn.Linear):
+                decoder.weight = self.ernie.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]
+                decoder.bias = getattr(head, "bias", decoder.bias)
         if not any(objective.SENTENCE_LEVEL for objective in objectives.values()):
             self.ernie.pooler.requires_grad_(False)  # type: ignore[union-attr]  # nothing trains it
 
@@ -54,7 +54,7 @@ class PretrainingModel(nn.Module):
             pooled: torch.Tensor = self.ernie.pooler(hidden_TD().index_select(0, batch.cls_positions_S)[:, None])  # type: ignore[operator]
             return pooled
 
-        encoding = Encoding(hidden_TD, pooled_SD, self.ernie.embeddings.word_embeddings.weight)  # type: ignore[union-attr, arg-type]
+        encoding = Encoding(hidden_TD, pooled_SD)
         total = hidden_TD().new_zeros((), dtype=torch.float32)
         rows = []
         for name, objective in self.objectives.items():

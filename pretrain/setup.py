@@ -16,10 +16,10 @@ import torch
 from data_prep.encoding import Tokenizer
 from data_prep.files import staged_folder
 from pretrain import exchange
-from pretrain.checkpoint import Checkpoint, State
+from pretrain.checkpoint import Checkpoint, State, fitted
 from pretrain.config import FROZEN, Run
 from pretrain.corpus import Corpus
-from pretrain.engine import Engine, World, fitted
+from pretrain.engine import Engine, World
 from pretrain.loading import BatchMaker
 from pretrain.model import PretrainingModel
 from pretrain.objectives import Objective

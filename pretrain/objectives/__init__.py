@@ -38,7 +38,6 @@ class Encoding(NamedTuple):
     """The encoder's last states (T, D) of the batch as it is; computed once, on first use."""
     pooled_SD: Callable[[], torch.Tensor]
     """The pooled [CLS] state of every sample (S, D)."""
-    word_embeddings_VD: torch.Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,11 @@ class Objective(ABC):
 
     @abstractmethod
     def head(self, config: Any) -> nn.Module:
-        """Parameters of its own; ``config`` is transformers' ErnieConfig."""
+        """Parameters of its own; ``config`` is transformers' ErnieConfig.
+
+        A linear layer named ``decoder`` is tied to the word embeddings by the model, and its bias to ``head.bias`` if there is one. (The layer
+        must belong to the head: ZeRO-3 gathers a shared weight only for modules that own it.)
+        """
 
     @abstractmethod
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:

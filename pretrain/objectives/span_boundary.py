@@ -29,14 +29,15 @@ class BoundaryHead(nn.Module):
         self.first_norm = nn.LayerNorm(hidden, eps=eps)
         self.second = nn.Linear(hidden, hidden)
         self.second_norm = nn.LayerNorm(hidden, eps=eps)
-        self.bias = nn.Parameter(torch.zeros(vocabulary))
+        self.decoder = nn.Linear(hidden, vocabulary)
 
-    def forward(self, left_MD: torch.Tensor, right_MD: torch.Tensor, offset_M: torch.Tensor, embeddings_VD: torch.Tensor) -> torch.Tensor:
+    def forward(self, left_MD: torch.Tensor, right_MD: torch.Tensor, offset_M: torch.Tensor) -> torch.Tensor:
         """Logits (M, V)."""
         states = torch.cat([left_MD, right_MD, self.positions(offset_M - 1)], -1)
         states = self.first_norm(nn.functional.gelu(self.first(states)))
         states = self.second_norm(nn.functional.gelu(self.second(states)))
-        return nn.functional.linear(states, embeddings_VD, self.bias)
+        logits: torch.Tensor = self.decoder(states)
+        return logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,5 +71,5 @@ class SpanBoundary(Objective):
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
         hidden_TD = encoding.hidden_TD()
         left_MD, right_MD = hidden_TD.index_select(0, targets["left"]), hidden_TD.index_select(0, targets["right"])
-        logits_MV = head(left_MD, right_MD, targets["offset"], encoding.word_embeddings_VD)
+        logits_MV = head(left_MD, right_MD, targets["offset"])
         return cross_entropy(logits_MV, targets["label"], targets["kind"])

@@ -1,0 +1,39 @@
+"""JSON Schema of the configuration, for editors: every key with its description, every choice with its kinds."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from typing import Any
+
+from launch.config import adapter, field_docs, find_kind, kinds
+
+
+def schema(kind: Any) -> dict[str, Any]:
+    """JSON Schema of a type, for editors: every key with its description, every choice with its kinds."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list:
+        return {"type": "array", "items": schema(arguments[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": schema(arguments[1])}
+    if isinstance(kind, type) and inspect.isabstract(kind):
+        options = []
+        for name in kinds(kind):
+            cls = find_kind(kind, name)
+            if cls is not None:
+                option = schema(cls)
+                options.append({**option, "properties": {"kind": {"const": name}, **option["properties"]}})
+        return {"anyOf": [*options, {"type": "string", "enum": kinds(kind)}]}
+    if dataclasses.is_dataclass(kind):
+        cls = typing.cast(type, kind)
+        hints, docs = typing.get_type_hints(cls), field_docs(cls)
+        properties = {}
+        required = []
+        for item in dataclasses.fields(cls):
+            properties[item.name] = {**schema(hints[item.name]), "description": docs.get(item.name, "")}
+            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+                required.append(item.name)
+        return {"type": "object", "additionalProperties": False, "properties": properties, "required": required, "description": inspect.getdoc(cls) or ""}
+    result: dict[str, Any] = adapter(kind).json_schema()
+    return result

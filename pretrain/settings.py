@@ -1,0 +1,55 @@
+"""How DeepSpeed is set up: our few choices, and the configuration that is generated from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pretrain.optimization import Optimization
+
+PRECISIONS = ("fp32", "bf16", "bf16_parameters", "fp16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepSpeed:
+    """How DeepSpeed runs the model."""
+
+    zero_stage: int = 1
+    """What is sharded over processes: 0 nothing, 1 optimiser state, 2 and gradients, 3 and parameters."""
+    precision: str = "bf16"
+    """`fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast); `bf16_parameters`: bf16 copies with fp32 masters (ZeRO 1 up);
+    `fp16`: fp16 copies with dynamic loss scaling (GPU only, ZeRO 1 up)."""
+    timeout_minutes: int = 10
+    """A collective that waits longer ends the run."""
+
+    def __post_init__(self) -> None:
+        if self.zero_stage not in (0, 1, 2, 3):
+            raise ValueError(f"zero_stage: {self.zero_stage} is not one of 0, 1, 2, 3")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        if self.precision in ("bf16_parameters", "fp16") and self.zero_stage == 0:
+            raise ValueError(f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)")
+        if self.timeout_minutes < 1:
+            raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be at least 1")
+
+
+def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: int) -> dict[str, Any]:
+    """The DeepSpeed configuration; defaults that changed between versions are written out."""
+    config: dict[str, Any] = {
+        "train_batch_size": rows * accumulation * world,
+        "train_micro_batch_size_per_gpu": rows,
+        "gradient_accumulation_steps": accumulation,
+        "gradient_clipping": optimization.clip,
+        "steps_per_print": 10**9,
+        "zero_optimization": {"stage": settings.zero_stage, "reduce_bucket_size": 25_000_000, "contiguous_gradients": True, "overlap_comm": False},
+        "zero_allow_untested_optimizer": True,
+        "check_grad_overflow": settings.precision == "fp16",
+    }
+    if settings.precision == "bf16":
+        config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
+    elif settings.precision == "bf16_parameters":
+        config["bf16"] = {"enabled": True}
+        config["data_types"] = {"grad_accum_dtype": "fp32"}
+    elif settings.precision == "fp16":
+        config["fp16"] = {"enabled": True, "initial_scale_power": 16}
+    return config

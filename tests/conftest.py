@@ -1,0 +1,76 @@
+"""What several test files need: the example corpus prepared once, and small run configurations over it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("kmask", deadline=None)  # the first call of a compiled loop is slow
+hypothesis.settings.load_profile("kmask")
+os.environ.setdefault("DS_ACCELERATOR", "cpu")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+ROOT = Path(__file__).resolve().parent.parent
+
+TINY_RUN = """\
+output: {output}
+data: [{{path: {data}, name: demo}}]
+model: {{layers: 1, hidden: 32, heads: 2, max_positions: 64, dropout: 0.1}}
+masking: {{strategy: {{kind: whole_unit}}}}
+tasks:
+  knowledge_masking: {{kind: knowledge_masking}}
+  span_boundary: {{kind: span_boundary, position_size: 8}}
+  sentence_reordering: {{kind: sentence_reordering, segments: 3}}
+stages:
+  - {{name: one, steps: 4, tasks: {{knowledge_masking: 1, span_boundary: 0}}}}
+  - {{name: two, steps: 4, tasks: {{knowledge_masking: 1, span_boundary: 0, sentence_reordering: 1}}}}
+batch: {{max_sample_tokens: 64, row_tokens: 256, rows_per_step: 4, rows_per_process: 1}}
+optimization: {{lr: 1.0e-3, warmup: 2}}
+engine: {{zero_stage: 1, precision: fp32}}
+evaluation: {{every: 4, rows: 2}}
+checkpoints: {{every: 2, keep: 2}}
+tracking: {{every: 1, wandb: disabled}}
+"""
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example corpus as shards (two parts, with held-out documents)."""
+    from data_prep.pipeline import prepare
+    from data_prep.plan import Preparation
+    from launch.config import decode, load
+
+    folder = tmp_path_factory.mktemp("prepared") / "data"
+    names = ("corpus/zh.jsonl", "corpus/en.jsonl", "lexicons/entities.zh.tsv", "lexicons/entities.en.tsv", "lexicons/phrases.zh.txt", "lexicons/phrases.en.txt")
+    source = load(ROOT / "configs/data/demo.yaml", [f"output={folder}", "engine.workers=1", "part_bytes=100000", "vocabulary.size=3000"])
+    source.value["corpora"][0]["paths"] = [str(ROOT / "examples" / name) for name in names[:2]]
+    source.value["annotators"][0]["paths"] = [str(ROOT / "examples" / name) for name in names[2:4]]
+    source.value["annotators"][1]["paths"] = [str(ROOT / "examples" / name) for name in names[4:]]
+    prepare(decode(Preparation, source), lambda progress: None)
+    return folder
+
+
+@pytest.fixture
+def tiny_run(prepared: Path, tmp_path: Path) -> Path:
+    """A configuration of eight steps in two stages."""
+    file = tmp_path / "run.yaml"
+    file.write_text(TINY_RUN.format(output=tmp_path / "run", data=prepared), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def kmask() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in a process of its own."""
+
+    def run(*arguments: Any, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "launch.cli", *map(str, arguments)]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, cwd=ROOT, check=False)
+
+    return run

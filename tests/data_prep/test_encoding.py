@@ -1,0 +1,244 @@
+"""Encoding: character spans become token spans; checked against the definition on every document of examples/."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data_prep.annotation import WORD, Annotation
+from data_prep.annotators.lexicon import Lexicon
+from data_prep.cleaning import Cleaning
+from data_prep.documents import Annotated, Document, Label, Place, Record, Span, Unit
+from data_prep.encoding import FLAG_CAPITAL, Encoded, Tokenizer, encode
+from data_prep.segmenters.pretokenizer import Pretokenizer
+from data_prep.segmenters.rjieba import Rjieba
+from data_prep.vocabulary import Vocabulary, adopt
+
+ROOT = Path(__file__).resolve().parents[2]
+LEXICONS = ROOT / "examples/lexicons"
+LABEL = Label("", "user")
+
+
+def example_documents() -> Iterator[Document]:
+    for name in ("zh", "en"):
+        for number, line in enumerate((ROOT / f"examples/corpus/{name}.jsonl").read_text(encoding="utf-8").splitlines(), 1):
+            value = json.loads(line)
+            document = Cleaning().clean(Record(value["text"], value["id"], value["title"], "", Place(name, number, 0)), name)
+            assert isinstance(document, Document)
+            yield document
+
+
+@pytest.fixture(scope="module")
+def examples(annotation: Annotation) -> list[Annotated]:
+    return [annotation.annotate(document) for document in example_documents()]
+
+
+@pytest.fixture(scope="module")
+def annotation() -> Annotation:
+    """The segmenters and lexicons of configs/data/demo.yaml."""
+    entities = Lexicon(level="entity", paths=[str(LEXICONS / f"entities.{language}.tsv") for language in ("zh", "en")])
+    phrases = Lexicon(level="phrase", type="phrase", paths=[str(LEXICONS / f"phrases.{language}.txt") for language in ("zh", "en")])
+    return Annotation(segmenters={"zh": Rjieba(), "en": Pretokenizer()}, annotators=[entities, phrases])
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["uncased", "cased"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    """A vocabulary trained on examples/."""
+    folder = tmp_path_factory.mktemp("trained")
+    Vocabulary(size=2500, lowercase=request.param).make(folder, (document.text for document in example_documents()))
+    return Tokenizer(folder=folder)
+
+
+@pytest.fixture
+def tokenizer(tokenizer_folder: Path) -> Tokenizer:
+    return Tokenizer(folder=tokenizer_folder)
+
+
+def aligned(units: list[Unit], level: str, offsets_T2: Any) -> tuple[list[tuple[int, int, Label]], int]:
+    """By the definition: the tokens that touch a unit must all lie inside it. Also how many units do not fit."""
+    kept, misfits = [], 0
+    for unit in units:
+        touching = np.flatnonzero((offsets_T2[:, 0] < unit.end) & (offsets_T2[:, 1] > unit.start))
+        if not len(touching) or offsets_T2[touching, 0].min() < unit.start or offsets_T2[touching, 1].max() > unit.end:
+            misfits += 1
+        elif level != "word" or len(touching) > 1:
+            assert touching.tolist() == list(range(touching[0], touching[-1] + 1))
+            kept.append((int(touching[0]), len(touching), unit.label))
+    return kept, misfits
+
+
+def check(annotated: Annotated, encoded: Encoded, tokenizer: Tokenizer, labels: dict[Label, int]) -> None:
+    """Everything that Encoded promises, by brute force."""
+    text, names = annotated.document.text, list(labels)
+    ((ids_T, offsets_T2),) = tokenizer.encode([text])
+    assert encoded.token_ids_T.tolist() == ids_T.tolist()
+    assert [bool(flag & FLAG_CAPITAL) for flag in encoded.flags_T] == [text[start].isupper() for start, _ in offsets_T2]
+    ends = [int((offsets_T2[:, 0] < sentence.end).sum()) for sentence in annotated.sentences]
+    assert encoded.sentence_ends_S.tolist() == sorted({end for end in ends if end})
+    assert encoded.paragraph_ends_P.tolist() == sorted({ends[index - 1] for index in annotated.paragraph_ends} - {0})
+    assert encoded.sentence_ends_S.tolist()[-1:] == ([len(ids_T)] if len(ids_T) else [])
+    assert set(encoded.units) == set(annotated.units)
+    for level, units in annotated.units.items():
+        table = encoded.units[level]
+        found = [(int(start), int(length), names[label]) for start, length, label in zip(table.start_U, table.length_U, table.label_U, strict=True)]
+        expected, misfits = aligned(units, level, offsets_T2)
+        assert found == expected, f"{annotated.document.id} {level}"
+        assert encoded.dropped.get(f"{level} fits no token boundary", 0) == misfits
+        for start, length, _ in found:
+            pairs = offsets_T2[start : start + length].tolist()
+            gaps = [text[before[1] : after[0]] for before, after in pairwise(pairs)]
+            assert not "".join(gaps).strip(), "a token range skips characters"
+
+
+def test_every_unit_of_the_examples_covers_exactly_its_characters(annotation: Annotation, examples: list[Annotated], trained: Tokenizer) -> None:
+    labels = {label: index for index, label in enumerate(dict.fromkeys([WORD, *(label for item in annotation.annotators for label in item.labels())]))}
+    kept = dict.fromkeys(("word", "phrase", "entity"), 0)
+    for annotated in examples:
+        encoded = encode(annotated, trained, labels)
+        check(annotated, encoded, trained, labels)
+        for level in kept:
+            kept[level] += len(encoded.units[level].start_U)
+    assert min(kept.values()) > 100
+
+
+def annotated(text: str, *places: tuple[int, int], level: str = "entity", sentences: list[tuple[int, int]] | None = None) -> Annotated:
+    spans = [Span(*place) for place in sentences or ([(0, len(text))] if text else [])]
+    document = Document(id="1", language="zh", text=text, title="T", source="s")
+    units = {level: [Unit(start, end, LABEL) for start, end in places]}
+    return Annotated(document=document, sentences=spans, paragraph_ends=[len(spans)] if spans else [], units=units, dropped={})
+
+
+def test_the_worked_example_of_the_module(tokenizer: Tokenizer) -> None:
+    text = "北京大学 opened"
+    encoded = encode(annotated(text, (0, 4), (5, 11)), tokenizer, {LABEL: 3})
+    assert [tokenizer.tokens[index] for index in encoded.token_ids_T] == ["北", "京", "大", "学", "opened"]
+    assert encoded.units["entity"].start_U.tolist() == [0, 4]
+    assert encoded.units["entity"].length_U.tolist() == [4, 1]
+    assert encoded.units["entity"].label_U.tolist() == [3, 3]
+
+
+def test_a_unit_that_ends_inside_a_token_is_dropped_and_counted(tokenizer: Tokenizer) -> None:
+    encoded = encode(annotated("the opened river", (0, 3), (4, 8), (6, 16), (11, 16)), tokenizer, {LABEL: 0})
+    assert list(zip(encoded.units["entity"].start_U, encoded.units["entity"].length_U, strict=True)) == [(0, 1), (2, 1)]
+    assert encoded.dropped == {"entity fits no token boundary": 2}
+
+
+def test_a_word_of_one_token_is_its_own_unit_and_not_listed(tokenizer: Tokenizer) -> None:
+    encoded = encode(annotated("the rivers", (0, 3), (4, 10), level="word"), tokenizer, {LABEL: 0})
+    assert (encoded.units["word"].start_U.tolist(), encoded.units["word"].length_U.tolist()) == ([1], [2])
+    assert not encoded.dropped
+
+
+def test_a_unit_may_begin_or_end_with_white_space_or_removed_characters(tokenizer: Tokenizer) -> None:
+    encoded = encode(annotated("the \ufffd北京 river", (3, 8)), tokenizer, {LABEL: 0})
+    assert (encoded.units["entity"].start_U.tolist(), encoded.units["entity"].length_U.tolist()) == ([1], [2])
+
+
+def test_a_unit_without_tokens_is_dropped(tokenizer: Tokenizer) -> None:
+    encoded = encode(annotated("the \ufffd\ufffd river", (4, 6)), tokenizer, {LABEL: 0})
+    assert encoded.units["entity"].start_U.tolist() == []
+    assert encoded.dropped == {"entity fits no token boundary": 1}
+
+
+@pytest.mark.parametrize("text", ["", "\ufffd\ufffd"])
+def test_a_document_without_tokens_is_encoded_as_empty(text: str, tokenizer: Tokenizer) -> None:
+    encoded = encode(annotated(text, *([(0, 1)] if text else [])), tokenizer, {LABEL: 0})
+    for array in (encoded.token_ids_T, encoded.flags_T, encoded.sentence_ends_S, encoded.paragraph_ends_P, encoded.units["entity"].start_U):
+        assert array.tolist() == []
+    assert encoded.dropped == ({"entity fits no token boundary": 1} if text else {})
+
+
+def test_sentences_without_tokens_are_left_out(tokenizer: Tokenizer) -> None:
+    text = "北京 \ufffd 江水"
+    encoded = encode(annotated(text, sentences=[(0, 2), (3, 4), (5, 7)]), tokenizer, {LABEL: 0})
+    assert encoded.sentence_ends_S.tolist() == [2, 4]
+    assert encoded.paragraph_ends_P.tolist() == [4]
+
+
+def test_capitals_are_flagged_from_the_raw_text_though_the_vocabulary_is_uncased(tokenizer: Tokenizer) -> None:
+    text = "The rain in Rome. 北京 É à Ж ж Rivers"
+    encoded = encode(annotated(text), tokenizer, {LABEL: 0})
+    ((_, offsets_T2),) = tokenizer.encode([text])
+    flagged = [text[start:end] for (start, end), flag in zip(offsets_T2, encoded.flags_T, strict=True) if flag & FLAG_CAPITAL]
+    assert flagged == ["The", "Rome", "É", "Ж", "River"]
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="capital_flags stops at U+2E80, below the full-width capitals U+FF21-U+FF3A")
+def test_full_width_capitals_are_flagged(tokenizer: Tokenizer) -> None:
+    assert encode(annotated("Ａ"), tokenizer, {LABEL: 0}).flags_T.tolist() == [FLAG_CAPITAL]
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="a literal [MASK] or [SEP] in the text becomes the special token; set backend.encode_special_tokens = True"
+)
+@pytest.mark.parametrize("name", ["[PAD]", "[CLS]", "[SEP]", "[MASK]"])
+def test_a_special_token_spelled_out_in_the_text_stays_text(name: str, tokenizer: Tokenizer) -> None:
+    encoded = encode(annotated(f"the {name} river"), tokenizer, {LABEL: 0})
+    assert tokenizer.special_ids[name] not in encoded.token_ids_T.tolist()
+
+
+def test_characters_outside_the_basic_plane_count_as_one(tokenizer: Tokenizer) -> None:
+    text = "𠮷😀北京 the"
+    encoded = encode(annotated(text, (2, 4), (5, 8)), tokenizer, {LABEL: 0})
+    tokens = [tokenizer.tokens[index] for index in encoded.token_ids_T]
+    found = [tokens[start : start + length] for start, length in zip(encoded.units["entity"].start_U, encoded.units["entity"].length_U, strict=True)]
+    assert found == [["北", "京"], ["the"]]
+
+
+def test_a_unit_longer_than_the_format_allows_is_dropped(tokenizer: Tokenizer) -> None:
+    encoded = encode(annotated("北" * 65536, (0, 65536)), tokenizer, {LABEL: 0})
+    assert encoded.dropped == {"entity fits no token boundary": 1}
+    encoded = encode(annotated("北" * 65536, (1, 65536)), tokenizer, {LABEL: 0})
+    assert encoded.units["entity"].length_U.tolist() == [65535]
+
+
+# --- the tokenizer as data_prep sees it -----------------------------------------------------------------------------------------
+
+
+def test_the_tokenizer_knows_its_tokens_and_specials(tokenizer: Tokenizer) -> None:
+    assert tokenizer.special_ids == {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
+    assert tokenizer.tokens[:5] == list(tokenizer.special_ids)
+    assert len(set(tokenizer.tokens)) == len(tokenizer.tokens)
+
+
+def test_the_tokenizer_can_be_sent_to_a_worker_after_it_was_used(tokenizer: Tokenizer) -> None:
+    before = tokenizer.encode(["the river"])[0][0].tolist()
+    copy = pickle.loads(pickle.dumps(tokenizer))
+    assert copy.encode(["the river"])[0][0].tolist() == before
+
+
+def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds no tokenizer\.json") as caught:
+        _ = Tokenizer(folder=tmp_path).tokens
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_missing_special_tokens_are_named(tmp_path: Path, tokenizer_folder: Path) -> None:
+    content = json.loads((tokenizer_folder / "tokenizer.json").read_text(encoding="utf-8"))
+    content["added_tokens"] = [token for token in content["added_tokens"] if token["content"] not in ("[MASK]", "[SEP]")]
+    for name in ("[MASK]", "[SEP]"):
+        del content["model"]["vocab"][name]
+    content["post_processor"] = None
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"\[SEP\], \[MASK\] missing from the vocabulary"):
+        _ = Tokenizer(folder=tmp_path).special_ids
+
+
+def test_vocabulary_and_rules_have_hashes_of_their_own(tmp_path: Path, tokenizer_folder: Path) -> None:
+    original = Tokenizer(folder=tokenizer_folder)
+    lines = (tokenizer_folder / "vocab.txt").read_text(encoding="utf-8")
+    for name, content, config in (("longer", lines + "extra\n", "{}"), ("cased", lines, '{"do_lower_case": false}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "vocab.txt").write_text(content, encoding="utf-8")
+        (tmp_path / name / "tokenizer_config.json").write_text(config)
+        adopt(tmp_path / name, tmp_path / name / "made")
+    longer, cased = (Tokenizer(folder=tmp_path / name / "made") for name in ("longer", "cased"))
+    assert longer.vocabulary_sha256 != original.vocabulary_sha256 == cased.vocabulary_sha256
+    assert longer.rules_sha256 == original.rules_sha256 != cased.rules_sha256

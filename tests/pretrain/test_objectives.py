@@ -1,0 +1,134 @@
+"""Every objective file: the contract, then what each one promises."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from launch.config import decode, field_docs, find_kind, kinds, load, read_config
+from pretrain.config import Run
+from pretrain.corpus import Corpus
+from pretrain.loading import BatchMaker
+from pretrain.objectives import Objective
+from pretrain.objectives.sentence_reordering import SentenceReordering, draw_distinct
+from pretrain.sampling import MicroBatchSpec, Sampler
+from pretrain.setup import build_model
+from pretrain.sources import ROOM_FOR_SPECIALS
+
+ALL = kinds(Objective)
+
+
+def maker_for(tiny_run: Path, kind: str) -> tuple[Run, Corpus, BatchMaker]:
+    source = load(tiny_run, [])
+    source.value["tasks"] = {"knowledge_masking": {"kind": "knowledge_masking"}, **({} if kind == "knowledge_masking" else {"probe": {"kind": kind}})}
+    name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
+    source.value["stages"] = [{"name": "one", "steps": 4, "tasks": {"knowledge_masking": 1, name: 1}}]
+    run = decode(Run, source)
+    corpus = Corpus(run=run)
+    return run, corpus, corpus.maker(run.stages[0], "train", run.masking)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_objective_is_documented_and_adds_no_more_special_tokens_than_there_is_room_for(kind: str) -> None:
+    cls = find_kind(Objective, kind)
+    assert cls is not None and cls.__doc__
+    objective: Objective = cls()
+    assert set(field_docs(cls)) >= set(cls.__dataclass_fields__)  # type: ignore[attr-defined]
+    assert 2 <= objective.special_tokens() <= ROOM_FOR_SPECIALS
+    with pytest.raises(ValueError, match="weight"):
+        cls(weight=0)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_without_targets(kind: str, tiny_run: Path) -> None:
+    run, corpus, maker = maker_for(tiny_run, kind)
+    name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    batch = maker[MicroBatchSpec(0, rows, 0.0)]
+    assert batch.counts[name] > 0
+    model = build_model(run, 0, corpus.tokenizer)
+    loss, stats = model(batch, {task: float(task == name) for task in run.tasks})
+    loss.backward()
+    index = list(run.tasks).index(name)
+    assert stats[index, 0, 2] == batch.counts[name]
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.heads[name].parameters())
+    assert model.ernie.embeddings.word_embeddings.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
+    empty = {task: {key: value[:0] for key, value in group.items()} for task, group in batch.targets.items()}
+    model.zero_grad()
+    nothing, _ = model(type(batch)(**{**vars(batch), "targets": empty}), dict.fromkeys(run.tasks, 1.0))
+    nothing.backward()
+    assert nothing.item() == 0.0
+    assert all(parameter.grad is not None for parameter in model.heads.parameters())  # ZeRO-3 waits for all of them
+
+
+def test_reordering_has_nine_classes_for_three_segments() -> None:
+    assert [SentenceReordering(segments=m).classes for m in (2, 3, 4, 5)] == [3, 9, 33, 153]
+
+
+def test_reordering_samples_hold_the_window_permuted_as_their_label_says(tiny_run: Path) -> None:
+    run, corpus, maker = maker_for(tiny_run, "sentence_reordering")
+    stream = maker.streams["demo/probe"]
+    specials = corpus.specials
+    seen: Counter[int] = Counter()
+    for number, epoch in itertools.product(range(len(stream.source)), range(3)):
+        text = stream.source.read(number)
+        sample = stream.objective.build(text, number * 7919 + epoch, "probe", specials)
+        ids = sample.token_ids_T.tolist()
+        assert ids[0] == specials.cls and ids[-1] == specials.sep
+        segments = [list(group) for is_sep, group in itertools.groupby(ids[1:], lambda token: token == specials.sep) if not is_sep]
+        label = sample.labels["probe"]
+        seen[label] += 1
+        count = len(segments)
+        rank = label - sum(math.factorial(n) for n in range(1, count))
+        order = list(itertools.permutations(range(count)))[rank]
+        restored: list[list[int]] = [[]] * count
+        for place, segment in zip(order, segments, strict=True):
+            restored[place] = segment
+        assert [token for segment in restored for token in segment] == text.token_ids_T.tolist()
+        for start_U, end_U in sample.units.values():
+            assert all(sample.maskable_T[start:end].all() for start, end in zip(start_U, end_U, strict=True))
+        assert sum(len(start_U) for start_U, _ in sample.units.values()) == sum(len(start_U) for start_U, _ in text.units.values())
+    assert set(seen) == set(range(9))
+
+
+def test_distinct_draws_are_distinct_sorted_and_uniform() -> None:
+    counts: Counter[int] = Counter()
+    for key in range(3000):
+        drawn = draw_distinct(key * 1000003, 5, 2)
+        assert len(set(drawn)) == 2 and drawn == sorted(drawn) and 0 <= drawn[0] and drawn[-1] < 5
+        counts.update(drawn)
+    # 3,000 draws of 2 in 5: each number 1,200 times, standard deviation 27; 5 sigma
+    assert all(abs(count - 1200) < 135 for count in counts.values())
+
+
+def test_boundary_targets_predict_the_hidden_token_from_visible_neighbours(tiny_run: Path) -> None:
+    run = read_config(Run, tiny_run, [])
+    corpus = Corpus(run=run)
+    maker = corpus.maker(run.stages[0], "train", run.masking)
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    packed = maker.packed(MicroBatchSpec(0, rows, 0.0))
+    targets, count = run.tasks["span_boundary"].targets(packed, "span_boundary")
+    hidden = set(packed.hidden.position_M.tolist())
+    assert count > 0 and not hidden & set(targets["left"].tolist()) and not hidden & set(targets["right"].tolist())
+    assert np.array_equal(targets["label"], packed.original_T[targets["left"] + targets["offset"]])
+
+
+def test_masked_only_projection_equals_projecting_every_position(tiny_run: Path) -> None:
+    run, corpus, maker = maker_for(tiny_run, "knowledge_masking")
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    batch = maker[MicroBatchSpec(0, rows, 0.0)]
+    model = build_model(run, 0, corpus.tokenizer).eval()
+    from pretrain.encoder import encode
+
+    dense = model.heads["knowledge_masking"](encode(model.ernie, batch))
+    labels = torch.full((dense.shape[0],), -100)
+    labels[batch.targets["knowledge_masking"]["position"]] = batch.targets["knowledge_masking"]["label"]
+    expected = torch.nn.functional.cross_entropy(dense, labels, reduction="sum")
+    found, _ = model(batch, {"knowledge_masking": 1.0})
+    assert torch.allclose(found, expected, rtol=1e-5)

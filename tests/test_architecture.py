@@ -1,0 +1,248 @@
+"""The rules of DESIGN.md sections 1, 3 and 4 that a reader can see in the source, checked in the source: imports, names, docs, sizes.
+
+Nothing is imported from the project; every file is parsed. A rule that a file breaks today stands in one of the KNOWN tables, as an
+expected failure: mend the file and the test asks for the entry to be removed.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("data_prep", "masking", "pretrain", "launch")
+PLUGIN_FOLDERS = ("corpora", "segmenters", "annotators", "engines", "strategies", "objectives", "backends", "evaluation")
+HEAVY = ("torch", "transformers", "tokenizers", "jieba", "rjieba", "spacy", "datasets", "pyarrow", "wandb", "deepspeed", "numba")
+FILES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+IMPORTERS = ("importlib.import_module", "import_module", "__import__")
+LONGEST_MODULE = 250
+LONGEST_FUNCTION = 45
+KNOWN_LONG_MODULES = (
+    "data_prep/shards.py",
+    "masking/kernels.py",
+    "pretrain/engine.py",
+)
+KNOWN_LONG_FUNCTIONS = ("masking/kernels.py", "pretrain/model_card.py")
+KNOWN_EAGER_IMPORTS = ("launch/console.py", "launch/ranks.py")
+
+MAY_IMPORT = {
+    "masking": ("masking",),
+    "data_prep": ("data_prep", "masking.keyed"),
+    "pretrain": ("pretrain", "masking", "data_prep.shards", "data_prep.encoding", "data_prep.files"),
+    "launch": PACKAGES,
+}
+
+
+class Import(NamedTuple):
+    """One imported module, as far as the file system knows it."""
+
+    module: str
+    line: int
+    at_import: bool
+    """Does it run when the file is imported (and not inside a function or under TYPE_CHECKING)?"""
+
+
+@functools.cache
+def tree(file: str) -> ast.Module:
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"), file)
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+@functools.cache
+def imports(file: str) -> list[Import]:
+    """Every module that ``file`` imports, ``importlib.import_module("...")`` included."""
+
+    def found(node: ast.AST, at_import: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, at_import) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield Import(inner if is_module(inner) else node.module, node.lineno, at_import)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in IMPORTERS and isinstance(node.args[0], ast.Constant):
+            yield Import(str(node.args[0].value), node.lineno, at_import)
+        deferred = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        deferred = deferred or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        for child in ast.iter_child_nodes(node):
+            yield from found(child, at_import and not deferred)
+
+    return list(found(tree(file), True))
+
+
+def inside(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
+
+
+def package_of(file: str) -> str:
+    return file.partition("/")[0]
+
+
+def cases(files: list[str], known: tuple[str, ...], reason: str) -> list[object]:
+    """``files``, those of ``known`` as expected failures."""
+    mark = pytest.mark.xfail(strict=True, reason=reason)
+    return [pytest.param(file, marks=mark) if file in known else file for file in files]
+
+
+every_file = pytest.mark.parametrize("file", FILES)
+
+
+def test_there_are_files_to_check() -> None:
+    assert {package_of(file) for file in FILES} == set(PACKAGES)
+    assert "masking/kernels.py" in FILES
+
+
+@every_file
+def test_a_package_imports_only_the_packages_below_it(file: str) -> None:
+    ours = [item for item in imports(file) if inside(item.module, PACKAGES)]
+    wrong = [f"{file}:{item.line} imports {item.module}" for item in ours if not inside(item.module, MAY_IMPORT[package_of(file)])]
+    assert not wrong, wrong
+
+
+@every_file
+def test_an_imported_module_of_ours_exists(file: str) -> None:
+    missing = [f"{file}:{item.line} imports {item.module}" for item in imports(file) if inside(item.module, PACKAGES) and not is_module(item.module)]
+    assert not missing, missing
+
+
+@pytest.mark.parametrize(("library", "home"), [("numba", "masking/kernels.py"), ("deepspeed", "pretrain/engine.py")])
+def test_a_library_with_one_home_is_imported_nowhere_else(library: str, home: str) -> None:
+    users = {file for file in FILES for item in imports(file) if inside(item.module, (library,))}
+    assert users == {home}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if package_of(file) != "pretrain" and file != "masking/kernels.py"])
+def test_heavy_libraries_are_imported_inside_functions(file: str) -> None:
+    wrong = [f"{file}:{item.line} imports {item.module}" for item in imports(file) if item.at_import and inside(item.module, HEAVY)]
+    assert not wrong, wrong
+
+
+@every_file
+def test_the_compiled_loops_are_imported_on_first_use(file: str) -> None:
+    wrong = [f"{file}:{item.line}" for item in imports(file) if item.at_import and item.module == "masking.kernels"]
+    assert not wrong, wrong
+
+
+LAUNCH = [file for file in FILES if package_of(file) == "launch"]
+
+
+@pytest.mark.parametrize("file", cases(LAUNCH, KNOWN_EAGER_IMPORTS, "imports another of our packages at module level (ranks.py: pretrain, and torch with it)"))
+def test_launch_imports_the_other_packages_inside_functions(file: str) -> None:
+    wrong = [f"{file}:{item.line} imports {item.module}" for item in imports(file) if item.at_import and inside(item.module, PACKAGES[:3])]
+    assert not wrong, wrong
+
+
+@every_file
+def test_imports_are_absolute_and_name_what_they_take(file: str) -> None:
+    nodes = [node for node in ast.walk(tree(file)) if isinstance(node, ast.ImportFrom)]
+    assert [f"{file}:{node.lineno}" for node in nodes if node.level or any(alias.name == "*" for alias in node.names)] == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.endswith("__init__.py")])
+def test_init_files_hold_a_docstring_and_no_re_exports(file: str) -> None:
+    body = tree(file).body
+    if Path(file).parent.name not in PLUGIN_FOLDERS:
+        assert len(body) == 1, f"{file} holds more than its docstring"
+    used = {node.id for node in ast.walk(tree(file)) if isinstance(node, ast.Name)}
+    taken = [alias.asname or alias.name for node in body if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
+    assert [name for name in taken if name not in used and name != "annotations"] == []
+    assert "__all__" not in used
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    assert {folder for folder in {Path(file).parent.as_posix() for file in FILES} if f"{folder}/__init__.py" not in FILES} == set()
+
+
+@every_file
+def test_a_module_opens_with_its_story(file: str) -> None:
+    story = ast.get_docstring(tree(file))
+    assert story and len(story.split()) >= 4, f"{file} opens without a docstring"
+
+
+def base_classes(file: str, cls: ast.ClassDef) -> Iterator[tuple[str, ast.ClassDef]]:
+    """The base classes of ``cls`` that are ours, with their files."""
+    homes = {alias.asname or alias.name: node.module for node in tree(file).body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    for base in cls.bases:
+        home = (homes.get(ast.unparse(base)) or "").replace(".", "/")
+        places = [place for place in (f"{home}.py", f"{home}/__init__.py", file) if place in FILES]
+        yield from ((place, node) for place in places for node in tree(place).body if isinstance(node, ast.ClassDef) and node.name == ast.unparse(base))
+
+
+def documented_above(file: str, cls: ast.ClassDef, method: str) -> bool:
+    """Does a base class of ours document this method?"""
+    for place, above in base_classes(file, cls):
+        if any(isinstance(node, ast.FunctionDef) and node.name == method and ast.get_docstring(node) for node in above.body):
+            return True
+        if documented_above(place, above, method):
+            return True
+    return False
+
+
+def undocumented(file: str, body: list[ast.stmt], cls: ast.ClassDef | None = None) -> Iterator[str]:
+    for node in body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node) and not (cls and documented_above(file, cls, node.name)):
+            yield f"{node.lineno}: {cls.name + '.' if cls else ''}{node.name}"
+        if isinstance(node, ast.ClassDef):
+            yield from undocumented(file, node.body, node)
+
+
+@every_file
+def test_public_things_are_documented(file: str) -> None:
+    assert list(undocumented(file, tree(file).body)) == []
+
+
+@pytest.mark.parametrize("file", cases(FILES, KNOWN_LONG_MODULES, f"longer than {LONGEST_MODULE} lines"))
+def test_modules_are_short(file: str) -> None:
+    lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST_MODULE, f"{file} has {lines} lines"
+
+
+@pytest.mark.parametrize("file", cases(FILES, KNOWN_LONG_FUNCTIONS, f"holds a function of more than {LONGEST_FUNCTION} lines"))
+def test_functions_are_short(file: str) -> None:
+    functions = [node for node in ast.walk(tree(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {f"{file}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    long = {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION}
+    assert not long, long
+
+
+@functools.cache
+def foreign_modules() -> frozenset[str]:
+    """Top-level modules of the standard library and of our dependencies."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-") for requirement in requirements}
+    installed = {module for module, homes in packages_distributions().items() if {home.lower().replace("_", "-") for home in homes} & names}
+    return frozenset({*sys.stdlib_module_names, *installed, *(name.replace("-", "_") for name in names)})
+
+
+def test_the_list_of_foreign_modules_is_no_empty_list() -> None:
+    assert {"select", "token", "tokenize", "inspect", "tokenizers", "datasets", "torch", "numba"} <= foreign_modules()
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if Path(file).parent.name not in PLUGIN_FOLDERS])
+def test_no_file_is_named_after_a_foreign_module(file: str) -> None:
+    assert not {*Path(file).parts[:-1], Path(file).stem} & foreign_modules()
+
+
+@pytest.mark.parametrize("modules", ["launch.cli", "launch.cli, launch.commands, launch.config, launch.backends.local, launch.backends.hostfile"])
+def test_the_command_line_starts_without_heavy_libraries(modules: str) -> None:
+    code = f"import sys, {modules}; print(*(name for name in {HEAVY!r} if name in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == []
