@@ -1,0 +1,174 @@
+"""The whole way through the command line, and bad input at every door of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tiny import ROOT, TINY_RUN
+
+Kmask = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def data_yaml(tmp_path: Path, corpus: Path) -> Path:
+    file = tmp_path / "data.yaml"
+    file.write_text(
+        f"output: {tmp_path / 'data'}\n"
+        f"corpora: [{{kind: jsonl, paths: ['{corpus}']}}]\n"
+        "annotators:\n"
+        f"  - {{kind: lexicon, level: entity, paths: ['{ROOT}/examples/lexicons/entities.zh.tsv', '{ROOT}/examples/lexicons/entities.en.tsv']}}\n"
+        f"  - {{kind: lexicon, level: phrase, paths: ['{ROOT}/examples/lexicons/phrases.zh.txt', '{ROOT}/examples/lexicons/phrases.en.txt']}}\n"
+        "vocabulary: {size: 2000}\nheldout: 0.1\nengine: {workers: 1}\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+def corpus_with_bad_lines(tmp_path: Path) -> Path:
+    good = [line for name in ("zh", "en") for line in (ROOT / f"examples/corpus/{name}.jsonl").read_bytes().splitlines()[:25]]
+    bad = [b"{not json", b'{"id": "x"}', b'{"text": ""}', b'{"text": "\xff\xfe"}', b"[1, 2]"]
+    file = tmp_path / "corpus.jsonl"
+    file.write_bytes(b"\n".join([*good[:3], *bad, *good[3:]]) + b"\n")
+    return file
+
+
+def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -> None:
+    prepared = kmask("prepare", data_yaml(tmp_path, corpus_with_bad_lines(tmp_path)))
+    assert prepared.returncode == 3 and "Traceback" not in prepared.stderr
+    assert "5 document(s) set aside" in prepared.stderr and "corpus.jsonl:4: not JSON" in prepared.stderr
+    rejected = [json.loads(line) for line in (tmp_path / "data/rejected.jsonl").read_text().splitlines()]
+    assert [item["line"] for item in rejected] == [4, 5, 6, 7, 8]
+    assert [item["reason"] for item in rejected] == ["not JSON", "no text", "no text", "invalid UTF-8", "not a JSON object"]
+    manifest = json.loads((tmp_path / "data/manifest.json").read_text())
+    assert sum(shard["documents"] for shard in manifest["shards"]) == 50
+
+    run = tmp_path / "run.yaml"
+    run.write_text(TINY_RUN.format(output=tmp_path / "run", data=tmp_path / "data"), encoding="utf-8")
+    argv = [sys.executable, "-m", "launch.cli", "train", str(run), "stages.0.steps=20", "stages.1.steps=10"]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "run/checkpoints").glob("step-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    trained = kmask("train", run, "stages.0.steps=20", "stages.1.steps=10")
+    assert trained.returncode == 0 and "continuing at step" in trained.stderr, trained.stderr
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines() if '"train"' in line]
+    assert steps == list(range(1, 31))
+
+    measured = kmask("eval", run, "stages.0.steps=20", "stages.1.steps=10")
+    assert measured.returncode == 0 and "entity" in measured.stdout and "sentence_reordering" in measured.stdout, measured.stderr
+    exported = kmask("export", tmp_path / "run", tmp_path / "model")
+    assert exported.returncode == 0 and "largest logit difference" in exported.stdout, exported.stderr
+    assert "pooler was trained" in (tmp_path / "model/README.md").read_text()
+    again = kmask("export", tmp_path / "run", tmp_path / "model")
+    assert again.returncode == 2 and "exists already" in again.stderr
+    tried = subprocess.run(
+        [sys.executable, "examples/fill_mask.py", tmp_path / "model", tmp_path / "data"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert tried.returncode == 0 and "best guesses" in tried.stdout, tried.stderr
+
+
+def test_show_draws_every_view_in_the_terminal_and_as_a_page(kmask: Kmask, prepared: Path, tiny_run: Path, tmp_path: Path) -> None:
+    document = kmask("show", "document", prepared, "--number", 1)
+    assert document.returncode == 0 and "[LOC " in document.stdout and "黄河" in document.stdout, document.stderr
+    batch = kmask("show", "batch", tiny_run, "--number", 5, "--html", tmp_path / "batch.html")
+    assert batch.returncode == 0 and "→M" in batch.stdout and "SBO: " in batch.stdout, batch.stderr
+    page = (tmp_path / "batch.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>") and "background:#c62828" in page and "http" not in page
+    schedule = kmask("show", "schedule", tiny_run)
+    assert schedule.returncode == 0 and "sentence_reordering" in schedule.stdout and "new" in schedule.stdout
+    shard = kmask("show", "shard", prepared)
+    assert shard.returncode == 0 and "train.arrow" in shard.stdout
+    beyond = kmask("show", "document", prepared, "--number", 9999)
+    assert beyond.returncode == 2 and "numbered from 0" in beyond.stderr
+
+
+def test_the_batch_that_show_draws_is_the_batch_that_training_sees(tiny_run: Path) -> None:
+    from launch.config import read_config
+    from launch.views import cursors_at
+    from pretrain.config import Run
+    from pretrain.corpus import Corpus
+    from pretrain.sampling import Cursor, Sampler
+    from pretrain.schedule import position
+
+    run = read_config(Run, tiny_run, [])
+    corpus = Corpus(run=run)
+    cursors: dict[str, Cursor] = {}
+    for step in range(8):
+        where = position(run.stages, step)
+        if where.step == 0:
+            cursors = {name: cursor._replace(served=0) for name, cursor in cursors.items()}
+        assert cursors_at(run, corpus, step) == cursors
+        sampler = Sampler(streams=corpus.streams(run.stages[where.stage], "train"), rows_per_step=4)
+        _, cursors = sampler.step(cursors)
+
+
+@pytest.mark.parametrize("recipe", ["zh", "en", "continue"])
+def test_init_writes_recipes_that_decode(kmask: Kmask, tmp_path: Path, recipe: str) -> None:
+    from data_prep.plan import Preparation
+    from launch.config import read_config
+    from pretrain.config import Run
+
+    done = kmask("init", recipe, tmp_path / "my")
+    assert done.returncode == 0 and "kmask prepare" in done.stdout
+    read_config(Preparation, tmp_path / "my/data.yaml", [])
+    read_config(Run, tmp_path / "my/pretrain.yaml", [])
+    again = kmask("init", recipe, tmp_path / "my")
+    assert again.returncode == 2 and "exists already" in again.stderr
+
+
+def test_dry_runs_start_and_write_nothing(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    dry = kmask("train", tiny_run, "--dry-run", "--processes", 2)
+    assert dry.returncode == 0 and "RANK=1" in dry.stdout and dry.stdout.count("launch.cli train") == 2
+    hosts = tmp_path / "hosts"
+    hosts.write_text("a slots=4\nb slots=4\n")
+    cluster = tmp_path / "cluster.yaml"
+    cluster.write_text(f"kind: hostfile\npath: {hosts}\n")
+    dry = kmask("launch", cluster, tiny_run, "--dry-run")
+    assert dry.returncode == 0 and "--hostfile" in dry.stdout and "--master_addr a" in dry.stdout
+    hosts.write_text("a slots=4\na four\n")
+    broken = kmask("launch", cluster, tiny_run, "--dry-run")
+    assert broken.returncode == 2 and "hosts:2" in broken.stderr
+    hosts.unlink()
+    cluster.unlink()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_help_reads_like_a_table_of_contents(kmask: Kmask) -> None:
+    text = kmask("--help").stdout
+    for verb in ("init", "prepare", "show", "train", "eval", "export", "launch", "doctor", "bench", "config"):
+        assert verb in text
+
+
+def test_doctor_says_ready(kmask: Kmask) -> None:
+    done = kmask("doctor")
+    assert done.returncode == 0 and "ready" in done.stdout, done.stdout
+
+
+def test_shards_of_another_tokenizer_are_refused(kmask: Kmask, prepared: Path, tiny_run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(prepared, copy)
+    file = copy / "tokenizer/tokenizer.json"
+    file.write_text(file.read_text().replace('"##s"', '"##_s"'))
+    done = kmask("train", tiny_run, f"data.0.path={copy}", "--processes", 1)
+    assert done.returncode == 2 and "another tokenizer" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_lexicon_with_a_malformed_line_stops_preparation_with_file_and_line(kmask: Kmask, tmp_path: Path) -> None:
+    lexicon = tmp_path / "terms.tsv"
+    lexicon.write_text("北京\tLOC\n上海\tLOC\textra\n", encoding="utf-8")
+    done = kmask("prepare", data_yaml(tmp_path, ROOT / "examples/corpus/zh.jsonl"), f"annotators.0.paths=['{lexicon}']")
+    assert done.returncode == 2 and "terms.tsv:2" in done.stderr and "on_malformed: skip" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
