@@ -70,7 +70,9 @@ def main(folder: Path) -> None:
         return work
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-    offsets = [[(3 * i, 3 * i + (3 if t.startswith("##") else 2)) for i, t in enumerate(tokenizer.convert_ids_to_tokens(s.token_ids_T.tolist()))] for s in samples]
+    offsets = [
+        [(3 * i, 3 * i + (3 if t.startswith("##") else 2)) for i, t in enumerate(tokenizer.convert_ids_to_tokens(s.token_ids_T.tolist()))] for s in samples
+    ]
     plain = [{"input_ids": sample.token_ids_T.tolist()} for sample in samples]
     whole = [{"input_ids": s.token_ids_T.tolist(), "offset_mapping": o} for s, o in zip(samples, offsets, strict=True)]
 

@@ -73,7 +73,8 @@ def main(file: Path) -> None:
                     work(document)
                 speeds[name] = sizes[language] / (time.perf_counter() - begun)
             for name, speed in speeds.items():
-                print(f"{language}  {name:12s} {speed / 1e6:6.2f} MB/s per core   {speed / speeds['usual route']:5.2f} x the usual route ({sizes[language] / 1e6:.1f} MB)")
+                ratio = speed / speeds["usual route"]
+                print(f"{language}  {name:12s} {speed / 1e6:6.2f} MB/s per core   {ratio:5.2f} x the usual route ({sizes[language] / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

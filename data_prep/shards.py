@@ -73,12 +73,7 @@ def write_shard(path: Path, documents: Sequence[Encoded], levels: Sequence[str],
             values = pa.array(flat.astype(field.type.value_type.to_pandas_dtype()))
         return pa.ListArray.from_arrays(pa.array(offsets), values, type=field.type)
 
-    columns = [
-        pa.array([document.id for document in documents], pa.string()),
-        pa.array([document.language for document in documents], pa.string()),
-        pa.array([document.source for document in documents], pa.string()),
-        pa.array([document.title for document in documents], pa.string()),
-    ]
+    columns = [pa.array([getattr(document, name) for document in documents], pa.string()) for name in ("id", "language", "source", "title")]
     for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends"):
         suffix = {"token_ids": "_T", "flags": "_T", "sentence_ends": "_S", "paragraph_ends": "_P"}[name]
         columns.append(listed([getattr(document, name + suffix) for document in documents], schema.field(name)))

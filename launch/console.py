@@ -7,8 +7,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from masking.spans import KINDS
-
 LINE_SECONDS = 10.0
 
 
@@ -92,6 +90,8 @@ class TrainConsole:
 
     def line(self, values: Mapping[str, Any]) -> str:
         """Losses, and speed where it is known."""
+        from masking.spans import KINDS
+
         parts = [f"{name.removeprefix('loss/')} {value:.3f}" for name, value in values.items() if name.startswith("loss/") and name[5:] not in KINDS]
         speed = [f"{values['tokens_per_second']:,.0f} tokens/s"] if "tokens_per_second" in values else []
         return " ".join([*parts, *speed])
@@ -103,4 +103,6 @@ class TrainConsole:
 
 def kinds(values: Mapping[str, Any]) -> str:
     """Accuracy by kind of unit."""
+    from masking.spans import KINDS
+
     return " ".join(f"{kind} {values[f'accuracy/{kind}']:.3f}" for kind in KINDS if f"accuracy/{kind}" in values)

@@ -15,4 +15,5 @@ def check_packages() -> None:
         found = importlib.util.find_spec(name)
         place = Path(found.origin).resolve().parent if found and found.origin else None
         if place is None or place.parent != home:
-            raise ValueError(f"package `{name}` at {place} is not kmask's ({home / name}). Install kmask in an environment of its own.")
+            where = f"at {place}" if place else "(not found)"
+            raise ValueError(f"package `{name}` {where} is not kmask's ({home / name}). Install kmask in an environment of its own.")

@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pretrain.config import Run
+if TYPE_CHECKING:
+    from pretrain.config import Run
 
 STOPPED = 5
 
@@ -47,8 +48,9 @@ def run_rank(run: Run, resolved: Mapping[str, Any]) -> int:
     import torch
 
     from launch.console import TrainConsole
-    from pretrain.engine import join, leave
+    from pretrain.engine import join
     from pretrain.trainer import Trainer
+    from pretrain.world import leave
 
     local = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -20,7 +20,7 @@ MASK64 = (1 << 64) - 1
 
 def hash_key(*parts: str | int) -> int:
     """A uint64 from any names and numbers; changes in any of them give unrelated keys."""
-    text = "\x1f".join(f"{type(part).__name__[0]}{part}" for part in parts)
+    text = "".join(f"{type(part).__name__[0]}{len(str(part))}:{part}" for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 

@@ -5,10 +5,10 @@ A batch is one flat array of T tokens in which S samples lie one after another. 
     tokens     [CLS] 他 在 北 京 大 学 [SEP]      T = 8, one sample [0, 8)
     units      entity [3, 7)   word [3, 5) [5, 7)
     maskable      0  1  1  1  1  1  1   0
-    choose([entity, phrase, word])  ->  candidates [1,2) [2,3) [3,7)   kind 0 0 3
+    partition([entity, phrase, word])  ->  [1,2) [2,3) [3,7)   kind 0 0 3
 
-``Candidates`` is the partition of the maskable tokens into what may be hidden together. ``kind`` is the precedence of the level a
-unit came from: 0 is a single token that belongs to no unit.
+``Units.partition`` divides the maskable tokens into what may be hidden together. ``kind`` is the precedence of the level a unit came
+from: 0 is a single token that belongs to no unit.
 
 Shape legend: T tokens, S samples, U units of a level, N spans.
 """

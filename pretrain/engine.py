@@ -13,9 +13,8 @@ from __future__ import annotations
 import datetime
 import logging
 import os
-import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,28 +23,9 @@ from pretrain.batch import Batch
 from pretrain.checkpoint import fitted
 from pretrain.optimization import Optimization, parameter_groups
 from pretrain.settings import DeepSpeed, deepspeed_config
+from pretrain.world import World, free_port
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-class World(NamedTuple):
-    """This process among all."""
-
-    rank: int
-    size: int
-    device: torch.device
-
-    def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """``values`` summed over all ranks, on every rank."""
-        if self.size > 1:
-            torch.distributed.all_reduce(values)
-        return values
-
-    def agree(self, number: int, what: str) -> None:
-        """Raise ValueError on every rank unless all ranks came with the same number."""
-        seen = self.sum(torch.tensor([number, number * number], dtype=torch.float64, device=self.device)).tolist()
-        if seen != [number * self.size, number * number * self.size]:
-            raise ValueError(f"the processes do not agree on {what}: this one sees {number}")
 
 
 def join(settings: DeepSpeed) -> World:
@@ -72,19 +52,6 @@ def join(settings: DeepSpeed) -> World:
         deepspeed.init_distributed(timeout=timeout, verbose=False)
     device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
     return World(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
-
-
-def leave() -> None:
-    """Leave the process group."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-
-
-def free_port() -> int:
-    """A TCP port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _quiet_deepspeed() -> Any:

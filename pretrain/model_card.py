@@ -7,6 +7,39 @@ from typing import Any
 
 from masking.spans import KINDS
 
+CARD = """\
+---
+library_name: transformers
+pipeline_tag: fill-mask
+language: [zh, en]
+tags: [ernie, knowledge-masking, kmask]
+---
+
+# {name}
+
+An ERNIE-style encoder pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden.
+
+```python
+from transformers import pipeline
+
+fill = pipeline("fill-mask", model="{name}")
+print(fill("北京是中国的首[MASK]。"))
+```
+
+{layers} layers, width {hidden}, {heads} heads, vocabulary {vocabulary:,},
+samples up to {length} tokens. Task embedding 0, the default of `ErnieModel`, is knowledge masking: leave `task_type_ids` out.
+{pooler} Heads of auxiliary tasks, if any, are in `auxiliary_heads.safetensors`.
+
+| stage | steps | tasks |
+|---|---|---|
+{stages}
+
+Trained for {step:,} steps on {tokens:,} tokens. {measured}
+
+`training_manifest.json` holds the configuration, the fingerprints of the data and the versions. The export was reloaded with the Auto classes and
+its logits compared with the training model (largest difference allowed: {tolerance}).
+"""
+
 
 def model_card(name: str, manifest: Mapping[str, Any]) -> str:
     """A Hugging Face model card."""
@@ -28,34 +61,17 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
         if rows
         else "No held-out measurement was made."
     )
-    return f"""---
-library_name: transformers
-pipeline_tag: fill-mask
-language: [zh, en]
-tags: [ernie, knowledge-masking, kmask]
----
-
-# {name}
-
-An ERNIE-style encoder pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden.
-
-```python
-from transformers import pipeline
-
-fill = pipeline("fill-mask", model="{name}")
-print(fill("北京是中国的首[MASK]。"))
-```
-
-{encoder["num_hidden_layers"]} layers, width {encoder["hidden_size"]}, {encoder["num_attention_heads"]} heads, vocabulary {encoder["vocab_size"]:,},
-samples up to {config["batch"]["max_sample_tokens"]} tokens. Task embedding 0, the default of `ErnieModel`, is knowledge masking: leave `task_type_ids` out.
-{pooler} Heads of auxiliary tasks, if any, are in `auxiliary_heads.safetensors`.
-
-| stage | steps | tasks |
-|---|---|---|
-{stages}
-
-Trained for {manifest["step"]:,} steps on {int(manifest["tokens"]):,} tokens. {measured}
-
-`training_manifest.json` holds the configuration, the fingerprints of the data and the versions. The export was reloaded with the Auto classes and
-its logits compared with the training model (largest difference allowed: {manifest["tolerance"]}).
-"""
+    return CARD.format(
+        name=name,
+        layers=encoder["num_hidden_layers"],
+        hidden=encoder["hidden_size"],
+        heads=encoder["num_attention_heads"],
+        vocabulary=encoder["vocab_size"],
+        length=config["batch"]["max_sample_tokens"],
+        pooler=pooler,
+        stages=stages,
+        step=manifest["step"],
+        tokens=int(manifest["tokens"]),
+        measured=measured,
+        tolerance=manifest["tolerance"],
+    )

@@ -19,12 +19,13 @@ from pretrain import exchange
 from pretrain.checkpoint import Checkpoint, State, fitted
 from pretrain.config import FROZEN, Run
 from pretrain.corpus import Corpus
-from pretrain.engine import Engine, World
+from pretrain.engine import Engine
 from pretrain.loading import BatchMaker
 from pretrain.model import PretrainingModel
 from pretrain.objectives import Objective
 from pretrain.sampling import Sampler, micro_batches
 from pretrain.schedule import learned_tasks
+from pretrain.world import World
 
 
 def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: Mapping[str, str]) -> None:

@@ -21,13 +21,14 @@ from masking.keyed import hash_key
 from pretrain import checkpoint as checkpoints
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.engine import Engine, World
+from pretrain.engine import Engine
 from pretrain.evaluation.heldout import evaluate, fixed_masking
 from pretrain.loading import BatchMaker, loader
 from pretrain.sampling import Cursor, Sampler, micro_batches
 from pretrain.schedule import Stage, position, total_steps
 from pretrain.setup import begin_stage, check_continues, keep_tokenizer
 from pretrain.tracking import Tracker, readable
+from pretrain.world import World
 
 Report = Callable[[str, int, Mapping[str, Any]], None]
 """Called on rank 0 with (event, step, values); event is `begin`, `train`, `evaluation`, `checkpoint`, `stage`, `note` or `end`."""

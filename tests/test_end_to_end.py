@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tiny import ROOT, TINY_RUN
 
 Kmask = Callable[..., subprocess.CompletedProcess[str]]

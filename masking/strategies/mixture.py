@@ -12,6 +12,7 @@ ERNIE 1.0's order basic -> phrase -> entity is three steps:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -23,8 +24,8 @@ from masking.keyed import combine_array, uniform_array
 from masking.spans import Keys, Spans, Units
 from masking.strategies import Strategy
 
-CHOICE = 0x6D6978
-"""Separates the draw of the strategy from the draws inside it."""
+CHOICE, INSIDE = 0x6D6978, 0x6D6979
+"""Separate the draw of the strategy from the draws inside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Phase:
     def __post_init__(self) -> None:
         if not 0 < self.until <= 1:
             raise ValueError(f"until: {self.until} must lie in (0, 1]")
-        if not self.weights or min(self.weights) < 0 or sum(self.weights) <= 0:
+        if not all(0 <= weight < math.inf for weight in self.weights) or sum(self.weights) <= 0:
             raise ValueError(f"weights: {self.weights} must be non-negative with a positive sum")
 
 
@@ -72,9 +73,12 @@ class Mixture(Strategy):
         draws_S = uniform_array(combine_array(keys_S, CHOICE), 0)
         choice_S = np.minimum((draws_S[:, None] >= cumulative[phase_S]).sum(1), len(self.strategies) - 1)
         parts = []
+        inner_S = combine_array(keys_S, INSIDE)
         for index, strategy in enumerate(self.strategies):
             samples = np.flatnonzero(choice_S == index)
             if len(samples):
-                spans = strategy.select(units.take(samples), budget, keys_S[samples], progress_S[samples])
+                # A mixture inside a mixture must not see the number that chose it.
+                keys = inner_S if isinstance(strategy, Mixture) else keys_S
+                spans = strategy.select(units.take(samples), budget, keys[samples], progress_S[samples])
                 parts.append(Spans(samples[spans.sample_N].astype(np.int32), spans.start_N, spans.end_N))
         return Spans.join(parts)

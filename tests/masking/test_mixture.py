@@ -93,7 +93,6 @@ def test_each_sample_is_hidden_exactly_as_by_the_strategy_drawn_for_it() -> None
     assert {1, 2, 3} == set(drawn.tolist())
 
 
-@pytest.mark.xfail(strict=True, reason="mixture.py: an inner mixture draws its choice from the same number as the outer one, so its weights are not realised")
 def test_a_mixture_inside_a_mixture_realises_its_own_weights() -> None:
     """8,000 samples; outer 1 : 1, inner 1 : 1: shares 1/2, 1/4, 1/4 within 0.03."""
     # Standard error at most .0056: 5.4 of them, false alarm 2e-7 for a correct mixture.
@@ -119,7 +118,6 @@ def test_weights_must_be_non_negative_with_a_positive_sum(weights: list[float]) 
         Phase(until=1.0, weights=weights)
 
 
-@pytest.mark.xfail(strict=True, reason="mixture.py:Phase accepts nan and inf, which YAML can write (.nan, .inf); the first strategy is then always drawn")
 @pytest.mark.parametrize("weights", [[float("nan"), 1], [1, float("nan")], [float("inf"), 1]])
 def test_weights_must_be_finite(weights: list[float]) -> None:
     with pytest.raises(ValueError, match=r"^weights: "):

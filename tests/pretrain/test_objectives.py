@@ -72,7 +72,7 @@ def test_reordering_has_nine_classes_for_three_segments() -> None:
 
 
 def test_reordering_samples_hold_the_window_permuted_as_their_label_says(tiny_run: Path) -> None:
-    run, corpus, maker = maker_for(tiny_run, "sentence_reordering")
+    _, corpus, maker = maker_for(tiny_run, "sentence_reordering")
     stream = maker.streams["demo/probe"]
     specials = corpus.specials
     seen: Counter[int] = Counter()
@@ -101,7 +101,7 @@ def test_distinct_draws_are_distinct_sorted_and_uniform() -> None:
     counts: Counter[int] = Counter()
     for key in range(3000):
         drawn = draw_distinct(key * 1000003, 5, 2)
-        assert len(set(drawn)) == 2 and drawn == sorted(drawn) and 0 <= drawn[0] and drawn[-1] < 5
+        assert len(set(drawn)) == 2 and drawn == sorted(drawn) and drawn[0] >= 0 and drawn[-1] < 5
         counts.update(drawn)
     # 3,000 draws of 2 in 5: each number 1,200 times, standard deviation 27; 5 sigma
     assert all(abs(count - 1200) < 135 for count in counts.values())
