@@ -80,7 +80,7 @@ def test_a_foreign_package_is_named_with_its_place(shadowed: str, monkeypatch: p
 def test_a_package_without_a_file_is_no_package_of_ours(found: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: found if name == "masking" else real(name, package))
-    with pytest.raises(ValueError, match="package `masking` (at|.not found)"):
+    with pytest.raises(ValueError, match=r"package `masking` (at|.not found)"):
         check_packages()
 
 

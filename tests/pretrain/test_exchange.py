@@ -56,7 +56,7 @@ def test_an_export_whose_logits_differ_is_refused_and_leaves_nothing_behind(tiny
     run = read_config(Run, tiny_run, [])
     model = build_model(run, 1, Tokenizer(folder=prepared / "tokenizer"))
     tensors = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    tensors["ernie.encoder.layer.0.output.dense.weight"] += 1.0
+    tensors["ernie.encoder.layer.0.output.dense.weight"] += torch.randn(32, 128)
     with pytest.raises(ValueError, match="export refused: logits"):
         export_run(tensors, model, prepared / "tokenizer", tmp_path / "bad", "card", {})
     del tensors["ernie.pooler.dense.weight"]
@@ -75,7 +75,8 @@ def test_training_continues_from_a_bert_folder(kmask: Kmask, tiny_run: Path, pre
     from transformers import BertConfig, BertForPreTraining
 
     tokenizer = Tokenizer(folder=prepared / "tokenizer")
-    bert = BertForPreTraining(BertConfig(len(tokenizer.tokens), 32, 1, 2, 64, max_position_embeddings=64)).eval()
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
+    bert = BertForPreTraining(BertConfig(vocab_size=len(tokenizer.tokens), **shape)).eval()
     folder = tmp_path / "bert"
     bert.save_pretrained(folder)
     for file in (prepared / "tokenizer").iterdir():
