@@ -59,8 +59,11 @@ class Annotation:
         chinese = self.segmenters.get("zh")
         if document.language != "zh" and chinese and HAN.search(document.text):
             extra = [span for span in chinese.words(document.text) if HAN.match(document.text, span.start)]
-            words = sorted({*words, *extra})
-            words = [word for index, word in enumerate(words) if index == 0 or word.start >= words[index - 1].end]
+            starts = [span.start for span in extra]
+            pieces = cut(words, sorted({edge for span in extra for edge in span}))
+            # After the cut a piece lies inside one Chinese word or touches none.
+            outside = [piece for piece in pieces if not starts or (at := bisect_right(starts, piece.start) - 1) < 0 or piece.start >= extra[at].end]
+            words = sorted([*extra, *outside])
         return words
 
 

@@ -74,6 +74,7 @@ class Tokenizer:
         backend = Backend.from_file(str(file))
         backend.no_truncation()
         backend.no_padding()
+        backend.encode_special_tokens = True  # a "[MASK]" spelled out in the text is text
         return backend
 
     @cached_property
@@ -179,7 +180,8 @@ def capital_flags(text: str, starts_T: npt.NDArray[np.int32]) -> npt.NDArray[np.
     """FLAG_CAPITAL for each token whose first character is upper case in the raw text."""
     characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     first_T = characters[starts_T] if len(starts_T) else characters[:0]
-    flags = (((first_T >= 65) & (first_T <= 90)) * FLAG_CAPITAL).astype(np.uint8)
+    ascii_T, full_width_T = (first_T >= 65) & (first_T <= 90), (first_T >= 0xFF21) & (first_T <= 0xFF3A)
+    flags = ((ascii_T | full_width_T) * FLAG_CAPITAL).astype(np.uint8)
     for index in np.flatnonzero((first_T >= 0xC0) & (first_T < 0x2E80)):
         if chr(int(first_T[index])).isupper():
             flags[index] = FLAG_CAPITAL

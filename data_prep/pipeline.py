@@ -13,6 +13,7 @@ A part is a pure function of (plan, part number), so killing, repeating and runn
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -127,10 +128,11 @@ class PartWorker:
         if not file.is_file():
             shutil.rmtree(file.parent, ignore_errors=True)
             return None
-        report: dict[str, Any] = read_json(file)
-        whole = all((self.folder / s["path"]).is_file() and sha256_file(self.folder / s["path"]) == s["sha256"] for s in report["shards"])
-        if whole and report["fingerprint"] == self.plan["fingerprint"]:
-            return report
+        with contextlib.suppress(ValueError):
+            report: dict[str, Any] = read_json(file)
+            whole = all((self.folder / s["path"]).is_file() and sha256_file(self.folder / s["path"]) == s["sha256"] for s in report["shards"])
+            if whole and report["fingerprint"] == self.plan["fingerprint"]:
+                return report
         shutil.rmtree(file.parent)
         return None
 

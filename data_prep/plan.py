@@ -27,7 +27,7 @@ from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import SCHEMA_VERSION
-from data_prep.vocabulary import Vocabulary
+from data_prep.vocabulary import Vocabulary, check_folder
 
 RULES_VERSION = 1
 """Raised whenever cleaning, sentences, annotation or encoding change what they produce."""
@@ -169,6 +169,7 @@ def words_of(segmenter: Segmenter) -> dict[str, Any]:
 def vocabulary_files(vocabulary: Vocabulary) -> dict[str, Any]:
     """Hashes of an adopted tokenizer's files."""
     folder = Path(vocabulary.path)
+    check_folder(folder)
     files = [folder / name for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json") if (folder / name).is_file()]
     return {"files": {file.name: sha256_file(file) for file in files}}
 

@@ -42,7 +42,6 @@ ABBREVIATIONS = frozenset(
         "ltd",
         "co",
         "corp",
-        "no",
         "vol",
         "fig",
         "figs",
@@ -78,7 +77,8 @@ ABBREVIATIONS = frozenset(
 )
 CLOSERS = "\"'”’」』）)\\]】》〉"
 END = re.compile(f"(?:[。！？]|[!?]+(?=[{CLOSERS}\\s]|[\u3400-\u9fff]|$)|\\.(?=[{CLOSERS}]*(?:\\s|$)))[。！？!?.]*[{CLOSERS}]*|\n+")
-NEXT_STARTS = re.compile("\\s+[\"'“‘(\\[]?(?:[A-Z0-9\u00c0-\u00de\u3400-\u9fff]|$)")
+NEXT_STARTS = re.compile("\\s+[\"'“‘(\\[「『《〈（【]?(?:[A-Z0-9\u00c0-\u00de\u3400-\u9fff]|$)")
+NUMBER_NEXT = re.compile("\\s+\\d")
 LAST_WORD = re.compile("[\\w.]+$")
 
 
@@ -121,4 +121,6 @@ def _full_stop_ends(text: str, stop: int, end: int) -> bool:
     if word is None:
         return True
     last = word.group()
+    if last.lower() == "no":
+        return not NUMBER_NEXT.match(text, end)
     return not (last.lower() in ABBREVIATIONS or (len(last) == 1 and last.isupper() and last != "I"))

@@ -14,7 +14,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 COMPRESSED = (".gz", ".zst", ".bz2")
 
@@ -42,19 +42,48 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
             elif path.suffix == ".bz2":
                 yield stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".zst":
-                import zstandard
-
                 raw = stack.enter_context(path.open("rb"))
-                reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-                yield stack.enter_context(io.BufferedReader(reader, 1 << 20))
+                yield stack.enter_context(io.BufferedReader(ZstdFile(raw), 1 << 20))
             else:
                 yield stack.enter_context(path.open("rb", buffering=1 << 20))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(_damaged(path, error)) from None
     except Exception as error:
-        if type(error).__name__ == "ZstdError":
+        # bz2 reports damage as a bare OSError without a number.
+        if type(error).__name__ == "ZstdError" or (type(error) is OSError and error.errno is None):
             raise ValueError(_damaged(path, error)) from None
         raise
+
+
+class ZstdFile(io.RawIOBase):
+    """Zstandard frames one after the other. zstandard's own reader ends silently inside a frame; this one raises EOFError."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw, self._left, self._ready = raw, b"", memoryview(b"")
+        self._frame: Any = None
+
+    def readable(self) -> bool:
+        """Yes; io.BufferedReader asks."""
+        return True
+
+    def readinto(self, target: Any) -> int:
+        """Fill ``target`` with uncompressed bytes and return their number; 0 at the end."""
+        import zstandard
+
+        while not self._ready:
+            block = self._left or self._raw.read(1 << 17)
+            self._left = b""
+            if not block:
+                if self._frame is not None:
+                    raise EOFError("the file ends inside a zstandard frame")
+                return 0
+            frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            self._ready = memoryview(frame.decompress(block))
+            self._frame, self._left = (None, frame.unused_data) if frame.eof else (frame, b"")
+        count = min(len(target), len(self._ready))
+        target[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
 
 
 def _damaged(path: Path, error: Exception) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,17 +65,44 @@ def train(texts: Iterator[str], settings: Vocabulary) -> Any:
 
     backend = Tokenizer(models.WordPiece(unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100))
     dress(backend, lowercase=settings.lowercase)
+    held = list(texts)  # at most train_characters
+    characters = alphabet(backend, held, settings)
+    if not characters:
+        raise ValueError("the corpus holds no text to train a vocabulary on")
+    # The trainer numbers `##c` pieces in the random order of a hash map, and ids break ties between pieces. Numbered here, as if
+    # they were special tokens, they make the result a function of the texts.
+    joined = [
+        f"##{character}" for character in characters if len(backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(f"a{character}"))) == 1
+    ]
     trainer = trainers.WordPieceTrainer(
         vocab_size=settings.size,
         min_frequency=settings.min_frequency,
-        limit_alphabet=max(settings.size // 2, settings.size - 20000),
-        special_tokens=list(SPECIAL_TOKENS),
+        limit_alphabet=len(characters),
+        initial_alphabet=characters,
+        special_tokens=[*SPECIAL_TOKENS, *joined],
         continuing_subword_prefix="##",
         show_progress=False,
     )
-    backend.train_from_iterator(texts, trainer)
-    if backend.get_vocab_size() <= len(SPECIAL_TOKENS):
-        raise ValueError("the corpus holds no text to train a vocabulary on")
+    backend.train_from_iterator(held, trainer)
+    return bert(backend.get_vocab(), lowercase=settings.lowercase)
+
+
+def alphabet(backend: Any, texts: Sequence[str], settings: Vocabulary) -> list[str]:
+    """The characters of a trained vocabulary, sorted: seen often enough and among the most frequent."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(backend.normalizer.normalize_str(text))
+    frequent = sorted((-count, character) for character, count in counts.items() if count >= settings.min_frequency and not character.isspace())
+    return sorted(character for _, character in frequent[: max(settings.size // 2, settings.size - 20000)])
+
+
+def bert(ids: dict[str, int], *, lowercase: bool) -> Any:
+    """A BERT tokenizer over a vocabulary."""
+    from tokenizers import Tokenizer, models
+
+    backend = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100))
+    dress(backend, lowercase=lowercase)
+    backend.add_special_tokens(list(SPECIAL_TOKENS))
     return with_post_processor(backend)
 
 
@@ -113,14 +141,21 @@ def save(backend: Any, folder: Path, *, lowercase: bool, max_length: int = 512) 
     write_atomic(folder / "special_tokens_map.json", json.dumps(SPECIAL_NAMES, indent=2) + "\n")
 
 
+def check_folder(source: Path) -> None:
+    """Raise ValueError unless ``source`` is a folder with a vocabulary in it."""
+    if not source.is_dir():
+        raise ValueError(f"vocabulary.path {source}: no such folder. Give the folder of a tokenizer (with tokenizer.json or vocab.txt).")
+    if not any((source / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
+        raise ValueError(f"vocabulary.path {source}: neither tokenizer.json nor vocab.txt in this folder")
+
+
 def adopt(source: Path, folder: Path) -> None:
     """Copy an existing tokenizer, building ``tokenizer.json`` from ``vocab.txt`` when that is all there is.
 
     Raises:
         ValueError: the folder holds no BERT-style vocabulary.
     """
-    if not source.is_dir():
-        raise ValueError(f"vocabulary.path {source}: no such folder. Give the folder of a tokenizer (with tokenizer.json or vocab.txt).")
+    check_folder(source)
     folder.mkdir(parents=True, exist_ok=True)
     if (source / "tokenizer.json").is_file():
         for name in COPIED:
@@ -128,8 +163,6 @@ def adopt(source: Path, folder: Path) -> None:
                 shutil.copyfile(source / name, folder / name)
         return
     vocabulary = source / "vocab.txt"
-    if not vocabulary.is_file():
-        raise ValueError(f"vocabulary.path {source}: neither tokenizer.json nor vocab.txt in this folder")
     save(from_vocab_txt(vocabulary, lowercase=(lowercase := _lowercase(source))), folder, lowercase=lowercase)
 
 
@@ -144,10 +177,12 @@ def from_vocab_txt(file: Path, *, lowercase: bool) -> Any:
     Raises:
         ValueError: a token stands twice (its second line would shift nothing but never be used) or a special token is missing.
     """
-    from tokenizers import Tokenizer, models
-
     # Columns after a tab (ERNIE's own vocab files carry the id there) are ignored.
-    tokens = [line.split("\t")[0] for line in file.read_text(encoding="utf-8").split("\n")]
+    try:
+        content = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: not UTF-8 (byte {error.start}). Convert the vocabulary to UTF-8.") from None
+    tokens = [line.split("\t")[0] for line in content.split("\n")]
     if tokens and not tokens[-1]:
         tokens.pop()
     ids: dict[str, int] = {}
@@ -158,7 +193,4 @@ def from_vocab_txt(file: Path, *, lowercase: bool) -> Any:
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:
         raise ValueError(f"{file}: {', '.join(missing)} missing; a BERT-style vocabulary is needed")
-    backend = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100))
-    dress(backend, lowercase=lowercase)
-    backend.add_special_tokens(list(SPECIAL_TOKENS))
-    return with_post_processor(backend)
+    return bert(ids, lowercase=lowercase)

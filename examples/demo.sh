@@ -10,7 +10,7 @@ rm -rf runs/demo
 step "1. Prepare: text -> words, phrases, entities -> token shards"
 run kmask prepare configs/data/demo.yaml
 step "2. Look at one masked batch"
-run kmask show batch configs/pretrain/demo.yaml --number 300 --html runs/demo/batch.html
+run kmask show batch configs/pretrain/demo.yaml --number 500 --html runs/demo/batch.html
 step "3. Pretrain: two stages on two DeepSpeed processes; the second stage adds a task"
 run kmask train configs/pretrain/demo.yaml
 step "4. Evaluate on held-out documents"

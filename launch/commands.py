@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,10 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
     unknown, size = counts.get("tokens.unknown", 0), manifest["tokenizer"]["size"]
     print(f"  tokens: {tokens['train']:,} to train on, {tokens['heldout']:,} held out; {unknown:,} are [UNK]; vocabulary {size:,}")
     for level in manifest["levels"]:
-        labels = {name.split(".")[2]: count for name, count in counts.items() if name.startswith(f"units.{level}.")}
+        labels: Counter[str] = Counter()
+        for name, count in counts.items():
+            if name.startswith(f"units.{level}."):
+                labels[name.removeprefix(f"units.{level}.").rpartition(".")[0]] += count
         detail = ", ".join(f"{label} {count:,}" for label, count in sorted(labels.items(), key=lambda item: -item[1])[:6] if label != "-")
         print(f"  {level}: {sum(labels.values()):,} units{' (' + detail + ')' if detail else ''}")
     dropped = {name.removeprefix("dropped."): count for name, count in counts.items() if name.startswith("dropped.")}

@@ -177,7 +177,7 @@ def find_kind(base: type, name: str) -> type | None:
     Raises:
         ConfigError: the module does not define exactly one component of this kind.
     """
-    if "." not in name and name not in kinds(base):
+    if ("." not in name and name not in kinds(base)) or not all(name.split(".")):
         return None
     try:
         module = importlib.import_module(name if "." in name else f"{base.__module__}.{name}")

@@ -11,27 +11,35 @@ from launch.config import adapter, field_docs, find_kind, kinds
 
 
 def schema(kind: Any) -> dict[str, Any]:
-    """JSON Schema of a type, for editors: every key with its description, every choice with its kinds."""
+    """JSON Schema of a type, for editors: every key with its description, every choice with its kinds under ``$defs``."""
+    choices: dict[str, Any] = {}
+    return {**_schema(kind, choices), "$defs": choices}
+
+
+def _schema(kind: Any, choices: dict[str, Any]) -> dict[str, Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is list:
-        return {"type": "array", "items": schema(arguments[0])}
+        return {"type": "array", "items": _schema(arguments[0], choices)}
     if origin is dict:
-        return {"type": "object", "additionalProperties": schema(arguments[1])}
+        return {"type": "object", "additionalProperties": _schema(arguments[1], choices)}
     if isinstance(kind, type) and inspect.isabstract(kind):
-        options = []
-        for name in kinds(kind):
-            cls = find_kind(kind, name)
-            if cls is not None:
-                option = schema(cls)
-                options.append({**option, "properties": {"kind": {"const": name}, **option["properties"]}})
-        return {"anyOf": [*options, {"type": "string", "enum": kinds(kind)}]}
+        if kind.__name__ not in choices:
+            options: list[dict[str, Any]] = []
+            choices[kind.__name__] = {"anyOf": options}  # before its kinds: a kind may hold others of its sort
+            for name in kinds(kind):
+                cls = find_kind(kind, name)
+                if cls is not None:
+                    option = _schema(cls, choices)
+                    options.append({**option, "properties": {"kind": {"const": name}, **option["properties"]}})
+            options.append({"type": "string", "enum": kinds(kind)})
+        return {"$ref": f"#/$defs/{kind.__name__}"}
     if dataclasses.is_dataclass(kind):
         cls = typing.cast(type, kind)
         hints, docs = typing.get_type_hints(cls), field_docs(cls)
         properties = {}
         required = []
         for item in dataclasses.fields(cls):
-            properties[item.name] = {**schema(hints[item.name]), "description": docs.get(item.name, "")}
+            properties[item.name] = {**_schema(hints[item.name], choices), "description": docs.get(item.name, "")}
             if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
                 required.append(item.name)
         return {"type": "object", "additionalProperties": False, "properties": properties, "required": required, "description": inspect.getdoc(cls) or ""}

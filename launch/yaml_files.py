@@ -59,7 +59,7 @@ def parse(text: str, name: str) -> Any:
     """YAML text with line marks (ruamel's commented types)."""
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError
-    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
         return YAML().load(io.StringIO(text))
@@ -69,6 +69,8 @@ def parse(text: str, name: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ConfigError(f"{name}:{mark.line + 1 if mark else '?'}: not valid YAML: {error.problem}") from None
+    except YAMLError as error:
+        raise ConfigError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
 
 
 def _read(file: Path) -> Source:
@@ -91,7 +93,7 @@ def _plain(node: Any, name: str, path: Path_, marks: dict[Path_, str]) -> Any:
     """ruamel's types as plain ones, noting the line of every key and list item."""
     if isinstance(node, dict):
         for key in node:
-            marks[(*path, key)] = f"{name}:{node.lc.key(key)[0] + 1}" if hasattr(node, "lc") else name
+            marks[(*path, key)] = f"{name}:{_line(node, key)}" if hasattr(node, "lc") else name
         return {key: _plain(value, name, (*path, key), marks) for key, value in node.items()}
     if isinstance(node, list):
         for index in range(len(node)):
@@ -100,6 +102,11 @@ def _plain(node: Any, name: str, path: Path_, marks: dict[Path_, str]) -> Any:
     if isinstance(node, bool):
         return bool(node)
     return float(node) if isinstance(node, float) else int(node) if isinstance(node, int) else str(node) if isinstance(node, str) else node
+
+
+def _line(node: Any, key: Any) -> int:
+    """Line of a key; of its mapping when the key came in through a merge (``<<``)."""
+    return int(node.lc.data[key][0] if key in node.lc.data else node.lc.line) + 1
 
 
 def _override(key: str, text: str) -> Source:

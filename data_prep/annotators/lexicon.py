@@ -114,10 +114,25 @@ class Lexicon(Annotator):
         matcher = ahocorasick_rs.AhoCorasick(list(entries), matchkind=ahocorasick_rs.MatchKind.LeftmostLongest)
         return matcher, [Label(kind, self.origin) for kind in entries.values()]
 
+    @cached_property
+    def _overlapping(self) -> Any:
+        import ahocorasick_rs
+
+        return ahocorasick_rs.AhoCorasick(list(self._entries[0]), matchkind=ahocorasick_rs.MatchKind.Standard)
+
     def annotate(self, text: str) -> list[Unit]:
         matcher, labels = self._matcher
         found = matcher.find_matches_as_indexes(text)
-        return [Unit(start, end, labels[entry]) for entry, start, end in found if _stands_alone(text, start, end)]
+        if not all(_stands_alone(text, start, end) for _, start, end in found):
+            # A match that runs into a longer word may hide a shorter entry: choose among all matches that stand alone.
+            every = self._overlapping.find_matches_as_indexes(text, overlapping=True)
+            alone = sorted((start, -end, entry) for entry, start, end in every if _stands_alone(text, start, end))
+            found, position = [], 0
+            for start, minus_end, entry in alone:
+                if start >= position:
+                    found.append((entry, start, -minus_end))
+                    position = -minus_end
+        return [Unit(start, end, labels[entry]) for entry, start, end in found]
 
     def fingerprint(self) -> dict[str, Any]:
         return {
@@ -130,7 +145,7 @@ class Lexicon(Annotator):
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_matcher", "_entries")}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_matcher", "_overlapping", "_entries")}
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

@@ -123,7 +123,11 @@ class Corpus(ABC):
                 if lines and self.starts_document(line, previous):
                     yield from self._parsed(lines, place, source)
                     lines, place = [], Place(piece.path, number, offset)
-                lines.append(line.removeprefix(BOM) if offset == 0 else line)
+                if offset == 0 and line.startswith(BOM):
+                    place = place._replace(offset=len(BOM))
+                    lines.append(line[len(BOM) :])
+                else:
+                    lines.append(line)
                 offset += len(line)
                 number += 1
                 previous = line
@@ -143,6 +147,11 @@ def decode(raw: bytes, place: Place) -> str | Rejected:
         return raw.decode()
     except UnicodeDecodeError as error:
         return Rejected(place, "invalid UTF-8", f"byte {place.offset + error.start}: {error.reason}")
+
+
+def stand_in_id(raw: bytes, place: Place, source: str) -> str:
+    """An id for a document without one: different for different documents of one source, equal wherever the files lie."""
+    return f"{source}:{place.line}:{hashlib.blake2b(raw, digest_size=6).hexdigest()}"
 
 
 def as_text(value: Any) -> str:

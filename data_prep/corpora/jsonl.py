@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_prep.corpora import Corpus, as_text, decode
+from data_prep.corpora import Corpus, as_text, decode, stand_in_id
 from data_prep.documents import Place, Record, Rejected
 
 
@@ -43,7 +43,7 @@ class Jsonl(Corpus):
         language = as_text(value.get(self.language_key))
         return Record(
             text=text,
-            id=as_text(value.get(self.id_key)) or f"{source}:{place.line}",
+            id=as_text(value.get(self.id_key)) or stand_in_id(raw, place, source),
             title=as_text(value.get(self.title_key)),
             language=self.language or (language if language in ("zh", "en") else ""),
             place=place,

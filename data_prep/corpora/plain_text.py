@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_prep.corpora import Corpus, decode
+from data_prep.corpora import Corpus, decode, stand_in_id
 from data_prep.documents import Place, Record, Rejected
 
 
@@ -33,4 +33,4 @@ class PlainText(Corpus):
             return text
         if not text.strip():
             return None
-        return Record(text=text, id=f"{source}:{place.line}", title="", language=self.language, place=place)
+        return Record(text=text, id=stand_in_id(raw, place, source), title="", language=self.language, place=place)

@@ -150,9 +150,6 @@ def test_english_words_in_chinese_documents_come_from_the_chinese_segmenter() ->
     assert units(result, "word") == ["Tokyo", "工作"]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="words() compares with the previous word of the unfiltered list, so a word inside an earlier one can stay"
-)
 def test_words_stay_disjoint_when_the_english_segmenter_does_not_cut_at_han_characters() -> None:
     result = annotate("We saw foo北京大学and上海bar today.", {"zh": Rjieba(), "en": Spacy()}, language="en")
     check(result)

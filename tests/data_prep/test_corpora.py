@@ -118,7 +118,6 @@ def test_invalid_utf8_is_rejected_with_the_line_where_its_document_begins(kind: 
     assert f"byte {content.index(0xFF)}" in rejected[0].detail
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="decode() counts from after the byte order mark, which read() has removed: the byte is 3 too low")
 @every_reader
 def test_the_position_of_invalid_utf8_counts_the_byte_order_mark(kind: str, extra: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_bytes(b"\xef\xbb\xbfab\xff\n")
@@ -199,9 +198,6 @@ def test_a_file_that_became_shorter_while_it_was_read_is_an_error(kind: str, ext
         list(corpus.read(Slice(str(tmp_path / "x.txt"), 0, 1000, 1)))
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="the stand-in id is `source:line`, so files counted under one `source` share ids (and one held-out fate)"
-)
 @every_reader
 def test_files_under_one_source_name_do_not_share_stand_in_ids(kind: str, extra: dict[str, Any], tmp_path: Path) -> None:
     for name in ("first.txt", "second.txt"):
@@ -230,17 +226,9 @@ def damage(content: bytes, how: str) -> bytes:
     return content[:half] + bytes(255 - byte for byte in content[half : half + 4]) + content[half + 4 :]
 
 
-ZST = "zstandard's stream_reader ends silently at the end of the file, in the middle of a frame too"
-BZ2 = "bz2 raises a bare OSError('Invalid data stream'), which open_bytes passes on without the file's name"
-
-
 @pytest.mark.parametrize("how", ["cut", "last byte cut", "flipped bytes", "not compressed"])
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
-def test_a_damaged_compressed_file_is_named(suffix: str, how: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if suffix == ".zst" and "cut" in how:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=ZST))
-    if suffix == ".bz2" and "cut" not in how:
-        request.applymarker(pytest.mark.xfail(strict=True, raises=OSError, reason=BZ2))
+def test_a_damaged_compressed_file_is_named(suffix: str, how: str, tmp_path: Path) -> None:
     file = tmp_path / f"x.jsonl{suffix}"
     file.write_bytes(damage(COMPRESSIONS[suffix](many_lines()), how))
     with pytest.raises(ValueError, match="is damaged or cut short") as caught:

@@ -285,9 +285,6 @@ def test_a_run_that_was_killed_or_damaged_ends_in_the_same_bytes(disturb: Callab
     assert content(Path(settings.output)) == done
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ValueError, reason="finished() promises to remove a damaged part and make it again, but read_json raises for a cut part.json"
-)
 @pytest.mark.parametrize("length", [0, 50])
 def test_a_report_that_was_cut_short_is_made_again(length: int, settings: Preparation, done: dict[str, bytes]) -> None:
     file = Path(settings.output) / "parts/000002/part.json"
@@ -323,7 +320,6 @@ def test_moved_inputs_continue_the_same_folder(done: dict[str, bytes], own_input
     assert content(Path(moved.output)) == done
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="a trained vocabulary differs from run to run (see test_vocabulary.py)")
 def test_preparing_twice_with_a_trained_vocabulary_gives_the_same_bytes(settings: Preparation, tmp_path: Path) -> None:
     for name in ("one", "two"):
         prepare(replace(settings, output=str(tmp_path / name), vocabulary=Vocabulary(size=300, min_frequency=1)), quiet)
@@ -418,9 +414,6 @@ def test_user_words_that_are_missing_are_named_before_anything_is_written(settin
     assert not Path(settings.output).exists()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ValueError, reason="the path of the vocabulary is looked at only after plan.json was written, so the corrected path is refused"
-)
 def test_a_wrong_vocabulary_path_can_be_corrected(settings: Preparation, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such folder"):
         prepare(replace(settings, vocabulary=Vocabulary(path=str(tmp_path / "typo"))), quiet)
