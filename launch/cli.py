@@ -167,7 +167,10 @@ def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` o
     from launch.commands import config_class
     from launch.schema import schema
 
-    print(json.dumps(schema(config_class(kind)), indent=1, ensure_ascii=False))
+    value = schema(config_class(kind))
+    if "properties" in value:
+        value["properties"]["extends"] = {"type": "string", "description": "Another file, relative to this one, whose keys come first."}
+    print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

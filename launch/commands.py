@@ -141,7 +141,7 @@ def run_launch(cluster: Path, file: Path, overrides: list[str], dry_run: bool) -
 
 
 def start(backend: Any, file: Path, overrides: list[str], dry_run: bool) -> int:
-    """Check the configuration once, here, then start the processes."""
+    """Start the processes of a run, or print their commands. Rank 0 checks the configuration and tells what is wrong with it."""
     value = load(file, overrides).value
     arguments = ["train", str(file), *overrides]
     logs = str(Path(str(value.get("output", "."))) / "logs")

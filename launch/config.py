@@ -17,6 +17,7 @@ import importlib
 import inspect
 import itertools
 import pkgutil
+import sys
 import types
 import typing
 from pathlib import Path
@@ -179,6 +180,8 @@ def find_kind(base: type, name: str) -> type | None:
     """
     if ("." not in name and name not in kinds(base)) or not all(name.split(".")):
         return None
+    if "." in name and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a module of the user's beside the configuration
     try:
         module = importlib.import_module(name if "." in name else f"{base.__module__}.{name}")
     except ModuleNotFoundError as error:

@@ -1,0 +1,47 @@
+"""What only a GPU can show; skipped without one. `python -m pytest tests/gpu` runs all of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from launch.config import read_config
+from pretrain.config import Run
+from pretrain.corpus import Corpus
+from pretrain.encoder import encode
+from pretrain.sampling import MicroBatchSpec, Sampler
+from pretrain.setup import build_model
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+Kmask = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_variable_length_attention_equals_the_padded_reference(tiny_run: Path) -> None:
+    run = read_config(Run, tiny_run, ["model.dropout=0", "model.hidden=128"])
+    corpus = Corpus(run=run)
+    maker = corpus.maker(run.stages[1], "train", run.masking)
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    batch = maker[MicroBatchSpec(0, rows, 0.0)]
+    model = build_model(run, 1, corpus.tokenizer).eval()
+    reference = encode(model.ernie, batch)
+    device = torch.device("cuda")
+    found = encode(model.to(device, torch.bfloat16).ernie, batch.to(device)).float().cpu()
+    real = batch.pack_SL[batch.real_SL]
+    assert torch.allclose(found[real], reference[real], atol=0.1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "bf16_parameters", "fp16"])
+@pytest.mark.parametrize("zero_stage", [1, 2, 3])
+def test_every_precision_trains_on_a_gpu(kmask: Kmask, tiny_run: Path, tmp_path: Path, precision: str, zero_stage: int) -> None:
+    output = tmp_path / "run"
+    settings = [f"output={output}", f"engine.precision={precision}", f"engine.zero_stage={zero_stage}", "stages.0.steps=20", "stages.1.steps=4"]
+    done = kmask("train", tiny_run, *settings, "--processes", 1)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss/knowledge_masking"] for line in lines if line["event"] == "train"]
+    assert losses[-1] < losses[0]
