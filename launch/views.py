@@ -75,7 +75,7 @@ def document_lines(prepared: Any, shard: Any, document: int, split: str) -> Iter
     line: Line = []
     for position, text in enumerate(joined(tokens)):
         glued = tokens[position].startswith("##")
-        line += ([Word(" ")] if text.startswith(" ") and not glued else []) + before.get(position, [])
+        line += ([Word(" ")] if text.startswith(" ") and not glued and line else []) + before.get(position, [])
         line += [Word(text.strip() if not glued else text), *after.get(position, [])]
         if position + 1 in ends:
             yield line
