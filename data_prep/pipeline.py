@@ -191,10 +191,16 @@ def prepare(preparation: Preparation, listen: Listener) -> dict[str, Any]:
     return finish(worker, [reports[part] for part in sorted(reports)])
 
 
+def empty_files(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Inputs without a single byte, listed like documents that were set aside."""
+    empty = [path for path, item in zip(plan["paths"], plan["inputs"], strict=True) if not item["size"]]
+    return [{"path": path, "line": 1, "offset": 0, "reason": "empty file", "detail": "no bytes in it"} for path in empty]
+
+
 def finish(worker: PartWorker, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Write manifest.json and rejected.jsonl."""
     counts: Counter[str] = Counter()
-    rejected = [item for report in reports for item in report["rejected"]]
+    rejected = [item for report in reports for item in report["rejected"]] + empty_files(worker.plan)
     for report in reports:
         counts.update(report["counts"])
     counts.update({f"rejected.{reason}": count for reason, count in Counter(item["reason"] for item in rejected).items()})

@@ -54,6 +54,28 @@ def readable(stats: torch.Tensor, tasks: list[str]) -> dict[str, float]:
     return result
 
 
+class Window:
+    """Sums between two lines of metrics."""
+
+    def __init__(self, tasks: list[str]) -> None:
+        self.tasks = tasks
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.stats: torch.Tensor | None = None
+        self.seconds = self.real = self.masked = self.maskable = self.slots = 0.0
+
+    def count(self, real: float, masked: float, maskable: float, slots: float) -> None:
+        """Add one step's global token counts."""
+        self.real, self.masked, self.maskable, self.slots = self.real + real, self.masked + masked, self.maskable + maskable, self.slots + slots
+
+    def add(self, stats: torch.Tensor, seconds: float) -> None:
+        """Add one step's stats of this rank."""
+        self.stats = stats if self.stats is None else self.stats + stats
+        self.seconds += seconds
+
+
 class Tracker:
     """Writes events of rank 0."""
 

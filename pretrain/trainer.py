@@ -27,7 +27,7 @@ from pretrain.loading import BatchMaker, loader
 from pretrain.sampling import Cursor, Sampler, micro_batches
 from pretrain.schedule import Stage, position, total_steps
 from pretrain.setup import begin_stage, check_continues, keep_tokenizer
-from pretrain.tracking import Tracker, readable
+from pretrain.tracking import Tracker, Window, readable
 from pretrain.world import World
 
 Report = Callable[[str, int, Mapping[str, Any]], None]
@@ -190,25 +190,3 @@ class Trainer:
         )
         path = checkpoints.save(self.folder / "checkpoints", tensors, state, self.run.checkpoints.keep)
         self.report("checkpoint", progress.step, {"path": str(path)})
-
-
-class Window:
-    """Sums between two lines of metrics."""
-
-    def __init__(self, tasks: list[str]) -> None:
-        self.tasks = tasks
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self.stats: torch.Tensor | None = None
-        self.seconds = self.real = self.masked = self.maskable = self.slots = 0.0
-
-    def count(self, real: float, masked: float, maskable: float, slots: float) -> None:
-        """Add one step's global token counts."""
-        self.real, self.masked, self.maskable, self.slots = self.real + real, self.masked + masked, self.maskable + maskable, self.slots + slots
-
-    def add(self, stats: torch.Tensor, seconds: float) -> None:
-        """Add one step's stats of this rank."""
-        self.stats = stats if self.stats is None else self.stats + stats
-        self.seconds += seconds

@@ -481,3 +481,14 @@ def test_small_files_share_a_part_and_large_ones_have_several(settings: Preparat
     assert 1 < len(plan["parts"]) < 6
     assert sorted(piece[0] for part in plan["parts"] for piece in part) == list(range(12))
     assert group([], 100) == []
+
+
+def test_an_empty_file_among_others_is_listed_and_the_others_are_kept(settings: Preparation, tmp_path: Path) -> None:
+    empty = tmp_path / "nothing.jsonl"
+    empty.write_bytes(b"")
+    corpora = [replace(settings.corpora[0], paths=[*settings.corpora[0].paths, str(empty)])]
+    manifest = prepare(replace(settings, output=str(tmp_path / "with-empty"), corpora=corpora), quiet)
+    assert manifest["counts"]["rejected.empty file"] == 1
+    assert sum(shard["documents"] for shard in manifest["shards"]) == 40
+    (line,) = (tmp_path / "with-empty/rejected.jsonl").read_text().splitlines()
+    assert json.loads(line)["path"] == str(empty)
