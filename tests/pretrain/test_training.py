@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -203,16 +203,14 @@ def test_impossible_settings_get_one_clear_message(kmask: Kmask, tiny_run: Path,
     assert message in done.stderr and done.stderr.count("error:") == 1 and "Traceback" not in done.stderr
 
 
-def test_torchrun_and_srun_variables_are_understood(monkeypatch: Any) -> None:
+def test_torchrun_and_srun_variables_are_understood() -> None:
     from launch.ranks import adopt_slurm, first_host, is_rank
 
     assert first_host("gpu[03-05,9],x1") == "gpu03" and first_host("a,b") == "a" and first_host("one") == "one"
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1", "SLURM_NODELIST": "n[1-2]", "SLURM_JOB_ID": "42"}.items():
-        monkeypatch.setenv(name, value)
-    assert is_rank()
-    adopt_slurm()
-    assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")] == ["3", "4", "1", "n1", "20042"]
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.delenv(name, raising=False)
+    slurm = {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1", "SLURM_NODELIST": "n[1-2]", "SLURM_JOB_ID": "42"}
+    with mock.patch.dict(os.environ, slurm, clear=True):
+        assert is_rank()
+        adopt_slurm()
+        assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")] == ["3", "4", "1", "n1", "20042"]
+    with mock.patch.dict(os.environ, {}, clear=True):
+        assert not is_rank()
