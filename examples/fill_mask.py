@@ -23,6 +23,7 @@ def main(model_folder: Path, data_folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     model = AutoModelForMaskedLM.from_pretrained(model_folder).eval()
     rows = [row for file in sorted(data_folder.glob("parts/*/heldout.arrow")) for row in datasets.Dataset.from_file(str(file))]
+    longest = min(100, model.config.max_position_embeddings - 2)
     shown = right = total = 0
     for row in rows:
         sentences = list(zip([0, *row["sentence_ends"]], row["sentence_ends"], strict=False))
@@ -30,7 +31,7 @@ def main(model_folder: Path, data_folder: Path) -> None:
         for unit in row["units_entity"]:
             start, end = unit["start"], unit["start"] + unit["length"]
             sentence = next((first, last) for first, last in sentences if first <= start < last)
-            if sentence in used or sentence[1] - sentence[0] > 100:
+            if sentence in used or sentence[1] - sentence[0] > longest:
                 continue
             used.add(sentence)
             ids = [tokenizer.cls_token_id, *row["token_ids"][sentence[0] : sentence[1]], tokenizer.sep_token_id]
