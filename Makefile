@@ -27,8 +27,8 @@ lint: $(READY)
 check: lint test
 
 bench: $(READY)
-	$(BIN)/python benchmarks/masking.py
-	$(BIN)/python benchmarks/preparation.py
+	$(BIN)/python benchmarks/bench_masking.py
+	$(BIN)/python benchmarks/bench_preparation.py
 
 clean:
 	rm -rf runs/demo

@@ -1,6 +1,6 @@
 """Masking speed against transformers' own collators, side by side in one process on one core.
 
-    python benchmarks/masking.py [PREPARED_FOLDER]      (default: runs/demo/data; `kmask prepare configs/data/demo.yaml` makes it)
+    python benchmarks/bench_masking.py [PREPARED_FOLDER]      (default: runs/demo/data; `kmask prepare configs/data/demo.yaml` makes it)
 
 Both sides start from the same token ids; ours does selection, 80/10/10 and span boundary targets, theirs masking only.
 """
@@ -33,6 +33,7 @@ from pretrain.sources import Source
 
 SECONDS = 2.0
 ROW = 4096
+EQUAL = 128
 
 
 def rate(work: Callable[[int], int]) -> float:
@@ -70,13 +71,15 @@ def main(folder: Path) -> None:
         return work
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-    offsets = [
-        [(3 * i, 3 * i + (3 if t.startswith("##") else 2)) for i, t in enumerate(tokenizer.convert_ids_to_tokens(s.token_ids_T.tolist()))] for s in samples
+    # Its whole-word path needs samples of one length: the first 128 tokens of those that have as many.
+    equal = [sample.token_ids_T[:EQUAL].tolist() for sample in samples if len(sample.token_ids_T) >= EQUAL]
+    plain: list[dict[str, list[object]]] = [{"input_ids": ids} for ids in equal]
+    whole: list[dict[str, list[object]]] = [
+        {"input_ids": ids, "offset_mapping": [(3 * i - token.startswith("##"), 3 * i + 2) for i, token in enumerate(tokenizer.convert_ids_to_tokens(ids))]}
+        for ids in equal
     ]
-    plain = [{"input_ids": sample.token_ids_T.tolist()} for sample in samples]
-    whole = [{"input_ids": s.token_ids_T.tolist(), "offset_mapping": o} for s, o in zip(samples, offsets, strict=True)]
 
-    def theirs(features: list[dict[str, list[int]]], whole_word: bool) -> Callable[[int], int]:
+    def theirs(features: list[dict[str, list[object]]], whole_word: bool) -> Callable[[int], int]:
         collator = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm=True, mlm_probability=0.15, whole_word_mask=whole_word)
 
         def work(number: int) -> int:

@@ -1,6 +1,6 @@
 """Preparation speed against the usual route (jieba + transformers tokenizer + matching by character), side by side in one process.
 
-    python benchmarks/preparation.py [DATA_YAML]     (default: configs/data/demo.yaml)
+    python benchmarks/bench_preparation.py [DATA_YAML]     (default: configs/data/demo.yaml)
 
 Both read the same cleaned documents. Ours finds words, phrases and entities and encodes; the usual route finds words only.
 """
