@@ -78,7 +78,8 @@ class Lexicon(Annotator):
         if not Path(path).is_file():
             raise FileNotFoundError(f"lexicon {path}: no such file (looked from {Path.cwd()})")
         with open_bytes(Path(path)) as stream:
-            for number, raw in enumerate(stream, 1):
+            # Line ends of every kind: lists with \r alone are still about.
+            for number, raw in enumerate((piece for line in stream for piece in line.rstrip(b"\r\n").split(b"\r")), 1):
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
                 except UnicodeDecodeError as error:

@@ -234,3 +234,10 @@ def test_the_fingerprint_follows_content_and_settings_but_not_the_place(tmp_path
     assert lexicon(tmp_path, "北京\n上海\n").fingerprint() != first
     for change in ({"type": "LOC"}, {"origin": "user"}, {"min_characters": 1}):
         assert lexicon(tmp_path, "北京\n", **change).fingerprint() != first
+
+
+def test_lines_that_end_in_carriage_returns_alone_are_lines(tmp_path: Path) -> None:
+    file = tmp_path / "old.txt"
+    file.write_bytes("\ufeff中国\t9\r北京\tLOC\r\n上海\t7\r\r\n".encode())
+    lexicon = Lexicon(level="entity", paths=[str(file)])
+    assert [unit[:2] for unit in lexicon.annotate("中国的北京和上海")] == [(0, 2), (3, 5), (6, 8)]
