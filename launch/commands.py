@@ -64,6 +64,10 @@ def run_prepare(file: Path, overrides: list[str], dry_run: bool) -> int:
 
     preparation = read_config(Preparation, file, overrides)
     bar = Bar("prepare", "bytes")
+    for annotator in preparation.annotators:
+        malformed: list[str] = getattr(annotator, "malformed", [])
+        if malformed:
+            bar.say(f"lexicon: {len(malformed)} malformed line(s) left out, first {malformed[0]}")
 
     def listen(progress: Progress) -> None:
         if progress.stage == "parts":
