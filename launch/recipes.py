@@ -55,29 +55,17 @@ checkpoints: {{every: 1000, keep: 2}}
 tracking: {{every: 50, wandb: offline}}
 """
 
-TRAINED = """\
-  size: {size}
-  lowercase: {lowercase}"""
-SCRATCH = "  {layers: 12, hidden: 768, heads: 12, max_positions: 512}"
-RECIPES = {
-    "zh": {
-        "vocabulary": TRAINED.format(size=21000, lowercase="true "),
-        "model": SCRATCH,
-        "lr": "1.0e-4",
-        "steps": 100000,
-        "warmup": 4000,
-        "length": 512,
-        "units": "word",
-    },
-    "en": {
-        "vocabulary": TRAINED.format(size=30000, lowercase="true "),
-        "model": SCRATCH,
-        "lr": "1.0e-4",
-        "steps": 100000,
-        "warmup": 4000,
-        "length": 512,
-        "units": "word",
-    },
+SCRATCH = {
+    "model": "  {layers: 12, hidden: 768, heads: 12, max_positions: 512}",
+    "lr": "1.0e-4",
+    "steps": 100000,
+    "warmup": 4000,
+    "length": 512,
+    "units": "word",
+}
+RECIPES: dict[str, dict[str, object]] = {
+    "zh": {**SCRATCH, "vocabulary": "  size: 21000\n  lowercase: true "},
+    "en": {**SCRATCH, "vocabulary": "  size: 30000\n  lowercase: true "},
     "continue": {
         "vocabulary": "  path: checkpoints/my-bert   # the tokenizer of the checkpoint you continue from",
         "model": "  path: checkpoints/my-bert   # a BERT or ERNIE folder in Hugging Face format",

@@ -41,7 +41,7 @@ def run_eval(file: Path, overrides: list[str], dry_run: bool) -> int:
 
     from data_prep.files import write_json
     from pretrain.corpus import Corpus
-    from pretrain.evaluation.heldout import evaluate, fixed_masking
+    from pretrain.evaluation.heldout import evaluate
     from pretrain.setup import check_continues, saved_model
     from pretrain.tracking import readable
 
@@ -49,8 +49,7 @@ def run_eval(file: Path, overrides: list[str], dry_run: bool) -> int:
     check_continues(found.state, run, plain(run), corpus.fingerprints)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = saved_model(run, found).to(device)
-    levels = next(iter(corpus.prepared.values())).levels
-    maker = corpus.maker(run.stages[found.state.stage], "heldout", fixed_masking(levels))
+    maker = corpus.heldout_maker(run.stages[found.state.stage])
     stats = evaluate(model, maker, run.evaluation.rows, 0, 1, device)
     if stats is None:
         raise ValueError("there are no held-out documents; raise `heldout` in the data configuration and prepare again")

@@ -12,6 +12,7 @@ from data_prep.encoding import Tokenizer
 from data_prep.shards import Prepared
 from pretrain.batch import Masking, Specials
 from pretrain.config import Run
+from pretrain.evaluation.heldout import fixed_masking
 from pretrain.loading import BatchMaker
 from pretrain.sampling import Stream
 from pretrain.schedule import Stage
@@ -95,3 +96,7 @@ class Corpus:
             seed=self.run.seed if split == "train" else 0,
             salt=split,
         )
+
+    def heldout_maker(self, stage: Stage) -> BatchMaker:
+        """What makes the batches of an evaluation: held-out documents under the masks that every evaluation uses."""
+        return self.maker(stage, "heldout", fixed_masking(next(iter(self.prepared.values())).levels))

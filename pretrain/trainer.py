@@ -22,7 +22,7 @@ from pretrain import checkpoint as checkpoints
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.engine import Engine
-from pretrain.evaluation.heldout import evaluate, fixed_masking
+from pretrain.evaluation.heldout import evaluate
 from pretrain.loading import BatchMaker, loader
 from pretrain.sampling import Cursor, Sampler, micro_batches
 from pretrain.schedule import Stage, position, total_steps
@@ -92,8 +92,7 @@ class Trainer:
         end = first - position(self.run.stages, first).step + stage.steps
         accumulation = self.run.batch.accumulation(self.world.size)
         maker = self.corpus.maker(stage, "train", self.run.masking)
-        levels = tuple(level for level in next(iter(self.corpus.prepared.values())).levels)
-        heldout = self.corpus.maker(stage, "heldout", fixed_masking(levels))
+        heldout = self.corpus.heldout_maker(stage)
         engine = begin_stage(self.run, index, self.corpus, maker, found, self.world)
         states: dict[int, dict[str, Cursor]] = {}
         sampler = Sampler(streams=maker.streams, rows_per_step=self.run.batch.rows_per_step)

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from data_prep.documents import Place, Record, Rejected
 from data_prep.streams import open_bytes, skip, stem
@@ -43,8 +43,6 @@ class Survey(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Corpus(ABC):
     """Base of all readers: a list of files that become documents."""
-
-    PATHS: ClassVar[tuple[str, ...]] = ("paths",)
 
     paths: list[str]
     """Files or glob patterns; .gz, .zst and .bz2 are read as they are. Relative paths start at the working directory."""

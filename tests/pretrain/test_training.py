@@ -37,11 +37,6 @@ def train(kmask: Kmask, file: Path, output: Path, *overrides: str, processes: in
     return done
 
 
-@pytest.fixture(scope="module")
-def references() -> dict[str, dict[int, list[float]]]:
-    return {}
-
-
 def test_losses_of_zero_0_to_3_on_two_ranks_equal_a_single_process(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
     settings = ["model.dropout=0", "evaluation.every=0", "checkpoints.every=100"]
     train(kmask, tiny_run, tmp_path / "single", *settings, "engine.zero_stage=0")
