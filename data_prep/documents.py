@@ -4,18 +4,27 @@
     cleaning     Record                  -> Document        (its text is final: never edited afterwards)
     sentences    Document                -> sentence spans
     segmenters   Document                -> word spans
-    annotators   Document                -> Unit            (phrases, entities)
+    annotators   Document, sentences     -> Units           (phrases, entities)
     annotation   all of these            -> Annotated
     encoding     Annotated               -> Encoded         (see encoding.py)
 
 Every stage only *adds* half-open character spans beside the text (stand-off annotation); nothing is written into it.
+
+Shape legend: S sentences, U units of one level, W words; a ``_X2`` array holds start and end in characters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Spans = npt.NDArray[np.int32]
+"""int32[N, 2]: half-open character ranges ``[start, end)``, sorted by start."""
 
 
 class Span(NamedTuple):
@@ -33,12 +42,35 @@ class Label(NamedTuple):
     """One of ``user``, ``lexicon``, ``ner``, ``pos``, ``mined``, ``segmenter``."""
 
 
-class Unit(NamedTuple):
-    """A labelled span of one level (``word``, ``phrase``, ``entity`` ...)."""
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Spans of one level with their labels, sorted by start and disjoint."""
+
+    start_U: npt.NDArray[np.int32]
+    end_U: npt.NDArray[np.int32]
+    label_U: npt.NDArray[np.uint8]
+    """Index into a list of labels: the annotator's own until `annotation` numbers them for the whole plan."""
+
+    @staticmethod
+    def of(units: Iterable[tuple[int, int, int]]) -> Units:
+        """From ``(start, end, label)`` triples in order."""
+        table = np.array(list(units), np.int32).reshape(-1, 3)
+        return Units(table[:, 0].copy(), table[:, 1].copy(), table[:, 2].astype(np.uint8))
+
+    def __len__(self) -> int:
+        return len(self.start_U)
+
+    def __getitem__(self, chosen_U: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Units:
+        return Units(self.start_U[chosen_U], self.end_U[chosen_U], self.label_U[chosen_U])
+
+
+class Given(NamedTuple):
+    """A span that came with the document: what the user has marked himself, in characters of the text."""
 
     start: int
     end: int
-    label: Label
+    type: str
+    """Its kind (``PER`` ...), empty for words."""
 
 
 class Place(NamedTuple):
@@ -60,6 +92,8 @@ class Record(NamedTuple):
     language: str
     """``zh``, ``en`` or empty when the reader does not know."""
     place: Place
+    given: Mapping[str, Sequence[Given]] = {}
+    """Spans over ``text`` by level, each level sorted and disjoint. With a level `word` the document needs no segmenter."""
 
 
 class Rejected(NamedTuple):
@@ -71,7 +105,7 @@ class Rejected(NamedTuple):
     detail: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Document:
     """A cleaned document. ``text`` is final: normalised before this object exists, never edited after."""
 
@@ -80,6 +114,13 @@ class Document:
     text: str
     title: str
     source: str
+    given: Mapping[str, Sequence[Given]] = field(default_factory=dict)
+    """The user's own spans over ``text`` by level."""
+
+    @cached_property
+    def characters(self) -> npt.NDArray[np.uint32]:
+        """The code points of ``text``, one a character."""
+        return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,9 +132,10 @@ class Annotated:
     """
 
     document: Document
-    sentences: list[Span]
+    sentences_S2: Spans
     paragraph_ends: list[int]
     """Index one past the last sentence of each paragraph."""
-    units: Mapping[str, list[Unit]]
+    units: Mapping[str, Units]
+    """By level; labels are numbered by the plan's list of labels."""
     dropped: Mapping[str, int]
     """How many units were not kept, by reason (``entity crosses a sentence`` ...)."""

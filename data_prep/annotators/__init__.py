@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from data_prep.documents import Label, Unit
+from data_prep.documents import Document, Label, Spans, Units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,11 @@ class Annotator(ABC):
         """Every label its units can carry, in a stable order."""
 
     @abstractmethod
-    def annotate(self, text: str) -> list[Unit]:
-        """Units found in ``text``, sorted by start and disjoint."""
+    def annotate(self, document: Document, sentences_S2: Spans) -> Units:
+        """Units found in the document's text, sorted and disjoint; ``label_U`` counts in ``labels()``.
+
+        ``sentences_S2`` are the document's sentences. A unit that crosses one's end is dropped by the caller, and counted.
+        """
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Readers: one file here is one corpus format. ``kind: jsonl`` in a configuration is ``corpora/jsonl.py``.
 
 A reader is used twice. When a run is planned, ``survey`` reads every file once, hashes it and notes where documents may be
-divided; when a part is prepared, ``read`` yields the documents of one slice. A new format says how a line is recognised as the
-beginning of a document (``starts_document``) and how the lines of a document become a Record (``parse``).
+divided; when a part is prepared, ``read`` yields the documents of one slice. For a format made of lines (``LineCorpus``) it is
+enough to say how a line is recognised as the beginning of a document (``starts_document``) and how the lines of a document become
+a Record (``parse``).
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep.documents import Place, Record, Rejected
+from data_prep.documents import Label, Place, Record, Rejected
 from data_prep.streams import open_bytes, skip, stem
 
 BOM = b"\xef\xbb\xbf"
 
 
 class Slice(NamedTuple):
-    """Bytes ``[start, end)`` of the uncompressed content of ``path``, beginning at a document."""
+    """``[start, end)`` of ``path``, beginning at a document: bytes of the uncompressed content, or rows where a format has rows."""
 
     path: str
     start: int
     end: int
     line: int
-    """1-based number of the line at ``start``."""
+    """1-based number of the line (or row) at ``start``."""
+    size: int
+    """Its text in bytes, as far as the survey can tell; decides how slices are grouped into parts."""
 
 
 class Survey(NamedTuple):
@@ -58,12 +61,16 @@ class Corpus(ABC):
             raise ValueError(f"language: {self.language!r} is not one of zh, en (or leave it out)")
 
     @abstractmethod
-    def starts_document(self, line: bytes, previous: bytes | None) -> bool:
-        """Does a document begin at ``line``? ``previous`` is the line before it, None at the start of the file."""
+    def survey(self, path: Path, slice_bytes: int) -> Survey:
+        """Read a file once: its hash, its size, and slices of about ``slice_bytes`` that begin at documents."""
 
     @abstractmethod
-    def parse(self, raw: bytes, place: Place, source: str) -> Record | Rejected | None:
-        """The bytes of one document, from its first line up to the next document's; None when there is nothing in them."""
+    def read(self, piece: Slice) -> Iterator[Record | Rejected]:
+        """The documents of one slice, each with its place; a document that cannot be read comes back as Rejected."""
+
+    def given_labels(self) -> dict[str, list[Label]]:
+        """By level, every label that the spans given with this corpus' documents can carry (none by default)."""
+        return {}
 
     def files(self) -> list[Path]:
         """All files, patterns expanded, in a stable order.
@@ -86,8 +93,20 @@ class Corpus(ABC):
         """The name under which documents of ``path`` are counted."""
         return self.source or stem(Path(path))
 
+
+@dataclass(frozen=True, kw_only=True)
+class LineCorpus(Corpus):
+    """Base of the readers whose documents begin at a line."""
+
+    @abstractmethod
+    def starts_document(self, line: bytes, previous: bytes | None) -> bool:
+        """Does a document begin at ``line``? ``previous`` is the line before it, None at the start of the file."""
+
+    @abstractmethod
+    def parse(self, raw: bytes, place: Place, source: str) -> Record | Rejected | None:
+        """The bytes of one document, from its first line up to the next document's; None when there is nothing in them."""
+
     def survey(self, path: Path, slice_bytes: int) -> Survey:
-        """Read a file once: its hash, its size, and slices of about ``slice_bytes`` that begin at documents."""
         digest = hashlib.sha256()
         slices: list[Slice] = []
         start, start_line, offset, number = 0, 1, 0, 1
@@ -95,18 +114,17 @@ class Corpus(ABC):
         with open_bytes(path) as stream:
             for line in stream:
                 if offset - start >= slice_bytes and self.starts_document(line, previous):
-                    slices.append(Slice(str(path), start, offset, start_line))
+                    slices.append(Slice(str(path), start, offset, start_line, offset - start))
                     start, start_line = offset, number
                 digest.update(line)
                 offset += len(line)
                 number += 1
                 previous = line
         if offset > start:
-            slices.append(Slice(str(path), start, offset, start_line))
+            slices.append(Slice(str(path), start, offset, start_line, offset - start))
         return Survey(digest.hexdigest(), offset, slices)
 
     def read(self, piece: Slice) -> Iterator[Record | Rejected]:
-        """The documents of one slice, each with its place; a document that cannot be read comes back as Rejected."""
         source = self.source_of(piece.path)
         with open_bytes(Path(piece.path)) as stream:
             skip(stream, piece.start)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_prep.corpora import Corpus, as_text, decode, stand_in_id
+from data_prep.corpora import LineCorpus, as_text, decode, stand_in_id
 from data_prep.documents import Place, Record, Rejected
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jsonl(Corpus):
+class Jsonl(LineCorpus):
     """JSON Lines, one document a line."""
 
     text_key: str = "text"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_prep.corpora import Corpus, decode, stand_in_id
+from data_prep.corpora import LineCorpus, decode, stand_in_id
 from data_prep.documents import Place, Record, Rejected
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlainText(Corpus):
+class PlainText(LineCorpus):
     """Plain UTF-8 text."""
 
     document: str = "file"

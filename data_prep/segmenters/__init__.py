@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from data_prep.documents import Span
+from data_prep.documents import Spans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,8 +14,8 @@ class Segmenter(ABC):
     """Finds the words of one language. Objects are sent to worker processes, so heavy resources load on first use."""
 
     @abstractmethod
-    def words(self, text: str) -> list[Span]:
-        """Sorted, disjoint word spans of at least two characters, in characters of ``text``."""
+    def words(self, text: str) -> Spans:
+        """int32[W, 2]: sorted, disjoint word spans of at least two characters, in characters of ``text``."""
 
     @abstractmethod
     def version(self) -> str:
