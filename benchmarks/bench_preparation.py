@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from data_prep.documents import Document
-from data_prep.pipeline import PartWorker, sample_texts
+from data_prep.parts import PartWorker
+from data_prep.pipeline import sample_texts
 from data_prep.plan import Preparation, make_plan
 from launch.config import read_config
 

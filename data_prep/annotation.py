@@ -1,8 +1,8 @@
 """Document -> Annotated: sentences, words, and the units of every level, brought into agreement.
 
-Precedence inside a level is the order of the annotators: a unit that overlaps one of an earlier annotator is dropped and
-counted. A unit that crosses a sentence end is dropped and counted. Units of phrases and entities *cut* the words they cross and
-leave the words inside them alone:
+Precedence inside a level: the spans the user gave with the document, then the annotators in their order; a unit that overlaps one
+of higher precedence is dropped and counted by type. A unit that crosses a sentence end is dropped and counted. Units of phrases
+and entities *cut* the words they cross and leave the words inside them alone:
 
     words  他 | 在北 | 京大 | 学    entity 北京大学    ->    words 在 北 | 京大 | 学 with 在北 cut at the entity's start
 """
@@ -11,11 +11,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from data_prep.annotators import Annotator
 from data_prep.cleaning import HAN
-from data_prep.documents import Annotated, Document, Label, Span, Unit
+from data_prep.documents import Annotated, Document, Label, Spans, Units
 from data_prep.segmenters import Segmenter
 from data_prep.sentences import split_sentences
 
@@ -26,78 +32,101 @@ WORD = Label("", "segmenter")
 class Annotation:
     """The segmenters by language and the annotators in order of precedence."""
 
-    segmenters: dict[str, Segmenter]
-    annotators: list[Annotator]
+    segmenters: Mapping[str, Segmenter]
+    annotators: Sequence[Annotator]
+    labels: Mapping[Label, int]
+    """Every label that can occur, numbered."""
+
+    @cached_property
+    def _groups(self) -> list[tuple[list[int], Callable[[Document, Spans], list[Units]]]]:
+        """Annotators of one kind work together (one pass over the text for all lexicons): their places in the list, and how."""
+        kinds: dict[type[Annotator], list[int]] = {}
+        for number, annotator in enumerate(self.annotators):
+            kinds.setdefault(type(annotator), []).append(number)
+        return [(numbers, kind.together([self.annotators[number] for number in numbers])) for kind, numbers in kinds.items()]
+
+    @cached_property
+    def _numbers(self) -> list[npt.NDArray[np.uint8]]:
+        """For each annotator: its own label numbers -> the plan's."""
+        return [np.array([self.labels[label] for label in annotator.labels()], np.uint8) for annotator in self.annotators]
 
     def annotate(self, document: Document) -> Annotated:
         """Everything known about ``document``."""
-        sentences, paragraph_ends = split_sentences(document.text)
+        from data_prep import kernels
+
+        sentences_S2, paragraph_ends = split_sentences(document.text)
         dropped: Counter[str] = Counter()
-        units: dict[str, list[Unit]] = {}
-        starts = [sentence.start for sentence in sentences]
-        for annotator in self.annotators:
-            level = units.setdefault(annotator.level, [])
-            found = annotator.annotate(document.text)
-            inside = [unit for unit in found if self._in_sentence(unit, sentences, starts)]
-            if len(inside) < len(found):
-                dropped[f"{annotator.level} crosses a sentence end"] += len(found) - len(inside)
-            units[annotator.level] = merge(level, inside, annotator.level, dropped)
-        edges = {edge for level in units.values() for unit in level for edge in (unit.start, unit.end)}
-        words = cut(self.words(document), sorted(edges.union(starts)))
-        units["word"] = [Unit(start, end, WORD) for start, end in words if end - start > 1]
-        return Annotated(document=document, sentences=sentences, paragraph_ends=paragraph_ends, units=units, dropped=dropped)
+        units: dict[str, Units] = {}
+        for level, found in [*self._given(document), *self._found(document, sentences_S2)]:
+            inside_U = kernels.inside_ranges(found.start_U, found.end_U, sentences_S2)
+            if not inside_U.all():
+                self._count(dropped, found[~inside_U], level, "crosses a sentence end")
+                found = found[inside_U]
+            units[level] = self._join(units[level], found, level, dropped) if level in units else found
+        edges = np.concatenate([sentences_S2[:, 0], *(array for found in units.values() for array in (found.start_U, found.end_U))])
+        edges.sort()
+        words_W2, crossed = kernels.cut(self.words(document), edges)
+        if crossed:
+            dropped["word cut by a higher unit or a sentence end"] += crossed
+        kind = self.labels[WORD]
+        units["word"] = Units(words_W2[:, 0], words_W2[:, 1], np.full(len(words_W2), kind, np.uint8))
+        return Annotated(document=document, sentences_S2=sentences_S2, paragraph_ends=paragraph_ends, units=units, dropped=dropped)
 
-    @staticmethod
-    def _in_sentence(unit: Unit, sentences: list[Span], starts: list[int]) -> bool:
-        index = bisect_right(starts, unit.start) - 1
-        return index >= 0 and unit.end <= sentences[index].end
+    def _given(self, document: Document) -> list[tuple[str, Units]]:
+        """What the user has marked himself, by level."""
+        return [
+            (level, Units.of((span.start, span.end, self.labels[Label(span.type, "user")]) for span in spans))
+            for level, spans in document.given.items()
+            if level != "word"
+        ]
 
-    def words(self, document: Document) -> list[Span]:
-        """Words by the segmenter of the document's language; Han runs inside English text go to the Chinese segmenter."""
-        main = self.segmenters.get(document.language)
-        words = main.words(document.text) if main else []
-        chinese = self.segmenters.get("zh")
+    def _found(self, document: Document, sentences_S2: Spans) -> list[tuple[str, Units]]:
+        """What each annotator finds, in their order, with the plan's label numbers."""
+        found: dict[int, Units] = {}
+        for numbers, annotate in self._groups:
+            found.update(zip(numbers, annotate(document, sentences_S2), strict=True))
+        return [
+            (self.annotators[number].level, Units(units.start_U, units.end_U, self._numbers[number][units.label_U])) for number, units in sorted(found.items())
+        ]
+
+    def _join(self, earlier: Units, later: Units, level: str, dropped: Counter[str]) -> Units:
+        """Both as one; units of ``later`` that overlap one of ``earlier`` are dropped and counted."""
+        from data_prep import kernels
+
+        if not len(earlier) or not len(later):
+            return earlier if len(earlier) else later
+        free_U = kernels.free_of(earlier.start_U, earlier.end_U, later.start_U, later.end_U)
+        if not free_U.all():
+            self._count(dropped, later[~free_U], level, "overlaps one of higher precedence")
+            later = later[free_U]
+        joined = Units(*(np.concatenate([getattr(earlier, name), getattr(later, name)]) for name in ("start_U", "end_U", "label_U")))
+        return joined[np.argsort(joined.start_U, kind="stable")]
+
+    def _count(self, dropped: Counter[str], units: Units, level: str, reason: str) -> None:
+        names = list(self.labels)
+        for number, count in zip(*np.unique(units.label_U, return_counts=True), strict=True):
+            kind = names[number].type
+            dropped[f"{level}{' ' + kind if kind else ''} {reason}"] += int(count)
+
+    def words(self, document: Document) -> Spans:
+        """Words by the segmenter of the document's language, the user's own when given; Han runs inside other text go to the Chinese one."""
+        if "word" in document.given:
+            return np.array([(span.start, span.end) for span in document.given["word"]], np.int32).reshape(-1, 2)
+        main, chinese = self.segmenters.get(document.language), self.segmenters.get("zh")
+        words_W2 = np.asarray(main.words(document.text), np.int32).reshape(-1, 2) if main else np.zeros((0, 2), np.int32)
         if document.language != "zh" and chinese and HAN.search(document.text):
-            extra = [span for span in chinese.words(document.text) if HAN.match(document.text, span.start)]
-            starts = [span.start for span in extra]
-            pieces = cut(words, sorted({edge for span in extra for edge in span}))
-            # After the cut a piece lies inside one Chinese word or touches none.
-            outside = [piece for piece in pieces if not starts or (at := bisect_right(starts, piece.start) - 1) < 0 or piece.start >= extra[at].end]
-            words = sorted([*extra, *outside])
-        return words
+            return _with_chinese(words_W2, np.asarray(chinese.words(document.text), np.int32).reshape(-1, 2), document)
+        return words_W2
 
 
-def merge(earlier: list[Unit], later: list[Unit], level: str, dropped: Counter[str]) -> list[Unit]:
-    """Both lists as one; units of ``later`` that overlap one of ``earlier`` are dropped and counted."""
-    if not earlier:
-        return later
-    starts = [unit.start for unit in earlier]
-    kept: list[Unit] = []
-    for unit in later:
-        index = bisect_right(starts, unit.end - 1) - 1
-        if index >= 0 and earlier[index].end > unit.start:
-            dropped[f"{level} overlaps one of higher precedence"] += 1
-        else:
-            kept.append(unit)
-    return sorted([*earlier, *kept])
+def _with_chinese(words_W2: Spans, chinese_W2: Spans, document: Document) -> Spans:
+    """The words that begin with a Han character join the others, which are cut at their edges and give way inside them."""
+    from data_prep import kernels
 
-
-def cut(words: list[Span], edges: list[int]) -> list[Span]:
-    """``words`` cut at every edge strictly inside them."""
-    if not edges:
-        return words
-    result: list[Span] = []
-    position, count = 0, len(edges)
-    for start, end in words:
-        while position < count and edges[position] <= start:
-            position += 1
-        if position == count or edges[position] >= end:
-            result.append(Span(start, end))
-            continue
-        probe = position
-        while probe < count and edges[probe] < end:
-            result.append(Span(start, edges[probe]))
-            start = edges[probe]
-            probe += 1
-        result.append(Span(start, end))
-    return result
+    chinese_W2 = chinese_W2[[HAN.match(document.text, start) is not None for start in chinese_W2[:, 0].tolist()]]
+    if not len(chinese_W2):
+        return words_W2
+    pieces_W2, _ = kernels.cut(words_W2, np.ascontiguousarray(chinese_W2.reshape(-1)))
+    free_W = kernels.free_of(chinese_W2[:, 0], chinese_W2[:, 1], pieces_W2[:, 0], pieces_W2[:, 1])
+    joined: Any = np.concatenate([chinese_W2, pieces_W2[free_W]])
+    return joined[np.argsort(joined[:, 0], kind="stable")]  # type: ignore[no-any-return]

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.documents import Annotated, Label
+from data_prep.documents import Annotated, Document
+from data_prep.wordpiece import Wordpiece
 
 MAX_UNIT_TOKENS = 65535
 FLAG_CAPITAL = 1
@@ -113,76 +113,61 @@ class Tokenizer:
         rules = [value.get("normalizer"), value.get("pre_tokenizer"), model]
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
-    def encode(self, texts: Sequence[str]) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
-        """For each text its ids int32[T] and character offsets int32[T, 2], without special tokens."""
-        encodings = self._backend.encode_batch(list(texts), add_special_tokens=False)
-        return [(np.array(e.ids, np.int32), np.array(e.offsets, np.int32).reshape(-1, 2)) for e in encodings]
+    @cached_property
+    def _compiled(self) -> Wordpiece | None:
+        return Wordpiece.of(self._backend)
+
+    def encode(self, document: Document) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Ids, start and end characters of the document's tokens (int32[T] each), without special tokens."""
+        if self._compiled and (found := self._compiled.encode(document.characters)):
+            return found
+        encoding = self._backend.encode(document.text, add_special_tokens=False)
+        offsets_T2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
+        return np.array(encoding.ids, np.int32), np.ascontiguousarray(offsets_T2[:, 0]), np.ascontiguousarray(offsets_T2[:, 1])
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder}
 
 
-def encode(annotated: Annotated, tokenizer: Tokenizer, labels: Mapping[Label, int]) -> Encoded:
-    """Turn the character spans of ``annotated`` into token spans. ``labels`` numbers every label that can occur."""
+def encode(annotated: Annotated, tokenizer: Tokenizer) -> Encoded:
+    """Turn the character spans of ``annotated`` into token spans."""
+    from data_prep import kernels
+
     document = annotated.document
-    ((ids_T, offsets_T2),) = tokenizer.encode([document.text])
-    starts_T, ends_T = np.ascontiguousarray(offsets_T2[:, 0]), np.ascontiguousarray(offsets_T2[:, 1])
-    ends = np.searchsorted(starts_T, [sentence.end for sentence in annotated.sentences], "left").astype(np.uint32)
-    paragraphs = ends[np.array(annotated.paragraph_ends, np.int64) - 1] if annotated.paragraph_ends else ends
-    dropped: Counter[str] = Counter()
+    ids_T, starts_T, ends_T = tokenizer.encode(document)
+    dropped: dict[str, int] = {}
+    units: dict[str, TokenUnits] = {}
+    for level, found in annotated.units.items():
+        # A word of one token is that token: only longer ones are listed.
+        first_K, length_K, kept_K, misfits = kernels.align(found.start_U, found.end_U, starts_T, ends_T, 2 if level == "word" else 1, MAX_UNIT_TOKENS)
+        units[level] = TokenUnits(first_K, length_K, found.label_U[kept_K])
+        if misfits:
+            dropped[f"{level} fits no token boundary"] = misfits
+    ends_S = np.searchsorted(starts_T, annotated.sentences_S2[:, 1], "left").astype(np.uint32)
     return Encoded(
         id=document.id,
         language=document.language,
         source=document.source,
         title=document.title,
         token_ids_T=ids_T,
-        flags_T=capital_flags(document.text, starts_T),
-        sentence_ends_S=_distinct(ends),
-        paragraph_ends_P=_distinct(paragraphs),
-        units={level: _align(units, level, starts_T, ends_T, labels, dropped) for level, units in annotated.units.items()},
+        flags_T=capital_flags(document.characters, starts_T),
+        sentence_ends_S=_distinct(ends_S),
+        paragraph_ends_P=_distinct(ends_S[np.array(annotated.paragraph_ends, np.int64) - 1]),
+        units=units,
         dropped=dropped,
     )
 
 
 def _distinct(ends: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    distinct = np.unique(ends)
-    return distinct[distinct > 0]
+    """Sorted ends without repetitions and zeros."""
+    return ends[np.diff(ends, prepend=np.uint32(0)) > 0]
 
 
-def _align(
-    units: Sequence[tuple[int, int, Label]],
-    level: str,
-    starts_T: npt.NDArray[np.int32],
-    ends_T: npt.NDArray[np.int32],
-    labels: Mapping[Label, int],
-    dropped: Counter[str],
-) -> TokenUnits:
-    """Token ranges of ``units``: first token that begins at or after the start, last token that ends at or before the end."""
-    start_U = np.array([unit[0] for unit in units], np.int64)
-    end_U = np.array([unit[1] for unit in units], np.int64)
-    label_U = np.array([labels[unit[2]] for unit in units], np.uint8)
-    first_U = np.searchsorted(starts_T, start_U, "left")
-    last_U = np.searchsorted(ends_T, end_U, "right")
-    count = len(starts_T)
-    length_U = last_U - first_U
-    # A neighbour that reaches into the unit means that an edge falls inside a token.
-    left_ok = (first_U == 0) | (ends_T[np.maximum(first_U - 1, 0)] <= start_U) if count else np.zeros(len(units), bool)
-    right_ok = (last_U == count) | (starts_T[np.minimum(last_U, count - 1)] >= end_U) if count else left_ok
-    fits = left_ok & right_ok & (length_U > 0) & (length_U <= MAX_UNIT_TOKENS)
-    misfits = int(len(units) - fits.sum())
-    if misfits:
-        dropped[f"{level} fits no token boundary"] += misfits
-    keep = fits & (length_U > 1) if level == "word" else fits
-    return TokenUnits(first_U[keep].astype(np.uint32), length_U[keep].astype(np.uint16), label_U[keep])
-
-
-def capital_flags(text: str, starts_T: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
+def capital_flags(characters_N: npt.NDArray[np.uint32], starts_T: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
     """FLAG_CAPITAL for each token whose first character is upper case in the raw text."""
-    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    first_T = characters[starts_T] if len(starts_T) else characters[:0]
-    ascii_T, full_width_T = (first_T >= 65) & (first_T <= 90), (first_T >= 0xFF21) & (first_T <= 0xFF3A)
-    flags = ((ascii_T | full_width_T) * FLAG_CAPITAL).astype(np.uint8)
-    for index in np.flatnonzero((first_T >= 0xC0) & (first_T < 0x2E80)):
+    first_T = characters_N[starts_T]
+    flags = (first_T - np.uint32(65) < 26).view(np.uint8) * np.uint8(FLAG_CAPITAL)
+    for index in np.flatnonzero((first_T >= 0xC0) & (first_T < 0x2E80) | (first_T - np.uint32(0xFF21) < 26)):
         if chr(int(first_T[index])).isupper():
             flags[index] = FLAG_CAPITAL
     return flags

@@ -1,6 +1,6 @@
 """What will be done, before anything is done: the settings, the inputs by content, and the parts.
 
-    Preparation (from YAML)  --survey the files-->  plan: settings, hashes, labels, parts [input, start, end, line]
+    Preparation (from YAML)  --survey the files-->  plan: settings, hashes, labels, parts [input, start, end, line, size]
 
 The plan is pure: equal inputs and settings give an equal plan, and its fingerprint names the shards. A folder that was begun
 with another plan is refused with the difference.
@@ -72,7 +72,8 @@ class Preparation:
     @cached_property
     def levels(self) -> list[str]:
         """Level names, `word` first."""
-        return ["word", *dict.fromkeys(annotator.level for annotator in self.annotators)]
+        given = [level for corpus in self.corpora for level in corpus.given_labels()]
+        return ["word", *(level for level in dict.fromkeys([*given, *(annotator.level for annotator in self.annotators)]) if level != "word")]
 
     @cached_property
     def labels(self) -> dict[Label, int]:
@@ -81,7 +82,8 @@ class Preparation:
         Raises:
             ValueError: more than 255 of them.
         """
-        labels = dict.fromkeys([WORD, *(label for annotator in self.annotators for label in annotator.labels())])
+        given = [label for corpus in self.corpora for labels in corpus.given_labels().values() for label in labels]
+        labels = dict.fromkeys([WORD, *given, *(label for annotator in self.annotators for label in annotator.labels())])
         if len(labels) > MAX_LABELS:
             raise ValueError(f"annotators: {len(labels)} different types; at most {MAX_LABELS} fit. Merge rare types in the lexicons.")
         return {label: index for index, label in enumerate(labels)}
@@ -137,16 +139,15 @@ def make_plan(preparation: Preparation, listen: Listener) -> dict[str, Any]:
 
 
 def group(slices: Sequence[tuple[int, Slice]], part_bytes: int) -> list[list[list[int]]]:
-    """Slices [input, start, end, line] joined into parts of about ``part_bytes``, in order."""
+    """Slices [input, start, end, line, size] joined into parts of about ``part_bytes``, in order."""
     parts: list[list[list[int]]] = []
     filled = part_bytes
     for index, piece in slices:
-        size = piece.end - piece.start
-        if filled + size // 2 >= part_bytes:
+        if filled + piece.size // 2 >= part_bytes:
             parts.append([])
             filled = 0
-        parts[-1].append([index, piece.start, piece.end, piece.line])
-        filled += size
+        parts[-1].append([index, piece.start, piece.end, piece.line, piece.size])
+        filled += piece.size
     return parts
 
 

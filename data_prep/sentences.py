@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import re
 
-from data_prep.documents import Span
+import numpy as np
+
+from data_prep.documents import Spans
 
 ABBREVIATIONS = frozenset(
     [
@@ -82,9 +84,9 @@ NUMBER_NEXT = re.compile("\\s+\\d")
 LAST_WORD = re.compile("[\\w.]+$")
 
 
-def split_sentences(text: str) -> tuple[list[Span], list[int]]:
-    """Sentence spans in order, and the paragraph ends: for each paragraph the index one past its last sentence."""
-    sentences: list[Span] = []
+def split_sentences(text: str) -> tuple[Spans, list[int]]:
+    """Sentence spans int32[S, 2] in order, and the paragraph ends: for each paragraph the index one past its last sentence."""
+    sentences: list[tuple[int, int]] = []
     paragraph_ends: list[int] = []
     start = 0
     for match in END.finditer(text):
@@ -99,16 +101,16 @@ def split_sentences(text: str) -> tuple[list[Span], list[int]]:
     _append(text, start, len(text), sentences)
     if sentences and (not paragraph_ends or paragraph_ends[-1] != len(sentences)):
         paragraph_ends.append(len(sentences))
-    return sentences, paragraph_ends
+    return np.array(sentences, np.int32).reshape(-1, 2), paragraph_ends
 
 
-def _append(text: str, start: int, end: int, sentences: list[Span]) -> None:
+def _append(text: str, start: int, end: int, sentences: list[tuple[int, int]]) -> None:
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
     if start < end:
-        sentences.append(Span(start, end))
+        sentences.append((start, end))
 
 
 def _full_stop_ends(text: str, stop: int, end: int) -> bool:

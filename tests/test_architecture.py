@@ -28,8 +28,8 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for pat
 IMPORTERS = ("importlib.import_module", "import_module", "__import__")
 LONGEST_MODULE = 250
 LONGEST_FUNCTION = 45
-COMPILED = "masking/kernels.py"
-"""Compiled loops live in one file and cannot be divided into small functions without cost: exempt from both limits."""
+COMPILED = ("masking/kernels.py", "data_prep/kernels.py")
+"""Compiled loops live in one file a package and cannot be divided into small functions without cost: exempt from both limits."""
 
 MAY_IMPORT = {
     "masking": ("masking",),
@@ -108,13 +108,13 @@ def test_an_imported_module_of_ours_exists(file: str) -> None:
     assert not missing, missing
 
 
-@pytest.mark.parametrize(("library", "home"), [("numba", "masking/kernels.py"), ("deepspeed", "pretrain/engine.py")])
+@pytest.mark.parametrize(("library", "home"), [("numba", COMPILED), ("deepspeed", ("pretrain/engine.py",))])
 def test_a_library_with_one_home_is_imported_nowhere_else(library: str, home: str) -> None:
     users = {file for file in FILES for item in imports(file) if inside(item.module, (library,))}
-    assert users == {home}
+    assert users == set(home)
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if package_of(file) != "pretrain" and file != "masking/kernels.py"])
+@pytest.mark.parametrize("file", [file for file in FILES if package_of(file) != "pretrain" and file not in COMPILED])
 def test_heavy_libraries_are_imported_inside_functions(file: str) -> None:
     wrong = [f"{file}:{item.line} imports {item.module}" for item in imports(file) if item.at_import and inside(item.module, HEAVY)]
     assert not wrong, wrong
@@ -196,13 +196,13 @@ def test_public_things_are_documented(file: str) -> None:
     assert list(undocumented(file, tree(file).body)) == []
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file != COMPILED])
+@pytest.mark.parametrize("file", [file for file in FILES if file not in COMPILED])
 def test_modules_are_short(file: str) -> None:
     lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
     assert lines <= LONGEST_MODULE, f"{file} has {lines} lines"
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file != COMPILED])
+@pytest.mark.parametrize("file", [file for file in FILES if file not in COMPILED])
 def test_functions_are_short(file: str) -> None:
     functions = [node for node in ast.walk(tree(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     lengths = {f"{file}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1 for node in functions}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,3 +35,8 @@ class Annotator(ABC):
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
         """What decides the units: settings, contents of files, versions."""
+
+    @classmethod
+    def together(cls, annotators: Sequence[Annotator]) -> Callable[[Document, Spans], list[Units]]:
+        """How annotators of this kind work on one document: what each finds, in order. A kind may share work between them."""
+        return lambda document, sentences_S2: [annotator.annotate(document, sentences_S2) for annotator in annotators]

@@ -1,0 +1,133 @@
+"""BERT's WordPiece on arrays: the ids and offsets of the `tokenizers` library, many times as fast.
+
+    Wordpiece.of(backend).encode(characters)  ->  ids int32[T], start int32[T], end int32[T]
+
+The normaliser and the pre-tokeniser of BERT treat every character by itself. So their effect on a character is asked of the
+library once, kept in a table (`forms`), and a text becomes table look-ups and a trie walk:
+
+    É  ->  e (letter)     北  ->  a word of its own     。 -> a word of its own     U+200B -> nothing
+
+What is not BERT's (another model, another normaliser, added tokens that are no special tokens) is left to the library, and so is a
+text with a character whose effect depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.trie import Trie
+
+CODE_POINTS = 0x110000
+UNSEEN = -1
+SELF_TEST = "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 かなカナ Ünïcödé-ẞ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wordpiece:
+    """A compiled copy of one tokenizer. Not thread-safe: the table of characters grows as they are met."""
+
+    backend: Any
+    trie: Trie
+    ids: npt.NDArray[np.int32]
+    vocabulary: dict[str, int]
+    unknown: int
+    longest_word: int
+    """Characters; a longer word is one unknown token."""
+    forms: list[int] = field(default_factory=list)
+    """Normalised characters, one after the other."""
+    classes: list[int] = field(default_factory=list)
+    """Separates words, part of a word, a word of its own: one for each of ``forms``."""
+    singles: list[int] = field(default_factory=list)
+    """The token of a form that is a word of its own."""
+    form_C: npt.NDArray[np.int32] = field(default_factory=lambda: np.full(CODE_POINTS, UNSEEN, np.int32))
+    """For each code point ``16 * first + count`` of its ``forms``; -1 before it is first met."""
+    tables: dict[str, Any] = field(default_factory=dict)
+    """The three lists as arrays."""
+
+    @staticmethod
+    def of(backend: Any) -> Wordpiece | None:
+        """A compiled copy of a ``tokenizers.Tokenizer``, or None when it is not of the kind described above."""
+        value = json.loads(backend.to_str())
+        model, normalizer, cutter = value["model"], value.get("normalizer"), value.get("pre_tokenizer")
+        kinds = (model.get("type"), (normalizer or {}).get("type"), (cutter or {}).get("type"))
+        plain_added = [token for token in value.get("added_tokens", []) if not token["special"]]
+        if kinds != ("WordPiece", "BertNormalizer", "BertPreTokenizer") or plain_added or not backend.encode_special_tokens:
+            return None
+        prefix, vocabulary = model["continuing_subword_prefix"], model["vocab"]
+        if model["unk_token"] not in vocabulary or prefix != "##":
+            return None  # "#" is punctuation, so no word of a text can look like a piece
+        pieces = [(token.removeprefix(prefix), int(token.startswith(prefix)), index) for token, index in vocabulary.items()]
+        pieces = [piece for piece in pieces if piece[0]]
+        compiled = Wordpiece(
+            backend=backend,
+            trie=Trie.build([piece[0] for piece in pieces], [piece[1] for piece in pieces]),
+            ids=np.array([piece[2] for piece in pieces], np.int32),
+            vocabulary=vocabulary,
+            unknown=vocabulary[model["unk_token"]],
+            longest_word=model["max_input_chars_per_word"],
+        )
+        return compiled if compiled._agrees(SELF_TEST) else None
+
+    def _agrees(self, text: str) -> bool:
+        wanted = self.backend.encode(text, add_special_tokens=False)
+        found = self.encode(np.frombuffer(text.encode("utf-32-le"), np.uint32))
+        return found is not None and wanted.ids == found[0].tolist() and wanted.offsets == list(zip(found[1].tolist(), found[2].tolist(), strict=True))
+
+    def encode(
+        self, characters_N: npt.NDArray[np.uint32]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
+        """Ids, start and end characters of each token; None when the text must go to the library."""
+        from data_prep import kernels
+
+        while True:
+            if not self.tables:
+                arrays = {"forms": np.uint32, "classes": np.uint8, "singles": np.int32}
+                self.tables.update({name: np.array(getattr(self, name), kind) for name, kind in arrays.items()})
+            unseen, ids_T, start_T, end_T = kernels.wordpiece(
+                characters_N,
+                self.form_C,
+                self.tables["forms"],
+                self.tables["classes"],
+                self.tables["singles"],
+                self.trie.keys_H,
+                self.trie.children_H,
+                self.trie.value_N,
+                self.ids,
+                self.trie.shift,
+                self.unknown,
+                self.longest_word,
+            )
+            if unseen < 0:
+                return ids_T, start_T, end_T
+            if not self._learn(characters_N[unseen:]):
+                return None
+
+    def _learn(self, characters_N: npt.NDArray[np.uint32]) -> bool:
+        """Put the characters that have no form yet into the table; False when one of them cannot have one."""
+        met = np.unique(characters_N)
+        for point in met[self.form_C[met] == UNSEEN].tolist():
+            character = chr(point)
+            if 0xD800 <= point < 0xE000 or (unicodedata.combining(character) and unicodedata.category(character) != "Mn"):
+                return False
+            normal = self.backend.normalizer.normalize_str(character)
+            if len(normal) > 15:
+                return False
+            self.form_C[point] = 16 * len(self.forms) + len(normal)
+            self.forms.extend(map(ord, normal))
+            self.classes.extend(self._class(form) for form in normal)
+            self.singles.extend(self.vocabulary.get(form, self.unknown) for form in normal)
+        self.tables.clear()
+        return True
+
+    def _class(self, character: str) -> int:
+        from data_prep import kernels
+
+        pieces = [piece for piece, _ in self.backend.pre_tokenizer.pre_tokenize_str(f"a{character}a")]
+        kinds = {1: kernels.LETTER, 2: kernels.SPACE, 3: kernels.ISOLATED}
+        return int(kinds[len(pieces)])
