@@ -9,7 +9,6 @@ and entities *cut* the words they cross and leave the words inside them alone:
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ class Annotation:
         """Everything known about ``document``."""
         from data_prep import kernels
 
-        sentences_S2, paragraph_ends = split_sentences(document.text)
+        sentences_S2, paragraph_ends_P = split_sentences(document.characters)
         dropped: Counter[str] = Counter()
         units: dict[str, Units] = {}
         for level, found in [*self._given(document), *self._found(document, sentences_S2)]:
@@ -70,7 +69,7 @@ class Annotation:
             dropped["word cut by a higher unit or a sentence end"] += crossed
         kind = self.labels[WORD]
         units["word"] = Units(words_W2[:, 0], words_W2[:, 1], np.full(len(words_W2), kind, np.uint8))
-        return Annotated(document=document, sentences_S2=sentences_S2, paragraph_ends=paragraph_ends, units=units, dropped=dropped)
+        return Annotated(document=document, sentences_S2=sentences_S2, paragraph_ends_P=paragraph_ends_P, units=units, dropped=dropped)
 
     def _given(self, document: Document) -> list[tuple[str, Units]]:
         """What the user has marked himself, by level."""

@@ -133,7 +133,7 @@ class Annotated:
 
     document: Document
     sentences_S2: Spans
-    paragraph_ends: list[int]
+    paragraph_ends_P: npt.NDArray[np.int64]
     """Index one past the last sentence of each paragraph."""
     units: Mapping[str, Units]
     """By level; labels are numbered by the plan's list of labels."""

@@ -152,7 +152,7 @@ def encode(annotated: Annotated, tokenizer: Tokenizer) -> Encoded:
         token_ids_T=ids_T,
         flags_T=capital_flags(document.characters, starts_T),
         sentence_ends_S=_distinct(ends_S),
-        paragraph_ends_P=_distinct(ends_S[np.array(annotated.paragraph_ends, np.int64) - 1]),
+        paragraph_ends_P=_distinct(ends_S[annotated.paragraph_ends_P - 1]),
         units=units,
         dropped=dropped,
     )

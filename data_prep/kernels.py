@@ -27,6 +27,10 @@ SPACE, LETTER, ISOLATED = np.uint8(0), np.uint8(1), np.uint8(2)
 """Classes of normalised characters: separates words, part of a word, a word of its own."""
 RARE = np.int64(-2)
 """Node of a first character that must be looked up."""
+BLANK, CLOSER, STOP, BANG, WORD, UPPER, BEGINNER, OPENER, DIGIT, IDEOGRAPH = (np.uint16(1 << bit) for bit in range(10))
+"""Kinds of characters for sentences: white space, closing quotes, 。！？, !?, letters and digits, capitals, what begins a sentence ..."""
+LINE_BREAK, FULL_STOP, CAPITAL_I = np.uint32(10), np.uint32(46), np.uint32(73)
+NUMBER_SIGN = np.uint64(ord("n") << 8 | ord("o"))
 HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -265,3 +269,108 @@ def align(start_U: Array, end_U: Array, start_T: Array, end_T: Array, least: int
             first_K[count], length_K[count], kept_K[count] = at, length, unit
             count += 1
     return first_K[:count], length_K[:count], kept_K[:count], misfits
+
+
+@njit(cache=True)
+def sentence_ends(characters_N: Array, kind_C: Array) -> Array:
+    """int64[M, 2]: where a sentence may end, from the first stop or line break to the end of the stops and closers that follow.
+
+    ``kind_C`` holds the bits that sentences.py names, for every code point below its length (none above it).
+    """
+    size, limit = len(characters_N), len(kind_C)
+    out_M2 = np.empty((size, 2), np.int64)
+    count, at = 0, 0
+    while at < size:
+        character = characters_N[at]
+        end = at
+        if character == LINE_BREAK:
+            while end < size and characters_N[end] == LINE_BREAK:
+                end += 1
+        elif character == FULL_STOP or (character < limit and kind_C[character] & (STOP | BANG)):
+            end += 1
+            if character == FULL_STOP:
+                probe = end
+                while probe < size and characters_N[probe] < limit and kind_C[characters_N[probe]] & CLOSER:
+                    probe += 1
+                ends = probe == size or (characters_N[probe] < limit and kind_C[characters_N[probe]] & BLANK)
+            elif kind_C[character] & BANG:
+                while end < size and characters_N[end] < limit and kind_C[characters_N[end]] & BANG:
+                    end += 1
+                ends = end == size or (characters_N[end] < limit and kind_C[characters_N[end]] & (CLOSER | BLANK | IDEOGRAPH))
+            else:
+                ends = True
+            if not ends:
+                at = end
+                continue
+            while end < size and (characters_N[end] == FULL_STOP or (characters_N[end] < limit and kind_C[characters_N[end]] & (STOP | BANG))):
+                end += 1
+            while end < size and characters_N[end] < limit and kind_C[characters_N[end]] & CLOSER:
+                end += 1
+        if end == at:
+            at += 1
+            continue
+        out_M2[count, 0], out_M2[count, 1] = at, end
+        count += 1
+        at = end
+    return out_M2[:count]
+
+
+@njit(cache=True)
+def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_A: Array) -> tuple[Array, Array]:
+    """Sentence spans int32[S, 2] without white space at their edges, and paragraph ends int64[P], from the places that may end one.
+
+    ``abbreviations_A`` are sorted; each is its lower-case ASCII letters packed into eight bits apiece.
+    """
+    size, limit = len(characters_N), len(kind_C)
+    out_S2, paragraphs_P = np.empty((len(ends_M2) + 1, 2), np.int32), np.empty(len(ends_M2) + 1, np.int64)
+    count, paragraphs, start = 0, 0, 0
+    for number in range(len(ends_M2) + 1):
+        stop, after = (ends_M2[number, 0], ends_M2[number, 1]) if number < len(ends_M2) else (size, size)
+        breaks = number < len(ends_M2) and characters_N[stop] == LINE_BREAK
+        if number < len(ends_M2) and characters_N[stop] == FULL_STOP:
+            ends, probe = True, after
+            while probe < size and characters_N[probe] < limit and kind_C[characters_N[probe]] & BLANK:
+                probe += 1
+            digit = probe > after and probe < size and characters_N[probe] < limit and kind_C[characters_N[probe]] & DIGIT
+            if after < size:
+                if probe < size and characters_N[probe] < limit and kind_C[characters_N[probe]] & OPENER:
+                    probe += 1
+                ends = probe > after and (
+                    probe >= size
+                    or (probe == size - 1 and characters_N[probe] == LINE_BREAK)
+                    or (characters_N[probe] < limit and kind_C[characters_N[probe]] & BEGINNER)
+                )
+                ends = ends and kind_C[characters_N[after]] & BLANK if characters_N[after] < limit else False
+            if ends and after - stop == 1:
+                last = stop - 1 if stop > 0 and characters_N[stop - 1] == LINE_BREAK else stop
+                first, packed = last, np.uint64(0)
+                while first > max(0, stop - 20) and (
+                    characters_N[first - 1] == FULL_STOP or (characters_N[first - 1] < limit and kind_C[characters_N[first - 1]] & WORD)
+                ):
+                    first -= 1
+                for position in range(first, last if last - first < 8 else first):
+                    letter = characters_N[position]
+                    if letter >= 128:
+                        packed = np.uint64(0)
+                        break
+                    packed = packed << np.uint64(8) | np.uint64(letter + 32 if letter >= 65 and letter <= 90 else letter)
+                found = np.searchsorted(abbreviations_A, packed)
+                if packed == NUMBER_SIGN:
+                    ends = not digit
+                elif (found < len(abbreviations_A) and abbreviations_A[found] == packed) or (last - first == 1 and characters_N[first] != CAPITAL_I and characters_N[first] < limit and kind_C[characters_N[first]] & UPPER):
+                    ends = False
+            if not ends:
+                continue
+        left, right = start, stop if breaks else after
+        while left < right and characters_N[left] < limit and kind_C[characters_N[left]] & BLANK:
+            left += 1
+        while right > left and characters_N[right - 1] < limit and kind_C[characters_N[right - 1]] & BLANK:
+            right -= 1
+        if left < right:
+            out_S2[count, 0], out_S2[count, 1] = left, right
+            count += 1
+        start = after
+        if (breaks or number == len(ends_M2)) and count and (paragraphs == 0 or paragraphs_P[paragraphs - 1] != count):
+            paragraphs_P[paragraphs] = count
+            paragraphs += 1
+    return out_S2[:count], paragraphs_P[:paragraphs]

@@ -9,120 +9,47 @@ Sentences cover every character except white space between them. A line break en
 
 from __future__ import annotations
 
-import re
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.documents import Spans
 
-ABBREVIATIONS = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "rev",
-        "hon",
-        "st",
-        "sr",
-        "jr",
-        "gen",
-        "col",
-        "capt",
-        "lt",
-        "sgt",
-        "maj",
-        "adm",
-        "gov",
-        "sen",
-        "rep",
-        "pres",
-        "vs",
-        "etc",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-        "vol",
-        "fig",
-        "figs",
-        "ed",
-        "eds",
-        "jan",
-        "feb",
-        "mar",
-        "apr",
-        "jun",
-        "jul",
-        "aug",
-        "sep",
-        "sept",
-        "oct",
-        "nov",
-        "dec",
-        "mt",
-        "ft",
-        "dept",
-        "univ",
-        "approx",
-        "cf",
-        "al",
-        "e.g",
-        "i.e",
-        "u.s",
-        "u.k",
-        "a.m",
-        "p.m",
-        "ca",
-    ]
-)
-CLOSERS = "\"'”’」』）)\\]】》〉"
-END = re.compile(f"(?:[。！？]|[!?]+(?=[{CLOSERS}\\s]|[\u3400-\u9fff]|$)|\\.(?=[{CLOSERS}]*(?:\\s|$)))[。！？!?.]*[{CLOSERS}]*|\n+")
-NEXT_STARTS = re.compile("\\s+[\"'“‘(\\[「『《〈（【]?(?:[A-Z0-9\u00c0-\u00de\u3400-\u9fff]|$)")
-NUMBER_NEXT = re.compile("\\s+\\d")
-LAST_WORD = re.compile("[\\w.]+$")
+ABBREVIATIONS = ["mr", "mrs", "ms", "dr", "prof", "rev", "hon", "st", "sr", "jr", "gen", "col", "capt", "lt", "sgt", "maj", "adm", "gov", "sen", "rep", "pres", "vs", "etc", "inc", "ltd", "co", "corp", "vol", "fig", "figs", "ed", "eds", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mt", "ft", "dept", "univ", "approx", "cf", "al", "e.g", "i.e", "u.s", "u.k", "a.m", "p.m", "ca"]
+CLOSERS = "\"'”’」』）)]】》〉"
+OPENERS = "\"'“‘([「『《〈（【"
+KNOWN, IDEOGRAPHS = 0x33480, 0x20000
+"""Code points from the first on are of no kind; from the second up to it they are ideographs."""
 
 
-def split_sentences(text: str) -> tuple[Spans, list[int]]:
-    """Sentence spans int32[S, 2] in order, and the paragraph ends: for each paragraph the index one past its last sentence."""
-    sentences: list[tuple[int, int]] = []
-    paragraph_ends: list[int] = []
-    start = 0
-    for match in END.finditer(text):
-        breaks_line = text[match.start()] == "\n"
-        end = match.start() if breaks_line else match.end()
-        if not breaks_line and text[match.start()] == "." and not _full_stop_ends(text, match.start(), match.end()):
-            continue
-        _append(text, start, end, sentences)
-        start = match.end()
-        if breaks_line and sentences and (not paragraph_ends or paragraph_ends[-1] != len(sentences)):
-            paragraph_ends.append(len(sentences))
-    _append(text, start, len(text), sentences)
-    if sentences and (not paragraph_ends or paragraph_ends[-1] != len(sentences)):
-        paragraph_ends.append(len(sentences))
-    return np.array(sentences, np.int32).reshape(-1, 2), paragraph_ends
+@cache
+def _kinds() -> npt.NDArray[np.uint16]:
+    """The kinds (bits of kernels.py) of every code point below KNOWN."""
+    from data_prep import kernels
+
+    kind_C = np.zeros(KNOWN, np.uint16)
+    kind_C[IDEOGRAPHS:] = kernels.WORD
+    characters = list(map(chr, range(IDEOGRAPHS)))
+    for bit, holds in ((kernels.WORD, str.isalnum), (kernels.UPPER, str.isupper), (kernels.DIGIT, str.isdecimal), (kernels.BLANK, str.isspace)):
+        kind_C[:IDEOGRAPHS][np.fromiter(map(holds, characters), bool, IDEOGRAPHS)] |= bit
+    for listed, bit in (("_", kernels.WORD), (CLOSERS, kernels.CLOSER), ("。！？", kernels.STOP), ("!?", kernels.BANG), (OPENERS, kernels.OPENER)):
+        kind_C[[ord(character) for character in listed]] |= bit
+    kind_C[0x3400:0xA000] |= kernels.IDEOGRAPH | kernels.BEGINNER
+    for first, last in (("A", "Z"), ("0", "9"), ("À", "Þ")):
+        kind_C[ord(first) : ord(last) + 1] |= kernels.BEGINNER
+    return kind_C
 
 
-def _append(text: str, start: int, end: int, sentences: list[tuple[int, int]]) -> None:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    if start < end:
-        sentences.append((start, end))
+@cache
+def _packed_abbreviations() -> npt.NDArray[np.uint64]:
+    return np.sort(np.array([int.from_bytes(word.encode(), "big") for word in ABBREVIATIONS], np.uint64))
 
 
-def _full_stop_ends(text: str, stop: int, end: int) -> bool:
-    """Is the full stop at ``stop`` the end of a sentence, and not of an abbreviation or an initial?"""
-    if end < len(text) and not NEXT_STARTS.match(text, end):
-        return False
-    if end - stop > 1:
-        return True
-    word = LAST_WORD.search(text, max(0, stop - 20), stop)
-    if word is None:
-        return True
-    last = word.group()
-    if last.lower() == "no":
-        return not NUMBER_NEXT.match(text, end)
-    return not (last.lower() in ABBREVIATIONS or (len(last) == 1 and last.isupper() and last != "I"))
+def split_sentences(characters_N: npt.NDArray[np.uint32]) -> tuple[Spans, npt.NDArray[np.int64]]:
+    """Sentence spans int32[S, 2] of a text given by its code points, and int64[P]: for each paragraph the index one past its last sentence."""
+    from data_prep import kernels
+
+    ends_M2 = kernels.sentence_ends(characters_N, _kinds())
+    spans_S2, paragraph_ends_P = kernels.sentences(characters_N, _kinds(), ends_M2, _packed_abbreviations())
+    return spans_S2, paragraph_ends_P

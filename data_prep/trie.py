@@ -1,6 +1,6 @@
 """Many strings as one compiled trie: built once per process, walked by the loops of kernels.py.
 
-    Trie.build(["北京", "北京大学"])  ->  arrays; entry numbers count in the order given
+Trie.build(["北京", "北京大学"])  ->  arrays; entry numbers count in the order given
 """
 
 from __future__ import annotations

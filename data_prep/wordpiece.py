@@ -79,9 +79,7 @@ class Wordpiece:
         found = self.encode(np.frombuffer(text.encode("utf-32-le"), np.uint32))
         return found is not None and wanted.ids == found[0].tolist() and wanted.offsets == list(zip(found[1].tolist(), found[2].tolist(), strict=True))
 
-    def encode(
-        self, characters_N: npt.NDArray[np.uint32]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
+    def encode(self, characters_N: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
         """Ids, start and end characters of each token; None when the text must go to the library."""
         from data_prep import kernels
 

@@ -153,9 +153,7 @@ class Matcher:
 
     @staticmethod
     def of(lexicons: Sequence[Lexicon]) -> Matcher:
-        """Build it; a second or two for a million entries."""
-        from data_prep import kernels
-
+        """All entries of ``lexicons``; a few seconds for a million of them."""
         number: dict[str, int] = {}
         for lexicon in lexicons:
             for surface in lexicon._entries[0]:
@@ -165,9 +163,16 @@ class Matcher:
             kinds = {label.type: index for index, label in enumerate(lexicon.labels())}
             for surface, kind in lexicon._entries[0].items():
                 label_EG[number[surface], group] = kinds[kind]
-        trie = Trie.build(list(number))
+        return Matcher.over(list(number), label_EG)
+
+    @staticmethod
+    def over(surfaces: Sequence[str], label_EG: npt.NDArray[np.int16]) -> Matcher:
+        """A matcher of distinct surfaces, labelled in each group of entries."""
+        from data_prep import kernels
+
+        trie = Trie.build(surfaces)
         first_C = np.full(65536, -1, np.int32)
-        for character in {surface[0] for surface in number if surface[0] < "\U00010000"}:
+        for character in {surface[0] for surface in surfaces if surface[0] < "\U00010000"}:
             first_C[ord(character)] = kernels.child(trie.keys_H, trie.children_H, trie.shift, 0, ord(character))
         latin_C = np.array([chr(point).isalnum() for point in range(0x370)])
         return Matcher(trie=trie, label_EG=label_EG, first_C=first_C, latin_C=latin_C)

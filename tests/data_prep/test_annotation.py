@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.annotation import WORD, Annotation, cut, merge
+from data_prep import kernels
+from data_prep.annotation import WORD, Annotation
 from data_prep.annotators import Annotator
-from data_prep.documents import Annotated, Document, Label, Span, Unit
+from data_prep.documents import Annotated, Document, Given, Label, Spans, Units
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
@@ -26,12 +27,10 @@ class Cut(Segmenter):
 
     bars: str
 
-    def words(self, text: str) -> list[Span]:
-        spans, position = [], 0
-        for piece in self.bars.split("|"):
-            spans.append(Span(position, position + len(piece)))
-            position += len(piece)
-        return [span for span in spans if span.end - span.start > 1]
+    def words(self, text: str) -> Spans:
+        ends = np.cumsum([len(piece) for piece in self.bars.split("|")])
+        spans = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1).astype(np.int32)
+        return spans[spans[:, 1] - spans[:, 0] > 1]
 
     def version(self) -> str:
         return "toy"
@@ -47,33 +46,42 @@ class Fixed(Annotator):
     def labels(self) -> list[Label]:
         return [Label(self.type, "user")]
 
-    def annotate(self, text: str) -> list[Unit]:
-        return [Unit(start, end, self.labels()[0]) for start, end in self.places]
+    def annotate(self, document: Document, sentences_S2: Spans) -> Units:
+        return Units.of((start, end, 0) for start, end in self.places)
 
     def fingerprint(self) -> dict[str, Any]:
         return {"kind": "fixed"}
 
 
-def annotate(text: str, segmenters: dict[str, Segmenter], *annotators: Annotator, language: str = "zh") -> Annotated:
-    document = Document(id="1", language=language, text=text, title="", source="s")
-    return Annotation(segmenters=segmenters, annotators=list(annotators)).annotate(document)
+def annotate(text: str, segmenters: dict[str, Segmenter], *annotators: Annotator, language: str = "zh", **given: list[Given]) -> Annotated:
+    document = Document(id="1", language=language, text=text, title="", source="s", given=given)
+    return Annotation(segmenters=segmenters, annotators=annotators, labels={label: number for number, label in enumerate(LABELS)}).annotate(document)
+
+
+LABELS = [WORD, *(Label(kind, "user") for kind in ("", "ORG", "LOC"))]
+
+
+def triples(annotated: Annotated, level: str) -> list[tuple[int, int, str]]:
+    found = annotated.units[level]
+    return [(start, end, LABELS[label].type) for start, end, label in zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)]
 
 
 def units(annotated: Annotated, level: str) -> list[str]:
-    return [annotated.document.text[unit.start : unit.end] for unit in annotated.units[level]]
+    return [annotated.document.text[start:end] for start, end, _ in triples(annotated, level)]
 
 
 def check(annotated: Annotated) -> None:
     """The invariants of Annotated."""
-    for level in annotated.units.values():
+    for level in annotated.units:
         position = 0
-        for unit in level:
-            assert position <= unit.start < unit.end
-            assert any(sentence.start <= unit.start and unit.end <= sentence.end for sentence in annotated.sentences)
-            position = unit.end
-    edges = {edge for level, found in annotated.units.items() if level != "word" for unit in found for edge in (unit.start, unit.end)}
-    assert not [word for word in annotated.units["word"] for edge in edges if word.start < edge < word.end]
-    assert all(word.end - word.start > 1 and word.label == WORD for word in annotated.units["word"])
+        for start, end, _ in triples(annotated, level):
+            assert position <= start < end
+            assert any(first <= start and end <= last for first, last in annotated.sentences_S2.tolist())
+            position = end
+    edges = {edge for level in annotated.units if level != "word" for unit in triples(annotated, level) for edge in unit[:2]}
+    words = triples(annotated, "word")
+    assert not [start for start, end, _ in words for edge in edges if start < edge < end]
+    assert all(end - start > 1 for start, end, _ in words) and set(annotated.units["word"].label_U) <= {0}
 
 
 def test_an_entity_cuts_the_words_that_it_crosses_and_keeps_those_inside() -> None:
@@ -94,7 +102,7 @@ def test_units_of_different_levels_may_overlap_and_all_cut_words() -> None:
     result = annotate("北京大学学生会", {"zh": Cut(bars="北京大学学生会")}, Fixed(level="entity", places=((0, 4),)), Fixed(level="phrase", places=((2, 6),)))
     assert (units(result, "entity"), units(result, "phrase")) == (["北京大学"], ["大学学生"])
     assert units(result, "word") == ["北京", "大学", "学生"]
-    assert not result.dropped
+    assert result.dropped == {"word cut by a higher unit or a sentence end": 1}
 
 
 def test_a_unit_that_crosses_a_sentence_end_is_dropped_and_counted() -> None:
@@ -121,11 +129,11 @@ def test_within_a_level_the_earlier_annotator_wins() -> None:
     second = Fixed(level="entity", places=((0, 1), (2, 4), (5, 8)), type="LOC")
     text = "他在北京大学念书"
     result = annotate(text, {}, first, second)
-    assert [(unit.start, unit.end, unit.label.type) for unit in result.units["entity"]] == [(0, 1, "LOC"), (2, 6, "ORG")]
-    assert result.dropped == {"entity overlaps one of higher precedence": 2}
+    assert triples(result, "entity") == [(0, 1, "LOC"), (2, 6, "ORG")]
+    assert result.dropped == {"entity LOC overlaps one of higher precedence": 2}
     result = annotate(text, {}, second, first)
-    assert [(unit.start, unit.end, unit.label.type) for unit in result.units["entity"]] == [(0, 1, "LOC"), (2, 4, "LOC"), (5, 8, "LOC")]
-    assert result.dropped == {"entity overlaps one of higher precedence": 1}
+    assert triples(result, "entity") == [(0, 1, "LOC"), (2, 4, "LOC"), (5, 8, "LOC")]
+    assert result.dropped == {"entity ORG overlaps one of higher precedence": 1}
 
 
 def test_annotators_of_different_levels_do_not_displace_each_other() -> None:
@@ -157,28 +165,60 @@ def test_words_stay_disjoint_when_the_english_segmenter_does_not_cut_at_han_char
 
 def test_an_empty_document_has_nothing() -> None:
     result = annotate("", {"zh": Rjieba()}, Fixed(level="entity", places=()))
-    assert (result.sentences, result.paragraph_ends, dict(result.units)) == ([], [], {"entity": [], "word": []})
+    assert (len(result.sentences_S2), len(result.paragraph_ends_P), {level: len(found) for level, found in result.units.items()}) == (
+        0,
+        0,
+        {"entity": 0, "word": 0},
+    )
+
+
+def test_spans_that_came_with_the_document_win_over_every_annotator() -> None:
+    result = annotate("他在北京大学念书", {}, Fixed(level="entity", places=((0, 1), (2, 6)), type="LOC"), entity=[Given(4, 6, "ORG")])
+    assert triples(result, "entity") == [(0, 1, "LOC"), (4, 6, "ORG")]
+    assert result.dropped == {"entity LOC overlaps one of higher precedence": 1}
+
+
+def test_words_that_came_with_the_document_replace_the_segmenter() -> None:
+    result = annotate("他在北京大学念书", {"zh": Cut(bars="他在|北京|大学|念书")}, word=[Given(1, 3, ""), Given(6, 8, "")])
+    assert units(result, "word") == ["在北", "念书"]
+
+
+def test_a_unit_that_crosses_a_sentence_end_hides_none_of_lower_precedence() -> None:
+    result = annotate("走了。北京好。", {}, Fixed(level="entity", places=((1, 5),), type="ORG"), Fixed(level="entity", places=((3, 5),), type="LOC"))
+    assert triples(result, "entity") == [(3, 5, "LOC")]
+    assert result.dropped == {"entity ORG crosses a sentence end": 1}
 
 
 spans = st.lists(st.integers(0, 30), max_size=12).map(lambda edges: [(a, b) for a, b in zip(sorted(set(edges))[::2], sorted(set(edges))[1::2], strict=False)])
 
 
+def arrays(places: list[tuple[int, int]]) -> np.ndarray:
+    return np.array(places, np.int32).reshape(-1, 2)
+
+
 @settings(max_examples=80, deadline=None)
 @given(earlier=spans, later=spans)
-def test_merging_keeps_all_of_the_first_and_what_fits_of_the_second(earlier: list[tuple[int, int]], later: list[tuple[int, int]]) -> None:
-    one, two = ([Unit(start, end, Label(name, "user")) for start, end in places] for name, places in (("a", earlier), ("b", later)))
-    dropped: Counter[str] = Counter()
-    result = merge(one, two, "x", dropped)
-    fitting = [unit for unit in two if not any(unit.start < other.end and other.start < unit.end for other in one)]
-    assert result == sorted([*one, *fitting])
-    assert sum(dropped.values()) == len(two) - len(fitting)
+def test_a_unit_is_free_when_it_overlaps_none_of_the_others(earlier: list[tuple[int, int]], later: list[tuple[int, int]]) -> None:
+    one, two = arrays(earlier), arrays(later)
+    expected = [not any(start < last and first < end for first, last in earlier) for start, end in later]
+    assert kernels.free_of(one[:, 0], one[:, 1], two[:, 0], two[:, 1]).tolist() == expected
 
 
 @settings(max_examples=80, deadline=None)
-@given(words=spans, edges=st.sets(st.integers(0, 30)))
-def test_cutting_splits_words_at_edges_and_nowhere_else(words: list[tuple[int, int]], edges: set[int]) -> None:
-    expected = []
+@given(units=spans, ranges=spans)
+def test_a_unit_lies_inside_a_range_or_not(units: list[tuple[int, int]], ranges: list[tuple[int, int]]) -> None:
+    table = arrays(units)
+    expected = [any(first <= start and end <= last for first, last in ranges) for start, end in units]
+    assert kernels.inside_ranges(table[:, 0], table[:, 1], arrays(ranges)).tolist() == expected
+
+
+@settings(max_examples=80, deadline=None)
+@given(words=spans, edges=st.lists(st.integers(0, 30)))
+def test_cutting_splits_words_at_edges_and_nowhere_else(words: list[tuple[int, int]], edges: list[int]) -> None:
+    expected, crossed = [], 0
     for start, end in words:
-        points = [start, *sorted(edge for edge in edges if start < edge < end), end]
-        expected += list(pairwise(points))
-    assert [tuple(span) for span in cut([Span(*word) for word in words], sorted(edges))] == expected
+        points = [start, *sorted({edge for edge in edges if start < edge < end}), end]
+        expected += [piece for piece in pairwise(points) if piece[1] - piece[0] > 1]
+        crossed += len(points) > 2
+    pieces, count = kernels.cut(arrays(words), np.array(sorted(edges), np.int32))
+    assert ([tuple(piece) for piece in pieces.tolist()], count) == (expected, crossed)

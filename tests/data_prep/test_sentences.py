@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.sentences import split_sentences
+from data_prep.sentences import ABBREVIATIONS, CLOSERS
+from data_prep.sentences import split_sentences as split
 
 ROOT = Path(__file__).resolve().parents[2]
 PIECES = [
@@ -41,6 +44,11 @@ PIECES = [
     "U.S.",
     "e.g.",
 ]
+
+
+def split_sentences(text: str) -> tuple[list[tuple[int, int]], list[int]]:
+    spans, paragraph_ends = split(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32))
+    return [(start, end) for start, end in spans.tolist()], paragraph_ends.tolist()
 
 
 def sentences(text: str) -> list[str]:
@@ -163,3 +171,66 @@ def test_sentences_of_the_example_corpus_cover_it(name: str) -> None:
         text = json.loads(line)["text"]
         check(text)
         assert len(sentences(text)) > 1
+
+
+# --- the rule again, slow and obvious ------------------------------------------------------------------------------------------------
+
+ENDS = re.escape(CLOSERS)
+END = re.compile(f"(?:[。！？]|[!?]+(?=[{ENDS}\\s]|[\u3400-\u9fff]|$)|\\.(?=[{ENDS}]*(?:\\s|$)))[。！？!?.]*[{ENDS}]*|\n+")
+NEXT_STARTS = re.compile("\\s+[\"'“‘(\\[「『《〈（【]?(?:[A-Z0-9\u00c0-\u00de\u3400-\u9fff]|$)")
+NUMBER_NEXT = re.compile("\\s+\\d")
+LAST_WORD = re.compile("[\\w.]+$")
+
+
+def slow_sentences(text: str) -> tuple[list[tuple[int, int]], list[int]]:
+    """The rule written with regular expressions: sentence spans in order, and the paragraph ends: for each paragraph the index one past its last sentence."""
+    sentences: list[tuple[int, int]] = []
+    paragraph_ends: list[int] = []
+    start = 0
+    for match in END.finditer(text):
+        breaks_line = text[match.start()] == "\n"
+        end = match.start() if breaks_line else match.end()
+        if not breaks_line and text[match.start()] == "." and not _full_stop_ends(text, match.start(), match.end()):
+            continue
+        _append(text, start, end, sentences)
+        start = match.end()
+        if breaks_line and sentences and (not paragraph_ends or paragraph_ends[-1] != len(sentences)):
+            paragraph_ends.append(len(sentences))
+    _append(text, start, len(text), sentences)
+    if sentences and (not paragraph_ends or paragraph_ends[-1] != len(sentences)):
+        paragraph_ends.append(len(sentences))
+    return sentences, paragraph_ends
+
+
+def _append(text: str, start: int, end: int, sentences: list[tuple[int, int]]) -> None:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if start < end:
+        sentences.append((start, end))
+
+
+def _full_stop_ends(text: str, stop: int, end: int) -> bool:
+    """Is the full stop at ``stop`` the end of a sentence, and not of an abbreviation or an initial?"""
+    if end < len(text) and not NEXT_STARTS.match(text, end):
+        return False
+    if end - stop > 1:
+        return True
+    word = LAST_WORD.search(text, max(0, stop - 20), stop)
+    if word is None:
+        return True
+    last = word.group()
+    if last.lower() == "no":
+        return not NUMBER_NEXT.match(text, end)
+    return not (last.lower() in ABBREVIATIONS or (len(last) == 1 and last.isupper() and last != "I"))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.sampled_from([*PIECES, "_", "é", "I", "U.S", "Dr.", "e.g.", "\u3000", "\U00020000", "1", "(", "Ü", "。", ". ", ".\n"]), max_size=14).map(
+        "".join
+    )
+)
+def test_the_compiled_loop_finds_what_the_regular_expressions_find(text: str) -> None:
+    assert split_sentences(text) == slow_sentences(text)
