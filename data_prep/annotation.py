@@ -25,6 +25,8 @@ from data_prep.segmenters import Segmenter
 from data_prep.sentences import split_sentences
 
 WORD = Label("", "segmenter")
+NONE = Units(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8))
+ALL_LABELS = np.arange(256, dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +58,15 @@ class Annotation:
         sentences_S2, paragraph_ends_P = split_sentences(document.characters)
         dropped: Counter[str] = Counter()
         units: dict[str, Units] = {}
-        for level, found in [*self._given(document), *self._found(document, sentences_S2)]:
-            inside_U = kernels.inside_ranges(found.start_U, found.end_U, sentences_S2)
-            if not inside_U.all():
-                self._count(dropped, found[~inside_U], level, "crosses a sentence end")
-                found = found[inside_U]
-            units[level] = self._join(units[level], found, level, dropped) if level in units else found
+        for level, numbers_L, found in [*self._given(document), *self._found(document, sentences_S2)]:
+            earlier = units.get(level, NONE)
+            start_U, end_U, label_U, crossing, clashing = kernels.settle(
+                earlier.start_U, earlier.end_U, earlier.label_U, found.start_U, found.end_U, found.label_U, numbers_L, sentences_S2
+            )
+            units[level] = Units(start_U, end_U, label_U)
+            for labels, reason in ((crossing, "crosses a sentence end"), (clashing, "overlaps one of higher precedence")):
+                if len(labels):
+                    self._count(dropped, labels, level, reason)
         edges = np.concatenate([sentences_S2[:, 0], *(array for found in units.values() for array in (found.start_U, found.end_U))])
         edges.sort()
         words_W2, crossed = kernels.cut(self.words(document), edges)
@@ -71,41 +76,26 @@ class Annotation:
         units["word"] = Units(words_W2[:, 0], words_W2[:, 1], np.full(len(words_W2), kind, np.uint8))
         return Annotated(document=document, sentences_S2=sentences_S2, paragraph_ends_P=paragraph_ends_P, units=units, dropped=dropped)
 
-    def _given(self, document: Document) -> list[tuple[str, Units]]:
+    def _given(self, document: Document) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
         """What the user has marked himself, by level."""
         return [
-            (level, Units.of((span.start, span.end, self.labels[Label(span.type, "user")]) for span in spans))
+            (level, ALL_LABELS, Units.of((span.start, span.end, self.labels[Label(span.type, "user")]) for span in spans))
             for level, spans in document.given.items()
             if level != "word"
         ]
 
-    def _found(self, document: Document, sentences_S2: Spans) -> list[tuple[str, Units]]:
-        """What each annotator finds, in their order, with the plan's label numbers."""
+    def _found(self, document: Document, sentences_S2: Spans) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
+        """What each annotator finds, in their order, with what its label numbers are in the plan."""
         found: dict[int, Units] = {}
         for numbers, annotate in self._groups:
             found.update(zip(numbers, annotate(document, sentences_S2), strict=True))
-        return [
-            (self.annotators[number].level, Units(units.start_U, units.end_U, self._numbers[number][units.label_U])) for number, units in sorted(found.items())
-        ]
+        return [(self.annotators[number].level, self._numbers[number], found[number]) for number in range(len(self.annotators))]
 
-    def _join(self, earlier: Units, later: Units, level: str, dropped: Counter[str]) -> Units:
-        """Both as one; units of ``later`` that overlap one of ``earlier`` are dropped and counted."""
-        from data_prep import kernels
-
-        if not len(earlier) or not len(later):
-            return earlier if len(earlier) else later
-        free_U = kernels.free_of(earlier.start_U, earlier.end_U, later.start_U, later.end_U)
-        if not free_U.all():
-            self._count(dropped, later[~free_U], level, "overlaps one of higher precedence")
-            later = later[free_U]
-        joined = Units(*(np.concatenate([getattr(earlier, name), getattr(later, name)]) for name in ("start_U", "end_U", "label_U")))
-        return joined[np.argsort(joined.start_U, kind="stable")]
-
-    def _count(self, dropped: Counter[str], units: Units, level: str, reason: str) -> None:
+    def _count(self, dropped: Counter[str], labels: npt.NDArray[np.uint8], level: str, reason: str) -> None:
         names = list(self.labels)
-        for number, count in zip(*np.unique(units.label_U, return_counts=True), strict=True):
+        for number, count in Counter(labels.tolist()).items():
             kind = names[number].type
-            dropped[f"{level}{' ' + kind if kind else ''} {reason}"] += int(count)
+            dropped[f"{level}{' ' + kind if kind else ''} {reason}"] += count
 
     def words(self, document: Document) -> Spans:
         """Words by the segmenter of the document's language, the user's own when given; Han runs inside other text go to the Chinese one."""

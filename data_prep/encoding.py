@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.documents import Annotated, Document
+from data_prep.sentences import character_kinds
 from data_prep.wordpiece import Wordpiece
 
 MAX_UNIT_TOKENS = 65535
@@ -143,31 +144,16 @@ def encode(annotated: Annotated, tokenizer: Tokenizer) -> Encoded:
         units[level] = TokenUnits(first_K, length_K, found.label_U[kept_K])
         if misfits:
             dropped[f"{level} fits no token boundary"] = misfits
-    ends_S = np.searchsorted(starts_T, annotated.sentences_S2[:, 1], "left").astype(np.uint32)
+    sentence_ends_S, paragraph_ends_P = kernels.token_ends(starts_T, annotated.sentences_S2[:, 1], annotated.paragraph_ends_P)
     return Encoded(
         id=document.id,
         language=document.language,
         source=document.source,
         title=document.title,
         token_ids_T=ids_T,
-        flags_T=capital_flags(document.characters, starts_T),
-        sentence_ends_S=_distinct(ends_S),
-        paragraph_ends_P=_distinct(ends_S[annotated.paragraph_ends_P - 1]),
+        flags_T=kernels.flags(document.characters, starts_T, character_kinds(), kernels.UPPER, FLAG_CAPITAL),
+        sentence_ends_S=sentence_ends_S,
+        paragraph_ends_P=paragraph_ends_P,
         units=units,
         dropped=dropped,
     )
-
-
-def _distinct(ends: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """Sorted ends without repetitions and zeros."""
-    return ends[np.diff(ends, prepend=np.uint32(0)) > 0]
-
-
-def capital_flags(characters_N: npt.NDArray[np.uint32], starts_T: npt.NDArray[np.int32]) -> npt.NDArray[np.uint8]:
-    """FLAG_CAPITAL for each token whose first character is upper case in the raw text."""
-    first_T = characters_N[starts_T]
-    flags = (first_T - np.uint32(65) < 26).view(np.uint8) * np.uint8(FLAG_CAPITAL)
-    for index in np.flatnonzero((first_T >= 0xC0) & (first_T < 0x2E80) | (first_T - np.uint32(0xFF21) < 26)):
-        if chr(int(first_T[index])).isupper():
-            flags[index] = FLAG_CAPITAL
-    return flags

@@ -143,7 +143,9 @@ def wordpiece(
 def match(
     characters_N: Array, latin_C: Array, first_C: Array, keys_H: Array, children_H: Array, value_N: Array, label_EG: Array, shift: int
 ) -> tuple[Array, Array, Array, Array]:
-    """Leftmost-longest occurrences of the entries of every group that stand alone: group, start, end, label (int32 each).
+    """Leftmost-longest occurrences of the entries of every group that stand alone: start, end (int32), label (uint8), group by group.
+
+    The last array, int64[G + 1], says where each group's occurrences begin.
 
     ``label_EG`` is the label of an entry in a group, -1 where the group does not list it. ``first_C`` is the node of a first
     character below 65536. An entry may not begin or end inside a Latin word.
@@ -195,19 +197,54 @@ def match(
                     found_M4[count, 3] = label_EG[entry_G[group], group]
                     free_G[group], end_G[group] = end_G[group], 0
                     count += 1
-    return found_M4[:count, 0].copy(), found_M4[:count, 1].copy(), found_M4[:count, 2].copy(), found_M4[:count, 3].copy()
+    offsets_G1 = np.zeros(groups + 1, np.int64)
+    for occurrence in range(count):
+        offsets_G1[found_M4[occurrence, 0] + 1] += 1
+    for group in range(groups):
+        offsets_G1[group + 1] += offsets_G1[group]
+        free_G[group] = offsets_G1[group]
+    start_M, end_M, label_M = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.uint8)
+    for occurrence in range(count):
+        place = free_G[found_M4[occurrence, 0]]
+        start_M[place], end_M[place], label_M[place] = found_M4[occurrence, 1], found_M4[occurrence, 2], found_M4[occurrence, 3]
+        free_G[found_M4[occurrence, 0]] += 1
+    return start_M, end_M, label_M, offsets_G1
 
 
 @njit(cache=True)
-def inside_ranges(start_U: Array, end_U: Array, ranges_S2: Array) -> Array:
-    """bool[U]: does the unit lie inside one range? Both sorted."""
-    inside_U = np.zeros(len(start_U), np.bool_)
-    at = 0
-    for unit in range(len(start_U)):
-        while at < len(ranges_S2) and ranges_S2[at, 1] <= start_U[unit]:
-            at += 1
-        inside_U[unit] = at < len(ranges_S2) and ranges_S2[at, 0] <= start_U[unit] and end_U[unit] <= ranges_S2[at, 1]
-    return inside_U
+def settle(
+    start_U: Array, end_U: Array, label_U: Array, start_V: Array, end_V: Array, label_V: Array, number_L: Array, sentences_S2: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Units U of one level and the later V as one: start, end, label; then the labels of the V that cross a sentence end or overlap a U.
+
+    ``number_L`` renumbers the labels of V. All units are sorted and disjoint within U and within V.
+    """
+    size = len(start_U) + len(start_V)
+    start_J, end_J, label_J = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.uint8)
+    crossing_V, clashing_V = np.empty(len(start_V), np.uint8), np.empty(len(start_V), np.uint8)
+    count, crossing, clashing, earlier, sentence = 0, 0, 0, 0, 0
+    for unit in range(len(start_V)):
+        start, end, label = start_V[unit], end_V[unit], number_L[label_V[unit]]
+        while sentence < len(sentences_S2) and sentences_S2[sentence, 1] <= start:
+            sentence += 1
+        while earlier < len(start_U) and end_U[earlier] <= start:
+            start_J[count], end_J[count], label_J[count] = start_U[earlier], end_U[earlier], label_U[earlier]
+            count += 1
+            earlier += 1
+        if sentence >= len(sentences_S2) or sentences_S2[sentence, 0] > start or end > sentences_S2[sentence, 1]:
+            crossing_V[crossing] = label
+            crossing += 1
+        elif earlier < len(start_U) and start_U[earlier] < end:
+            clashing_V[clashing] = label
+            clashing += 1
+        else:
+            start_J[count], end_J[count], label_J[count] = start, end, label
+            count += 1
+    while earlier < len(start_U):
+        start_J[count], end_J[count], label_J[count] = start_U[earlier], end_U[earlier], label_U[earlier]
+        count += 1
+        earlier += 1
+    return start_J[:count], end_J[:count], label_J[:count], crossing_V[:crossing], clashing_V[:clashing]
 
 
 @njit(cache=True)
@@ -357,7 +394,9 @@ def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_
                 found = np.searchsorted(abbreviations_A, packed)
                 if packed == NUMBER_SIGN:
                     ends = not digit
-                elif (found < len(abbreviations_A) and abbreviations_A[found] == packed) or (last - first == 1 and characters_N[first] != CAPITAL_I and characters_N[first] < limit and kind_C[characters_N[first]] & UPPER):
+                elif (found < len(abbreviations_A) and abbreviations_A[found] == packed) or (
+                    last - first == 1 and characters_N[first] != CAPITAL_I and characters_N[first] < limit and kind_C[characters_N[first]] & UPPER
+                ):
                     ends = False
             if not ends:
                 continue
@@ -374,3 +413,33 @@ def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_
             paragraphs_P[paragraphs] = count
             paragraphs += 1
     return out_S2[:count], paragraphs_P[:paragraphs]
+
+
+@njit(cache=True)
+def token_ends(start_T: Array, end_S: Array, paragraphs_P: Array) -> tuple[Array, Array]:
+    """Sentence and paragraph ends in tokens (uint32), without empty ones: character ends ``end_S``, paragraphs as counts of sentences."""
+    sentence_ends_S, paragraph_ends_P = np.empty(len(end_S), np.uint32), np.empty(len(paragraphs_P), np.uint32)
+    count, paragraphs, token, paragraph = 0, 0, 0, 0
+    for sentence in range(len(end_S)):
+        while token < len(start_T) and start_T[token] < end_S[sentence]:
+            token += 1
+        if token > (sentence_ends_S[count - 1] if count else 0):
+            sentence_ends_S[count] = token
+            count += 1
+        if paragraph < len(paragraphs_P) and paragraphs_P[paragraph] == sentence + 1:
+            paragraph += 1
+            if token > (paragraph_ends_P[paragraphs - 1] if paragraphs else 0):
+                paragraph_ends_P[paragraphs] = token
+                paragraphs += 1
+    return sentence_ends_S[:count], paragraph_ends_P[:paragraphs]
+
+
+@njit(cache=True)
+def flags(characters_N: Array, start_T: Array, kind_C: Array, kind: int, flag: int) -> Array:
+    """uint8[T]: ``flag`` where the first character of the token is of ``kind``, else 0."""
+    flag_T = np.zeros(len(start_T), np.uint8)
+    for token in range(len(start_T)):
+        character = characters_N[start_T[token]]
+        if character < len(kind_C) and kind_C[character] & kind:
+            flag_T[token] = flag
+    return flag_T

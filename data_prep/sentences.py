@@ -16,7 +16,10 @@ import numpy.typing as npt
 
 from data_prep.documents import Spans
 
-ABBREVIATIONS = ["mr", "mrs", "ms", "dr", "prof", "rev", "hon", "st", "sr", "jr", "gen", "col", "capt", "lt", "sgt", "maj", "adm", "gov", "sen", "rep", "pres", "vs", "etc", "inc", "ltd", "co", "corp", "vol", "fig", "figs", "ed", "eds", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mt", "ft", "dept", "univ", "approx", "cf", "al", "e.g", "i.e", "u.s", "u.k", "a.m", "p.m", "ca"]
+ABBREVIATIONS = tuple(
+    "mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt maj adm gov sen rep pres vs etc inc ltd co corp vol fig figs ed eds "
+    "jan feb mar apr jun jul aug sep sept oct nov dec mt ft dept univ approx cf al e.g i.e u.s u.k a.m p.m ca".split()  # noqa: SIM905
+)
 CLOSERS = "\"'”’」』）)]】》〉"
 OPENERS = "\"'“‘([「『《〈（【"
 KNOWN, IDEOGRAPHS = 0x33480, 0x20000
@@ -24,7 +27,7 @@ KNOWN, IDEOGRAPHS = 0x33480, 0x20000
 
 
 @cache
-def _kinds() -> npt.NDArray[np.uint16]:
+def character_kinds() -> npt.NDArray[np.uint16]:
     """The kinds (bits of kernels.py) of every code point below KNOWN."""
     from data_prep import kernels
 
@@ -50,6 +53,6 @@ def split_sentences(characters_N: npt.NDArray[np.uint32]) -> tuple[Spans, npt.ND
     """Sentence spans int32[S, 2] of a text given by its code points, and int64[P]: for each paragraph the index one past its last sentence."""
     from data_prep import kernels
 
-    ends_M2 = kernels.sentence_ends(characters_N, _kinds())
-    spans_S2, paragraph_ends_P = kernels.sentences(characters_N, _kinds(), ends_M2, _packed_abbreviations())
+    ends_M2 = kernels.sentence_ends(characters_N, character_kinds())
+    spans_S2, paragraph_ends_P = kernels.sentences(characters_N, character_kinds(), ends_M2, _packed_abbreviations())
     return spans_S2, paragraph_ends_P

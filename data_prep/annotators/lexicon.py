@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -182,8 +183,8 @@ class Matcher:
         from data_prep import kernels
 
         trie = self.trie
-        group_M, start_M, end_M, label_M = kernels.match(
+        start_M, end_M, label_M, offsets_G1 = kernels.match(
             document.characters, self.latin_C, self.first_C, trie.keys_H, trie.children_H, trie.value_N, self.label_EG, trie.shift
         )
-        found = Units(start_M, end_M, label_M.astype(np.uint8))
-        return [found[group_M == group] for group in range(self.label_EG.shape[1])]
+        bounds = offsets_G1.tolist()
+        return [Units(start_M[first:last], end_M[first:last], label_M[first:last]) for first, last in pairwise(bounds)]

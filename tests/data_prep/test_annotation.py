@@ -205,11 +205,21 @@ def test_a_unit_is_free_when_it_overlaps_none_of_the_others(earlier: list[tuple[
 
 
 @settings(max_examples=80, deadline=None)
-@given(units=spans, ranges=spans)
-def test_a_unit_lies_inside_a_range_or_not(units: list[tuple[int, int]], ranges: list[tuple[int, int]]) -> None:
-    table = arrays(units)
-    expected = [any(first <= start and end <= last for first, last in ranges) for start, end in units]
-    assert kernels.inside_ranges(table[:, 0], table[:, 1], arrays(ranges)).tolist() == expected
+@given(earlier=spans, later=spans, ranges=spans)
+def test_units_join_unless_they_cross_a_sentence_end_or_overlap_an_earlier_one(
+    earlier: list[tuple[int, int]], later: list[tuple[int, int]], ranges: list[tuple[int, int]]
+) -> None:
+    one, two = arrays(earlier), arrays(later)
+    labels = np.arange(len(two), dtype=np.uint8)
+    inside = [any(first <= start and end <= last for first, last in ranges) for start, end in later]
+    free = [not any(start < last and first < end for first, last in earlier) for start, end in later]
+    start_J, end_J, label_J, crossing, clashing = kernels.settle(
+        one[:, 0], one[:, 1], np.full(len(one), 99, np.uint8), two[:, 0], two[:, 1], labels, np.arange(255, dtype=np.uint8), arrays(ranges)
+    )
+    kept = [(*unit, number) for number, unit in enumerate(later) if inside[number] and free[number]]
+    assert list(zip(start_J.tolist(), end_J.tolist(), label_J.tolist(), strict=True)) == sorted([*((*unit, 99) for unit in earlier), *kept])
+    assert crossing.tolist() == [number for number in range(len(later)) if not inside[number]]
+    assert clashing.tolist() == [number for number in range(len(later)) if inside[number] and not free[number]]
 
 
 @settings(max_examples=80, deadline=None)
