@@ -23,7 +23,7 @@ from numba import njit
 
 Array = npt.NDArray[Any]
 
-SPACE, LETTER, ISOLATED = np.uint8(0), np.uint8(1), np.uint8(2)
+SPACE, LETTER, ISOLATED = np.int32(0), np.int32(1), np.int32(2)
 """Classes of normalised characters: separates words, part of a word, a word of its own."""
 RARE = np.int64(-2)
 """Node of a first character that must be looked up."""
@@ -31,6 +31,8 @@ BLANK, CLOSER, STOP, BANG, WORD, UPPER, BEGINNER, OPENER, DIGIT, IDEOGRAPH = (np
 """Kinds of characters for sentences: white space, closing quotes, 。！？, !?, letters and digits, capitals, what begins a sentence ..."""
 LINE_BREAK, FULL_STOP, CAPITAL_I = np.uint32(10), np.uint32(46), np.uint32(73)
 NUMBER_SIGN = np.uint64(ord("n") << 8 | ord("o"))
+PAIR_SHIFT = np.uint64(42)
+"""64 minus the bits of a bit's number: 2**22 bits, half a megabyte."""
 HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -42,6 +44,18 @@ def child(keys_H: Array, children_H: Array, shift: int, node: int, character: in
     while keys_H[slot] != key and keys_H[slot] >= 0:
         slot = (slot + np.uint64(1)) & np.uint64(len(keys_H) - 1)
     return int(children_H[slot]) if keys_H[slot] == key else -1
+
+
+@njit(cache=True)
+def pair_bits(characters_C: Array, offsets_E1: Array) -> Array:
+    """uint8[B]: a bit for the first two characters of every entry; other pairs may share one."""
+    bits_B = np.zeros(1 << (61 - PAIR_SHIFT), np.uint8)
+    for entry in range(len(offsets_E1) - 1):
+        at = offsets_E1[entry]
+        if offsets_E1[entry + 1] - at > 1:
+            bit = ((np.uint64(characters_C[at]) << np.uint64(21) | np.uint64(characters_C[at + 1])) * HASH) >> PAIR_SHIFT
+            bits_B[bit >> np.uint64(3)] |= np.uint8(1) << np.uint8(bit & np.uint64(7))
+    return bits_B
 
 
 @njit(cache=True)
@@ -85,13 +99,13 @@ def build_trie(characters_C: Array, offsets_E1: Array, roots_E: Array, roots: in
 
 @njit(cache=True)
 def wordpiece(
-    characters_N: Array, form_C: Array, forms: Array, classes: Array, singles: Array, keys_H: Array, children_H: Array, value_N: Array, ids: Array,
+    characters_N: Array, form_C: Array, rows_F3: Array, keys_H: Array, children_H: Array, value_N: Array, ids: Array,
     shift: int, unknown: int, longest_word: int,
 ) -> tuple[int, Array, Array, Array]:  # fmt: skip
     """First -1, or the position of a character without a form yet; then ids, start and end characters of the tokens of one text.
 
-    ``form_C`` gives per code point ``16 * first + count``: which of the normalised characters ``forms``, with their ``classes``,
-    stand for it; ``singles`` is the token of a form that is a word of its own.
+    ``form_C`` gives per code point ``16 * first + count``: which rows of ``rows_F3`` (normalised character, its class, its token when it
+    is a word of its own) stand for it.
     """
     total = 0
     for at in range(len(characters_N)):
@@ -106,9 +120,9 @@ def wordpiece(
     for at in range(len(characters_N) + 1):
         form = form_C[characters_N[at]] if at < len(characters_N) else 1  # a last form that ends the last word
         for step in range(form >> 4, (form >> 4) + (form & 15)):
-            kind = classes[step] if at < len(characters_N) else SPACE
+            kind = rows_F3[step, 1] if at < len(characters_N) else SPACE
             if kind == LETTER:
-                word[length], origin[length] = forms[step], at
+                word[length], origin[length] = rows_F3[step, 0], at
                 length += 1
                 continue
             begun, done = tokens, 0
@@ -134,21 +148,22 @@ def wordpiece(
                 tokens = begun + 1
             length = 0
             if kind == ISOLATED:
-                ids_T[tokens], start_T[tokens], end_T[tokens] = singles[step], at, at + 1
+                ids_T[tokens], start_T[tokens], end_T[tokens] = rows_F3[step, 2], at, at + 1
                 tokens += 1
     return -1, ids_T[:tokens], start_T[:tokens], end_T[:tokens]
 
 
 @njit(cache=True)
 def match(
-    characters_N: Array, latin_C: Array, first_C: Array, keys_H: Array, children_H: Array, value_N: Array, label_EG: Array, shift: int
+    characters_N: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array, children_H: Array, value_N: Array, label_EG: Array, shift: int
 ) -> tuple[Array, Array, Array, Array]:
     """Leftmost-longest occurrences of the entries of every group that stand alone: start, end (int32), label (uint8), group by group.
 
     The last array, int64[G + 1], says where each group's occurrences begin.
 
     ``label_EG`` is the label of an entry in a group, -1 where the group does not list it. ``first_C`` is the node of a first
-    character below 65536. An entry may not begin or end inside a Latin word.
+    character below 65536, ``pairs_B`` the bits of ``pair_bit`` for the first two characters of the entries: most places end there, without
+    a look into the large table. An entry may not begin or end inside a Latin word.
     """
     groups = label_EG.shape[1]
     capacity = 1024
@@ -167,6 +182,10 @@ def match(
             continue
         hit, at = False, start
         while True:
+            if at == start + 1:
+                bit = ((np.uint64(character) << np.uint64(21) | np.uint64(characters_N[at])) * HASH) >> PAIR_SHIFT
+                if not pairs_B[bit >> np.uint64(3)] >> (bit & np.uint64(7)) & np.uint8(1):
+                    break
             if at > start or node == RARE:  # the child of node by this character
                 key = (np.int64(0) if at == start else node) << 21 | np.int64(characters_N[at])
                 slot = (np.uint64(key) * HASH) >> np.uint64(shift)

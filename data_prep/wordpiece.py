@@ -28,6 +28,26 @@ UNSEEN = -1
 SELF_TEST = "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 かなカナ Ünïcödé-ẞ"
 
 
+class Forms:
+    """What BERT's normaliser makes of each character, in a table that grows as characters are met."""
+
+    def __init__(self) -> None:
+        self.form_C = np.full(CODE_POINTS, UNSEEN, np.int32)
+        """For each code point ``16 * first + count`` of its rows; -1 before it is first met."""
+        self.rows_F3 = np.zeros((1024, 3), np.int32)
+        """Normalised character, its class, and its token when it is a word of its own."""
+        self.filled = 0
+
+    def add(self, point: int, rows: list[tuple[int, int, int]]) -> None:
+        """Give ``point`` its rows."""
+        if self.filled + len(rows) > len(self.rows_F3):
+            self.rows_F3 = np.concatenate([self.rows_F3, np.zeros_like(self.rows_F3)])
+        if rows:
+            self.rows_F3[self.filled : self.filled + len(rows)] = rows
+        self.form_C[point] = 16 * self.filled + len(rows)
+        self.filled += len(rows)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wordpiece:
     """A compiled copy of one tokenizer. Not thread-safe: the table of characters grows as they are met."""
@@ -39,16 +59,8 @@ class Wordpiece:
     unknown: int
     longest_word: int
     """Characters; a longer word is one unknown token."""
-    forms: list[int] = field(default_factory=list)
-    """Normalised characters, one after the other."""
-    classes: list[int] = field(default_factory=list)
-    """Separates words, part of a word, a word of its own: one for each of ``forms``."""
-    singles: list[int] = field(default_factory=list)
-    """The token of a form that is a word of its own."""
-    form_C: npt.NDArray[np.int32] = field(default_factory=lambda: np.full(CODE_POINTS, UNSEEN, np.int32))
-    """For each code point ``16 * first + count`` of its ``forms``; -1 before it is first met."""
-    tables: dict[str, Any] = field(default_factory=dict)
-    """The three lists as arrays."""
+    table: Forms = field(default_factory=lambda: Forms())
+    """What has been asked of the library so far."""
 
     @staticmethod
     def of(backend: Any) -> Wordpiece | None:
@@ -84,15 +96,10 @@ class Wordpiece:
         from data_prep import kernels
 
         while True:
-            if not self.tables:
-                arrays = {"forms": np.uint32, "classes": np.uint8, "singles": np.int32}
-                self.tables.update({name: np.array(getattr(self, name), kind) for name, kind in arrays.items()})
             unseen, ids_T, start_T, end_T = kernels.wordpiece(
                 characters_N,
-                self.form_C,
-                self.tables["forms"],
-                self.tables["classes"],
-                self.tables["singles"],
+                self.table.form_C,
+                self.table.rows_F3,
                 self.trie.keys_H,
                 self.trie.children_H,
                 self.trie.value_N,
@@ -109,18 +116,14 @@ class Wordpiece:
     def _learn(self, characters_N: npt.NDArray[np.uint32]) -> bool:
         """Put the characters that have no form yet into the table; False when one of them cannot have one."""
         met = np.unique(characters_N)
-        for point in met[self.form_C[met] == UNSEEN].tolist():
+        for point in met[self.table.form_C[met] == UNSEEN].tolist():
             character = chr(point)
             if 0xD800 <= point < 0xE000 or (unicodedata.combining(character) and unicodedata.category(character) != "Mn"):
                 return False
             normal = self.backend.normalizer.normalize_str(character)
             if len(normal) > 15:
                 return False
-            self.form_C[point] = 16 * len(self.forms) + len(normal)
-            self.forms.extend(map(ord, normal))
-            self.classes.extend(self._class(form) for form in normal)
-            self.singles.extend(self.vocabulary.get(form, self.unknown) for form in normal)
-        self.tables.clear()
+            self.table.add(point, [(ord(form), self._class(form), self.vocabulary.get(form, self.unknown)) for form in normal])
         return True
 
     def _class(self, character: str) -> int:

@@ -150,6 +150,8 @@ class Matcher:
     """Label of an entry in each lexicon, -1 where it is not listed."""
     first_C: npt.NDArray[np.int32]
     """Node of each character below 65536 under the root, -1 where no entry begins with it."""
+    pairs_B: npt.NDArray[np.uint8]
+    """A bit for the first two characters of every entry (see kernels.py)."""
     latin_C: npt.NDArray[np.bool_]
 
     @staticmethod
@@ -176,7 +178,9 @@ class Matcher:
         for character in {surface[0] for surface in surfaces if surface[0] < "\U00010000"}:
             first_C[ord(character)] = kernels.child(trie.keys_H, trie.children_H, trie.shift, 0, ord(character))
         latin_C = np.array([chr(point).isalnum() for point in range(0x370)])
-        return Matcher(trie=trie, label_EG=label_EG, first_C=first_C, latin_C=latin_C)
+        starts = np.frombuffer("".join([surface[:2] for surface in surfaces]).encode("utf-32-le", "surrogatepass"), np.uint32)
+        offsets_E1 = np.concatenate([[0], np.cumsum([min(2, len(surface)) for surface in surfaces])])
+        return Matcher(trie=trie, label_EG=label_EG, first_C=first_C, pairs_B=kernels.pair_bits(starts, offsets_E1), latin_C=latin_C)
 
     def units(self, document: Document, sentences_S2: Spans) -> list[Units]:
         """What each lexicon finds in the document."""
@@ -184,7 +188,7 @@ class Matcher:
 
         trie = self.trie
         start_M, end_M, label_M, offsets_G1 = kernels.match(
-            document.characters, self.latin_C, self.first_C, trie.keys_H, trie.children_H, trie.value_N, self.label_EG, trie.shift
+            document.characters, self.latin_C, self.first_C, self.pairs_B, trie.keys_H, trie.children_H, trie.value_N, self.label_EG, trie.shift
         )
         bounds = offsets_G1.tolist()
         return [Units(start_M[first:last], end_M[first:last], label_M[first:last]) for first, last in pairwise(bounds)]
