@@ -92,7 +92,7 @@ def mapped(preparation: Preparation, backend: Any) -> Callable[[dict[str, list[s
     segmenter = rjieba.Jieba()
     lexicons = [annotator for annotator in preparation.annotators if isinstance(annotator, Lexicon)]
     matchers = [
-        (lexicon.level, ahocorasick_rs.AhoCorasick(list(lexicon._entries[0]), matchkind=ahocorasick_rs.MatchKind.LeftmostLongest)) for lexicon in lexicons
+        (lexicon.level, ahocorasick_rs.AhoCorasick(lexicon._entries.surfaces, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest)) for lexicon in lexicons
     ]
 
     def work(batch: dict[str, list[str]]) -> dict[str, list[Any]]:
@@ -162,7 +162,7 @@ def main(file: Path, megabytes: float) -> None:
         prepare(small, lambda progress: None)
         tokenizer = Path(temporary) / "vocabulary" / "tokenizer"
         backend = Backend.from_file(str(tokenizer / "tokenizer.json"))
-        entries = sum(len(annotator._entries[0]) for annotator in preparation.annotators if isinstance(annotator, Lexicon))
+        entries = sum(len(annotator._entries.surfaces) for annotator in preparation.annotators if isinstance(annotator, Lexicon))
         print(f"{file}: {entries:,} lexicon entries")
         for language, documents in corpus.items():
             if not documents:

@@ -31,6 +31,11 @@ BLANK, CLOSER, STOP, BANG, WORD, UPPER, BEGINNER, OPENER, DIGIT, IDEOGRAPH = (np
 """Kinds of characters for sentences: white space, closing quotes, 。！？, !?, letters and digits, capitals, what begins a sentence ..."""
 LINE_BREAK, FULL_STOP, CAPITAL_I = np.uint32(10), np.uint32(46), np.uint32(73)
 NUMBER_SIGN = np.uint64(ord("n") << 8 | ord("o"))
+NO_WORD = -np.inf
+BEGIN_STATE, MIDDLE_STATE, END_STATE, SINGLE_STATE = range(4)
+BEFORE_42 = np.array([[END_STATE, SINGLE_STATE], [BEGIN_STATE, MIDDLE_STATE], [BEGIN_STATE, MIDDLE_STATE], [END_STATE, SINGLE_STATE]])
+"""The two states that may come before each; of equal paths the second is taken, as jieba does."""
+PER_CENT = np.uint32(37)
 PAIR_SHIFT = np.uint64(42)
 """64 minus the bits of a bit's number: 2**22 bits, half a megabyte."""
 HASH = np.uint64(0x9E3779B97F4A7C15)
@@ -325,6 +330,143 @@ def align(start_U: Array, end_U: Array, start_T: Array, end_T: Array, least: int
             first_K[count], length_K[count], kept_K[count] = at, length, unit
             count += 1
     return first_K[:count], length_K[:count], kept_K[:count], misfits
+
+
+@njit(cache=True)
+def _is_digit(character: int) -> bool:
+    return bool(48 <= character <= 57)
+
+
+@njit(cache=True)
+def _is_ascii_alnum(character: int) -> bool:
+    return bool(48 <= character <= 57 or 65 <= character <= 90 or 97 <= character <= 122)
+
+
+@njit(cache=True)
+def unigram_words(
+    characters_N: Array, block_C: Array, first_C: Array, keys_H: Array, children_H: Array, weight_N: Array, shift: int, alone: float,
+    emission_O4: Array, begin_4: Array, move_44: Array, hmm: bool,
+) -> Array:  # fmt: skip
+    """int32[W, 2]: jieba's words of two characters or more.
+
+    In each run of characters of ``block_C`` the most probable path of dictionary words is taken: ``weight_N`` is the log probability of
+    the word that ends at a node (-inf: none), ``alone`` that of an unknown character. With ``hmm`` what is
+    left as single characters is joined by a hidden Markov model over Begin, Middle, End, Single: ``emission_O4`` from U+4E00 on.
+    """
+    size = len(characters_N)
+    out_W2 = np.empty((size // 2 + 1, 2), np.int32)
+    best, step = np.empty(size + 1, np.float64), np.empty(size + 1, np.int64)
+    score_4, moved_4 = np.empty(4, np.float64), np.empty(4, np.float64)
+    back_N = np.empty((size + 1, 4), np.int8)
+    mask = np.uint64(len(keys_H) - 1)
+    count, start = 0, 0
+    while start < size:
+        if not (characters_N[start] < len(block_C) and block_C[characters_N[start]]):
+            if characters_N[start] == 13 and start + 1 < size and characters_N[start + 1] == 10:
+                out_W2[count, 0], out_W2[count, 1] = start, start + 2
+                count += 1
+                start += 1
+            start += 1
+            continue
+        end = start + 1
+        while end < size and characters_N[end] < len(block_C) and block_C[characters_N[end]]:
+            end += 1
+        best[end] = 0.0
+        for at in range(end - 1, start - 1, -1):
+            chosen, score = -1, 0.0
+            node = np.int64(first_C[characters_N[at]])
+            probe = at
+            while node >= 0:
+                weight = weight_N[node]
+                if weight > NO_WORD:
+                    path = weight + best[probe + 1]
+                    if chosen < 0 or path >= score:
+                        chosen, score = probe + 1, path
+                probe += 1
+                if probe >= end:
+                    break
+                key = node << 21 | np.int64(characters_N[probe])
+                slot = (np.uint64(key) * HASH) >> np.uint64(shift)
+                while keys_H[slot] != key and keys_H[slot] >= 0:
+                    slot = (slot + np.uint64(1)) & mask
+                node = np.int64(children_H[slot]) if keys_H[slot] == key else np.int64(-1)
+            if chosen < 0:
+                chosen, score = at + 1, alone + best[at + 1]
+            best[at], step[at] = score, chosen
+        left = at = start  # [left, at) are single characters that nothing has joined yet
+        while left < end:
+            if at < end and step[at] == at + 1 and (hmm or _is_ascii_alnum(characters_N[at])):
+                at += 1
+                continue
+            if at - left > 1 and not hmm:
+                out_W2[count, 0], out_W2[count, 1] = left, at
+                count += 1
+            elif at - left > 1:
+                node, probe = np.int64(first_C[characters_N[left]]), left + 1
+                while node >= 0 and probe < at:
+                    key = node << 21 | np.int64(characters_N[probe])
+                    slot = (np.uint64(key) * HASH) >> np.uint64(shift)
+                    while keys_H[slot] != key and keys_H[slot] >= 0:
+                        slot = (slot + np.uint64(1)) & mask
+                    node = np.int64(children_H[slot]) if keys_H[slot] == key else np.int64(-1)
+                    probe += 1
+                known = node >= 0 and weight_N[node] > NO_WORD
+                while not known and left < at:
+                    right = left + 1
+                    if characters_N[left] < 0x4E00:
+                        # letters and digits with a decimal fraction and a per cent sign, or the signs before them
+                        if _is_ascii_alnum(characters_N[left]):
+                            while right < at and _is_ascii_alnum(characters_N[right]):
+                                right += 1
+                            if right + 1 < at and characters_N[right] == FULL_STOP and _is_digit(characters_N[right + 1]):
+                                right += 1
+                                while right < at and _is_digit(characters_N[right]):
+                                    right += 1
+                            if right < at and characters_N[right] == PER_CENT:
+                                right += 1
+                        else:
+                            while right < at and characters_N[right] < 0x4E00 and not _is_ascii_alnum(characters_N[right]):
+                                right += 1
+                        if right - left > 1:
+                            out_W2[count, 0], out_W2[count, 1] = left, right
+                            count += 1
+                        left = right
+                        continue
+                    while right < at and characters_N[right] >= 0x4E00:
+                        right += 1
+                    for state in range(4):
+                        score_4[state] = begin_4[state] + emission_O4[characters_N[left] - 0x4E00, state]
+                    for position in range(left + 1, right):
+                        for state in range(4):
+                            one, two = BEFORE_42[state, 0], BEFORE_42[state, 1]
+                            emission = emission_O4[characters_N[position] - 0x4E00, state]
+                            first = score_4[one] + move_44[one, state] + emission
+                            second = score_4[two] + move_44[two, state] + emission
+                            # of equal scores the state whose letter comes later: two
+                            moved_4[state] = second if second >= first else first
+                            back_N[position, state] = two if second >= first else one
+                        for state in range(4):
+                            score_4[state] = moved_4[state]
+                    state = END_STATE if score_4[END_STATE] > score_4[SINGLE_STATE] else SINGLE_STATE
+                    for position in range(right - 1, left - 1, -1):
+                        step[position] = state
+                        state = back_N[position, state] if position > left else state
+                    begun = left
+                    for position in range(left, right):
+                        if step[position] == BEGIN_STATE:
+                            begun = position
+                        elif step[position] == END_STATE and position > begun:
+                            out_W2[count, 0], out_W2[count, 1] = begun, position + 1
+                            count += 1
+                    left = right
+            left = at
+            if at < end:
+                if step[at] > at + 1:
+                    out_W2[count, 0], out_W2[count, 1] = at, step[at]
+                    count += 1
+                left = at = step[at]
+        start = end
+    return out_W2[:count]
 
 
 @njit(cache=True)

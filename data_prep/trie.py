@@ -36,3 +36,19 @@ class Trie(NamedTuple):
         keys_H, children_H, value_N = kernels.build_trie(characters_C, offsets_E1, root_E, 1 + int(root_E.max(initial=0)), bits)
         number_E: npt.NDArray[Any] = np.array([*order, -1], np.int32)
         return Trie(keys_H, children_H, number_E[value_N], 64 - bits)
+
+    def first(self) -> npt.NDArray[np.int32]:
+        """int32[65536]: the node of each character under the first root, -1 where no entry begins with it."""
+        first_C = np.full(65536, -1, np.int32)
+        beginnings_H = (self.keys_H >= 0) & (self.keys_H < 65536)
+        first_C[self.keys_H[beginnings_H]] = self.children_H[beginnings_H]
+        return first_C
+
+
+def pairs(entries: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """A bit for the first two characters of every entry (see kernels.py)."""
+    from data_prep import kernels
+
+    characters_C = np.frombuffer("".join([entry[:2] for entry in entries]).encode("utf-32-le", "surrogatepass"), np.uint32)
+    bits_B: npt.NDArray[np.uint8] = kernels.pair_bits(characters_C, np.cumsum([0, *(min(2, len(entry)) for entry in entries)]))
+    return bits_B

@@ -2,13 +2,13 @@
 
     北京大学<TAB>ORG            ->  "他在北京大学读书" has the entity [2, 6) ORG
 
-Accepted lines: ``surface`` (txt), ``surface<TAB>TYPE`` (tsv) and ``surface<TAB>frequency``. ``#`` starts a comment line. A line
-that is none of these stops the run with file and line, unless ``on_malformed: skip`` is set.
+The formats of the files are those of data_prep/lexicons.py. A line that is none of them stops the run with file and line, unless
+``on_malformed: skip`` is set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -19,13 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.annotators import Annotator
-from data_prep.cleaning import Cleaning
 from data_prep.documents import Document, Label, Spans, Units
 from data_prep.files import sha256_file
-from data_prep.streams import open_bytes
-from data_prep.trie import Trie
-
-SHOWN_ERRORS = 5
+from data_prep.lexicons import FORMATS, Entries, load_entries
+from data_prep.trie import Trie, pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +37,8 @@ class Lexicon(Annotator):
     """Who vouches for the entries: `lexicon`, `user` or `mined`."""
     min_characters: int = 2
     """Shorter entries are left out."""
+    format: str = "auto"
+    """`txt`, `tsv`, `userdict` (jieba's), `patterns` (spaCy's EntityRuler), `mined`, or `auto` (see data_prep/lexicons.py)."""
     on_malformed: str = "refuse"
     """`refuse`: a malformed line ends the run; `skip`: it is left out and counted."""
 
@@ -51,66 +50,22 @@ class Lexicon(Annotator):
             raise ValueError(f"on_malformed: {self.on_malformed!r} is not one of refuse, skip")
         if self.origin not in ("lexicon", "user", "mined"):
             raise ValueError(f"origin: {self.origin!r} is not one of lexicon, user, mined")
+        if self.format not in FORMATS:
+            raise ValueError(f"format: {self.format!r} is not one of {', '.join(FORMATS)}")
         if self.min_characters < 1:
             raise ValueError(f"min_characters: {self.min_characters} must be at least 1")
 
     @cached_property
-    def _entries(self) -> tuple[dict[str, str], list[str]]:
-        """Surface -> type (the first file that lists a surface wins), and the malformed lines."""
-        entries: dict[str, str] = {}
-        malformed: list[str] = []
-        clean = Cleaning().text
-        for path in self.paths:
-            for line, surface, label in self._lines(path, malformed):
-                surface = clean(surface)
-                if "\n" in surface:
-                    malformed.append(f"{path}:{line}: a line break inside the entry")
-                elif len(surface) >= self.min_characters:
-                    entries.setdefault(surface, label or self.type)
-        if malformed and self.on_malformed == "refuse":
-            more = f"\n  ... and {len(malformed) - SHOWN_ERRORS} more" if len(malformed) > SHOWN_ERRORS else ""
-            raise ValueError(
-                "lexicon with malformed lines:\n  "
-                + "\n  ".join(malformed[:SHOWN_ERRORS])
-                + more
-                + "\nWrite `surface` or `surface<TAB>TYPE` on each line, or set `on_malformed: skip` to leave such lines out."
-            )
-        if not entries:
-            raise ValueError(f"lexicon {', '.join(self.paths)}: no entry of {self.min_characters} characters or more")
-        return entries, malformed
-
-    def _lines(self, path: str, malformed: list[str]) -> Iterator[tuple[int, str, str]]:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"lexicon {path}: no such file (looked from {Path.cwd()})")
-        with open_bytes(Path(path)) as stream:
-            # Line ends of every kind: lists with \r alone are still about.
-            for number, raw in enumerate((piece for line in stream for piece in line.rstrip(b"\r\n").split(b"\r")), 1):
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n")
-                except UnicodeDecodeError as error:
-                    malformed.append(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)")
-                    continue
-                if not line.strip() or line.startswith("#"):
-                    continue
-                fields = [field.strip() for field in line.split("\t")]
-                if not fields[0] or len(fields) > 2 or (len(fields) == 2 and not fields[1]):
-                    malformed.append(f"{path}:{number}: {line[:60]!r} has {len(fields)} columns")
-                    continue
-                second = fields[1] if len(fields) == 2 else ""
-                if second.isdigit():
-                    second = ""
-                elif len(second) > 32 or any(map(str.isspace, second)):
-                    malformed.append(f"{path}:{number}: {second[:40]!r} is neither a type nor a frequency")
-                    continue
-                yield number, fields[0], second
+    def _entries(self) -> Entries:
+        return load_entries(self.paths, min_characters=self.min_characters, default_type=self.type, on_malformed=self.on_malformed, format=self.format)
 
     @property
     def malformed(self) -> list[str]:
         """Lines left out under ``on_malformed: skip``."""
-        return self._entries[1]
+        return self._entries.malformed
 
     def labels(self) -> list[Label]:
-        return [Label(kind, self.origin) for kind in sorted(set(self._entries[0].values()))]
+        return [Label(kind, self.origin) for kind in sorted(set(self._entries.types))]
 
     def annotate(self, document: Document, sentences_S2: Spans) -> Units:
         return self._alone(document, sentences_S2)[0]
@@ -130,6 +85,7 @@ class Lexicon(Annotator):
             "type": self.type,
             "origin": self.origin,
             "min_characters": self.min_characters,
+            "format": self.format,
             "files": [sha256_file(Path(path)) for path in self.paths],
         }
 
@@ -159,28 +115,22 @@ class Matcher:
         """All entries of ``lexicons``; a few seconds for a million of them."""
         number: dict[str, int] = {}
         for lexicon in lexicons:
-            for surface in lexicon._entries[0]:
+            for surface in lexicon._entries.surfaces:
                 number.setdefault(surface, len(number))
         label_EG = np.full((len(number), len(lexicons)), -1, np.int16)
         for group, lexicon in enumerate(lexicons):
             kinds = {label.type: index for index, label in enumerate(lexicon.labels())}
-            for surface, kind in lexicon._entries[0].items():
+            for surface, kind in zip(lexicon._entries.surfaces, lexicon._entries.types, strict=True):
                 label_EG[number[surface], group] = kinds[kind]
         return Matcher.over(list(number), label_EG)
 
     @staticmethod
     def over(surfaces: Sequence[str], label_EG: npt.NDArray[np.int16]) -> Matcher:
         """A matcher of distinct surfaces, labelled in each group of entries."""
-        from data_prep import kernels
 
         trie = Trie.build(surfaces)
-        first_C = np.full(65536, -1, np.int32)
-        for character in {surface[0] for surface in surfaces if surface[0] < "\U00010000"}:
-            first_C[ord(character)] = kernels.child(trie.keys_H, trie.children_H, trie.shift, 0, ord(character))
         latin_C = np.array([chr(point).isalnum() for point in range(0x370)])
-        starts = np.frombuffer("".join([surface[:2] for surface in surfaces]).encode("utf-32-le", "surrogatepass"), np.uint32)
-        offsets_E1 = np.concatenate([[0], np.cumsum([min(2, len(surface)) for surface in surfaces])])
-        return Matcher(trie=trie, label_EG=label_EG, first_C=first_C, pairs_B=kernels.pair_bits(starts, offsets_E1), latin_C=latin_C)
+        return Matcher(trie=trie, label_EG=label_EG, first_C=trie.first(), pairs_B=pairs(surfaces), latin_C=latin_C)
 
     def units(self, document: Document, sentences_S2: Spans) -> list[Units]:
         """What each lexicon finds in the document."""
