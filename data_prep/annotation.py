@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from data_prep.annotators import Annotator
 from data_prep.cleaning import HAN
-from data_prep.documents import Annotated, Document, Label, Spans, Units
+from data_prep.documents import SEGMENT, Annotated, Document, Label, Spans, Units
 from data_prep.segmenters import Segmenter
 from data_prep.sentences import split_sentences
 
@@ -81,7 +81,7 @@ class Annotation:
         return [
             (level, ALL_LABELS, Units.of((span.start, span.end, self.labels[Label(span.type, "user")]) for span in spans))
             for level, spans in document.given.items()
-            if level != "word"
+            if level not in ("word", SEGMENT)
         ]
 
     def _found(self, document: Document, sentences_S2: Spans) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:

@@ -5,8 +5,9 @@
     NPMI      min over all cuts a|b of  log(p(ab) / p(a)p(b)) / -log p(ab)              Bouma 2009, for n words the weakest cut decides
     entropy   log2 N - 1/N sum c log2 c  over what follows (and precedes) the N occurrences       branching entropy, in bits
 
-All counts are exact. A neighbour across a break, or one whose pair with the n-gram's edge is rarer than min_count, counts as one of
-its own: 8 times 北京 before 大学 and 2 line ends after it give right entropy log2 10 - 8/10 log2 8 = 0.92.
+All counts are exact. The punctuation that an n-gram meets is a neighbour like a word (so a phrase of a template, always followed by
+a number, has no freedom). A quotation or title mark, and a neighbour whose pair with the n-gram's edge is rarer than min_count, counts
+as one of its own each time: 8 times 校长 after 北京大学 and twice a 》 give right entropy log2 10 - 8/10 log2 8 = 0.92.
 
 Shape legend: N tokens of a block, D distinct n-grams of one length, n words of an n-gram.
 """
@@ -21,8 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.counted_tables import Keys, fold, merged, write_table
 from data_prep.ngrams import BREAK, StoredBlock
-from data_prep.tables import Keys, fold, merged, write_table
 
 PLACE_BITS = np.uint64(32)
 
@@ -57,8 +58,8 @@ def look_up(key_D: Keys, wanted: Keys) -> npt.NDArray[np.int64]:
     return np.where(key_D[place] == wanted, place, -1)
 
 
-def write_ngrams(path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: dict[str, Keys], number: int = 0) -> None:
-    """Write the table of the n-grams at positions P: counts, first place, and ``columns`` (equal wherever the key is)."""
+def write_ngrams(path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: dict[str, npt.NDArray[Any]], number: int = 0) -> None:
+    """Write the table of the n-grams at positions P: counts, and with ``columns`` (equal wherever the key is) the first place, too."""
     import pyarrow
 
     order_P = np.argsort(key_P)
@@ -72,10 +73,11 @@ def write_ngrams(path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: 
     write_table(path, pyarrow.table(table))
 
 
-def write_pairs(block: StoredBlock) -> None:
-    """Count the pairs of neighbouring tokens of a block into ``pairs.arrow``."""
+def write_counts(block: StoredBlock) -> None:
+    """Count the tokens of a block into ``words.arrow`` and the pairs of neighbouring tokens into ``pairs.arrow``."""
     key_N, join_N = block.array("keys"), block.array("joins")
     at_P = np.flatnonzero(join_N[1:] != BREAK)
+    write_ngrams(block.folder / "words.arrow", key_N, np.arange(len(key_N)), {})
     write_ngrams(block.folder / "pairs.arrow", fold(key_N[at_P], key_N[at_P + 1], join_N[at_P + 1]), at_P, {})
 
 
@@ -90,6 +92,7 @@ def frequent(paths: Sequence[Path], min_count: int, folder: Path) -> dict[str, n
 def write_block_ngrams(block: StoredBlock, number: int, pair_D: Keys, longest: int, folder: Path) -> None:
     """Count the n-grams of 2 .. ``longest`` tokens of a block whose pairs all stand in ``pair_D``, into ``n-NUMBER.arrow``."""
     key_N, join_N = np.array(block.array("keys")), np.array(block.array("joins"))
+    edge_N = block.array("starts") == block.array("ends")
     gram_N = fold(key_N[:-1], key_N[1:], join_N[1:])
     order = np.argsort(gram_N)
     alive_N = np.zeros(len(key_N), bool)
@@ -103,7 +106,7 @@ def write_block_ngrams(block: StoredBlock, number: int, pair_D: Keys, longest: i
             at_P = at_P[alive_N[at_P + length - 2]]
             shorter_N, gram_N = gram_N, np.zeros(len(key_N), np.uint64)
             gram_N[at_P] = fold(shorter_N[at_P], key_N[at_P + length - 1], join_N[at_P + length - 1])
-        columns = {"prefix": shorter_N[at_P], "suffix": shorter_N[at_P + 1]}
+        columns = {"prefix": shorter_N[at_P], "suffix": shorter_N[at_P + 1], "words": ~(edge_N[at_P] | edge_N[at_P + length - 1])}
         write_ngrams(folder / f"{length}-{number}.arrow", gram_N[at_P], at_P, columns, number)
 
 
@@ -119,7 +122,8 @@ def count_ngrams(blocks: Sequence[StoredBlock], min_count: int, max_words: int, 
         for piece in merged(paths, ["count"], folder):
             if length > 2:
                 _add_neighbours(found[length - 1], piece)
-            kept.append(piece.filter(piece.column("count").to_numpy() >= min_count).select(["key", "count", "place"]))
+            often_D = (piece.column("count").to_numpy() >= min_count) & piece.column("words").to_numpy()
+            kept.append(piece.filter(often_D).select(["key", "count", "place"]))
         if length <= max_words:
             found[length] = _ngrams(kept)
         for path in paths:

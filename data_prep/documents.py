@@ -25,6 +25,8 @@ import numpy.typing as npt
 
 Spans = npt.NDArray[np.int32]
 """int32[N, 2]: half-open character ranges ``[start, end)``, sorted by start."""
+SEGMENT = "segment"
+"""Reserved level of given spans: the parts of a labelled pair, whose type is the pair's class (empty when it has none). No units."""
 
 
 class Span(NamedTuple):

@@ -5,15 +5,15 @@
 
 A unit that no token boundary fits (it begins or ends inside a token) is dropped and counted; none is ever invented.
 
-Shape legend: T tokens of the document, S sentences, P paragraphs, U units of one level.
+Shape legend: T tokens of the document, S sentences, P paragraphs, G segments (parts of a pair), U units of one level.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.documents import Annotated, Document
+from data_prep.documents import SEGMENT, Annotated, Document
 from data_prep.sentences import character_kinds
 from data_prep.wordpiece import Wordpiece
 
@@ -57,6 +57,10 @@ class Encoded:
     units: Mapping[str, TokenUnits]
     dropped: Mapping[str, int]
     """Units that fit no token boundary, by level."""
+    segment_ends_G: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    """Index one past the last token of each part of a pair; empty for documents that are no pairs."""
+    label: int = -1
+    """The class of a labelled pair; -1 when it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +134,8 @@ class Tokenizer:
         return {"folder": self.folder}
 
 
-def encode(annotated: Annotated, tokenizer: Tokenizer) -> Encoded:
-    """Turn the character spans of ``annotated`` into token spans."""
+def encode(annotated: Annotated, tokenizer: Tokenizer, classes: Sequence[str] = ()) -> Encoded:
+    """Turn the character spans of ``annotated`` into token spans, and the class of a labelled pair into its number among ``classes``."""
     from data_prep import kernels
 
     document = annotated.document
@@ -144,6 +148,7 @@ def encode(annotated: Annotated, tokenizer: Tokenizer) -> Encoded:
         units[level] = TokenUnits(first_K, length_K, found.label_U[kept_K])
         if misfits:
             dropped[f"{level} fits no token boundary"] = misfits
+    segments = document.given.get(SEGMENT, ())
     sentence_ends_S, paragraph_ends_P = kernels.token_ends(starts_T, annotated.sentences_S2[:, 1], annotated.paragraph_ends_P)
     return Encoded(
         id=document.id,
@@ -156,4 +161,6 @@ def encode(annotated: Annotated, tokenizer: Tokenizer) -> Encoded:
         paragraph_ends_P=paragraph_ends_P,
         units=units,
         dropped=dropped,
+        segment_ends_G=np.searchsorted(starts_T, [segment.end for segment in segments], "left").astype(np.uint32),
+        label=classes.index(segments[0].type) if segments and segments[0].type else -1,
     )

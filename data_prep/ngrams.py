@@ -1,20 +1,21 @@
-"""Documents -> blocks of tokens, and the n-grams in them: the arrays behind mining and frequencies.
+"""Documents -> blocks of tokens: the arrays behind mining and frequencies.
 
-    text     他在 New York 工作。2015年       tokens  他 | 在 | New | York | 工作 | 年
-    joins    BREAK TOUCHING SPACED SPACED SPACED BREAK          (how a token is joined to the one before it)
+    text     他在 New York 工作。2015年       tokens  \\n  他 | 在 | New | York | 工作  。   0  年  \\n
+    joins    BREAK TOUCHING SPACED SPACED SPACED TOUCHING BREAK TOUCHING TOUCHING     (how a token is joined to the one before it)
 
-A token is a word of the segmenter, or a single letter that no word covers (so names the segmenter has torn apart can be found).
-Numbers, punctuation, symbols and line ends are no tokens but breaks: no n-gram runs across one.
+A word token is a word of the segmenter, or a single letter that no word covers (so names the segmenter has torn apart can be found).
+Numbers, punctuation, symbols and line ends break the text: no n-gram of words runs across one. What a word meets there stands in the
+block as an edge token, for whoever counts neighbours: the character itself, any digit as 0, the end of the text as a line end.
+Quotation marks and title marks leave no edge token, only the break.
 
-Shape legend: N tokens of a block, W words of a document, C characters, D distinct n-grams.
+Shape legend: N tokens of a block, W words, C characters, T word tokens, D distinct tokens.
 """
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import sys
 import unicodedata
-from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,18 +25,41 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.documents import Document, Spans
-from data_prep.tables import Keys, write_table
-from masking.keyed import hash_key
+from masking.keyed import hash_key, mix_array
 
 OTHER, LETTER, SPACE = 0, 1, 2
 BREAK, TOUCHING, SPACED = 0, 1, 2
-BLOCK_TOKENS = 1 << 21
-"""Tokens counted together in memory; about 9 MB of Chinese or 12 MB of English text, and 100 MB of arrays."""
+QUOTES = "\"'“”‘’«»‹›「」『』《》〈〉【】"
+REMEMBERED = 1 << 19
+BLOCK_CHARACTERS = 1 << 22
+"""Text counted together in memory: about 2.5 million tokens of Chinese or .8 of English, 300 MB of arrays at most."""
+
+Keys = npt.NDArray[np.uint64]
 
 
-def word_key(language: str, term: str) -> int:
-    """The key of a token. Languages are counted apart: shares of one corpus do not depend on what else is mined."""
-    return hash_key("word", language, term)
+class TokenKeys(dict[str, int]):
+    """Token -> uint64 key, remembered. Languages are counted apart: the statistics of one do not depend on what else is mined."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self.language = language
+
+    def __missing__(self, token: str) -> int:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        name = f"{self.language}\t{token}".encode("utf-8", "surrogatepass")
+        self[token] = key = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+        return key
+
+
+@cache
+def edge_keys(language: str) -> npt.NDArray[np.uint64]:
+    """uint64[0x110000]: the key of the edge token of each character that breaks the text; 0 for quotation marks and letters."""
+    keys = np.arange(1, sys.maxunicode + 2, dtype=np.uint64)
+    keys[[ord(mark) for mark in QUOTES]] = 0
+    keys[0x30:0x3A] = keys[0x30]
+    keys[0xFF10:0xFF1A] = keys[0x30]
+    return np.where((character_classes() == LETTER) | (keys == 0), np.uint64(0), mix_array(keys + np.uint64(hash_key("edge", language))))
 
 
 @cache
@@ -49,79 +73,78 @@ def character_classes() -> npt.NDArray[np.uint8]:
     return table
 
 
-def tokens(document: Document, words_W2: Spans) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Starts, ends and joins of the document's tokens. ``words_W2`` are its words of two characters or more."""
-    class_C = character_classes()[document.characters]
-    words_W2 = np.asarray(words_W2, np.int64).reshape(-1, 2)
+def word_tokens(character_C: npt.NDArray[np.uint32], words_W2: Spans) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Starts and ends of the word tokens of a text. ``words_W2`` are its words of two characters or more."""
+    class_C = character_classes()[character_C]
+    words_W2 = words_W2.astype(np.int64)
     letters_C = np.concatenate([[0], np.cumsum(class_C == LETTER)])
     size = len(class_C)
     depth_C = np.bincount(words_W2[:, 0], minlength=size + 1) - np.bincount(words_W2[:, 1], minlength=size + 1)
-    single_C = (class_C == LETTER) & (np.cumsum(depth_C)[:size] == 0)
-    words_W2 = words_W2[letters_C[words_W2[:, 1]] > letters_C[words_W2[:, 0]]]
-    length_C = single_C.astype(np.int64)
+    length_C = ((class_C == LETTER) & (np.cumsum(depth_C)[:size] == 0)).astype(np.int64)
+    words_W2 = words_W2[letters_C[words_W2[:, 1]] > letters_C[words_W2[:, 0]]]  # no numbers
     length_C[words_W2[:, 0]] = words_W2[:, 1] - words_W2[:, 0]
-    start_N = np.flatnonzero(length_C)
-    end_N = start_N + length_C[start_N]
-    join_N = np.zeros(len(start_N), np.uint8)
-    gap_N = start_N[1:] - end_N[:-1]
-    join_N[1:][gap_N == 0] = TOUCHING
-    join_N[1:][(gap_N == 1) & (class_C[np.minimum(end_N[:-1], size - 1)] == SPACE)] = SPACED
-    return start_N, end_N, join_N
+    start_T = np.flatnonzero(length_C)
+    return start_T, start_T + length_C[start_T]
 
 
 @dataclass
 class Block:
-    """Tokens of many documents, collected until `full` and then written."""
+    """Documents of one language, collected until `full` and then written."""
 
-    _ids: dict[str, dict[str, int]] = field(default_factory=dict)
-    """By language: the number of each distinct token within the block."""
-    _next: itertools.count[int] = field(default_factory=itertools.count)
-    _pieces: list[tuple[npt.NDArray[Any], ...]] = field(default_factory=list)
+    keys: TokenKeys
     _texts: list[str] = field(default_factory=list)
+    _words: list[Spans] = field(default_factory=list)
     _characters: int = 0
-    _tokens: Counter[str] = field(default_factory=Counter)
 
     def add(self, document: Document, words_W2: Spans) -> None:
-        """Append a document's tokens."""
-        text = document.text
-        start_N, end_N, join_N = tokens(document, words_W2)
-        ids = self._ids.setdefault(document.language, defaultdict(self._next.__next__))
-        id_N = np.fromiter((ids[text[start:end]] for start, end in zip(start_N.tolist(), end_N.tolist(), strict=True)), np.uint32, len(start_N))
-        self._pieces.append((id_N, (start_N + self._characters).astype(np.uint32), (end_N + self._characters).astype(np.uint32), join_N))
-        self._texts.append(text)
-        self._characters += len(text) + 1
-        self._tokens[document.language] += len(start_N)
+        """Append a document and its words of two characters or more."""
+        self._texts.append(document.text)
+        self._words.append(words_W2 + np.int32(self._characters))
+        self._characters += len(document.text) + 1
 
     @property
     def full(self) -> bool:
         """Time to write it and to begin another."""
-        return self._tokens.total() >= BLOCK_TOKENS
+        return self._characters >= BLOCK_CHARACTERS
 
-    def write(self, folder: Path) -> None:
-        """Fill ``folder``: words, pairs of words, tokens and texts. A block without tokens writes nothing."""
-        if not self._tokens.total():
-            return
+    def write(self, folder: Path) -> bool:
+        """Fill ``folder`` with the arrays and the texts. A block without words writes nothing, and says so."""
         import zstandard
 
+        text = "\n".join(self._texts)
+        character_C = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        start_T, end_T = word_tokens(character_C, np.concatenate([np.zeros((0, 2), np.int32), *self._words]))
+        if not len(start_T):
+            return False
+        words = map(text.__getitem__, map(slice, start_T.tolist(), end_T.tolist()))
+        key_T = np.fromiter(map(self.keys.__getitem__, words), np.uint64, len(start_T))
         folder.mkdir()
-        id_N, start_N, end_N, join_N = (np.concatenate(arrays) for arrays in zip(*self._pieces, strict=True))
-        key_N = self._write_words(folder / "words.arrow", id_N)
-        for name, array in (("keys", key_N), ("starts", start_N), ("ends", end_N), ("joins", join_N)):
+        arrays: tuple[npt.NDArray[Any], ...] = with_edges(character_C, key_T, start_T, end_T, edge_keys(self.keys.language))
+        for name, array in zip(("keys", "starts", "ends", "joins"), arrays, strict=True):
             np.save(folder / f"{name}.npy", array)
-        (folder / "texts.zst").write_bytes(zstandard.compress("\n".join(self._texts).encode("utf-8", "surrogatepass"), 1))
+        (folder / "texts.zst").write_bytes(zstandard.compress(text.encode("utf-8", "surrogatepass"), 1))
+        return True
 
-    def _write_words(self, path: Path, id_N: npt.NDArray[np.uint32]) -> Keys:
-        """Write the table of words with their counts, and return the key of each token."""
-        import pyarrow
 
-        count_D = np.bincount(id_N)
-        key_D, language_D = np.zeros(len(count_D), np.uint64), np.zeros(len(count_D), object)
-        for language, ids in self._ids.items():
-            for term, number in ids.items():
-                key_D[number], language_D[number] = word_key(language, term), language
-        order = np.argsort(key_D)
-        write_table(path, pyarrow.table({"key": key_D[order], "language": pyarrow.array(language_D[order], pyarrow.string()), "count": count_D[order]}))
-        return key_D[id_N]
+def with_edges(
+    character_C: npt.NDArray[np.uint32], key_T: Keys, start_T: npt.NDArray[np.int64], end_T: npt.NDArray[np.int64], edges: Keys
+) -> tuple[Keys, npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
+    """Keys, starts, ends and joins of the tokens, edge tokens put between the words. An edge token is empty: it ends where it starts."""
+    character_C = np.append(character_C, np.uint32(10))  # character_C[-1] is the line end around the text
+    spaced_T = np.zeros(len(start_T) + 1, bool)
+    spaced_T[1:-1] = (start_T[1:] - end_T[:-1] == 1) & (character_C[end_T[:-1]] == 32)
+    broken_T = np.ones(len(start_T) + 1, bool)
+    broken_T[1:-1] = (start_T[1:] != end_T[:-1]) & ~spaced_T[1:-1]
+    # What stands left of a word and right of the one before, a space skipped.
+    left_T = character_C[start_T - 1 - ((character_C[start_T - 1] == 32) & (start_T > 0))]
+    right_T = character_C[end_T + ((character_C[end_T] == 32) & (end_T < len(character_C) - 1))]
+    key_T3 = np.stack([np.where(broken_T[:-1], edges[left_T], 0), key_T, np.where(broken_T[1:], edges[right_T], 0)], 1)
+    join_T3 = np.zeros(key_T3.shape, np.uint8)
+    join_T3[:, 1] = np.where(broken_T[:-1], np.where(key_T3[:, 0] > 0, TOUCHING, BREAK), np.where(spaced_T[:-1], SPACED, TOUCHING))
+    join_T3[:, 2] = TOUCHING
+    present_T3 = key_T3 > 0
+    start_T3, end_T3 = (np.stack(arrays, 1, dtype=np.uint32, casting="unsafe") for arrays in ((start_T, start_T, end_T), (start_T, end_T, end_T)))
+    return key_T3[present_T3], start_T3[present_T3], end_T3[present_T3], join_T3[present_T3]
 
 
 @dataclass(frozen=True)
@@ -130,8 +153,13 @@ class StoredBlock:
 
     folder: Path
 
+    @property
+    def language(self) -> str:
+        """Of its documents: its name is ``zh-000001``."""
+        return self.folder.name.partition("-")[0]
+
     def array(self, name: str) -> Any:
-        """``keys`` (uint64[N], of the tokens), ``starts`` and ``ends`` (uint32[N], in characters of the text) or ``joins`` (uint8[N])."""
+        """``keys`` (uint64[N]), ``starts`` and ``ends`` (uint32[N], in characters of the text) or ``joins`` (uint8[N])."""
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
     def text(self) -> str:

@@ -1,15 +1,14 @@
 """One part of the plan: its documents cleaned, annotated, encoded and published as shards by one rename.
 
-    parts/000003/  train.arrow  heldout.arrow  part.json (counts, documents set aside)
+    parts/000003/  train.arrow  heldout.arrow  (discourse.arrow)  rejected.jsonl  tally.json  part.json (counts, shards with sizes and hashes)
 
 A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes.
 """
 
 from __future__ import annotations
 
-import contextlib
+import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,23 +16,39 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data_prep.annotation import Annotation
-from data_prep.corpora import Slice
-from data_prep.documents import Document, Record, Rejected
+from data_prep.discourse import SPLITS as DISCOURSE_SPLITS
+from data_prep.discourse import Balance
+from data_prep.documents import Annotated, Document, Rejected
 from data_prep.encoding import Encoded, Tokenizer, encode
-from data_prep.files import read_json, sha256_file, staged_folder, write_json
+from data_prep.files import read_json, sha256_file, staged_folder, write_atomic, write_json
 from data_prep.plan import Preparation
-from data_prep.shards import SPLITS, write_shard
+from data_prep.reading import OUR_CONCERN, PartReader, failed
+from data_prep.shard_writer import write_shard
+from data_prep.shards import SPLITS
+from data_prep.steps import Filter, take_away
+from data_prep.supervision import NOWHERE, Moment, Task, Watch
+from data_prep.tallies import TALLY, Tally
 from masking.keyed import hash_key, uniform
+
+PART, REJECTED = "part.json", "rejected.jsonl"
+TRIAL = {"zh": "长江。", "en": "The river."}
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartWorker:
+class PartWorker(Task):
     """Does one part of the plan; sent to worker processes."""
 
     preparation: Preparation
     plan: dict[str, Any]
     folder: Path
+    """The prepared folder."""
+    watch: Watch = NOWHERE
+    filters: tuple[tuple[Filter, Path], ...] = ()
+    """Steps that sort documents out, with their results."""
+    stage: str = "parts"
 
     @cached_property
     def annotation(self) -> Annotation:
@@ -45,93 +60,150 @@ class PartWorker:
         """The tokenizer, loaded once per process."""
         return Tokenizer(folder=self.folder / "tokenizer")
 
+    @cached_property
+    def reader(self) -> PartReader:
+        """Reads the documents."""
+        return PartReader(preparation=self.preparation, plan=self.plan, folder=self.folder, stage=self.stage, watch=self.watch, filters=self.filters)
+
+    @cached_property
+    def _tried(self) -> set[str]:
+        """Languages whose segmenters and annotators are known to work here."""
+        return set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
     def part_folder(self, part: int) -> Path:
         """Where a finished part lies."""
         return self.folder / "parts" / f"{part:06d}"
 
     def documents(self, part: int) -> Iterator[Document | Rejected]:
         """Cleaned documents of a part, and those set aside."""
-        for index, *place in self.plan["parts"][part]:
-            corpus = self.preparation.corpora[self.plan["inputs"][index]["corpus"]]
-            source = self.plan["inputs"][index]["source"]
-            for record in corpus.read(Slice(self.plan["paths"][index], *place)):
-                yield self.preparation.cleaning.clean(record, source) if isinstance(record, Record) else record
+        return self.reader.documents(part)
 
-    def __call__(self, part: int) -> dict[str, Any]:
-        """Make a part unless it is there; return its report."""
+    def make(self, part: int) -> dict[str, Any]:
+        """Make a part and return its report."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        folder = self.part_folder(part)
-        if report := self.finished(part):
-            return report
-        encoded: dict[str, list[Encoded]] = {split: [] for split in SPLITS}
+        encoded: dict[str, list[Encoded]] = {split: [] for split in (*SPLITS, *DISCOURSE_SPLITS.values())}
         rejected: list[Rejected] = []
-        counts: Counter[str] = Counter()
-        for document in self.documents(part):
-            if isinstance(document, Rejected):
-                rejected.append(document)
+        counts, lost = Counter[str](), Counter[str]()
+        tally = Tally(list(self.preparation.labels), self.tokenizer)
+        for place, document in self.reader.placed(part, lost):
+            result = document if isinstance(document, Rejected) else self.attempt(document)
+            if isinstance(result, Exception):
+                result = failed(place, result)
+            if isinstance(result, Rejected):
+                rejected.append(result)
                 continue
-            result = self.encode(document, counts)
-            counts[f"documents.{document.source}.{document.language}"] += 1
-            counts[f"characters.{document.source}.{document.language}"] += len(document.text)
-            heldout = uniform(hash_key("heldout", document.id), 0) < self.preparation.heldout
-            encoded["heldout" if heldout else "train"].append(result)
+            self.count(*result, counts)
+            tally.add(*result)
+            heldout = uniform(hash_key("heldout", result[1].id), 0) < self.preparation.heldout
+            split = "heldout" if heldout else "train"
+            encoded[split].append(result[1])
+            encoded[DISCOURSE_SPLITS[split]] += self.joined(result[0], counts)
+        counts.update({f"dropped.{level} given by the user: cleaning left nothing of it": count for level, count in lost.items()})
         unknown = self.tokenizer.special_ids["[UNK]"]
-        counts["tokens.unknown"] = sum(int((item.token_ids_T == unknown).sum()) for items in encoded.values() for item in items)
-        return self.publish(folder, part, encoded, rejected, counts)
+        counts["tokens.unknown"] = sum(int((item.token_ids_T == unknown).sum()) for split in SPLITS for item in encoded[split])
+        counts.update({f"rejected.{reason}": count for reason, count in Counter(item.reason for item in rejected).items()})
+        return self.publish(part, encoded, rejected, counts, tally)
+
+    def joined(self, annotated: Annotated, counts: Counter[str]) -> Iterator[Encoded]:
+        """The discourse pairs of a document that balance keeps."""
+        if self.preparation.discourse is None:
+            return
+        for pair in self.preparation.discourse.pairs(annotated.document, annotated.sentences_S2, annotated.paragraph_ends_P):
+            kept = self.balance.keeps(pair)
+            counts[f"discourse.{'kept' if kept else 'left out'}.{pair.name}"] += 1
+            result = self.attempt(pair.document, "discourse") if kept else None
+            if isinstance(result, Exception):
+                counts[f"discourse.failed.{type(result).__name__}"] += 1
+            elif result:
+                counts.update({f"discourse.dropped.{reason}": count for found in result for reason, count in found.dropped.items()})
+                yield result[1]
+
+    @cached_property
+    def balance(self) -> Balance:
+        """Which discourse pairs are kept."""
+        discourse = self.preparation.discourse
+        return Balance.read(discourse, self.folder / "steps" / "discourse" / "result") if discourse and discourse.cap else Balance({})
+
+    def attempt(self, document: Document, split: str = "train") -> tuple[Annotated, Encoded] | Exception:
+        """Annotate and encode a document, or what went wrong with it. What would go wrong with any document is raised."""
+        if document.language not in self._tried:
+            encode(self.annotation.annotate(Document(id="", language=document.language, text=TRIAL[document.language], title="", source="")), self.tokenizer)
+            self._tried.add(document.language)
+        try:
+            _ = f"{document.id}{document.title}".encode()  # half a surrogate pair cannot be written
+            annotated = self.annotation.annotate(document)
+            return annotated, encode(annotated, self.tokenizer, self.preparation.classes.get(split, ()))
+        except OUR_CONCERN:
+            raise
+        except Exception as error:
+            return error
 
     def encode(self, document: Document, counts: Counter[str]) -> Encoded:
         """Annotate and encode one document, counting its units."""
         annotated = self.annotation.annotate(document)
         result = encode(annotated, self.tokenizer)
-        names = list(self.preparation.labels)
-        for level, units in result.units.items():
-            for index, count in zip(*_unique(units.label_U), strict=True):
-                label = names[index]
-                counts[f"units.{level}.{label.type or '-'}.{label.origin}"] += count
-        for reason, count in [*annotated.dropped.items(), *result.dropped.items()]:
-            counts[f"dropped.{reason}"] += count
+        self.count(annotated, result, counts)
         return result
 
-    def publish(self, folder: Path, part: int, encoded: dict[str, list[Encoded]], rejected: list[Rejected], counts: Counter[str]) -> dict[str, Any]:
+    def count(self, annotated: Annotated, encoded: Encoded, counts: Counter[str]) -> None:
+        """Count a document with its characters and units."""
+        counts[f"documents.{encoded.source}.{encoded.language}"] += 1
+        counts[f"characters.{encoded.source}.{encoded.language}"] += len(annotated.document.text)
+        names = list(self.preparation.labels)
+        for level, units in encoded.units.items():
+            numbers, found = np.unique(units.label_U, return_counts=True)
+            for index, count in zip(numbers.tolist(), found.tolist(), strict=True):
+                label = names[index]
+                counts[f"units.{level}.{label.type or '-'}.{label.origin}"] += count
+        for reason, count in [*annotated.dropped.items(), *encoded.dropped.items()]:
+            counts[f"dropped.{reason}"] += count
+
+    def publish(self, part: int, encoded: dict[str, list[Encoded]], rejected: list[Rejected], counts: Counter[str], tally: Tally) -> dict[str, Any]:
         """Write the shards and the report of a part, all or nothing."""
         vocabulary_size = len(self.tokenizer.tokens)
+        folder = self.part_folder(part)
+        take_away(folder, lambda: self.finished(part) is not None)
         with staged_folder(folder) as staging:
             shards = []
             for split, items in encoded.items():
                 if not items:
                     continue
-                write_shard(staging / f"{split}.arrow", items, self.preparation.levels, vocabulary_size)
+                file = staging / f"{split}.arrow"
+                write_shard(file, items, self.preparation.levels, vocabulary_size, pairs=split in self.preparation.classes)
                 tokens = sum(len(item.token_ids_T) for item in items)
-                digest = sha256_file(staging / f"{split}.arrow")
-                shards.append({"path": f"parts/{part:06d}/{split}.arrow", "split": split, "documents": len(items), "tokens": tokens, "sha256": digest})
+                described = {"path": f"parts/{part:06d}/{file.name}", "split": split, "documents": len(items), "tokens": tokens}
+                shards.append({**described, "sha256": sha256_file(file), "size": file.stat().st_size})
+            lines = ({**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in rejected)
+            write_atomic(staging / REJECTED, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+            write_json(staging / TALLY, tally.plain())
             report = {
                 "part": part,
                 "fingerprint": self.plan["fingerprint"],
                 "bytes": sum(piece[-1] for piece in self.plan["parts"][part]),
                 "shards": shards,
+                "rejected": len(rejected),
                 "counts": dict(sorted(counts.items())),
-                "rejected": [{**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in rejected],
             }
-            write_json(staging / "part.json", report)
+            write_json(staging / PART, report)
         return report
 
-    def finished(self, part: int) -> dict[str, Any] | None:
-        """The report of a part that is complete on disk; a damaged one is removed and made again."""
-        file = self.part_folder(part) / "part.json"
-        if not file.is_file():
-            shutil.rmtree(file.parent, ignore_errors=True)
+    def finished(self, part: int, thorough: bool = False) -> dict[str, Any] | None:
+        """The report of a part that is complete on disk, None otherwise. Shards are known by their sizes; ``thorough``: by their hashes."""
+        folder = self.part_folder(part)
+        try:
+            report: dict[str, Any] = read_json(folder / PART)
+            if report["fingerprint"] != self.plan["fingerprint"] or not all((folder / name).is_file() for name in (REJECTED, TALLY)):
+                return None
+            for shard in report["shards"]:
+                file = self.folder / shard["path"]
+                if file.stat().st_size != shard["size"] or (thorough and sha256_file(file) != shard["sha256"]):
+                    return None
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
-        with contextlib.suppress(ValueError):
-            report: dict[str, Any] = read_json(file)
-            whole = all((self.folder / s["path"]).is_file() and sha256_file(self.folder / s["path"]) == s["sha256"] for s in report["shards"])
-            if whole and report["fingerprint"] == self.plan["fingerprint"]:
-                return report
-        shutil.rmtree(file.parent)
-        return None
+        return report
 
-
-def _unique(values: Any) -> tuple[list[int], list[int]]:
-    import numpy as np
-
-    found, counts = np.unique(values, return_counts=True)
-    return found.tolist(), counts.tolist()
+    def path_of(self, part: int, moment: Moment | None) -> str:
+        return self.reader.path_of(part, moment)

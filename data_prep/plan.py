@@ -8,7 +8,6 @@ with another plan is refused with the difference.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,14 +18,19 @@ from data_prep.annotation import WORD
 from data_prep.annotators import Annotator
 from data_prep.cleaning import Cleaning
 from data_prep.corpora import Corpus, Slice
-from data_prep.documents import Label
+from data_prep.discourse import SPLITS as DISCOURSE_SPLITS
+from data_prep.discourse import Discourse
+from data_prep.documents import SEGMENT, Label
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
-from data_prep.files import read_json, sha256_file, sha256_json, write_json
+from data_prep.files import sha256_file, sha256_json
+from data_prep.quality import Quality
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
-from data_prep.shards import SCHEMA_VERSION
+from data_prep.shards import SCHEMA_VERSION, SPLITS
+from data_prep.supervision import NOWHERE, Watch
+from data_prep.surveying import SHARED_BYTES, Surveyor, settings_of, survey_all
 from data_prep.vocabulary import Vocabulary, check_folder
 
 RULES_VERSION = 1
@@ -45,12 +49,16 @@ class Preparation:
     """What to read; each entry names its format with `kind`."""
     cleaning: Cleaning = field(default_factory=Cleaning)
     """Normalisation and language recognition."""
+    quality: Quality | None = None
+    """Rules by which documents are dropped (`quality: {}` takes the defaults); none when left out."""
     segmenters: dict[str, Segmenter] = field(default_factory=lambda: {"zh": Rjieba(), "en": Pretokenizer()})
     """How words are found, by language (`zh`, `en`)."""
     annotators: list[Annotator] = field(default_factory=list)
     """Sources of phrases and entities; within a level, earlier ones win."""
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     """Train a vocabulary, or take an existing one."""
+    discourse: Discourse | None = None
+    """Pairs of sentences joined by a discourse marker, as shards of their own (`discourse: {}` takes the defaults); none when left out."""
     heldout: float = 0.01
     """Share of documents kept apart for evaluation, chosen by a hash of their id."""
     part_bytes: int = 0
@@ -68,12 +76,29 @@ class Preparation:
         unknown = set(self.segmenters) - {"zh", "en"}
         if unknown:
             raise ValueError(f"segmenters: {', '.join(sorted(unknown))} unknown; languages are zh, en")
+        if SEGMENT in self.levels:
+            raise ValueError(f"annotators: the level name `{SEGMENT}` is reserved for the parts of labelled pairs")
+        _ = self.classes
 
     @cached_property
     def levels(self) -> list[str]:
         """Level names, `word` first."""
         given = [level for corpus in self.corpora for level in corpus.given_labels()]
         return ["word", *(level for level in dict.fromkeys([*given, *(annotator.level for annotator in self.annotators)]) if level != "word")]
+
+    @cached_property
+    def classes(self) -> dict[str, list[str]]:
+        """Names of the classes, for each split with labelled pairs.
+
+        Raises:
+            ValueError: corpora of labelled pairs whose classes differ.
+        """
+        pairs = [found for corpus in self.corpora if (found := corpus.pair_classes()) is not None]
+        named: list[list[str]] = [found for found in pairs if found] or [[]]
+        if any(found != named[0] for found in named):
+            raise ValueError("corpora: labelled pairs with different classes. Prepare them into a folder each, or write the same `classes` for all.")
+        classes = dict.fromkeys(SPLITS, named[0]) if pairs else {}
+        return classes | (dict.fromkeys(DISCOURSE_SPLITS.values(), self.discourse.classes) if self.discourse else {})
 
     @cached_property
     def labels(self) -> dict[Label, int]:
@@ -104,38 +129,40 @@ class Progress(NamedTuple):
 Listener = Callable[[Progress], None]
 
 
-def make_plan(preparation: Preparation, listen: Listener) -> dict[str, Any]:
-    """Survey the inputs and divide them into parts. Pure: equal inputs and settings give an equal plan."""
-    surveys = []
+def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = None) -> dict[str, Any]:
+    """Survey the inputs and divide them into parts. Pure: equal inputs and settings give an equal plan.
+
+    With ``watch``, a large corpus is surveyed by the engine, and what was found is kept in the prepared folder.
+    """
     files = [(number, path) for number, corpus in enumerate(preparation.corpora) for path in corpus.files()]
-    total = sum(path.stat().st_size for _, path in files)
+    total = sum(preparation.corpora[number].disk_bytes(path) for number, path in files)
     part_bytes = preparation.part_bytes or min(MAX_PART_BYTES, max(MIN_PART_BYTES, total // WANTED_PARTS))
-    seen = 0
-    for number, path in files:
-        surveys.append((number, path, preparation.corpora[number].survey(path, part_bytes)))
-        seen += path.stat().st_size
-        listen(Progress("survey", seen, total, 0, 0))
+    shared = watch if total >= SHARED_BYTES else None
+    surveyor = Surveyor(corpora=preparation.corpora, files=files, part_bytes=part_bytes, watch=shared or NOWHERE)
+    surveys = survey_all(surveyor, preparation.engine if shared else None, lambda seen: listen(Progress("survey", seen, total, 0, 0)))
     settings = {
         "schema": SCHEMA_VERSION,
         "rules": RULES_VERSION,
-        "corpora": [described(corpus, drop=("paths",)) for corpus in preparation.corpora],
-        "cleaning": described(preparation.cleaning),
+        "corpora": [settings_of(corpus, drop=("paths",)) for corpus in preparation.corpora],
+        "cleaning": preparation.cleaning.fingerprint(),
+        "quality": preparation.quality.fingerprint() if preparation.quality else None,
         "segmenters": {
-            language: {**described(segmenter, drop=("user_words",)), **words_of(segmenter), "version": segmenter.version()}
+            language: {**settings_of(segmenter, drop=("user_words",)), **words_of(segmenter), "version": segmenter.version()}
             for language, segmenter in sorted(preparation.segmenters.items())
         },
         "annotators": [annotator.fingerprint() for annotator in preparation.annotators],
-        "vocabulary": described(preparation.vocabulary, drop=("path",)) if not preparation.vocabulary.path else vocabulary_files(preparation.vocabulary),
+        "vocabulary": settings_of(preparation.vocabulary, drop=("path",)) if not preparation.vocabulary.path else vocabulary_files(preparation.vocabulary),
+        "discourse": preparation.discourse.fingerprint() if preparation.discourse else None,
         "heldout": preparation.heldout,
         "part_bytes": part_bytes,
     }
     inputs = [
         {"corpus": number, "source": preparation.corpora[number].source_of(str(path)), "sha256": survey.sha256, "size": survey.size}
-        for number, path, survey in surveys
+        for (number, path), survey in zip(files, surveys, strict=True)
     ]
     plan = {"settings": settings, "inputs": inputs, "labels": [label._asdict() for label in preparation.labels], "levels": preparation.levels}
-    parts = group([(index, piece) for index, (_, _, survey) in enumerate(surveys) for piece in survey.slices], part_bytes)
-    return {**plan, "fingerprint": sha256_json(plan), "parts": parts, "paths": [str(path) for _, path, _ in surveys]}
+    parts = group([(index, piece) for index, survey in enumerate(surveys) for piece in survey.slices], part_bytes)
+    return {**plan, "fingerprint": sha256_json(plan), "parts": parts, "paths": [str(path) for _, path in files]}
 
 
 def group(slices: Sequence[tuple[int, Slice]], part_bytes: int) -> list[list[list[int]]]:
@@ -149,13 +176,6 @@ def group(slices: Sequence[tuple[int, Slice]], part_bytes: int) -> list[list[lis
         parts[-1].append([index, piece.start, piece.end, piece.line, piece.size])
         filled += piece.size
     return parts
-
-
-def described(component: Any, drop: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A component's kind and settings, for the fingerprint."""
-    module = type(component).__module__
-    settings = {item.name: getattr(component, item.name) for item in dataclasses.fields(component) if item.name not in drop}
-    return {"kind": module.rsplit(".", 1)[-1], **settings}
 
 
 def words_of(segmenter: Segmenter) -> dict[str, Any]:
@@ -173,35 +193,3 @@ def vocabulary_files(vocabulary: Vocabulary) -> dict[str, Any]:
     check_folder(folder)
     files = [folder / name for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json") if (folder / name).is_file()]
     return {"files": {file.name: sha256_file(file) for file in files}}
-
-
-def adopt_plan(folder: Path, plan: dict[str, Any]) -> None:
-    """Write plan.json, or check that the one there is ours.
-
-    Raises:
-        ValueError: the folder was begun with other inputs or settings; lists what differs.
-    """
-    file = folder / "plan.json"
-    if not file.exists():
-        write_json(file, plan)
-        return
-    present = read_json(file)
-    if present.get("fingerprint") == plan["fingerprint"]:
-        return
-    differences = "\n  ".join(difference("", present.get("settings"), plan["settings"])) or "the input files changed"
-    before, now = [{item["source"]: item["sha256"] for item in value["inputs"]} for value in (present, plan)]
-    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    if changed:
-        differences += f"\n  changed, new or removed inputs: {', '.join(changed[:8])}{' ...' if len(changed) > 8 else ''}"
-    remedy = f"Nothing was touched. Choose another output folder (output=...), or delete {folder} to start over."
-    raise ValueError(f"{folder} was begun with other settings:\n  {differences}\n{remedy}")
-
-
-def difference(path: str, before: Any, now: Any) -> list[str]:
-    """Lines `key: before -> now` for everything that differs between two plain values."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted(before.keys() | now.keys())
-        return [line for key in keys for line in difference(f"{path}.{key}" if path else key, before.get(key), now.get(key))]
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        return [line for index, pair in enumerate(zip(before, now, strict=True)) for line in difference(f"{path}[{index}]", *pair)]
-    return [] if before == now else [f"{path}: {before} -> {now}"]

@@ -6,16 +6,19 @@
       parts/000000/train.arrow one shard: Arrow IPC stream, uncompressed, one record batch, one row per document
       parts/000000/heldout.arrow
 
+Shards of labelled pairs (corpora/pairs.py, discourse.py) have two more columns, ``segment_ends`` and ``label``; the manifest names the
+classes of each split that has them. Training asks for its splits by name, so further splits (``discourse.arrow``) disturb nobody.
+
 A shard is opened memory-mapped; its list columns are used as one flat array plus offsets, so reading a document costs two
 slices. ``datasets.Dataset.from_file`` opens the same file.
 
-Shape legend: D documents, T tokens, S sentences, P paragraphs, U units of one level.
+Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments, U units of one level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.documents import Label
-from data_prep.encoding import Encoded, Tokenizer, TokenUnits
+from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
 
 SCHEMA_VERSION = 1
@@ -40,58 +43,8 @@ class ShardEntry(NamedTuple):
     documents: int
     tokens: int
     sha256: str
-
-
-def arrow_schema(levels: Sequence[str], vocabulary_size: int) -> Any:
-    """The Arrow schema of a shard: ids in the smallest integer type that holds the vocabulary."""
-    import pyarrow as pa
-
-    token = pa.uint16() if vocabulary_size <= 1 << 16 else pa.uint32()
-    unit = pa.struct([pa.field("start", pa.uint32(), False), pa.field("length", pa.uint16(), False), pa.field("label", pa.uint8(), False)])
-
-    def listed(kind: Any) -> Any:
-        return pa.list_(pa.field("item", kind, nullable=False))
-
-    fields = [("id", pa.string()), ("language", pa.string()), ("source", pa.string()), ("title", pa.string())]
-    fields += [("token_ids", listed(token)), ("flags", listed(pa.uint8()))]
-    fields += [("sentence_ends", listed(pa.uint32())), ("paragraph_ends", listed(pa.uint32()))]
-    fields += [(f"units_{level}", listed(unit)) for level in levels]
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
-
-
-def write_shard(path: Path, documents: Sequence[Encoded], levels: Sequence[str], vocabulary_size: int) -> None:
-    """Write ``documents`` as one shard. Deterministic: equal documents give equal bytes."""
-    import pyarrow as pa
-
-    schema = arrow_schema(levels, vocabulary_size)
-
-    def listed(arrays: Sequence[npt.NDArray[Any]], field: Any, values: Any = None) -> Any:
-        offsets = np.zeros(len(arrays) + 1, np.int32)
-        np.cumsum([len(array) for array in arrays], out=offsets[1:])
-        if values is None:
-            flat = np.concatenate(arrays) if arrays else np.zeros(0)
-            values = pa.array(flat.astype(field.type.value_type.to_pandas_dtype()))
-        return pa.ListArray.from_arrays(pa.array(offsets), values, type=field.type)
-
-    columns = [pa.array([getattr(document, name) for document in documents], pa.string()) for name in ("id", "language", "source", "title")]
-    for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends"):
-        suffix = {"token_ids": "_T", "flags": "_T", "sentence_ends": "_S", "paragraph_ends": "_P"}[name]
-        columns.append(listed([getattr(document, name + suffix) for document in documents], schema.field(name)))
-    for level in levels:
-        field = schema.field(f"units_{level}")
-        tables = [document.units.get(level) or NO_UNITS for document in documents]
-        parts = [
-            pa.array(np.concatenate([getattr(table, name) for table in tables]) if tables else np.zeros(0, kind), type=arrow_kind)
-            for name, kind, arrow_kind in (("start_U", np.uint32, pa.uint32()), ("length_U", np.uint16, pa.uint16()), ("label_U", np.uint8, pa.uint8()))
-        ]
-        values = pa.StructArray.from_arrays(parts, fields=list(field.type.value_type))
-        columns.append(listed([table.start_U for table in tables], field, values))
-    batch = pa.record_batch(columns, schema=schema)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(batch)
-
-
-NO_UNITS = TokenUnits(np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.uint8))
+    size: int
+    """In bytes."""
 
 
 class UnitColumn(NamedTuple):
@@ -160,6 +113,30 @@ class Shard:
         return self._flat("paragraph_ends")
 
     @cached_property
+    def segment_ends(self) -> ListColumn:
+        """Index one past the last token of each part of a pair: two for a pair, one for a single labelled text, none for other documents.
+
+        Raises:
+            ValueError: a shard without labelled pairs.
+        """
+        self._needs_pairs()
+        return self._flat("segment_ends")
+
+    @cached_property
+    def label(self) -> npt.NDArray[np.int16]:
+        """int16[D]: the class of each document, an index into the manifest's classes of the split; -1 when it has none.
+
+        Raises:
+            ValueError: a shard without labelled pairs.
+        """
+        self._needs_pairs()
+        return self._batch.column("label").to_numpy(zero_copy_only=True)  # type: ignore[no-any-return]
+
+    def _needs_pairs(self) -> None:
+        if "label" not in self._batch.schema.names:
+            raise ValueError(f"shard {self.path} holds no labelled pairs. Prepare them with `kind: pairs` under `corpora`, or with `discourse`.")
+
+    @cached_property
     def units(self) -> Mapping[str, UnitColumn]:
         """Units of every level."""
         result = {}
@@ -192,6 +169,8 @@ class Prepared:
     rules_sha256: str
     entries: tuple[ShardEntry, ...]
     counts: Mapping[str, Any]
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the classes, for each split whose shards hold labelled pairs."""
 
     @staticmethod
     def open(folder: Path) -> Prepared:
@@ -216,6 +195,7 @@ class Prepared:
             rules_sha256=manifest["tokenizer"]["rules_sha256"],
             entries=tuple(ShardEntry(**entry) for entry in manifest["shards"]),
             counts=manifest["counts"],
+            classes={split: tuple(names) for split, names in manifest.get("classes", {}).items()},
         )
         prepared.check_tokenizer(prepared.tokenizer)
         missing = [entry.path for entry in prepared.entries if not (folder / entry.path).is_file()]
@@ -241,7 +221,7 @@ class Prepared:
                 )
 
     def shards(self, split: str) -> list[Shard]:
-        """The shards of ``train`` or ``heldout``, in order, empty ones left out."""
+        """The shards of ``train``, ``heldout`` or another split, in order, empty ones left out."""
         return [Shard(self.folder / entry.path, self.levels) for entry in self.entries if entry.split == split and entry.documents]
 
     def tokens(self, split: str) -> int:

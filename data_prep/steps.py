@@ -1,23 +1,27 @@
-"""Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, frequencies, mined phrases).
+"""Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary, mined phrases).
 
-    map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename
+    map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
     reduce   all those folders      ->  steps/NAME/result/         published by one rename
 
-Both are pure functions of (plan, step), so a step may be killed, repeated, and run by any engine, like the parts themselves.
+Both are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
+the parts themselves.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.claims import claim
 from data_prep.documents import Document, Rejected
 from data_prep.engines import Engine
-from data_prep.files import read_json, remove_staging, sha256_json, staged_folder, write_json
+from data_prep.files import read_json, remove_staging, sha256_json, staged_folder, staging_name, write_json
+from data_prep.supervision import NOWHERE, POLL_SECONDS, Moment, Task, Watch, run_all
 
 STEP = "step.json"
 
@@ -41,8 +45,16 @@ class Step(ABC):
         """Join the contributions of all parts, in their order, into ``folder``."""
 
 
+class Filter(Step):
+    """A step that finds documents to be left out."""
+
+    @abstractmethod
+    def dropped(self, result: Path, part: int) -> Mapping[int, tuple[str, str]]:
+        """From the folder of the result: number of each record of ``part`` that is left out -> reason (short, countable) and detail."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class StepWorker:
+class StepWorker(Task):
     """Maps one part; sent to worker processes."""
 
     step: Step
@@ -50,55 +62,97 @@ class StepWorker:
     """The documents of a part, in order; its bound object travels along."""
     folder: Path
     fingerprint: str
+    stage: str
+    watch: Watch
+    where: Callable[[int, Moment | None], str]
+    """Names the file a worker was reading."""
 
-    def __call__(self, part: int) -> int:
-        """Publish the contribution of ``part`` unless it is there."""
-        target = self.folder / "parts" / f"{part:06d}"
-        if not _is_made(target, self.fingerprint):
-            shutil.rmtree(target, ignore_errors=True)
-            with staged_folder(target) as staging:
-                found = ((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document))
-                self.step.map(found, staging)
-                write_json(staging / STEP, {"fingerprint": self.fingerprint})
+    def finished(self, part: int) -> int | None:
+        made = is_made(self.folder / "result", self.fingerprint) or is_made(self.target(part), self.fingerprint)
+        return part if made else None
+
+    def target(self, part: int) -> Path:
+        """What the step found in a part."""
+        return self.folder / "parts" / f"{part:06d}"
+
+    def make(self, part: int) -> int:
+        take_away(self.target(part), lambda: self.finished(part) is not None)
+        with staged_folder(self.target(part)) as staging:
+            found = ((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document))
+            self.step.map(found, staging)
+            write_json(staging / STEP, {"fingerprint": self.fingerprint})
         return part
+
+    def path_of(self, part: int, moment: Moment | None) -> str:
+        return self.where(part, moment)
 
 
 def run_step(
     step: Step,
     documents: Callable[[int], Iterator[Document | Rejected]],
-    parts: int,
+    parts: int | Sequence[int],
     engine: Engine,
     root: Path,
     plan_fingerprint: str,
     listen: Callable[[int], None] = lambda done: None,
+    watch: Watch = NOWHERE,
+    where: Callable[[int, Moment | None], str] | None = None,
 ) -> Path:
     """Do a step unless it is done, and return the folder of its result. ``listen`` hears how many parts are mapped.
+
+    ``parts`` is how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what
+    they are at, and how to name a file; without them a worker's death is not traced to a document.
 
     Raises:
         ValueError, OSError: something the user can put right; what is finished stays.
     """
+    numbers = range(parts) if isinstance(parts, int) else parts
     folder = root / "steps" / step.name
-    fingerprint = sha256_json([plan_fingerprint, step.fingerprint()])
+    fingerprint = sha256_json([plan_fingerprint, step.fingerprint(), list(numbers)])
     result = folder / "result"
-    if _is_made(result, fingerprint):
+    if is_made(result, fingerprint):
         return result
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     for place in (folder, folder / "parts"):
         remove_staging(place)
-    worker = StepWorker(step=step, documents=documents, folder=folder, fingerprint=fingerprint)
-    for done, _ in enumerate(engine.run(worker, range(parts)), 1):
+    watch = watch if watch.launch else Watch(folder=root, launch="")
+    worker = StepWorker(step=step, documents=documents, folder=folder, fingerprint=fingerprint, stage=step.name, watch=watch, where=where or _unknown)
+    for done, _ in enumerate(run_all(engine, worker, numbers), 1):
         listen(done)
-    shutil.rmtree(result, ignore_errors=True)
-    with staged_folder(result) as staging:
-        step.reduce([folder / "parts" / f"{part:06d}" for part in range(parts)], staging)
-        write_json(staging / STEP, {"fingerprint": fingerprint, **step.fingerprint()})
+    while not is_made(result, fingerprint):
+        with claim(root / "claims" / f"{step.name}-result") as mine:
+            if mine and not is_made(result, fingerprint):
+                take_away(result, lambda: is_made(result, fingerprint))
+                with staged_folder(result) as staging:
+                    step.reduce([worker.target(part) for part in numbers], staging)
+                    write_json(staging / STEP, {"fingerprint": fingerprint, **step.fingerprint()})
+                shutil.rmtree(folder / "parts", ignore_errors=True)
+        if not mine:
+            time.sleep(POLL_SECONDS)
     return result
 
 
-def _is_made(folder: Path, fingerprint: str) -> bool:
+def is_made(folder: Path, fingerprint: str) -> bool:
+    """Does ``folder`` hold what was made under this fingerprint?"""
     if not (folder / STEP).is_file():
         return False
     try:
         return bool(read_json(folder / STEP)["fingerprint"] == fingerprint)
-    except (ValueError, KeyError):
+    except (OSError, ValueError, KeyError):
         return False
+
+
+def take_away(folder: Path, is_good: Callable[[], bool]) -> None:
+    """Remove a folder that is damaged or of another run, unless another process has just put a good one in its place."""
+    if not folder.exists() or is_good():
+        return
+    aside = folder.with_name(staging_name(folder.name))
+    try:
+        folder.rename(aside)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unknown(part: int, moment: Moment | None) -> str:
+    return f"part {part}"

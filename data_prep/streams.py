@@ -10,13 +10,17 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import hashlib
 import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 COMPRESSED = (".gz", ".zst", ".bz2")
+LONGEST_DOCUMENT = 1 << 26
+"""Bytes that one document (and so one line) may have; nothing longer is ever held in memory."""
+BLOCK = 1 << 20
 
 
 def stem(path: Path) -> str:
@@ -42,17 +46,25 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
             elif path.suffix == ".bz2":
                 yield stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".zst":
-                raw = stack.enter_context(path.open("rb"))
-                yield stack.enter_context(io.BufferedReader(ZstdFile(raw), 1 << 20))
+                yield stack.enter_context(decompressed(stack.enter_context(path.open("rb"))))
             else:
                 yield stack.enter_context(path.open("rb", buffering=1 << 20))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(_damaged(path, error)) from None
     except Exception as error:
-        # bz2 reports damage as a bare OSError without a number.
-        if type(error).__name__ == "ZstdError" or (type(error) is OSError and error.errno is None):
-            raise ValueError(_damaged(path, error)) from None
+        if is_damage(error):
+            raise ValueError(f"{path} is damaged or cut short ({error}). Fetch it again, or remove it from the configuration.") from None
         raise
+
+
+def is_damage(error: Exception) -> bool:
+    """Do the compressed data themselves cause this error?"""
+    if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile) or type(error).__name__ == "ZstdError":
+        return True
+    return type(error) is OSError and error.errno is None  # bz2 reports damage as a bare OSError without a number
+
+
+def decompressed(raw: IO[bytes]) -> IO[bytes]:
+    """The content of an open Zstandard file."""
+    return io.BufferedReader(ZstdFile(raw), 1 << 20)
 
 
 class ZstdFile(io.RawIOBase):
@@ -71,7 +83,7 @@ class ZstdFile(io.RawIOBase):
         import zstandard
 
         while not self._ready:
-            block = self._left or self._raw.read(1 << 17)
+            block = self._left or self._raw.read(1 << 14)  # small: one block of a very repetitive file unpacks to thousands
             self._left = b""
             if not block:
                 if self._frame is not None:
@@ -86,10 +98,6 @@ class ZstdFile(io.RawIOBase):
         return count
 
 
-def _damaged(path: Path, error: Exception) -> str:
-    return f"{path} is damaged or cut short ({error}). Fetch it again, or remove it from the configuration."
-
-
 def skip(stream: IO[bytes], count: int) -> None:
     """Read and discard ``count`` bytes (seek where the stream can)."""
     if isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO):
@@ -100,3 +108,68 @@ def skip(stream: IO[bytes], count: int) -> None:
         if not block:
             return
         count -= len(block)
+
+
+class Writes(Protocol):
+    """Whatever wants to have the content, block by block."""
+
+    def write(self, block: bytes, /) -> Any:
+        """The next bytes."""
+
+
+class LineScan:
+    """A pass over a stream that hashes everything, knows its position and its last line, and looks at few lines.
+
+    For the stream ``a\\n bb\\n cc\\n``: ``leap(3)`` stands at offset 6, line 3, with ``last`` = ``bb\\n``.
+    """
+
+    def __init__(self, stream: IO[bytes], copy: Writes) -> None:
+        """``copy`` receives the content too."""
+        self._stream, self._copy = stream, copy
+        self._last, self._ended = bytearray(), True
+        self.sha256 = hashlib.sha256()
+        """Of everything up to ``offset``."""
+        self.offset = 0
+        self.line = 1
+        """Number of the line at ``offset``."""
+
+    @property
+    def last(self) -> bytes:
+        """The line before ``offset``, as far as a line is kept."""
+        return bytes(self._last)
+
+    def leap(self, target: int) -> None:
+        """Go on to the first line that begins at ``target`` or later; nowhere when the scan is there already."""
+        if self.offset >= target:
+            return
+        while self.offset < target - 1 and (block := self._stream.read(min(BLOCK, target - 1 - self.offset))):
+            self._took(block)
+        for block in rest_of_line(self._stream, None):
+            self._took(block)
+
+    def take(self, line: bytes) -> None:
+        """Go on over ``line``, just read from the stream with at most LONGEST_DOCUMENT bytes, and what is left of it."""
+        self._took(line)
+        for block in rest_of_line(self._stream, line):
+            self._took(block)
+
+    def _took(self, block: bytes) -> None:
+        self.sha256.update(block)
+        self._copy.write(block)
+        self.offset += len(block)
+        self.line += block.count(b"\n")
+        begin = block.rfind(b"\n", 0, -1) + 1
+        if begin or self._ended:
+            self._last.clear()
+        self._last += block[begin : begin + LONGEST_DOCUMENT - len(self._last)]
+        self._ended = block.endswith(b"\n")
+
+
+def rest_of_line(stream: IO[bytes], line: bytes | None) -> Iterator[bytes]:
+    """Read what is left of a line after its first bytes ``line``, in blocks; with None, up to the next line end."""
+    if line is not None and (line.endswith(b"\n") or len(line) < LONGEST_DOCUMENT):
+        return
+    while block := stream.readline(BLOCK):
+        yield block
+        if block.endswith(b"\n"):
+            return

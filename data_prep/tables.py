@@ -1,130 +1,125 @@
-"""Counts too many for memory: sorted tables on disk, joined by a streaming merge.
+"""Arrow tables -> records: what the readers of Parquet files and of `datasets` share.
 
-    part 0   key 3: 2, key 8: 1         \\
-    part 1   key 3: 5, key 9: 1         /   ->   key 3: 7, key 8: 1, key 9: 1
+    columns text, id, title, lang of a table   ->   one Record (or Rejected) a row
 
-A table is an Arrow IPC file sorted by its column ``key`` (uint64, no key twice); other columns are added up or taken from the first
-table that has the key. Memory is a few record batches per table, whatever the tables' size; more than FAN_IN tables are merged in
-rounds. Keys made from text are 64-bit hashes: among ten million terms two share one with probability 3e-6.
+Text is taken out of Arrow as bytes and decoded row by row, so that one row with broken UTF-8 costs one row. A row's Place has its
+1-based number as its line and its 0-based number as its offset.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from data_prep.corpora import Corpus, decode, stand_in_id
+from data_prep.documents import Place, Record, Rejected
 
-from masking.keyed import mix_array
-
-BATCH_ROWS = 1 << 16
-FAN_IN = 64
-
-Keys = npt.NDArray[np.uint64]
+Values = dict[str, list[bytes | None]]
+"""By what a column holds (`text`, `id`, `title`, `language`): one value a row, as UTF-8."""
 
 
-def unique_rows(key_R: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Order of the rows by key (equal keys in their given order), where each distinct key begins in that order, and its number of rows."""
-    order_R = np.argsort(key_R, kind="stable")
-    sorted_R = key_R[order_R]
-    first_D = np.flatnonzero(np.concatenate([np.ones(min(1, len(key_R)), bool), sorted_R[1:] != sorted_R[:-1]]))
-    return order_R, first_D, np.diff(np.append(first_D, len(key_R)))
+@dataclass(frozen=True, kw_only=True)
+class TableCorpus(Corpus):
+    """Base of the readers of tables: which column holds what."""
+
+    text_key: str = "text"
+    """Column of the document's text."""
+    id_key: str = "id"
+    """Column of the identifier; source and row number stand in when it is absent."""
+    title_key: str = "title"
+    """Column of the title, when there is one."""
+    language_key: str = "lang"
+    """Column of the language (`zh`, `en`), when there is one."""
+
+    def columns(self, schema: Any, where: object) -> dict[str, str]:
+        """The columns to read by what they hold: ``{"text": "content", "id": "id"}``; one that is absent and not asked for is left out.
+
+        Raises:
+            ValueError: a column named in the configuration is not in ``schema``, or the text is not text; lists the columns.
+        """
+        import pyarrow as pa
+
+        found: dict[str, str] = {}
+        for field in dataclasses.fields(TableCorpus):
+            role = field.name.removesuffix("_key")
+            if not field.name.endswith("_key"):
+                continue
+            name = getattr(self, field.name)
+            if schema.names.count(name) == 1:
+                found[role] = name
+            elif role == "text" or name != field.default:
+                raise ValueError(f"{where} has no column {name!r} ({field.name}); its columns: {', '.join(map(str, schema.names)) or 'none'}")
+        kind = schema.field(found["text"]).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not _is_text(kind):
+            raise ValueError(f"{where}: column {found['text']!r} (text_key) holds {kind}, not text; its columns: {', '.join(map(str, schema.names))}")
+        return found
+
+    def values(self, table: Any, where: object) -> Values:
+        """What the rows of ``table`` hold: a list with one value a row for each of ``columns``.
+
+        Raises:
+            ValueError: a column is missing, or the memory of one does not describe values.
+        """
+        return {role: column_bytes(table.column(name)) for role, name in self.columns(table.schema, where).items()}
+
+    def records(self, values: Values, first: int, path: str) -> Iterator[Record | Rejected]:
+        """One result for each row, the first of which is row ``first`` of ``path``."""
+        source = self.source_of(path)
+        absent: list[bytes | None] = [None] * len(values["text"])
+        metadata = (values.get(role, absent) for role in ("id", "title", "language"))
+        for row, (raw, *others) in enumerate(zip(values["text"], *metadata, strict=True), first):
+            place = Place(path, row + 1, row)
+            text = decode(raw or b"", place._replace(offset=0))
+            if isinstance(text, Rejected):
+                yield text._replace(place=place, detail=f"row {row + 1}, {text.detail}")
+                continue
+            if not text.strip():
+                yield Rejected(place, "no text", f"row {row + 1}: column {self.text_key!r} is {'null' if raw is None else 'empty'}")
+                continue
+            id, title, language = ((value or b"").decode("utf-8", "replace") for value in others)
+            language = self.language or (language if language in ("zh", "en") else "")
+            yield Record(text=text, id=id or stand_in_id(raw or b"", place, source), title=title, language=language, place=place)
 
 
-def fold(key_R: Keys, word_R: Keys, join_R: npt.NDArray[Any]) -> Keys:
-    """The key of an n-gram from the key of its first n - 1 words, the key of its last word, and how the two are joined."""
-    return mix_array(key_R * np.uint64(0x9E3779B97F4A7C15) + word_R + join_R.astype(np.uint64))
+def column_bytes(column: Any) -> list[bytes | None]:
+    """The values of a column as UTF-8: text and bytes as they are, whole numbers in digits, anything else as None.
 
-
-def write_table(path: Path, columns: Any) -> None:
-    """Write a ``pyarrow.Table`` that is sorted by ``key``."""
-    write_tables(path, [columns])
-
-
-def write_tables(path: Path, pieces: Iterable[Any]) -> None:
-    """Write pieces (``pyarrow.Table``) one after the other; at least one, their keys ascending throughout."""
-    import pyarrow
-
-    with pyarrow.OSFile(str(path), "wb") as sink:
-        writer = None
-        for piece in pieces:
-            writer = writer or pyarrow.ipc.new_file(sink, piece.schema)
-            writer.write_table(piece, max_chunksize=BATCH_ROWS)
-        assert writer is not None, "a table needs at least one piece, empty or not"
-        writer.close()
-
-
-class _Head:
-    """The part of a table that is read and not yet merged."""
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow
-
-        self.file = pyarrow.ipc.open_file(pyarrow.memory_map(str(path)))
-        self.next, self.batches = 0, self.file.num_record_batches
-        self.rows: Any = self.file.schema.empty_table()
-        self.refill()
-
-    def refill(self) -> None:
-        """Read on when nothing is left."""
-        import pyarrow
-
-        while not len(self.rows) and self.next < self.batches:
-            self.rows = pyarrow.Table.from_batches([self.file.get_batch(self.next)])
-            self.next += 1
-        self.keys: Keys = self.rows.column("key").to_numpy()
-
-    def last(self) -> int | None:
-        """The largest key in memory, or None when no row follows it."""
-        return int(self.keys[-1]) if self.next < self.batches else None
-
-    def take(self, limit: int | None) -> Any:
-        """Cut off the rows with keys up to ``limit``."""
-        count = len(self.keys) if limit is None else int(np.searchsorted(self.keys, np.uint64(limit), "right"))
-        taken, self.rows = self.rows.slice(0, count), self.rows.slice(count)
-        self.refill()
-        return taken
-
-
-def merged(paths: Sequence[Path], sums: Sequence[str], folder: Path) -> Iterator[Any]:
-    """The union of tables, as pieces (``pyarrow.Table``) in ascending order of ``key``, one row a key.
-
-    Columns named in ``sums`` are added up; the others come from the first table that has the key. Intermediate tables are written
-    into ``folder`` and removed.
+    Raises:
+        pyarrow.ArrowInvalid: the column's memory does not describe values (a damaged file).
     """
-    temporary: list[Path] = []
-    while len(paths) > FAN_IN:
-        groups = [paths[start : start + FAN_IN] for start in range(0, len(paths), FAN_IN)]
-        paths = [folder / f"round-{uuid.uuid4().hex}.arrow" for _ in groups]
-        for target, group in zip(paths, groups, strict=True):
-            write_tables(target, _merge(group, sums))
-        for path in temporary:
-            path.unlink()
-        temporary = list(paths)
-    yield from _merge(paths, sums)
-    for path in temporary:
-        path.unlink()
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not _is_text(kind) and not pa.types.is_integer(kind):
+        return [None] * len(column)
+    chunks = [_as_bytes(chunk) for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])]
+    values = [value for chunk in chunks for value in chunk.to_pylist()]
+    return values if _is_text(kind) else [None if value is None else str(value).encode() for value in values]
 
 
-def _merge(paths: Sequence[Path], sums: Sequence[str]) -> Iterator[Any]:
-    import pyarrow
+def _as_bytes(array: Any) -> Any:
+    """``array`` with bytes in the place of text, its memory checked: Arrow itself trusts the offsets in a file."""
+    import pyarrow as pa
 
-    heads = [_Head(path) for path in paths]
-    empty = heads[0].file.schema.empty_table() if heads else None
-    some = False
-    while heads := [head for head in heads if len(head.rows)]:
-        limits = [limit for head in heads if (limit := head.last()) is not None]
-        limit = min(limits) if limits else None
-        rows = pyarrow.concat_tables([head.take(limit) for head in heads]).combine_chunks()
-        order_R, first_D, _ = unique_rows(rows.column("key").to_numpy())
-        result = rows.take(order_R[first_D])
-        for name in sums:
-            values = np.add.reduceat(rows.column(name).to_numpy()[order_R], first_D)
-            result = result.set_column(result.schema.get_field_index(name), name, pyarrow.array(values))
-        yield result
-        some = True
-    if not some and empty is not None:
-        yield empty
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        array.indices.validate(full=True)
+        return pa.DictionaryArray.from_arrays(array.indices, _as_bytes(array.dictionary))
+    if pa.types.is_string(kind):
+        array = array.cast(pa.binary())
+    elif pa.types.is_large_string(kind):
+        array = array.cast(pa.large_binary())
+    elif pa.types.is_string_view(kind):
+        array = array.cast(pa.binary_view())
+    array.validate(full=True)
+    return array
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(check(kind) for check in checks)

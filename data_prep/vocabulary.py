@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_prep.files import write_atomic
+from data_prep.vocabulary_training import train_pieces
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SPECIAL_NAMES = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
@@ -61,39 +61,9 @@ def train(texts: Iterator[str], settings: Vocabulary) -> Any:
     Raises:
         ValueError: the texts are empty.
     """
-    from tokenizers import Tokenizer, models, trainers
-
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100))
-    dress(backend, lowercase=settings.lowercase)
-    held = list(texts)  # at most train_characters
-    characters = alphabet(backend, held, settings)
-    if not characters:
-        raise ValueError("the corpus holds no text to train a vocabulary on")
-    # The trainer numbers `##c` pieces in the random order of a hash map, and ids break ties between pieces. Numbered here, as if
-    # they were special tokens, they make the result a function of the texts.
-    joined = [
-        f"##{character}" for character in characters if len(backend.pre_tokenizer.pre_tokenize_str(backend.normalizer.normalize_str(f"a{character}"))) == 1
-    ]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=settings.size,
-        min_frequency=settings.min_frequency,
-        limit_alphabet=len(characters),
-        initial_alphabet=characters,
-        special_tokens=[*SPECIAL_TOKENS, *joined],
-        continuing_subword_prefix="##",
-        show_progress=False,
-    )
-    backend.train_from_iterator(held, trainer)
-    return bert(backend.get_vocab(), lowercase=settings.lowercase)
-
-
-def alphabet(backend: Any, texts: Sequence[str], settings: Vocabulary) -> list[str]:
-    """The characters of a trained vocabulary, sorted: seen often enough and among the most frequent."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(backend.normalizer.normalize_str(text))
-    frequent = sorted((-count, character) for character, count in counts.items() if count >= settings.min_frequency and not character.isspace())
-    return sorted(character for _, character in frequent[: max(settings.size // 2, settings.size - 20000)])
+    normalizer = bert_normalizer(settings.lowercase)
+    ids = train_pieces(texts, normalizer, size=settings.size, min_frequency=settings.min_frequency, special_tokens=SPECIAL_TOKENS)
+    return bert(ids, lowercase=settings.lowercase)
 
 
 def bert(ids: dict[str, int], *, lowercase: bool) -> Any:
@@ -106,11 +76,18 @@ def bert(ids: dict[str, int], *, lowercase: bool) -> Any:
     return with_post_processor(backend)
 
 
+def bert_normalizer(lowercase: bool) -> Any:
+    """BERT's normaliser: control characters away, spaces around Chinese ones, letters lowered and bared of accents where wanted."""
+    from tokenizers import normalizers
+
+    return normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase)
+
+
 def dress(backend: Any, *, lowercase: bool) -> None:
     """BERT's normaliser, pre-tokeniser and decoder."""
-    from tokenizers import decoders, normalizers, pre_tokenizers
+    from tokenizers import decoders, pre_tokenizers
 
-    backend.normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase)
+    backend.normalizer = bert_normalizer(lowercase)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece(prefix="##")
 

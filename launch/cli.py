@@ -14,7 +14,10 @@ from typing import Annotated
 
 import typer
 
+from launch.lexicons import lexicon_app
 from launch.packages import check_packages
+from launch.preparations import prepare_app
+from launch.vocabularies import vocab_app
 
 USER_ERROR = 2
 
@@ -27,6 +30,9 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at configurations: `show` resolves one, `schema` prints their JSON Schema.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(prepare_app, name="prepare", rich_help_panel="2. Prepare")
+app.add_typer(lexicon_app, name="lexicon", rich_help_panel="2. Prepare")
+app.add_typer(vocab_app, name="vocab", rich_help_panel="2. Prepare")
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see configs/ or `kmask init`.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Changes to it: dotted.key=value ...")]
@@ -71,14 +77,6 @@ def doctor() -> None:
     from launch.doctor import examine
 
     raise typer.Exit(examine())
-
-
-@app.command(rich_help_panel="2. Prepare")
-def prepare(config: ConfigFile, overrides: Overrides = None, dry_run: DryRun = False) -> None:
-    """Corpus to shards: clean, segment, annotate, tokenize. Run again to continue. Exit code 3: some documents were set aside."""
-    from launch.commands import run_prepare
-
-    raise typer.Exit(run_prepare(config, overrides or [], dry_run))
 
 
 @app.command(rich_help_panel="3. Look")

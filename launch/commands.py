@@ -57,12 +57,17 @@ def show_config(file: Path, overrides: list[str]) -> None:
     lines(plain(component), (), 0)
 
 
-def run_prepare(file: Path, overrides: list[str], dry_run: bool) -> int:
-    """`kmask prepare`."""
+def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> int:
+    """`kmask prepare`; with ``slurm``, print a script that runs it in so many tasks."""
     from data_prep.pipeline import prepare
-    from data_prep.plan import Preparation, Progress, make_plan
+    from data_prep.plan import Preparation, Progress
 
     preparation = read_config(Preparation, file, overrides)
+    if slurm is not None:
+        from launch.slurm_array import slurm_script
+
+        print(slurm_script(file, overrides, slurm), end="")
+        return 0
     bar = Bar("prepare", "bytes")
     for annotator in preparation.annotators:
         malformed: list[str] = getattr(annotator, "malformed", [])
@@ -74,15 +79,8 @@ def run_prepare(file: Path, overrides: list[str], dry_run: bool) -> int:
             text = f"{progress.documents:,} documents, {progress.rejected:,} set aside"
             bar.update(progress.done, progress.total, text)
         elif progress.done == progress.total:
-            bar.say({"survey": f"surveyed {progress.total / 1e6:,.1f} MB of files", "vocabulary": "vocabulary: corpus read"}[progress.stage])
+            bar.say(f"surveyed {progress.total / 1e6:,.1f} MB of files" if progress.stage == "survey" else f"{progress.stage}: corpus read")
 
-    if dry_run:
-        plan = make_plan(preparation, listen)
-        size = sum(item["size"] for item in plan["inputs"])
-        print(
-            f"{len(plan['inputs'])} file(s), {size:,} bytes of text, {len(plan['parts'])} part(s), levels {', '.join(plan['levels'])} -> {preparation.output}"
-        )
-        return 0
     begun = time.monotonic()
     try:
         manifest = prepare(preparation, listen)
@@ -118,6 +116,8 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
     if not rejected:
         return 0
     print(f"{rejected:,} document(s) set aside, listed in {folder / 'rejected.jsonl'}:", file=sys.stderr)
+    reasons = Counter({name.removeprefix("rejected."): count for name, count in counts.items() if name.startswith("rejected.")})
+    print("  " + "; ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common()), file=sys.stderr)
     with (folder / "rejected.jsonl").open(encoding="utf-8") as lines:
         for _, line in zip(range(SHOWN_REJECTED), lines, strict=False):
             item = json.loads(line)

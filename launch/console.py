@@ -10,6 +10,12 @@ from typing import Any
 LINE_SECONDS = 10.0
 
 
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds: 3725 -> 1:02:05."""
+    whole = int(seconds)
+    return f"{whole // 3600:d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
 class Bar:
     """A progress bar with time left, or plain lines."""
 
@@ -39,8 +45,7 @@ class Bar:
         passed = done - (self.first or 0.0)
         if passed <= 0 or not total:
             return ""
-        seconds = int((time.monotonic() - self.begun) / passed * (total - done))
-        return f"{seconds // 3600:d}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left"
+        return f"{clock((time.monotonic() - self.begun) / passed * (total - done))} left"
 
     def _live(self, done: float, total: float, text: str) -> None:
         from rich.console import Console

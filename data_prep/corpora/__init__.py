@@ -14,10 +14,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from data_prep.documents import Label, Place, Record, Rejected
-from data_prep.streams import open_bytes, skip, stem
+from data_prep.slice_cache import SliceWriter, identity, open_slice
+from data_prep.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
 
 BOM = b"\xef\xbb\xbf"
 
@@ -29,7 +30,7 @@ class Slice(NamedTuple):
     start: int
     end: int
     line: int
-    """1-based number of the line (or row) at ``start``."""
+    """1-based number of the line (or row) at ``start``. In a format of rows, a Place has it as its line and counts its offset in rows."""
     size: int
     """Its text in bytes, as far as the survey can tell; decides how slices are grouped into parts."""
 
@@ -38,7 +39,7 @@ class Survey(NamedTuple):
     """What one pass over a file found."""
 
     sha256: str
-    """Of the uncompressed content."""
+    """Of the uncompressed content; of the file itself where a format has rows."""
     size: int
     slices: list[Slice]
 
@@ -61,16 +62,35 @@ class Corpus(ABC):
             raise ValueError(f"language: {self.language!r} is not one of zh, en (or leave it out)")
 
     @abstractmethod
-    def survey(self, path: Path, slice_bytes: int) -> Survey:
-        """Read a file once: its hash, its size, and slices of about ``slice_bytes`` that begin at documents."""
+    def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
+        """Read a file once: its hash, its size, and slices of about ``slice_bytes`` that begin at documents.
+
+        ``cache`` is a folder in which what cannot be read from the middle (a compressed file) may be kept unpacked, slice by
+        slice. It makes ``read`` faster and changes nothing else.
+
+        Raises:
+            OSError, ValueError: the file cannot be read or is not what the settings say; the message names it.
+        """
 
     @abstractmethod
-    def read(self, piece: Slice) -> Iterator[Record | Rejected]:
-        """The documents of one slice, each with its place; a document that cannot be read comes back as Rejected."""
+    def read(self, piece: Slice, cache: Path | None = None) -> Iterator[Record | Rejected]:
+        """The documents of one slice, each with its place; a document that cannot be read comes back as Rejected.
+
+        Raises:
+            OSError, ValueError: the file cannot be read, or is no longer the one that was surveyed; the message names it.
+        """
+
+    def disk_bytes(self, path: Path) -> int:
+        """Size of one of ``files()`` as it lies on the disk; 0 when it lies elsewhere."""
+        return path.stat().st_size
 
     def given_labels(self) -> dict[str, list[Label]]:
         """By level, every label that the spans given with this corpus' documents can carry (none by default)."""
         return {}
+
+    def pair_classes(self) -> list[str] | None:
+        """The classes of labelled pairs; None when the documents are no pairs."""
+        return None
 
     def files(self) -> list[Path]:
         """All files, patterns expanded, in a stable order.
@@ -100,61 +120,64 @@ class LineCorpus(Corpus):
 
     @abstractmethod
     def starts_document(self, line: bytes, previous: bytes | None) -> bool:
-        """Does a document begin at ``line``? ``previous`` is the line before it, None at the start of the file."""
+        """Does a document begin at ``line``? ``previous`` is the line before it, None at the start of the file or slice."""
 
     @abstractmethod
     def parse(self, raw: bytes, place: Place, source: str) -> Record | Rejected | None:
         """The bytes of one document, from its first line up to the next document's; None when there is nothing in them."""
 
-    def survey(self, path: Path, slice_bytes: int) -> Survey:
-        digest = hashlib.sha256()
+    def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
         slices: list[Slice] = []
-        start, start_line, offset, number = 0, 1, 0, 1
-        previous: bytes | None = None
-        with open_bytes(path) as stream:
-            for line in stream:
-                if offset - start >= slice_bytes and self.starts_document(line, previous):
-                    slices.append(Slice(str(path), start, offset, start_line, offset - start))
-                    start, start_line = offset, number
-                digest.update(line)
-                offset += len(line)
-                number += 1
-                previous = line
-        if offset > start:
-            slices.append(Slice(str(path), start, offset, start_line, offset - start))
-        return Survey(digest.hexdigest(), offset, slices)
-
-    def read(self, piece: Slice) -> Iterator[Record | Rejected]:
-        source = self.source_of(piece.path)
-        with open_bytes(Path(piece.path)) as stream:
-            skip(stream, piece.start)
-            offset, number = piece.start, piece.line
-            lines: list[bytes] = []
-            place = Place(piece.path, number, offset)
-            previous: bytes | None = None
-            while offset < piece.end:
-                line = stream.readline()
+        start, start_line = 0, 1
+        keep = cache if path.suffix in COMPRESSED else None
+        with open_bytes(path) as stream, SliceWriter(keep, identity(path)) as writer:
+            scan = LineScan(stream, writer)
+            while True:
+                scan.leap(start + slice_bytes)
+                line = stream.readline(LONGEST_DOCUMENT)
+                if not line or (scan.offset and self.starts_document(line, scan.last)):
+                    if scan.offset > start:
+                        slices.append(Slice(str(path), start, scan.offset, start_line, scan.offset - start))
+                        writer.finish(scan.offset)
+                    start, start_line = scan.offset, scan.line
                 if not line:
-                    raise ValueError(f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files.")
-                if lines and self.starts_document(line, previous):
-                    yield from self._parsed(lines, place, source)
-                    lines, place = [], Place(piece.path, number, offset)
-                if offset == 0 and line.startswith(BOM):
-                    place = place._replace(offset=len(BOM))
-                    lines.append(line[len(BOM) :])
-                else:
-                    lines.append(line)
-                offset += len(line)
-                number += 1
-                previous = line
-            if lines:
-                yield from self._parsed(lines, place, source)
+                    return Survey(scan.sha256.hexdigest(), scan.offset, slices)
+                scan.take(line)
 
-    def _parsed(self, lines: list[bytes], place: Place, source: str) -> Iterator[Record | Rejected]:
-        raw = lines[0] if len(lines) == 1 else b"".join(lines)
-        result = self.parse(raw, place, source)
-        if result is not None:
-            yield result
+    def read(self, piece: Slice, cache: Path | None = None) -> Iterator[Record | Rejected]:
+        source = self.source_of(piece.path)
+        with open_slice(Path(piece.path), piece.start, piece.end, cache) as stream:
+            for place, raw, size in self._documents(stream, piece):
+                if size > LONGEST_DOCUMENT:
+                    detail = f"{size} bytes; one document may have {LONGEST_DOCUMENT}. Divide it, or choose a setting under which the file holds several"
+                    yield Rejected(place, "document too long", detail)
+                elif (result := self.parse(raw, place, source)) is not None:
+                    yield result
+
+    def _documents(self, stream: IO[bytes], piece: Slice) -> Iterator[tuple[Place, bytes, int]]:
+        """Place, content and size of each document; the content of one that is too long is left out."""
+        place, offset, number = Place(piece.path, piece.line, piece.start), piece.start, piece.line
+        lines: list[bytes] = []
+        size = 0
+        previous: bytes | None = None
+        while offset < piece.end:
+            line = stream.readline(LONGEST_DOCUMENT)
+            if not line:
+                raise ValueError(f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files.")
+            if previous is not None and self.starts_document(line, previous):
+                yield place, b"".join(lines), size
+                place, lines, size = Place(piece.path, number, offset), [], 0
+            length = len(line) + sum(map(len, rest_of_line(stream, line)))
+            previous, offset, number, size = line, offset + length, number + 1, size + length
+            if size > LONGEST_DOCUMENT:
+                lines.clear()
+            elif number == 2 and line.startswith(BOM):
+                place = place._replace(offset=len(BOM))
+                lines.append(line[len(BOM) :])
+            else:
+                lines.append(line)
+        if previous is not None:
+            yield place, b"".join(lines), size
 
 
 def decode(raw: bytes, place: Place) -> str | Rejected:
@@ -163,6 +186,18 @@ def decode(raw: bytes, place: Place) -> str | Rejected:
         return raw.decode()
     except UnicodeDecodeError as error:
         return Rejected(place, "invalid UTF-8", f"byte {place.offset + error.start}: {error.reason}")
+
+
+def json_object(raw: bytes, place: Place) -> dict[str, Any] | Rejected:
+    """The JSON object written in ``raw``, or why there is none."""
+    import orjson
+
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        decoded = decode(raw, place)
+        return decoded if isinstance(decoded, Rejected) else Rejected(place, "not JSON", str(error))
+    return value if isinstance(value, dict) else Rejected(place, "not a JSON object", f"found {type(value).__name__}")
 
 
 def stand_in_id(raw: bytes, place: Place, source: str) -> str:

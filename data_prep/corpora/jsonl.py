@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from data_prep.corpora import LineCorpus, as_text, decode, stand_in_id
+from data_prep.corpora import LineCorpus, as_text, json_object, stand_in_id
 from data_prep.documents import Place, Record, Rejected
 
 
@@ -25,17 +26,13 @@ class Jsonl(LineCorpus):
         return True
 
     def parse(self, raw: bytes, place: Place, source: str) -> Record | Rejected | None:
-        import orjson
-
         if not raw.strip():
             return None
-        try:
-            value = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            decoded = decode(raw, place)
-            return decoded if isinstance(decoded, Rejected) else Rejected(place, "not JSON", str(error))
-        if not isinstance(value, dict):
-            return Rejected(place, "not a JSON object", f"found {type(value).__name__}")
+        value = json_object(raw, place)
+        return value if isinstance(value, Rejected) else self.record(value, raw, place, source)
+
+    def record(self, value: dict[str, Any], raw: bytes, place: Place, source: str) -> Record | Rejected:
+        """The document that one JSON object holds."""
         text = value.get(self.text_key)
         if not isinstance(text, str) or not text.strip():
             keys = ", ".join(list(value)[:8])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from data_prep.documents import Spans
@@ -20,26 +19,3 @@ class Segmenter(ABC):
     @abstractmethod
     def version(self) -> str:
         """Name and version of what decides the words; it enters the fingerprint of the shards."""
-
-
-def load_user_words(paths: Iterable[str]) -> list[str]:
-    """Words of user dictionaries, one a line; what follows a tab or a space (frequency, tag) is ignored.
-
-    Raises:
-        ValueError: a line is not UTF-8.
-    """
-    from pathlib import Path
-
-    from data_prep.streams import open_bytes
-
-    words: dict[str, None] = {}
-    for path in paths:
-        with open_bytes(Path(path)) as stream:
-            for number, line in enumerate(stream, 1):
-                try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                except UnicodeDecodeError:
-                    raise ValueError(f"{path}:{number}: not UTF-8. Convert the dictionary to UTF-8.") from None
-                if text and not text.startswith("#"):
-                    words[text.split("\t")[0].split(" ")[0]] = None
-    return list(words)

@@ -1,38 +1,63 @@
 """English words by the rule BERT tokenizers cut by: white space and punctuation separate words, Han characters stand alone.
 
     "Dr. Li's e-mail"  ->  Dr | Li | e | mail       (. ' s - are single tokens anyway)
+    is it part of a word?  1 1 0 0 1 1 0 1 0 1 0 1 1 1 1  ->  words begin where 1 follows 0 and end where 0 follows 1
 
-Equal to ``tokenizers.pre_tokenizers.BertPreTokenizer`` for words of two characters or more, at the speed of one regular expression.
+Equal to ``tokenizers.pre_tokenizers.BertPreTokenizer`` for words of two characters or more, by one table look-up a character.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-from data_prep.documents import Span
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.documents import Spans
+from data_prep.pieces import long_spans
 from data_prep.segmenters import Segmenter
 
-HAN_RANGES = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b73f\U0002b740-\U0002b81f\U0002b920-\U0002ceaf\U0002f800-\U0002fa1f"
+HAN_RANGES = (
+    *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
+    *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F)),
+)
+"""Characters that BERT takes for Chinese and cuts out singly."""
 
 
 @cache
-def word_pattern() -> re.Pattern[str]:
-    """Runs of two or more characters that are no white space, no punctuation (Unicode P*, ASCII symbols) and not Han."""
-    ascii_symbols = "".join(chr(c) for c in range(33, 127) if not chr(c).isalnum())
-    punctuation = [c for c in map(chr, range(128, sys.maxunicode + 1)) if unicodedata.category(c).startswith("P")]
-    return re.compile(f"[^\\s{re.escape(ascii_symbols)}{re.escape(''.join(punctuation))}{HAN_RANGES}]{{2,}}")
+def inner_C() -> npt.NDArray[np.bool_]:
+    """For each code point: can it be inside a word? Not white space, punctuation (Unicode P*), ASCII symbols and Han characters."""
+    points = map(chr, range(sys.maxunicode + 1))
+    inner = np.array([not (c.isspace() or unicodedata.category(c).startswith("P")) for c in points])
+    inner[33:127] = [chr(point).isalnum() for point in range(33, 127)]
+    for first, last in HAN_RANGES:
+        inner[first : last + 1] = False
+    return inner
+
+
+@cache
+def inner_bytes() -> bytes:
+    """The same for ASCII, as a table for ``bytes.translate``."""
+    return bytes([*inner_C()[:128].tolist(), *[0] * 128])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretokenizer(Segmenter):
     """White space and punctuation separate words."""
 
-    def words(self, text: str) -> list[Span]:
-        return [Span(*match.span()) for match in word_pattern().finditer(text)]
+    def words(self, text: str) -> Spans:
+        if text.isascii():
+            flags_N = np.frombuffer(text.encode().translate(inner_bytes()), np.bool_)
+        else:
+            flags_N = inner_C()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)]
+        # Flanked by two characters outside words, each word has a beginning and an end.
+        padded_N2 = np.zeros(len(text) + 2, np.bool_)
+        padded_N2[1:-1] = flags_N
+        edges = np.flatnonzero(padded_N2[1:] != padded_N2[:-1]).astype(np.int32)
+        return long_spans(edges[::2], edges[1::2])
 
     def version(self) -> str:
         return f"pretokenizer 1 (Unicode {unicodedata.unidata_version})"

@@ -1,4 +1,7 @@
-"""Chinese words by rjieba: jieba's dictionary and algorithm in Rust, several times as fast. The default for Chinese."""
+"""Chinese words by rjieba: jieba's dictionary and algorithm in Rust, several times as fast. The default for Chinese.
+
+"他在北京大学"  ->  cut: 他 | 在 | 北京大学  ->  lengths 1 1 4  ->  ends 1 2 6  ->  words of two characters or more: [[2, 6]]
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from data_prep.documents import Span
-from data_prep.segmenters import Segmenter, load_user_words
+from data_prep.documents import Spans
+from data_prep.pieces import long_spans, places
+from data_prep.segmenters import Segmenter
+from data_prep.user_words import UserWords, load_user_words
+
+ALPHABET = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
+"""What rjieba builds words from: Han characters, ASCII letters and digits, and + # & . _ % -"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +25,25 @@ class Rjieba(Segmenter):
     hmm: bool = True
     """Join unknown characters into words with jieba's hidden Markov model. Without it, output equals jieba's exactly."""
     user_words: list[str] = field(default_factory=list)
-    """Dictionary files whose words are added, one a line (jieba's user dictionary format is accepted)."""
+    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
 
     @cached_property
-    def _engine(self) -> Any:
+    def dictionary(self) -> UserWords:
+        """The words added, and those rjieba cannot produce."""
+        return load_user_words(self.user_words, ALPHABET)
+
+    @cached_property
+    def engine(self) -> Any:
+        """rjieba with the added words."""
         import rjieba
 
         engine = rjieba.Jieba()
-        for word in load_user_words(self.user_words):
-            engine.add_word(word, None, None)
+        for word, frequency, tag in self.dictionary.words:
+            engine.add_word(word, frequency, tag or None)
         return engine
 
-    def words(self, text: str) -> list[Span]:
-        return [Span(start, end) for _, start, end in self._engine.tokenize(text, "default", self.hmm) if end - start > 1]
+    def words(self, text: str) -> Spans:
+        return long_spans(*places(self.engine.cut(text, self.hmm), text))
 
     def version(self) -> str:
         from importlib.metadata import version
@@ -37,4 +51,4 @@ class Rjieba(Segmenter):
         return f"rjieba {version('rjieba')}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_engine"}
+        return {key: value for key, value in self.__dict__.items() if key not in ("engine", "dictionary")}

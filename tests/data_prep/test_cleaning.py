@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import pickle
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -9,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning import Cleaning
-from data_prep.documents import Document, Place, Record, Rejected
+from data_prep.cleaning import HAN, Cleaning, lost_spans
+from data_prep.documents import Document, Given, Place, Record, Rejected
+from data_prep.edits import apply_edits, compositions, differences
 
 PLACE = Place("x.jsonl", 3, 40)
 PIECES = [
@@ -180,3 +184,166 @@ def test_impossible_settings_are_refused(arguments: dict[str, float]) -> None:
     (name,) = arguments
     with pytest.raises(ValueError, match=f"^{name}: "):
         Cleaning(**arguments)  # type: ignore[arg-type]
+
+
+SETTINGS = st.fixed_dictionaries({"half_width": st.booleans(), "join_wrapped_lines": st.booleans()})
+LETTERS = st.text(alphabet="ab中e\u0301\u200b \n\t\u3000Ａ１ㄱ\u1161\u11a8\u0958\u00ad", max_size=40)
+
+
+def slow_text(raw: str) -> str:
+    """What cleaning means, one pattern after the other."""
+    text = unicodedata.normalize("NFC", raw)
+    text = re.sub("\r\n?|[\u2028\u2029\x0b\x0c\x85]", "\n", text)
+    text = re.sub("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]+", "", text)
+    text = re.sub("[\t \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+", " ", text)
+    text = re.sub("\n{3,}", "\n\n", re.sub(" ?\n ?", "\n", text)).strip()
+    breaks = len(re.findall("(?<!\n)\n(?!\n)", text)) if "\n\n" in text else 0
+    if breaks >= 4 and len(re.findall("[a-z,;A-Z0-9\\-]\n(?=[a-zA-Z0-9\"'(])", text)) > breaks / 2:
+        text = re.sub("(?<!\n)\n(?!\n)", " ", text)
+    return unicodedata.normalize("NFC", text)
+
+
+@settings(max_examples=500)
+@given(texts | LETTERS | st.lists(st.sampled_from(["a", "b", "\n", "\n\n", " ", "中", "\r"]), max_size=60).map("".join))
+def test_the_fast_rules_do_what_the_patterns_say(text: str) -> None:
+    assert clean(text) == slow_text(text)
+
+
+def test_every_single_character_is_treated_as_the_patterns_say() -> None:
+    characters = [chr(code) for code in [*range(0x3500), *range(0xD7A0, 0xFFFF, 3)]]
+    assert [text for character in characters if clean(text := f"a{character}b") != slow_text(text)] == []
+
+
+@settings(max_examples=200)
+@given(st.text(max_size=80))
+def test_the_language_counts_han_characters_among_letters(text: str) -> None:
+    letters, han = sum(map(str.isalpha, text)), len(HAN.findall(text))
+    assert Cleaning().language(text) == ("zh" if han and han >= 0.15 * letters else "en")
+
+
+@st.composite
+def marked(draw: st.DrawFn) -> tuple[str, list[Given]]:
+    text = draw(texts | LETTERS | st.just(WRAPPED + "\n\ncafe\u0301"))
+    places = sorted(draw(st.sets(st.integers(0, len(text)), max_size=12)))
+    pairs = [(start, end) for start, end in itertools.pairwise(places) if draw(st.booleans())]
+    return text, [Given(start, end, str(index)) for index, (start, end) in enumerate(pairs)]
+
+
+@settings(max_examples=500)
+@given(marked(), SETTINGS)
+def test_spans_move_with_their_characters(case: tuple[str, list[Given]], arguments: dict[str, bool]) -> None:
+    raw, spans = case
+    cleaning = Cleaning(**arguments)  # type: ignore[arg-type]
+    text, moved = cleaning.spanned(raw, {"entity": spans})
+    assert text == cleaning.text(raw)
+    previous = 0
+    for span in moved["entity"]:
+        assert previous <= span.start < span.end <= len(text)
+        assert text[span.start : span.end] == text[span.start : span.end].strip()
+        previous = span.end
+    kept = {span.type: text[span.start : span.end] for span in moved["entity"]}
+    for span in spans:
+        surface = raw[span.start : span.end]
+        alone = unicodedata.normalize("NFC", raw[: span.start]) + unicodedata.normalize("NFC", surface) + unicodedata.normalize("NFC", raw[span.end :])
+        if alone != unicodedata.normalize("NFC", raw) or "\u0301" in raw or "\u1161" in raw:
+            continue  # a character is composed across its edge
+        words = "".join(cleaning.text(surface).split())
+        assert "".join(kept.get(span.type, "").split()) == words
+
+
+def test_a_span_over_composed_and_removed_characters_keeps_its_word() -> None:
+    raw = "\ufeff  Le cafe\u0301 \u200bNew\u00a0\u00a0York\r\n"
+    spans = [Given(raw.index("cafe"), raw.index("cafe") + 5, ""), Given(raw.index("New"), raw.index("York") + 4, "LOC")]
+    text, moved = Cleaning().spanned(raw, {"entity": spans})
+    assert text == "Le café New York"
+    assert [(text[span.start : span.end], span.type) for span in moved["entity"]] == [("café", ""), ("New York", "LOC")]
+
+
+def test_a_span_that_covers_nothing_visible_is_dropped_and_counted() -> None:
+    raw = Record("北京\u200b\u3000上海", "a", "", "", PLACE, {"word": [Given(0, 2, ""), Given(2, 3, ""), Given(3, 4, ""), Given(4, 6, "")]})
+    document = Cleaning().clean(raw, "s")
+    assert isinstance(document, Document)
+    assert document.text == "北京 上海"
+    assert document.given == {"word": [Given(0, 2, ""), Given(3, 5, "")]}
+    assert lost_spans(raw, document) == {"word": 2}
+
+
+def test_two_spans_that_meet_inside_one_character_stay_disjoint() -> None:
+    text, moved = Cleaning().spanned("cafe\u0301s", {"entity": [Given(0, 4, "a"), Given(4, 6, "b")]})
+    assert (text, moved["entity"]) == ("cafés", [Given(0, 4, "a"), Given(4, 5, "b")])
+
+
+@settings(max_examples=300)
+@given(LETTERS | st.text(max_size=40))
+def test_compositions_tell_what_normalisation_does(text: str) -> None:
+    edits = compositions(text)
+    assert apply_edits(text, edits) == unicodedata.normalize("NFC", text)
+    assert all(one.end <= two.start for one, two in itertools.pairwise(edits))
+
+
+@settings(max_examples=300)
+@given(st.text(alphabet="ab，。 \n", max_size=30), st.text(alphabet="ab，。 \n", max_size=30))
+def test_differences_lead_from_one_text_to_the_other(before: str, after: str) -> None:
+    assert apply_edits(before, differences(before, after)) == after
+
+
+def test_full_width_letters_become_half_width_and_punctuation_stays() -> None:
+    assert Cleaning(half_width=True).text("ＡＢＣ１２３，（ｚ）！") == "ABC123，（z）！"
+    assert Cleaning(half_width=True).text("ｅ\u0301") == "é"
+
+
+def test_traditional_characters_become_simplified_with_their_spans() -> None:
+    pytest.importorskip("opencc")
+    raw = Record("這個軟體在臺灣用滑鼠操作，乾坤依舊。", "a", "軟體", "", PLACE, {"entity": [Given(2, 4, "term"), Given(5, 7, "LOC"), Given(8, 10, "term")]})
+    document = Cleaning(simplify="tw2sp").clean(raw, "s")
+    assert isinstance(document, Document)
+    assert document.text == "这个软件在台湾用鼠标操作，乾坤依旧。"
+    assert document.title == "软件"
+    assert [document.text[span.start : span.end] for span in document.given["entity"]] == ["软件", "台湾", "鼠标"]
+
+
+def test_a_conversion_that_changes_lengths_carries_the_spans_along() -> None:
+    pytest.importorskip("opencc")
+    raw = "他用程式語言寫部落格，伺服器在臺北。"
+    text, moved = Cleaning(simplify="tw2sp").spanned(raw, {"entity": [Given(2, 6, ""), Given(7, 10, ""), Given(11, 14, ""), Given(15, 17, "")]})
+    assert len(text) != len(raw)
+    surfaces = [text[span.start : span.end] for span in moved["entity"]]
+    assert surfaces == ["编程语言", "博客", "服务器", "台北"]
+
+
+def test_mojibake_is_repaired_and_chinese_punctuation_stays() -> None:
+    pytest.importorskip("ftfy")
+    cleaning = Cleaning(repair=True)
+    assert cleaning.text("The cafÃ© said â€œyesâ€\u009d.") == "The café said “yes”."
+    chinese = "他说：“走，ＡＢＣ１２３！（好）”……《书》"
+    assert cleaning.text(chinese) == chinese
+    text, moved = cleaning.spanned("The cafÃ© in Paris", {"entity": [Given(4, 9, ""), Given(13, 18, "LOC")]})
+    assert [text[span.start : span.end] for span in moved["entity"]] == ["café", "Paris"]
+
+
+@pytest.mark.parametrize(("arguments", "package"), [({"simplify": "t2s"}, "opencc"), ({"repair": True}, "ftfy")])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(arguments: dict[str, object], package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (field,) = arguments
+    with pytest.raises(ValueError, match=rf"^{field}: needs the package {package}.*pip install 'kmask\[{package}\]'"):
+        Cleaning(**arguments)  # type: ignore[arg-type]
+
+
+def test_an_unknown_simplification_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"^simplify: 's2t' is not one of t2s, tw2s"):
+        Cleaning(simplify="s2t")
+
+
+def test_cleaning_travels_to_other_processes() -> None:
+    cleaning = Cleaning(half_width=True)
+    cleaning.text("Ａ\t")
+    assert pickle.loads(pickle.dumps(cleaning)).text("Ａ\t１") == "A 1"
+
+
+def test_the_fingerprint_holds_the_settings_and_the_versions_that_matter() -> None:
+    plain = Cleaning().fingerprint()
+    assert plain["kind"] == "cleaning"
+    assert plain["min_characters"] == 2
+    assert not any(name.endswith("_version") for name in plain)
+    pytest.importorskip("opencc")
+    assert "opencc_version" in Cleaning(simplify="t2s").fingerprint()

@@ -33,6 +33,14 @@ EN = ["The river rises in the west. It rained in Rome.", "New York opened a new 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Here(Engine):
+    """Does everything in this process."""
+
+    def run(self, work: Callable[[int], Any], parts: Sequence[int]) -> Iterator[Any]:
+        return map(work, parts)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stops(Engine):
     """Does a few parts, the last first, then fails like a machine that runs out of memory."""
 
@@ -83,7 +91,7 @@ def reading(inputs: Path, output: Path, tokenizer_folder: Path) -> Preparation:
         vocabulary=Vocabulary(path=str(tokenizer_folder)),
         heldout=0.2,
         part_bytes=600,
-        engine=Local(workers=1),
+        engine=Here(),
     )
 
 
@@ -242,13 +250,6 @@ def cut_shard(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
-def flip_byte(folder: Path) -> None:
-    file = next((folder / "parts/000000").glob("*.arrow"))
-    whole = bytearray(file.read_bytes())
-    whole[len(whole) // 2] ^= 1
-    file.write_bytes(whole)
-
-
 def delete_report(folder: Path) -> None:
     (folder / "parts/000004/part.json").unlink()
 
@@ -275,7 +276,7 @@ def delete_everything_but_the_plan(folder: Path) -> None:
         shutil.rmtree(inner)
 
 
-DISTURBANCES = [delete_part, delete_shard, cut_shard, flip_byte, delete_report, foreign_report, leave_staging, delete_everything_but_the_plan]
+DISTURBANCES = [delete_part, delete_shard, cut_shard, delete_report, foreign_report, leave_staging, delete_everything_but_the_plan]
 
 
 @pytest.mark.parametrize("disturb", DISTURBANCES, ids=lambda function: function.__name__)
@@ -470,7 +471,7 @@ def test_the_plan_is_pure_and_its_parts_cover_every_byte(settings: Preparation) 
     assert json.loads(json.dumps(plan)) == plan
     pieces = [tuple(piece) for part in plan["parts"] for piece in part]
     for index, item in enumerate(plan["inputs"]):
-        edges = [(start, end) for number, start, end, _ in pieces if number == index]
+        edges = [(start, end) for number, start, end, *_ in pieces if number == index]
         assert [start for start, _ in edges] == [0, *(end for _, end in edges[:-1])]
         assert edges[-1][1] == item["size"]
 

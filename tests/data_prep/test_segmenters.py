@@ -1,4 +1,4 @@
-"""Segmenters: a contract that every file in segmenters/ keeps, then what is special to each."""
+"""Segmenters: a contract that every file in segmenters/ keeps, then what is special to each, and user dictionaries."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.segmenters import Segmenter, load_user_words
+from data_prep.documents import Spans
+from data_prep.pieces import places
+from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.segmenters.spacy import Spacy
+from data_prep.spacy_pipelines import Pipeline
+from data_prep.user_words import UserWord, load_user_words
 from launch.config import find_kind, kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = kinds(Segmenter)
-WITH_USER_WORDS = ["jieba", "rjieba"]
 TEXTS = [
     "",
     "a",
@@ -44,13 +48,28 @@ def segmenter(kind: str) -> Segmenter:
     return cls()
 
 
-def check(words: list[Any], text: str) -> None:
+WITH_USER_WORDS = [kind for kind in KINDS if hasattr(segmenter(kind), "user_words")]
+ENGINES = ["jieba", "rjieba"]
+"""Segmenters around a library that cuts a text into pieces."""
+
+
+def check(words_W2: Spans, text: str) -> None:
+    assert words_W2.dtype == np.int32
+    assert words_W2.shape == (len(words_W2), 2)
     position = 0
-    for start, end in words:
+    for start, end in words_W2.tolist():
         assert position <= start
         assert end - start >= 2
         assert end <= len(text)
         position = end
+
+
+def found(segmenter: Segmenter, text: str) -> list[tuple[int, int]]:
+    return [(start, end) for start, end in segmenter.words(text).tolist()]
+
+
+def surfaces(segmenter: Segmenter, text: str) -> list[str]:
+    return [text[start:end] for start, end in found(segmenter, text)]
 
 
 # --- the contract ---------------------------------------------------------------------------------------------------------------
@@ -73,18 +92,18 @@ def test_words_are_sorted_disjoint_in_bounds_and_of_two_characters_or_more(kind:
 def test_words_keep_the_contract_on_random_mixed_text(kind: str, text: str) -> None:
     words = segmenter(kind).words(text)
     check(words, text)
-    assert words == segmenter(kind).words(text)
+    assert np.array_equal(words, segmenter(kind).words(text))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_segmenter_can_be_sent_to_a_worker_after_it_was_used(kind: str) -> None:
     text = TEXTS[4]
-    expected = segmenter(kind).words(text)
+    expected = found(segmenter(kind), text)
     sent = pickle.dumps(segmenter(kind))
     assert len(sent) < 2000, "loaded resources must stay behind"
     copy = pickle.loads(sent)
     assert copy == segmenter(kind)
-    assert copy.words(text) == expected
+    assert found(copy, text) == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,37 +114,108 @@ def test_the_version_is_a_stable_non_empty_line(kind: str) -> None:
     assert "\n" not in version
 
 
-def test_every_segmenter_with_user_words_is_tested_with_some() -> None:
-    assert [kind for kind in KINDS if hasattr(segmenter(kind), "user_words")] == WITH_USER_WORDS, "add the new kind to WITH_USER_WORDS"
+# --- user dictionaries ----------------------------------------------------------------------------------------------------------
+
+
+def dictionary(folder: Path, content: str | bytes) -> list[str]:
+    file = folder / "words.txt"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return [str(file)]
 
 
 @pytest.mark.parametrize("kind", WITH_USER_WORDS)
 def test_user_words_are_respected(kind: str, tmp_path: Path) -> None:
     text, word = "他读完了玄铁重剑谱才走", "玄铁重剑谱"
-    file = tmp_path / "words.txt"
-    file.write_text(f"\ufeff# my words\n\n{word} 3 n\n量子鱼\t5\n", encoding="utf-8")
     start = text.index(word)
-    cls = type(segmenter(kind))
-    assert (start, start + len(word)) not in segmenter(kind).words(text)
-    taught = cls(user_words=[str(file)], hmm=False)  # type: ignore[call-arg]
-    assert (start, start + len(word)) in taught.words(text)
-    assert (0, 3) in taught.words("量子鱼在水里")
+    assert word not in surfaces(segmenter(kind), text)
+    paths = dictionary(tmp_path, f"\ufeff# my words\n\n{word} 3 n\n量子鱼\t5\n")
+    taught = type(segmenter(kind))(user_words=paths, hmm=False)  # type: ignore[call-arg]
+    assert (start, start + len(word)) in found(taught, text)
+    assert (0, 3) in found(taught, "量子鱼在水里")
     assert taught == pickle.loads(pickle.dumps(taught))
+
+
+@pytest.mark.parametrize("kind", WITH_USER_WORDS)
+def test_a_frequency_decides_whether_a_word_is_kept_whole(kind: str, tmp_path: Path) -> None:
+    def cut(line: str) -> list[str]:
+        return surfaces(type(segmenter(kind))(user_words=dictionary(tmp_path, line), hmm=False), "我们中出了一个叛徒")  # type: ignore[call-arg]
+
+    assert "们中" not in cut("们中 1")
+    assert "们中" in cut("们中 999999999")
+
+
+@pytest.mark.parametrize("kind", WITH_USER_WORDS)
+def test_user_words_give_the_same_words_however_often_they_are_loaded(kind: str, tmp_path: Path) -> None:
+    paths = dictionary(tmp_path, "".join(f"{a}{b}\n" for a in "北京上海天津" for b in "大学生活动中心"))
+    text = "北京大学生活动中心在上海大学旁"
+    cls = type(segmenter(kind))
+    assert found(cls(user_words=paths), text) == found(cls(user_words=paths), text)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("kind", WITH_USER_WORDS)
 def test_user_words_that_cannot_be_read_are_named(kind: str, tmp_path: Path) -> None:
     cls = type(segmenter(kind))
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"user dictionary .*nowhere"):
         cls(user_words=[str(tmp_path / "nowhere.txt")]).words("中国")  # type: ignore[call-arg]
-    (tmp_path / "gbk.txt").write_bytes("好\n".encode() + "中国".encode("gbk"))
-    with pytest.raises(ValueError, match=r"gbk\.txt:2: not UTF-8"):
-        cls(user_words=[str(tmp_path / "gbk.txt")]).words("中国")  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"words\.txt:2: not UTF-8"):
+        cls(user_words=dictionary(tmp_path, "好\n".encode() + "中国".encode("gbk"))).words("中国")  # type: ignore[call-arg]
 
 
-def test_user_words_keep_the_first_column_and_skip_comments(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("# c\n云计算 5\n\nBERT\t9\nBERT\n", encoding="utf-8")
-    assert load_user_words([str(tmp_path / "a.txt")]) == ["云计算", "BERT"]
+@pytest.mark.parametrize("kind", ENGINES)
+def test_user_words_outside_the_alphabet_of_the_engine_are_listed(kind: str, tmp_path: Path) -> None:
+    subject = type(segmenter(kind))(user_words=dictionary(tmp_path, "云计算\n卡尔·马克思 5 nr\n《三体》\nC++\n"))  # type: ignore[call-arg]
+    assert [line.partition(":")[2] for line in subject.dictionary.unreachable] == ["2: 卡尔·马克思", "3: 《三体》"]
+    assert [word.word for word in subject.dictionary.words] == ["云计算", "C++"]
+
+
+ANY = "\\s\\S"
+
+
+def test_every_form_of_a_dictionary_line_is_read(tmp_path: Path) -> None:
+    lines = "云计算 5 n\r\n云朵 7\r云彩 nz\n雨\n北京\t9\tns\n上海\tLOC\t8\n广州\t6\n深圳\tLOC\n云计算 99 v\n韩玉赏鉴  3  nz\n"
+    assert load_user_words(dictionary(tmp_path, lines), ANY).words == [
+        UserWord("云计算", 5, "n"),
+        UserWord("云朵", 7, ""),
+        UserWord("云彩", None, "nz"),
+        UserWord("雨", None, ""),
+        UserWord("北京", 9, "ns"),
+        UserWord("上海", 8, "LOC"),
+        UserWord("广州", 6, ""),
+        UserWord("深圳", None, "LOC"),
+        UserWord("韩玉赏鉴", 3, "nz"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("New York", "'New York' is not `word`, `word frequency` or `word frequency tag`"),
+        ("new york", "'new york' is not"),
+        ("New York 5 nz", "'New York 5 nz' is not"),
+        ("好\t1\t2", "is not word, frequency, tag"),
+        ("好\tn\t1\tx", "is not word, frequency, tag"),
+        ("北京 0", "frequency 0 must lie between 1 and"),
+        ("北京 99999999999999999999999", "must lie between 1 and"),
+    ],
+)
+def test_a_malformed_dictionary_line_is_named_with_file_and_line(line: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="user dictionary with malformed lines") as caught:
+        load_user_words(dictionary(tmp_path, f"上海\n{line}\n"), ANY)
+    assert f"{tmp_path / 'words.txt'}:2: " in str(caught.value)
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+@settings(max_examples=60, deadline=None)
+@given(text=st.one_of(MIXED, st.text(max_size=30)), hmm=st.booleans())
+def test_the_pieces_of_an_engine_join_to_the_text(kind: str, text: str, hmm: bool) -> None:
+    engine = segmenter(kind).engine  # type: ignore[attr-defined]
+    assert "".join(engine.cut(text, hmm)) == text
+
+
+def test_pieces_that_do_not_make_up_the_text_are_an_error() -> None:
+    with pytest.raises(RuntimeError, match="text of 3 characters have 2"):
+        places(["a", "b"], "abc")
 
 
 # --- one by one -----------------------------------------------------------------------------------------------------------------
@@ -145,7 +235,7 @@ def bert_words(text: str) -> list[str]:
 
 
 def pretokenizer_words(text: str) -> list[str]:
-    return [text[start:end] for start, end in Pretokenizer().words(text)]
+    return surfaces(Pretokenizer(), text)
 
 
 @settings(max_examples=150, deadline=None)
@@ -183,33 +273,54 @@ def examples(count: int) -> list[str]:
 def test_rjieba_without_hmm_equals_jieba_without_hmm() -> None:
     reference, fast = Jieba(hmm=False), Rjieba(hmm=False)
     for text in examples(12):
-        assert fast.words(text) == reference.words(text)
+        assert found(fast, text) == found(reference, text)
 
 
 def test_rjieba_nearly_equals_jieba_with_hmm() -> None:
     reference, fast, wanted, equal = segmenter("jieba"), segmenter("rjieba"), 0, 0
     for text in examples(12):
-        words = set(reference.words(text))
+        words = set(found(reference, text))
         wanted += len(words)
-        equal += len(words & set(fast.words(text)))
+        equal += len(words & set(found(fast, text)))
     assert equal / wanted > 0.97
 
 
 @pytest.mark.parametrize("kind", ["jieba", "rjieba"])
 def test_chinese_words_are_found_at_the_right_characters(kind: str) -> None:
     text = "𠮷先生在北京大学学习"
-    words = [text[start:end] for start, end in segmenter(kind).words(text)]
+    words = surfaces(segmenter(kind), text)
     assert "北京大学" in words
     assert "学习" in words
 
 
 def test_spacy_splits_english_with_a_blank_pipeline() -> None:
     text = "Dr. Li doesn't live in the U.K.\n now"
-    words = [text[start:end] for start, end in Spacy(pipeline="en").words(text)]
-    assert words == ["Dr.", "Li", "does", "n't", "live", "in", "the", "U.K.", "now"]
+    assert surfaces(Spacy(pipeline="en"), text) == ["Dr.", "Li", "does", "n't", "live", "in", "the", "U.K.", "now"]
 
 
 @pytest.mark.parametrize("pipeline", ["qq", "no_such_pipeline"])
 def test_a_spacy_pipeline_that_cannot_be_loaded_is_named(pipeline: str) -> None:
     with pytest.raises(ValueError, match=f"spaCy pipeline '{pipeline}' cannot be loaded"):
         Spacy(pipeline=pipeline).words("hello there")
+
+
+def test_a_spacy_pipeline_is_loaded_again_before_its_vocabulary_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data_prep.spacy_pipelines.MOST_NEW_WORDS", 3)
+    subject = Pipeline("en", frozenset())
+    first = subject.nlp
+    first("one two three four five")
+    second = subject.nlp
+    assert second is not first
+    assert second is subject.nlp
+
+
+def test_the_version_of_a_spacy_segmenter_follows_the_content_of_its_folder(tmp_path: Path) -> None:
+    import spacy
+
+    nlp = spacy.blank("en")
+    nlp.to_disk(tmp_path / "one")
+    nlp.to_disk(tmp_path / "same")
+    nlp.add_pipe("sentencizer")
+    nlp.to_disk(tmp_path / "other")
+    one, same, other = (Spacy(pipeline=str(tmp_path / name)).version() for name in ("one", "same", "other"))
+    assert one == same != other

@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 from data_prep.documents import Label
 from data_prep.encoding import Encoded, Tokenizer, TokenUnits
-from data_prep.shards import MANIFEST, SCHEMA_VERSION, Prepared, Shard, write_shard
+from data_prep.shard_writer import arrow_schema, write_shard
+from data_prep.shards import MANIFEST, SCHEMA_VERSION, Prepared, Shard
 
 LEVELS = ("word", "entity")
 
@@ -160,6 +162,44 @@ def test_a_missing_or_foreign_shard_is_named_with_the_remedy(content: bytes | No
         len(Shard(tmp_path / "s.arrow", LEVELS))
 
 
+# --- labelled pairs -------------------------------------------------------------------------------------------------------------
+
+
+def pair(ids: list[int], ends: list[int], label: int) -> Encoded:
+    return replace(encoded(ids, {"word": [(0, 2, 0)]}), segment_ends_G=np.array(ends, np.uint32), label=label)
+
+
+PAIRS = [pair([5, 6, 7], [1, 3], 2), pair([5, 6], [2], -1), encoded([9]), pair([5, 6], [0, 2], 32767), encoded([])]
+
+
+def test_a_shard_of_pairs_gives_back_segments_and_labels(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s.arrow", PAIRS, LEVELS, 1000, pairs=True)
+    shard = Shard(tmp_path / "s.arrow", LEVELS)
+    check(shard, PAIRS)
+    assert [shard.segment_ends.row(index).tolist() for index in range(5)] == [[1, 3], [2], [], [0, 2], []]
+    assert shard.label.tolist() == [2, -1, -1, 32767, -1]
+    assert not shard.label.flags.writeable
+
+
+def test_a_shard_of_pairs_opens_with_the_datasets_library(tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    write_shard(tmp_path / "s.arrow", PAIRS, LEVELS, 1000, pairs=True)
+    dataset = Dataset.from_file(str(tmp_path / "s.arrow"))
+    assert dataset["label"][:] == [2, -1, -1, 32767, -1]
+    assert dataset[0]["segment_ends"] == [1, 3]
+
+
+def test_without_pairs_a_shard_has_the_columns_it_always_had(tmp_path: Path) -> None:
+    names = ["id", "language", "source", "title", "token_ids", "flags", "sentence_ends", "paragraph_ends", "units_word", "units_entity"]
+    assert arrow_schema(LEVELS, 1000, False).names == names
+    assert arrow_schema(LEVELS, 1000, True).names == [*names, "segment_ends", "label"]
+    write_shard(tmp_path / "s.arrow", PAIRS, LEVELS, 1000)
+    for column in ("segment_ends", "label"):
+        with pytest.raises(ValueError, match=r"s\.arrow holds no labelled pairs\. Prepare them with `kind: pairs`"):
+            getattr(Shard(tmp_path / "s.arrow", LEVELS), column)
+
+
 # --- a prepared folder ----------------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +215,7 @@ def prepared(tmp_path: Path, tokenizer_folder: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         write_shard(folder / path, documents, LEVELS, len(tokenizer.tokens))
         tokens = sum(len(document.token_ids_T) for document in documents)
-        entries.append({"path": path, "split": split, "documents": len(documents), "tokens": tokens, "sha256": "0"})
+        entries.append({"path": path, "split": split, "documents": len(documents), "tokens": tokens, "sha256": "0", "size": (folder / path).stat().st_size})
     manifest = {
         "schema": SCHEMA_VERSION,
         "fingerprint": "f",
@@ -209,6 +249,12 @@ def test_a_prepared_folder_opens_with_its_splits(prepared: Path) -> None:
     assert (opened.tokens("train"), opened.tokens("heldout")) == (305, 4)
     assert opened.counts == {"documents.s.zh": 4}
     check(opened.shards("train")[0], DOCUMENTS)
+
+
+def test_classes_are_known_by_split(prepared: Path, edit: Callable[..., None]) -> None:
+    assert Prepared.open(prepared).classes == {}
+    edit(classes={"train": ["a", "b"], "discourse": ["but"]})
+    assert Prepared.open(prepared).classes == {"train": ("a", "b"), "discourse": ("but",)}
 
 
 def test_without_a_manifest_the_hint_says_whether_preparation_began(prepared: Path, tmp_path: Path) -> None:

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from data_prep import vocabulary_training
+from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
-from data_prep.vocabulary import COPIED, SPECIAL_TOKENS, Vocabulary, adopt, train
+from data_prep.vocabulary import COPIED, SPECIAL_TOKENS, Vocabulary, adopt, bert_normalizer, train
+from data_prep.vocabulary_extension import backend_of, extend, missing_characters, read_words, tokens_of_words
+from data_prep.vocabulary_report import OTHER_SPELLING, TOO_LONG, VocabularyReport, token_class
+from data_prep.vocabulary_training import WordTally
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,9 +41,18 @@ def vocab_folder(folder: Path, tokens: list[str], config: dict[str, Any] | None 
     return folder
 
 
+def document(text: str) -> Document:
+    return Document(id="", language="", text=text, title="", source="")
+
+
+def ids_of(folder: Path, text: str) -> list[int]:
+    ids: list[int] = Tokenizer(folder=folder).encode(document(text))[0].tolist()
+    return ids
+
+
 def tokens_of(folder: Path, text: str) -> list[str]:
-    tokenizer = Tokenizer(folder=folder)
-    return [tokenizer.tokens[index] for index in tokenizer.encode([text])[0][0]]
+    tokens = Tokenizer(folder=folder).tokens
+    return [tokens[index] for index in ids_of(folder, text)]
 
 
 def test_the_vocabulary_is_a_documented_frozen_component(check_component: Callable[[type], None]) -> None:
@@ -89,8 +103,8 @@ def test_chinese_characters_are_single_tokens(trained: Path) -> None:
 def test_common_english_words_are_whole_and_hardly_anything_of_the_corpus_is_unknown(trained: Path) -> None:
     assert tokens_of(trained, "The of and") == ["the", "of", "and"]
     unknown = Tokenizer(folder=trained).special_ids["[UNK]"]
-    encoded = Tokenizer(folder=trained).encode(texts())
-    assert sum(int((ids == unknown).sum()) for ids, _ in encoded) < 0.02 * sum(len(ids) for ids, _ in encoded)
+    encoded = [ids_of(trained, text) for text in texts()]
+    assert sum(ids.count(unknown) for ids in encoded) < 0.02 * sum(map(len, encoded))
 
 
 def test_a_trained_folder_loads_with_transformers(trained: Path) -> None:
@@ -102,7 +116,7 @@ def test_a_trained_folder_loads_with_transformers(trained: Path) -> None:
     assert len(theirs) == len(ours.tokens)
     for text in [*texts()[::25], "Élan Vital, 3.14！"]:
         ids = theirs(text, truncation=False).input_ids
-        assert ids == [2, *ours.encode([text])[0][0].tolist(), 3]
+        assert ids == [2, *ids_of(trained, text), 3]
     assert theirs("江", "水").input_ids[::2] == [2, 3, 3]
     assert theirs("江", "水").token_type_ids == [0, 0, 0, 1, 1]
     assert theirs.model_max_length == 512
@@ -148,7 +162,7 @@ def test_a_folder_with_only_a_vocab_txt_is_completed(trained: Path, tmp_path: Pa
     made, original = Tokenizer(folder=tmp_path / "made"), Tokenizer(folder=trained)
     assert (made.vocabulary_sha256, made.rules_sha256) == (original.vocabulary_sha256, original.rules_sha256)
     text = "The river 长江, 3.14！"
-    assert AutoTokenizer.from_pretrained(str(tmp_path / "made"))(text).input_ids == [2, *original.encode([text])[0][0].tolist(), 3]
+    assert AutoTokenizer.from_pretrained(str(tmp_path / "made"))(text).input_ids == [2, *ids_of(trained, text), 3]
 
 
 def test_a_vocab_txt_keeps_its_ids_wherever_the_special_tokens_stand(tmp_path: Path) -> None:
@@ -204,3 +218,203 @@ def test_a_byte_order_mark_in_vocab_txt_is_ignored(tmp_path: Path) -> None:
     source = vocab_folder(tmp_path / "source", ["\ufeff[PAD]", *SPECIAL_TOKENS[1:], "江"])
     adopt(source, tmp_path / "made")
     assert Tokenizer(folder=tmp_path / "made").tokens == [*SPECIAL_TOKENS, "江"]
+
+
+# --- counted words --------------------------------------------------------------------------------------------------------------
+
+
+def test_words_and_characters_are_counted_as_the_tokenizer_sees_them() -> None:
+    tally = WordTally(bert_normalizer(True))
+    tally.add("The Élan, the 长江 x2 élan")
+    assert tally.words == {"the": 2, "elan": 2, "x2": 1}
+    assert tally.characters["长"] == tally.characters["江"] == 1
+    assert tally.characters["e"] == 4
+
+
+def test_every_word_is_fed_as_often_as_it_was_counted() -> None:
+    tally = WordTally(None)
+    tally.words.update({"aa": 20_000, "bb": 1, "c" * 90: 700})
+    lines = list(tally.feed())
+    fed = [word for line in lines for word in line.split()]
+    assert {word: fed.count(word) for word in set(fed)} == tally.words
+    assert max(map(len, lines)) < 3 * vocabulary_training.FED_CHARACTERS
+
+
+def test_training_equals_training_on_the_texts_themselves() -> None:
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models, pre_tokenizers, trainers
+
+    settings = Vocabulary(size=1500)
+    ours = train(iter(texts()), settings).get_vocab()
+    backend = Backend(models.WordPiece(unk_token="[UNK]"))
+    backend.normalizer, backend.pre_tokenizer = bert_normalizer(True), pre_tokenizers.BertPreTokenizer()
+    first = [token for token, _ in sorted(ours.items(), key=lambda item: item[1])]
+    pieces = [token for token in first if token.startswith("##") and len(token) == 3]
+    alphabet = [token for token in first if len(token) == 1]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=1500,
+        min_frequency=2,
+        limit_alphabet=len(alphabet),
+        initial_alphabet=alphabet,
+        special_tokens=[*SPECIAL_TOKENS, *pieces],
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts(), trainer)
+    assert backend.get_vocab() == ours
+
+
+def test_the_rarest_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary_training, "MAX_WORDS", 50)
+    tally = WordTally(None)
+    for number in range(500):
+        tally.add(f"common words w{number:03d} common")
+    assert len(tally.words) <= 50
+    assert 1000 - tally.forgotten <= tally.words["common"] <= 1000
+    assert tally.forgotten > 0
+
+
+# --- extended -------------------------------------------------------------------------------------------------------------------
+
+
+def small_folder(folder: Path, extra: list[str] | None = None) -> Path:
+    tokens = [*SPECIAL_TOKENS, "[unused1]", "[unused2]", *"abcdelnrtu江水，。", "##e", "##n", "##t", "##ube", "water", "##let", *(extra or [])]
+    adopt(vocab_folder(folder.with_name(folder.name + "-txt"), tokens), folder)
+    return folder
+
+
+def test_an_extended_vocabulary_keeps_every_old_id_and_every_rule(trained: Path, tmp_path: Path) -> None:
+    done = extend(trained, tmp_path / "new", ["𩽾", "##ö", "ö", "江"])
+    old, new = Tokenizer(folder=trained), Tokenizer(folder=tmp_path / "new")
+    size = len(old.tokens)
+    assert done.added == {"𩽾": size, "##ö": size + 1, "ö": size + 2}
+    assert (done.rows, done.reused, done.already) == (size + 3, 0, 1)
+    assert new.tokens == [*old.tokens, "𩽾", "##ö", "ö"]
+    assert new.rules_sha256 == old.rules_sha256
+    assert (tmp_path / "new/vocab.txt").read_bytes().startswith((trained / "vocab.txt").read_bytes())
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        assert (tmp_path / "new" / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_text_that_was_known_is_cut_as_before_and_unknown_characters_are_known_now(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    held = texts()[::3]
+    Vocabulary(size=900).make(tmp_path / "old", iter(held))
+    backend = backend_of(tmp_path / "old")
+    missing, known = missing_characters(backend, texts())
+    assert missing and known
+    extend(tmp_path / "old", tmp_path / "new", sorted(missing))
+    unknown = Tokenizer(folder=tmp_path / "old").special_ids["[UNK]"]
+    theirs = AutoTokenizer.from_pretrained(str(tmp_path / "new"))
+    changed = 0
+    for text in texts():
+        for line in text.split("，"):
+            before, after = ids_of(tmp_path / "old", line), ids_of(tmp_path / "new", line)
+            assert unknown not in after
+            assert theirs(line, truncation=False).input_ids[1:-1] == after
+            if unknown in before:
+                changed += 1
+            else:
+                assert after == before
+    assert changed > 20
+    assert len(theirs) == len(Tokenizer(folder=tmp_path / "new").tokens)
+
+
+def test_unused_rows_are_filled_first_when_asked(tmp_path: Path) -> None:
+    old = small_folder(tmp_path / "old")
+    before = Tokenizer(folder=old).tokens
+    done = extend(old, tmp_path / "new", ["山", "川", "河"], reuse_unused=True)
+    assert (done.added, done.reused, done.rows) == ({"山": 5, "川": 6, "河": len(before)}, 2, len(before) + 1)
+    assert Tokenizer(folder=tmp_path / "new").tokens == [*before[:5], "山", "川", *before[7:], "河"]
+    assert (tmp_path / "new/vocab.txt").read_text(encoding="utf-8").splitlines() == Tokenizer(folder=tmp_path / "new").tokens
+    assert tokens_of(tmp_path / "new", "山江") == ["山", "江"]
+
+
+def test_characters_are_counted_in_the_form_that_is_missing(tmp_path: Path) -> None:
+    missing, _ = missing_characters(backend_of(small_folder(tmp_path / "old")), ["ab ab 山 ⅓a b", "a"])
+    assert missing == {"##b": 2, "山": 1, "⅓": 1, "##a": 1}
+
+
+def test_words_of_a_list_become_tokens_when_they_are_latin_and_characters_when_they_are_not(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("# names\nKubelet\tterm\n\nwater-rat\n长江水\n", encoding="utf-8")
+    backend = backend_of(small_folder(tmp_path / "old"))
+    wanted = tokens_of_words(backend, read_words(tmp_path / "words.txt"))
+    assert wanted == ["kubelet", "water", "rat", "-", "长", "江", "水"]
+    done = extend(tmp_path / "old", tmp_path / "new", wanted)
+    assert (list(done.added), done.already) == (["kubelet", "rat", "-", "长"], 3)
+    assert tokens_of(tmp_path / "new", "Kubelet 长江") == ["kubelet", "长", "江"]
+
+
+def test_a_folder_with_only_a_vocab_txt_can_be_extended(tmp_path: Path) -> None:
+    source = vocab_folder(tmp_path / "source", [*SPECIAL_TOKENS, "Rome"], {"do_lower_case": False})
+    extend(source, tmp_path / "new", ["Roma"])
+    assert tokens_of(tmp_path / "new", "Rome Roma rome") == ["Rome", "Roma", "[UNK]"]
+
+
+def test_an_extension_never_overwrites_and_needs_a_wordpiece_vocabulary(trained: Path, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models
+
+    with pytest.raises(ValueError, match="exists already"):
+        extend(trained, trained, ["x"])
+    (tmp_path / "bpe").mkdir()
+    Backend(models.BPE()).save(str(tmp_path / "bpe/tokenizer.json"))
+    with pytest.raises(ValueError, match="a BPE vocabulary; only WordPiece"):
+        extend(tmp_path / "bpe", tmp_path / "new", ["x"])
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "bpe/tokenizer.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged"):
+        backend_of(tmp_path / "bpe")
+
+
+def test_an_empty_word_list_and_one_in_another_encoding_are_named(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_bytes("# 词\n".encode())
+    with pytest.raises(ValueError, match=r"words\.txt: no word in it"):
+        read_words(tmp_path / "words.txt")
+    (tmp_path / "words.txt").write_bytes("长江\n".encode("gbk"))
+    with pytest.raises(ValueError, match=r"words\.txt: not UTF-8"):
+        read_words(tmp_path / "words.txt")
+
+
+# --- looked into ----------------------------------------------------------------------------------------------------------------
+
+
+CLASSES = {
+    **{"江": "Han character", "##江": "Han piece", "江水": "Han word", "a": "Latin character", "##ing": "Latin piece", "water": "Latin word"},
+    **{"2015": "digit word", "⅓": "number character", "カナ": "kana word", "한": "Hangul character", "я": "other letter character"},
+    **{"，": "punctuation character", "€": "symbol character", "##": "punctuation word", "a1": "mixed word", "[unused7]": "unused", "[MASK]": "special"},
+}
+
+
+@pytest.mark.parametrize(("token", "expected"), CLASSES.items())
+def test_tokens_are_sorted_into_classes(token: str, expected: str) -> None:
+    assert token_class(token) == expected
+
+
+def test_a_summary_counts_what_no_text_can_reach_and_what_is_there_twice(tmp_path: Path) -> None:
+    summary = VocabularyReport(folder=small_folder(tmp_path / "v", ["Rome", "rome", "##江", "é"])).summary()
+    assert summary["special"] == {token: index for index, token in enumerate(SPECIAL_TOKENS)}
+    assert summary["unused"] == 2
+    assert summary["gaps"] == 0
+    assert summary["unreachable"] == {"count": 3, "examples": ["Rome", "##江", "é"]}
+    assert summary["duplicates"] == {"count": 2, "examples": [["e", "é"], ["Rome", "rome"]]}
+    assert summary["tokens"] == summary["rows"] == sum(summary["classes"].values())
+
+
+def test_coverage_counts_unknown_characters_with_an_example(tmp_path: Path) -> None:
+    folder = small_folder(tmp_path / "v")
+    found = VocabularyReport(folder=folder).coverage(map(document, ["江山，江山", "水 qa 江", "c" * 101, "cb"]))
+    assert (found["documents"], found["unknown"]) == (4, 5)
+    unknown = {item["character"]: (item["count"], item["example"]) for item in found["unknown_characters"]}
+    assert unknown["山"] == (2, "江山，江山")
+    assert unknown["q"] == (1, "水 qa 江")
+    assert unknown["a"][0] == 1, "a is known at the beginning of a word only"
+    assert unknown[TOO_LONG][0] == 1
+    assert OTHER_SPELLING not in unknown
+    assert found["unknown_share"] == 5 / found["tokens"]
+
+
+def test_a_vocabulary_fits_the_corpus_it_was_trained_on(trained: Path) -> None:
+    found = VocabularyReport(folder=trained).coverage(map(document, texts()))
+    assert found["unknown_share"] < 0.02
+    assert 0.2 < found["tokens_per_character"] < 1

@@ -1,0 +1,179 @@
+"""Datasets of the Hugging Face library: a folder on this machine, or an id of the hub, one document a row.
+
+    paths: [data/wiki]                  a folder of `save_to_disk`, or a folder of data files (jsonl, parquet, csv, text)
+    paths: [org/name], revision: 4f..   the hub, streamed; the full commit hash keeps a plan true for ever
+
+Slices are row ranges. A folder of `save_to_disk` is read from any row; everything else comes as a stream from its first row, so the
+survey keeps each slice it passes in the cache, when there is one, and nothing is fetched twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep.corpora import Slice, Survey
+from data_prep.documents import Record, Rejected
+from data_prep.slice_cache import SliceWriter, is_whole, slice_file
+from data_prep.streams import decompressed
+from data_prep.tables import TableCorpus, Values
+
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubDataset(TableCorpus):
+    """Dataset folders and datasets of the hub; `paths` lists folders and ids."""
+
+    split: str = "train"
+    """Which split to read."""
+    name: str = ""
+    """The dataset's configuration (`20231101.zh` of a Wikipedia dataset), when it has several."""
+    revision: str = ""
+    """Commit of a hub dataset, 40 hexadecimal digits; needed for an id, refused for folders."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.split:
+            raise ValueError("split: give the name of a split, for example train")
+        if self.revision and not re.fullmatch("[0-9a-f]{40}", self.revision):
+            raise ValueError(f"revision: {self.revision!r} is not a full commit hash (40 hexadecimal digits, on the dataset's page under History)")
+
+    def files(self) -> list[Path]:
+        """The folders and ids.
+
+        Raises:
+            ValueError, FileNotFoundError: a path is neither, or an id comes without a revision.
+        """
+        for entry in self.paths:
+            if Path(entry).is_file():
+                raise ValueError(f"corpus path {entry}: it is a file; read it with the kind of its format (jsonl, parquet, plain_text), or give its folder")
+            if Path(entry).is_dir():
+                if self.revision:
+                    raise ValueError(f"revision: {entry} is a folder on this machine, which has no revisions; give hub ids an entry of their own")
+            elif not HUB_ID.fullmatch(entry):
+                raise FileNotFoundError(f"corpus path {entry}: no such folder (looked from {Path.cwd()})")
+            elif not self.revision:
+                remedy = "if it is a dataset of the hub, give its `revision`"
+                raise FileNotFoundError(f"corpus path {entry}: no such folder (looked from {Path.cwd()}); {remedy}, a commit hash of 40 digits")
+        return [Path(entry) for entry in dict.fromkeys(self.paths)]
+
+    def source_of(self, path: str) -> str:
+        return self.source or Path(path).name
+
+    def disk_bytes(self, path: Path) -> int:
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else 0
+
+    def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
+        digest = hashlib.sha256()
+        slices: list[Slice] = []
+        start = row = size = total = 0
+        with SliceWriter(None if _is_saved(path) else cache, self.identity(path)) as writer:
+            for values in self.rows(path, 0):
+                for column in values.values():
+                    for value in column:
+                        digest.update(b"-" if value is None else b"%d:" % len(value) + value)
+                if cache is not None:
+                    writer.write(_packed(values))
+                row += len(values["text"])
+                size += sum(len(value or b"") for value in values["text"])
+                if size >= slice_bytes:
+                    slices.append(Slice(str(path), start, row, start + 1, size))
+                    writer.finish(row)
+                    start, size, total = row, 0, total + size
+            if row > start:
+                slices.append(Slice(str(path), start, row, start + 1, size))
+                writer.finish(row)
+        return Survey(digest.hexdigest(), total + size, slices)
+
+    def read(self, piece: Slice, cache: Path | None = None) -> Iterator[Record | Rejected]:
+        path, row = Path(piece.path), piece.start
+        file = slice_file(cache, self.identity(path), piece.start, piece.end) if cache is not None and piece.start else None
+        for values in _unpacked(file) if file is not None and is_whole(file) else self.rows(path, piece.start):
+            part = {role: column[: piece.end - row] for role, column in values.items()}
+            yield from self.records(part, row, piece.path)
+            row += len(part["text"])
+            if row >= piece.end:
+                return
+        raise ValueError(f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged data.")
+
+    def identity(self, path: Path) -> str:
+        """What decides the rows: the files of a folder as they are now, or the commit of an id."""
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
+        states = [f"{file.resolve()}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files]
+        return "\0".join([str(path), self.name, self.split, self.revision, self.text_key, self.id_key, self.title_key, self.language_key, *states])
+
+    def rows(self, path: Path, start: int) -> Iterator[Values]:
+        """What a few hundred rows at a time hold, from row ``start`` on.
+
+        Raises:
+            ValueError: `datasets` cannot read it, or a column is missing; names the dataset.
+        """
+        with _naming(path):
+            for table in self._saved(path, start) if _is_saved(path) else self._streamed(path, start):
+                yield self.values(table, path)
+
+    def _saved(self, path: Path, start: int) -> Iterator[Any]:
+        import datasets
+
+        found = datasets.load_from_disk(str(path))
+        if isinstance(found, datasets.DatasetDict):
+            if self.split not in found:
+                raise ValueError(f"split: {path} has no split {self.split!r}; it has {', '.join(found)}")
+            found = found[self.split]
+        self.columns(found.features.arrow_schema, path)
+        rows: Iterator[Any] = found.with_format("arrow").select(range(min(start, len(found)), len(found))).iter(ROWS_AT_ONCE)
+        return rows
+
+    def _streamed(self, path: Path, start: int) -> Iterator[Any]:
+        import datasets
+
+        found = datasets.load_dataset(str(path), self.name or None, split=self.split, revision=self.revision or None, streaming=True)
+        rows: Iterator[Any] = found.with_format("arrow").skip(start).iter(ROWS_AT_ONCE)
+        return rows
+
+
+def _is_saved(path: Path) -> bool:
+    return (path / "state.json").is_file() or (path / "dataset_dict.json").is_file()
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of `datasets` and of what it calls, as one kind that names the dataset."""
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        if str(path) in str(error) and isinstance(error, ValueError | OSError):
+            raise
+        raise ValueError(f"{path} cannot be read with `datasets` ({type(error).__name__}: {error})") from None
+
+
+def _packed(values: Values) -> bytes:
+    """Rows as one Arrow stream."""
+    import pyarrow as pa
+
+    table = pa.table({role: pa.array(column, pa.large_binary()) for role, column in values.items()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _unpacked(file: Path) -> Iterator[Values]:
+    """The rows of a slice in the cache: Arrow streams that were written one after the other."""
+    import pyarrow as pa
+
+    with file.open("rb") as raw:
+        stream = decompressed(raw)
+        while stream.peek(1):  # type: ignore[attr-defined]
+            table = pa.ipc.open_stream(stream).read_all()
+            yield {role: table.column(role).to_pylist() for role in table.column_names}

@@ -1,0 +1,48 @@
+"""Which characters a tokenizer does not know: those that become [UNK] when they stand alone.
+
+    characters of the documents that hold an [UNK]  ->  {"蠊": 3, "⒈": 2}
+
+Each character is shown to the tokenizer once in a process; afterwards a table answers for whole arrays.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.documents import Document
+from data_prep.encoding import Tokenizer
+
+NEW, KNOWN, UNKNOWN = 0, 1, 2
+
+
+class Alphabet:
+    """What is known about each code point."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.state = np.zeros(0x110000, np.uint8)
+        self.state[0xD800:0xE000] = KNOWN  # halves of a pair are no characters
+
+    def unknown(self, characters_N: npt.NDArray[np.uint32]) -> dict[str, int]:
+        """The unknown characters among ``characters_N`` with their counts."""
+        state_N = self.state[characters_N]
+        if len(new := np.unique(characters_N[state_N == NEW])):
+            self._learn(new)
+            state_N = self.state[characters_N]
+        codes, counts = np.unique(characters_N[state_N == UNKNOWN], return_counts=True)
+        return {chr(code): count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
+
+    def _learn(self, codes: npt.NDArray[np.uint32]) -> None:
+        text = " ".join(map(chr, codes.tolist()))
+        ids_T, starts_T, _ = self.tokenizer.encode(Document(id="", language="", text=text, title="", source=""))
+        self.state[codes] = KNOWN
+        self.state[codes[starts_T[ids_T == self.tokenizer.special_ids["[UNK]"]] // 2]] = UNKNOWN
+
+
+@cache
+def alphabet_of(tokenizer: Tokenizer) -> Alphabet:
+    """The one alphabet of a tokenizer in this process."""
+    return Alphabet(tokenizer)
