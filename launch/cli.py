@@ -28,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-config_app = typer.Typer(help="Look at configurations: `show` resolves one, `schema` prints their JSON Schema.", no_args_is_help=True)
+config_app = typer.Typer(help="Look at configurations: `show` resolves one, `schema` and `reference` list every key.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(prepare_app, name="prepare", rich_help_panel="2. Prepare")
 app.add_typer(lexicon_app, name="lexicon", rich_help_panel="2. Prepare")
@@ -169,6 +169,15 @@ def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` o
     if "properties" in value:
         value["properties"]["extends"] = {"type": "string", "description": "Another file, relative to this one, whose keys come first."}
     print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+@config_app.command("reference")
+def config_reference(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` or `cluster`.")]) -> None:
+    """Every key with its type, default and meaning, as a Markdown page (docs/ holds them)."""
+    from launch.commands import config_class
+    from launch.reference import reference
+
+    print(reference(kind, config_class(kind)), end="")
 
 
 if __name__ == "__main__":
