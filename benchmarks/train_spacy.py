@@ -19,11 +19,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gold_sets import Chunked, Marked, chunked, entities, written
+from quality.gold_sets import Marked, chunked, divided, entities, written
 
-SEED = 11
+SEED, BATCH = 11, 24
 PEOPLES_DAILY_SENTENCES = 6_000
-TAGGER_SHARE = 0.8
 MEASURED = (
     *("ner/zh/peoples_daily_example.dev.gz", "ner/zh/peoples_daily_example.test.gz", "ner/zh/weibo_dev.conll.gz", "ner/zh/cluener_train.json.gz"),
     *("ner/en/wnut17dev.conll.gz", "ner/en/gum_dev.conllu.gz"),
@@ -36,8 +35,8 @@ class Recipe(NamedTuple):
 
     language: str
     component: str
-    depth: int
-    """Layers of the convolution; each sees one token further to both sides."""
+    embedding: dict[str, Any]
+    """Settings of spaCy's HashEmbedCNN that differ from its defaults; each layer (`depth`) sees one token further to both sides."""
     epochs: int
     examples: Callable[[Any, Path], list[Any]]
 
@@ -81,12 +80,6 @@ def en_entities(nlp: Any, data: Path) -> list[Any]:
     return named_entities(nlp, unseen(sentences, data))
 
 
-def divided(sentences: Sequence[Chunked]) -> tuple[Sequence[Chunked], Sequence[Chunked]]:
-    """What the tagger is trained on, and what chunks are measured on."""
-    first = int(TAGGER_SHARE * len(sentences))
-    return sentences[:first], sentences[first:]
-
-
 def en_tags(nlp: Any, data: Path) -> list[Any]:
     """Sentences as in print, cut by spaCy's own tokenizer; a tag is learnt where its tokens are Penn's."""
     from spacy.tokens import Doc
@@ -102,9 +95,9 @@ def en_tags(nlp: Any, data: Path) -> list[Any]:
 
 
 RECIPES = {
-    "zh_ner": Recipe("zh", "ner", 6, 6, zh_entities),
-    "en_ner": Recipe("en", "ner", 4, 10, en_entities),
-    "en_tagger": Recipe("en", "tagger", 4, 4, en_tags),
+    "zh_ner": Recipe("zh", "ner", {"depth": 6, "embed_size": 5000, "subword_features": False}, 5, zh_entities),
+    "en_ner": Recipe("en", "ner", {}, 6, en_entities),
+    "en_tagger": Recipe("en", "tagger", {}, 3, en_tags),
 }
 
 
@@ -116,14 +109,14 @@ def train(recipe: Recipe, data: Path) -> Any:
     fix_random_seed(SEED)
     spacy.require_cpu()
     nlp = spacy.blank(recipe.language)
-    nlp.add_pipe(recipe.component, config={"model": {"tok2vec": {"depth": recipe.depth}}})
+    nlp.add_pipe(recipe.component, config={"model": {"tok2vec": recipe.embedding}})
     examples = recipe.examples(nlp, data)
     optimizer = nlp.initialize(lambda: examples)
     order = random.Random(SEED)
     for epoch in range(recipe.epochs):
         begun, losses = time.monotonic(), dict[str, float]()
         order.shuffle(examples)
-        for batch in minibatch(examples, 64):
+        for batch in minibatch(examples, BATCH):
             nlp.update(batch, sgd=optimizer, drop=0.2, losses=losses)
         print(f"  epoch {epoch + 1} of {recipe.epochs}: loss {losses[recipe.component]:,.0f}, {time.monotonic() - begun:.0f} s", flush=True)
     return nlp

@@ -55,6 +55,15 @@ def is_claimed(path: Path) -> bool:
         return False
 
 
+def tidy(folder: Path) -> None:
+    """Remove the claims of processes that have ended, and the folder when nothing is left in it."""
+    for path in folder.glob("*"):
+        if path.name.startswith(".") or not is_claimed(path):
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def started(process: int) -> str | None:
     """When a process of this machine began, in the kernel's own unit; None when it has ended."""
     if sys.platform == "linux":

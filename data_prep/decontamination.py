@@ -1,7 +1,7 @@
 """Decontamination: documents that share a long n-gram with the user's evaluation files are dropped.
 
     evaluation files  --tokens, n-gram hashes-->  sorted uint64[M] with the place of each     (once a process)
-    Document          --tokens, n-gram hashes-->  a bit table, then a binary search           ->  Rejected(place, "contaminated: FILE", "FILE:LINE: ...")
+    Document          --tokens, n-gram hashes-->  a bit table, then binary searches          ->  Rejected(place, "contaminated: FILE", "FILE:LINE: ...")
 
 An n-gram is 25 characters of Chinese or 13 words of English, whatever stands between them (white space, punctuation, letter case do not
 count; see `shingles.py`); the language of each evaluation text decides which. A document is looked through for both. Texts shorter than
@@ -28,7 +28,7 @@ from data_prep.shingles import ngram_hashes, tokens
 
 RULES_VERSION = 1
 MIN_BITS, MAX_BITS = 16, 27
-"""Size of the bit table: 2^bits flags of a byte each, at least 16 a hash up to 128 MiB."""
+"""Size of the bit table: 2^bits flags, at least 32 a hash, up to 16 MiB in all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,8 @@ class Decontamination:
         Raises:
             ValueError, OSError: a file cannot be read; names file and line.
         """
+        shortest = min(self.words, self.characters)
+        beginnings: list[npt.NDArray[np.uint64]] = []
         hashes: dict[int, list[npt.NDArray[np.uint64]]] = {self.words: [], self.characters: []}
         owners: dict[int, list[int]] = {self.words: [], self.characters: []}
         places: list[str] = []
@@ -87,12 +89,14 @@ class Decontamination:
                     short[path.name] += 1
                     continue
                 hashes[n].append(ngram_hashes(hashes_T, n))
+                beginnings.append(ngram_hashes(hashes_T, shortest)[: len(hashes[n][-1])])
                 owners[n].append(len(places))
                 places.append(place)
         if not places:
             raise ValueError(f"paths: no text in {', '.join(texts) or 'the files'} is as long as {self.words} words or {self.characters} Chinese characters")
         grams = [_Grams.of(n, hashes[n], owners[n]) for n in hashes if hashes[n]]
-        return Evaluation(grams, places, dict(texts), dict(short), self.min_matches)
+        sieve = _Sieve.of(_Grams.of(shortest, beginnings, list(range(len(places)))))
+        return Evaluation(sieve, grams, places, dict(texts), dict(short), self.min_matches)
 
 
 class _Grams(NamedTuple):
@@ -103,32 +107,50 @@ class _Grams(NamedTuple):
     """Sorted, none twice."""
     owner_M: npt.NDArray[np.int32]
     """Which text has it (the first one)."""
-    flags: npt.NDArray[np.bool_]
-    """Is there a hash with these upper bits?"""
 
     @staticmethod
     def of(n: int, pieces: list[npt.NDArray[np.uint64]], owners: list[int]) -> _Grams:
         owner = np.repeat(np.array(owners, np.int32), [len(piece) for piece in pieces])
         hashes_M, first = np.unique(np.concatenate(pieces), return_index=True)
-        bits = min(MAX_BITS, max(MIN_BITS, len(hashes_M).bit_length() + 4))
-        flags = np.zeros(1 << bits, np.bool_)
-        flags[hashes_M >> np.uint64(64 - bits)] = True
-        return _Grams(n, hashes_M, owner[first], flags)
+        return _Grams(n, hashes_M, owner[first])
 
-    def find(self, hashes_T: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
-        """The owners of the n-grams that are found, in order."""
-        grams = ngram_hashes(hashes_T, self.n)
-        shift = np.uint64(64 - (len(self.flags).bit_length() - 1))
-        maybe = grams[self.flags[grams >> shift]]
-        places = np.minimum(np.searchsorted(self.hashes_M, maybe), len(self.hashes_M) - 1)
-        owners: npt.NDArray[np.int32] = self.owner_M[places[self.hashes_M[places] == maybe]]
+    def find(self, hashes_N: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """The owners of those hashes that are here, in order."""
+        places = np.minimum(self.hashes_M.searchsorted(hashes_N), len(self.hashes_M) - 1)
+        owners: npt.NDArray[np.int32] = self.owner_M[places[self.hashes_M[places] == hashes_N]]
         return owners
+
+
+class _Sieve(NamedTuple):
+    """Recognises documents without any n-gram quickly, by the shortest n: every longer n-gram begins with one of that length."""
+
+    grams: _Grams
+    flags: npt.NDArray[np.uint8]
+    """Is there a hash with these upper bits? Eight answers a byte."""
+    shift: np.uint64
+    """Leaves the upper bits of a hash that number a byte of ``flags``; the next three number the bit."""
+
+    @staticmethod
+    def of(grams: _Grams) -> _Sieve:
+        bits = min(MAX_BITS, max(MIN_BITS, len(grams.hashes_M).bit_length() + 5))
+        flags = np.zeros(1 << bits, np.bool_)
+        flags[grams.hashes_M >> np.uint64(64 - bits)] = True
+        return _Sieve(grams, np.packbits(flags, bitorder="little"), np.uint64(64 - bits + 3))
+
+    def passes(self, hashes_T: npt.NDArray[np.uint64]) -> bool:
+        """May a document with these tokens hold an n-gram?"""
+        hashes_N = ngram_hashes(hashes_T, self.grams.n)
+        bytes_N = self.flags[hashes_N >> self.shift]
+        bytes_N >>= (hashes_N >> (self.shift - np.uint64(3))).astype(np.uint8) & np.uint8(7)
+        maybe = hashes_N[(bytes_N & np.uint8(1)).view(np.bool_)]
+        return len(maybe) > 0 and len(self.grams.find(maybe)) > 0
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The n-grams of the evaluation files."""
 
+    sieve: _Sieve
     grams: list[_Grams]
     places: list[str]
     """`FILE:LINE` of every text that is long enough."""
@@ -141,7 +163,9 @@ class Evaluation:
     def check(self, document: Document, place: Place) -> Rejected | None:
         """Why the document is dropped; None when it stays."""
         hashes_T = tokens(document.characters)[0]
-        found = [(grams.n, owners) for grams in self.grams if len(owners := grams.find(hashes_T))]
+        if not self.sieve.passes(hashes_T):
+            return None
+        found = [(grams.n, owners) for grams in self.grams if len(owners := grams.find(ngram_hashes(hashes_T, grams.n)))]
         total = sum(len(owners) for _, owners in found)
         if total < self.min_matches:
             return None

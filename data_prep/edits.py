@@ -11,6 +11,7 @@ Shape legend: E edits, P positions.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -68,7 +69,7 @@ def compositions(text: str) -> list[Edit]:
             for start, end in _clusters(line):
                 composed = unicodedata.normalize("NFC", line[start:end])
                 if composed != line[start:end]:
-                    edits.append(Edit(offset + start, offset + end, composed))
+                    edits.append(_trimmed(Edit(offset + start, offset + end, composed), line[start:end]))
         offset += len(line) + 1
     return edits
 
@@ -81,6 +82,18 @@ def _clusters(line: str) -> Iterator[tuple[int, int]]:
             yield start, index
             start = index
     yield start, len(line)
+
+
+def _shared(one: str, two: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, two, strict=False)))
+
+
+def _trimmed(edit: Edit, old: str) -> Edit:
+    """Without the characters that stay at its ends."""
+    head = _shared(old, edit.replacement)
+    tail = _shared(old[head:][::-1], edit.replacement[head:][::-1])
+    return Edit(edit.start + head, edit.end - tail, edit.replacement[head : len(edit.replacement) - tail])
 
 
 def _begins(character: str) -> bool:

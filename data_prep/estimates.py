@@ -124,8 +124,10 @@ def measure(preparation: Preparation, plan: dict[str, Any], folder: Path) -> Est
     preparation.vocabulary.make(folder / "tokenizer", iter([document.text for document in documents]))
     trained_at = time.perf_counter()
     worker = PartWorker(preparation=preparation, plan=plan, folder=folder)
-    first = {document.language: document for document in reversed(documents)}
-    write_shard(folder / "sample.arrow", [worker.encode(document, Counter()) for document in first.values()], preparation.levels, len(worker.tokenizer.tokens))
+    examples = {document.language: document for document in reversed(documents)}
+    write_shard(
+        folder / "sample.arrow", [worker.encode(document, Counter()) for document in examples.values()], preparation.levels, len(worker.tokenizer.tokens)
+    )
     loaded_at = time.perf_counter()
     encoded: list[Encoded] = [worker.encode(document, Counter()) for document in documents]
     write_shard(folder / "sample.arrow", encoded, preparation.levels, len(worker.tokenizer.tokens))

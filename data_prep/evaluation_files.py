@@ -1,7 +1,7 @@
 """The user's evaluation files as a list of texts with their places: what must not be found in the training corpus.
 
     .txt             every line
-    .jsonl .json     texts under the given keys, at any depth; every text when no keys are given (.json: one value for the whole file)
+    .jsonl .json     texts under the given keys, at any depth; every text when no keys are given (.json: one value, or a value a line)
     .csv .tsv        the given columns by their names in the first line; every column of every line when none are given
 
 All may be .gz, .zst or .bz2.  test.jsonl, line 2: {"q": "...", "choices": ["...", "..."]}  ->  ("test.jsonl:2", "...") three times
@@ -19,6 +19,7 @@ from typing import Any
 from data_prep.streams import COMPRESSED, open_bytes
 
 FORMATS = (".txt", ".jsonl", ".json", ".csv", ".tsv")
+BOM = b"\xef\xbb\xbf"
 csv.field_size_limit(1 << 30)
 
 
@@ -68,9 +69,20 @@ def read_texts(path: Path, keys: Collection[str]) -> Iterator[tuple[str, str]]:
             elif kind in (".csv", ".tsv"):
                 yield from _table(path, io.TextIOWrapper(stream, "utf-8-sig", newline=""), "," if kind == ".csv" else "\t", keys)
             else:
-                yield from _json(path, enumerate([stream.read()] if kind == ".json" else stream, 1), keys)
+                yield from _json(path, enumerate(_one_value(stream.read()) if kind == ".json" else stream, 1), keys)
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start} of a line). Convert it, or leave it out.") from None
+
+
+def _one_value(content: bytes) -> list[bytes]:
+    """The content of a .json file as one value; many are lists of lines under the wrong name."""
+    import orjson
+
+    try:
+        orjson.loads(content.removeprefix(BOM))
+    except orjson.JSONDecodeError:
+        return content.splitlines()
+    return [content]
 
 
 def _json(path: Path, lines: Iterator[tuple[int, bytes]], keys: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -81,7 +93,7 @@ def _json(path: Path, lines: Iterator[tuple[int, bytes]], keys: Collection[str])
         if not line.strip():
             continue
         try:
-            value = orjson.loads(line.removeprefix(b"\xef\xbb\xbf"))
+            value = orjson.loads(line.removeprefix(BOM))
         except orjson.JSONDecodeError as error:
             raise ValueError(f"{path}:{number}: not JSON ({error})") from None
         for text in _texts(value, keys, not keys):

@@ -5,15 +5,16 @@ parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tall
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from data_prep.files import fsync_file, read_json, staging_name, write_json
-from data_prep.parts import REJECTED, PartWorker
+from data_prep.claims import tidy
+from data_prep.files import fsync_file, read_json, remove_staging, staging_name, write_json
+from data_prep.parts import PartWorker
+from data_prep.reading import REJECTED
 from data_prep.shards import MANIFEST, SCHEMA_VERSION
 from data_prep.surveying import UNPACKED
 from data_prep.tallies import TALLY, merge
@@ -51,13 +52,15 @@ def finish(worker: PartWorker) -> dict[str, Any]:
         "levels": worker.preparation.levels,
         "labels": plan["labels"],
         **({"classes": worker.preparation.classes} if worker.preparation.classes else {}),
+        **({"evaluation": {"texts": evaluation.texts, "too_short": evaluation.short}} if (evaluation := worker.reader.evaluation) else {}),
         "shards": shards,
         "counts": dict(sorted(counts.items())),
     }
     write_json(folder / MANIFEST, manifest)
     shutil.rmtree(folder / UNPACKED, ignore_errors=True)
-    with contextlib.suppress(OSError):  # another launch is still there
-        (folder / "claims").rmdir()
+    for place in (folder, *(folder / name for name in ("parts", "survey", "steps")), *folder.glob("steps/*/"), *folder.glob("poison/*/")):
+        remove_staging(place)
+    tidy(folder / "claims")
     return manifest
 
 

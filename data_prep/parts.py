@@ -22,18 +22,19 @@ from data_prep.annotation import Annotation
 from data_prep.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.discourse import Balance
 from data_prep.documents import Annotated, Document, Rejected
+from data_prep.dropped import Dropped
 from data_prep.encoding import Encoded, Tokenizer, encode
 from data_prep.files import read_json, sha256_file, staged_folder, write_atomic, write_json
 from data_prep.plan import Preparation
-from data_prep.reading import OUR_CONCERN, PartReader, failed
+from data_prep.reading import OUR_CONCERN, REJECTED, PartReader, failed
 from data_prep.shard_writer import write_shard
 from data_prep.shards import SPLITS
-from data_prep.steps import Filter, take_away
+from data_prep.steps import take_away
 from data_prep.supervision import NOWHERE, Moment, Task, Watch
 from data_prep.tallies import TALLY, Tally
 from masking.keyed import hash_key, uniform
 
-PART, REJECTED = "part.json", "rejected.jsonl"
+PART = "part.json"
 TRIAL = {"zh": "长江。", "en": "The river."}
 
 
@@ -46,8 +47,8 @@ class PartWorker(Task):
     folder: Path
     """The prepared folder."""
     watch: Watch = NOWHERE
-    filters: tuple[tuple[Filter, Path], ...] = ()
-    """Steps that sort documents out, with their results."""
+    duplicates: Dropped | None = None
+    """Documents to leave out because an earlier one says the same."""
     stage: str = "parts"
 
     @cached_property
@@ -63,7 +64,7 @@ class PartWorker(Task):
     @cached_property
     def reader(self) -> PartReader:
         """Reads the documents."""
-        return PartReader(preparation=self.preparation, plan=self.plan, folder=self.folder, stage=self.stage, watch=self.watch, filters=self.filters)
+        return PartReader(preparation=self.preparation, plan=self.plan, folder=self.folder, stage=self.stage, watch=self.watch, duplicates=self.duplicates)
 
     @cached_property
     def _tried(self) -> set[str]:
@@ -111,7 +112,14 @@ class PartWorker(Task):
         """The discourse pairs of a document that balance keeps."""
         if self.preparation.discourse is None:
             return
-        for pair in self.preparation.discourse.pairs(annotated.document, annotated.sentences_S2, annotated.paragraph_ends_P):
+        try:
+            pairs = list(self.preparation.discourse.pairs(annotated.document, annotated.sentences_S2, annotated.paragraph_ends_P))
+        except OUR_CONCERN:
+            raise
+        except Exception as error:
+            counts[f"discourse.failed.{type(error).__name__}"] += 1
+            return
+        for pair in pairs:
             kept = self.balance.keeps(pair)
             counts[f"discourse.{'kept' if kept else 'left out'}.{pair.name}"] += 1
             result = self.attempt(pair.document, "discourse") if kept else None

@@ -21,14 +21,14 @@ SAMPLES, PASSAGE = 6, 480
 
 def passage(annotated: Annotated, key: int, types: Sequence[str]) -> dict[str, Any]:
     """A few sentences of a document, from one that ``key`` chooses, with the units that lie in them."""
-    document, sentences = annotated.document, annotated.sentences_S2.tolist()
-    first = combine(key, 0) % max(1, len(sentences))
-    start = sentences[first][0] if sentences else 0
-    ends = [end for _, end in sentences[first:] if end - start <= PASSAGE]
-    end = ends[-1] if ends else min(start + PASSAGE, len(document.text))
+    document, sentences_S2 = annotated.document, annotated.sentences_S2
+    first = combine(key, 0) % max(1, len(sentences_S2))
+    start = int(sentences_S2[first, 0]) if len(sentences_S2) else 0
+    after = int(np.searchsorted(sentences_S2[:, 1], start + PASSAGE, "right"))
+    end = int(sentences_S2[after - 1, 1]) if after > first else min(start + PASSAGE, len(document.text))
     units = {}
     for level, found in annotated.units.items():
-        inside = np.flatnonzero((found.start_U >= start) & (found.end_U <= end))
+        inside = range(int(np.searchsorted(found.start_U, start)), int(np.searchsorted(found.end_U, end, "right")))
         units[level] = [[int(found.start_U[u]) - start, int(found.end_U[u]) - start, types[found.label_U[u]]] for u in inside]
     text = document.text[start:end]
     named = {"id": document.id, "title": document.title, "source": document.source, "language": document.language, "text": text}

@@ -4,7 +4,8 @@
     2. plan     an immutable plan.json: settings, content hashes, parts; a different plan for the same folder is refused
     3. steps    what needs the whole corpus: duplicates, the vocabulary
     4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped
-    5. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
+    5. tables   document frequencies, when asked for
+    6. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
 
 A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes. Launches at the
 same time, on any machines that share the folder, divide the files, steps and parts among themselves.
@@ -23,13 +24,15 @@ from typing import Any
 from data_prep.adoption import adopt_plan
 from data_prep.discourse import DiscourseStep
 from data_prep.documents import Document
+from data_prep.dropped import Dropped
 from data_prep.files import remove_staging, staging_name
 from data_prep.finishing import finish
+from data_prep.frequencies import FrequencyStep
 from data_prep.parts import PartWorker
 from data_prep.plan import Listener, Preparation, Progress, make_plan
 from data_prep.reading import PartReader
 from data_prep.shards import SPLITS
-from data_prep.steps import Filter, Step, run_step
+from data_prep.steps import Step, run_step
 from data_prep.supervision import Watch, run_all
 from data_prep.tokenizer_step import TokenizerStep, place_tokenizer, sampled_parts
 
@@ -66,23 +69,30 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     (folder / "parts").mkdir(exist_ok=True)
     for place in (folder, folder / "parts"):
         remove_staging(place)
-    filters: tuple[tuple[Filter, Path], ...] = ()
+    everything = range(len(plan["parts"]))
+    duplicates: Dropped | None = None
 
-    def run(step: Step, parts: range) -> Path:
-        reader = PartReader(preparation=preparation, plan=plan, folder=folder, stage=step.name, watch=watch, filters=filters)
+    def run(step: Step, parts: range, as_in_parts: bool = False) -> Path:
+        reader = PartReader(preparation=preparation, plan=plan, folder=folder, stage=step.name, watch=watch, duplicates=duplicates, as_in_parts=as_in_parts)
 
         def heard(done: int) -> None:
             listen(Progress(step.name, done, len(parts), 0, 0))
 
         return run_step(step, reader.documents, parts, preparation.engine, folder, plan["fingerprint"], heard, watch, reader.path_of)
 
-    trained = run(TokenizerStep(vocabulary=preparation.vocabulary), sampled_parts(plan, preparation.vocabulary))
+    if preparation.duplicates:
+        duplicates = Dropped.open(run(preparation.duplicates, everything))
+    vocabulary = preparation.vocabulary
+    sample = range(0) if vocabulary.path else sampled_parts(plan, vocabulary.train_characters)
+    trained = run(TokenizerStep(vocabulary=vocabulary), sample)
     place_tokenizer(trained, folder / "tokenizer")
-    worker = PartWorker(preparation=preparation, plan=plan, folder=folder, watch=watch, filters=filters)
+    worker = PartWorker(preparation=preparation, plan=plan, folder=folder, watch=watch, duplicates=duplicates)
     _ = worker.tokenizer.special_ids
     if preparation.discourse and preparation.discourse.cap:
-        run(DiscourseStep(discourse=preparation.discourse), range(len(plan["parts"])))
+        run(DiscourseStep(discourse=preparation.discourse), everything)
     make_parts(worker, listen)
+    if preparation.frequencies:
+        run(FrequencyStep(annotation=worker.annotation), everything, as_in_parts=True)
     return finish(worker)
 
 
@@ -111,12 +121,14 @@ def make_parts(worker: PartWorker, listen: Listener) -> None:
 
 
 def sample_texts(worker: PartWorker, limit: int, listen: Listener) -> Iterator[str]:
-    """Cleaned texts from the beginning of the corpus, about ``limit`` characters."""
+    """Cleaned texts in this process: all of them, or every n-th part when the corpus is larger than ``limit`` characters."""
+    parts = sampled_parts(worker.plan, limit)
     read = 0
-    for part in range(len(worker.plan["parts"])):
+    for done, part in enumerate(parts, 1):
         for document in worker.documents(part):
             if isinstance(document, Document):
                 read += len(document.text)
                 yield document.text
+        listen(Progress("vocabulary", done, len(parts), 0, 0))
         if read > limit:
             return

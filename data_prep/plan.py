@@ -18,9 +18,11 @@ from data_prep.annotation import WORD
 from data_prep.annotators import Annotator
 from data_prep.cleaning import Cleaning
 from data_prep.corpora import Corpus, Slice
+from data_prep.decontamination import Decontamination
 from data_prep.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.discourse import Discourse
 from data_prep.documents import SEGMENT, Label
+from data_prep.duplicates import Duplicates
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import sha256_file, sha256_json
@@ -51,6 +53,10 @@ class Preparation:
     """Normalisation and language recognition."""
     quality: Quality | None = None
     """Rules by which documents are dropped (`quality: {}` takes the defaults); none when left out."""
+    decontamination: Decontamination | None = None
+    """Evaluation files whose texts must not occur in the corpus; documents that hold some are dropped."""
+    duplicates: Duplicates | None = None
+    """Drop documents that say what an earlier one has said (`duplicates: {}` takes the defaults); all stay when left out."""
     segmenters: dict[str, Segmenter] = field(default_factory=lambda: {"zh": Rjieba(), "en": Pretokenizer()})
     """How words are found, by language (`zh`, `en`)."""
     annotators: list[Annotator] = field(default_factory=list)
@@ -59,6 +65,8 @@ class Preparation:
     """Train a vocabulary, or take an existing one."""
     discourse: Discourse | None = None
     """Pairs of sentences joined by a discourse marker, as shards of their own (`discourse: {}` takes the defaults); none when left out."""
+    frequencies: bool = False
+    """Count in how many documents each word and unit occurs, as a side table for masking by tf-idf. May be asked for later."""
     heldout: float = 0.01
     """Share of documents kept apart for evaluation, chosen by a hash of their id."""
     part_bytes: int = 0
@@ -118,10 +126,10 @@ class Progress(NamedTuple):
     """Sent to the caller while the work goes on."""
 
     stage: str
-    """`survey`, `vocabulary` or `parts`."""
+    """`survey`, `parts`, or the name of a corpus-wide step."""
     done: int
     total: int
-    """Bytes of text; 0 when unknown."""
+    """Bytes of text, or parts of a step; 0 when unknown."""
     documents: int
     rejected: int
 
@@ -145,7 +153,7 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
         "rules": RULES_VERSION,
         "corpora": [settings_of(corpus, drop=("paths",)) for corpus in preparation.corpora],
         "cleaning": preparation.cleaning.fingerprint(),
-        "quality": preparation.quality.fingerprint() if preparation.quality else None,
+        **{name: chosen.fingerprint() if (chosen := getattr(preparation, name)) is not None else None for name in ("quality", "decontamination", "duplicates")},
         "segmenters": {
             language: {**settings_of(segmenter, drop=("user_words",)), **words_of(segmenter), "version": segmenter.version()}
             for language, segmenter in sorted(preparation.segmenters.items())

@@ -64,8 +64,9 @@ class Verdict(NamedTuple):
 
 def _shown(value: float, threshold: float) -> tuple[str, str]:
     """Both with two decimals (whole numbers with none), the value with as many as tell it from the threshold."""
-    limit = f"{threshold:.0f}" if threshold >= 1 and threshold == int(threshold) else f"{threshold:.2f}"
-    for digits in range(0 if value >= 1 and value == int(value) else 2, 17):
+    whole = threshold >= 1 and threshold == int(threshold)
+    limit = f"{threshold:.0f}" if whole else f"{threshold:.2f}"
+    for digits in range(0 if whole and value == int(value) else 2, 17):
         if value == threshold or float(f"{value:.{digits}f}") != threshold:
             return f"{value:.{digits}f}", limit
     return repr(value), limit

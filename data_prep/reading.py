@@ -7,20 +7,24 @@ An exception on one document sets that document aside; what concerns the run its
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from data_prep.cleaning import lost_spans
 from data_prep.corpora import Slice
+from data_prep.decontamination import Evaluation
 from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
+from data_prep.dropped import Dropped
 from data_prep.plan import Preparation
-from data_prep.steps import Filter
 from data_prep.supervision import KILLED, NOWHERE, Moment, Watch
 from data_prep.surveying import UNPACKED
 
+REJECTED = "rejected.jsonl"
 OUR_CONCERN = (OSError, MemoryError, ImportError)
 """Exceptions that are no fault of a document."""
 
@@ -41,8 +45,19 @@ class PartReader:
     stage: str = "reading"
     """For whom: records quarantined for this stage are left out."""
     watch: Watch = NOWHERE
-    filters: tuple[tuple[Filter, Path], ...] = ()
-    """Steps that sort documents out, with their results."""
+    duplicates: Dropped | None = None
+    """Documents to leave out because an earlier one says the same."""
+    as_in_parts: bool = False
+    """Leave out what the finished parts have set aside."""
+
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """The evaluation files that must not occur in the corpus, loaded once per process."""
+        decontamination = self.preparation.decontamination
+        return decontamination.load(self.preparation.cleaning) if decontamination else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def documents(self, part: int) -> Iterator[Document | Rejected]:
         """Cleaned documents of a part, and those set aside: one for each record."""
@@ -50,16 +65,21 @@ class PartReader:
 
     def placed(self, part: int, lost: Counter[str] | None = None) -> Iterator[tuple[Place, Document | Rejected]]:
         """The same with their places. ``lost`` counts, by level, the user's own spans of which cleaning left nothing."""
-        left_out = {number: reason for step, result in self.filters for number, reason in step.dropped(result, part).items()}
-        left_out.update({number: (KILLED, detail) for number, detail in self.watch.quarantined(self.stage, part).items()})
+        quarantined = self.watch.quarantined(self.stage, part)
+        set_aside = self._set_aside(part) if self.as_in_parts else set()
+        _ = self.evaluation  # what is wrong with these files is no fault of a document
         with self.watch.noting(self.stage, part) as note:
             for number, (file, record) in enumerate(self._records(part)):
                 place = record.place
                 note.at(number, file, place)
                 if isinstance(record, Rejected):
                     yield place, record
-                elif number in left_out:
-                    yield place, Rejected(place, *left_out[number])
+                elif number in quarantined:
+                    yield place, Rejected(place, KILLED, quarantined[number])
+                elif self.duplicates and (reason := self.duplicates.reason(part, number)):
+                    yield place, reason.at(place)
+                elif tuple(place) in set_aside:
+                    yield place, Rejected(place, "set aside", "")
                 else:
                     yield place, self._clean(record, self.plan["inputs"][file]["source"], lost)
                 note.after(number, file, place)
@@ -73,8 +93,9 @@ class PartReader:
     def _clean(self, record: Record, source: str, lost: Counter[str] | None) -> Document | Rejected:
         try:
             document = self.preparation.cleaning.clean(record, source)
-            if isinstance(document, Document) and (quality := self.preparation.quality):
-                document = quality.check(document, record.place) or document
+            for rules in (self.preparation.quality, self.evaluation):
+                if rules and isinstance(document, Document):
+                    document = rules.check(document, record.place) or document
             if SEGMENT in record.given and isinstance(document, Document) and SEGMENT in lost_spans(record, document):
                 return Rejected(record.place, "no text", "a part of the pair is nothing but white space and invisible characters")
             if lost is not None and record.given and isinstance(document, Document):
@@ -84,6 +105,11 @@ class PartReader:
             raise
         except Exception as error:
             return failed(record.place, error)
+
+    def _set_aside(self, part: int) -> set[tuple[str, int, int]]:
+        """Places of the documents that are not in the shards of a part."""
+        with (self.folder / "parts" / f"{part:06d}" / REJECTED).open("rb") as lines:
+            return {(item["path"], item["line"], item["offset"]) for item in map(json.loads, lines)}
 
     def path_of(self, part: int, moment: Moment | None) -> str:
         """The file that was read when a worker on ``part`` died."""

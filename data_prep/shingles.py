@@ -59,32 +59,32 @@ def _block_tokens(folded_C: npt.NDArray[np.uint32], offset: int) -> tuple[npt.ND
     joins = inside & (folded_C < ALONE)
     joins = joins[1:] & joins[:-1]  # is a character in one token with the one before it?
     starts, ends = inside.copy(), inside.copy()
-    starts[1:] &= ~joins
-    ends[:-1] &= ~joins
-    start_T, end_T = np.flatnonzero(starts), np.flatnonzero(ends)
+    np.greater(inside[1:], joins, out=starts[1:])
+    np.greater(inside[:-1], joins, out=ends[:-1])
+    start_T, end_T = starts.nonzero()[0], ends.nonzero()[0]
     sums = np.zeros(len(folded_C) + 1, np.uint64)
-    np.cumsum(folded_C * _powers(MULTIPLIER)[: len(folded_C)], out=sums[1:])
+    (folded_C * _powers(MULTIPLIER)[: len(folded_C)]).cumsum(out=sums[1:])
     values_T = (sums[end_T + 1] - sums[start_T]) * _powers(INVERSE)[start_T]
     return mix_array(values_T), start_T + offset
 
 
 @cache
-def _steps(n: int, name: str) -> tuple[tuple[int, Any, Any], ...]:
+def _steps(n: int, bits: int) -> tuple[tuple[int, Any, Any], ...]:
     """How n-grams are built from single values: (length so far, factor of the first half, factor for one more or None)."""
     if n == 1:
         return ()
     half = n // 2
-    kind = np.dtype(name).type
-    modulus = 1 << (8 * np.dtype(name).itemsize)
-    return (*_steps(half, name), (half, kind(pow(MULTIPLIER, half, modulus)), kind(MULTIPLIER % modulus) if n % 2 else None))
+    kind = np.uint64 if bits == 64 else np.uint32
+    modulus = 1 << bits
+    return (*_steps(half, bits), (half, kind(pow(MULTIPLIER, half, modulus)), kind(MULTIPLIER % modulus) if n % 2 else None))
 
 
 def ngram_hashes(values: npt.NDArray[U], n: int) -> npt.NDArray[U]:
-    """A hash of every n neighbours, of the type of ``values``: [max(0, len - n + 1)]. Polynomial, by doubling: log2(n) steps."""
+    """A hash of every n neighbours, of the type of ``values`` (uint32 or uint64): [max(0, len - n + 1)]. Polynomial, by doubling: log2(n) steps."""
     if len(values) < n:
         return values[:0]
     joined = values
-    for half, factor, one_more in _steps(n, values.dtype.name):
+    for half, factor, one_more in _steps(n, 8 * values.itemsize):
         joined = joined[:-half] * factor + joined[half:]
         if one_more is not None:
             joined = joined[:-1] * one_more + values[2 * half :]

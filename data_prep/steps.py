@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,6 @@ class Step(ABC):
     @abstractmethod
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:
         """Join the contributions of all parts, in their order, into ``folder``."""
-
-
-class Filter(Step):
-    """A step that finds documents to be left out."""
-
-    @abstractmethod
-    def dropped(self, result: Path, part: int) -> Mapping[int, tuple[str, str]]:
-        """From the folder of the result: number of each record of ``part`` that is left out -> reason (short, countable) and detail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +103,7 @@ def run_step(
     fingerprint = sha256_json([plan_fingerprint, step.fingerprint(), list(numbers)])
     result = folder / "result"
     if is_made(result, fingerprint):
+        shutil.rmtree(folder / "parts", ignore_errors=True)
         return result
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     for place in (folder, folder / "parts"):

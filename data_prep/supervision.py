@@ -127,6 +127,8 @@ class Watch:
 
     def quarantined(self, stage: str, part: int) -> dict[int, str]:
         """Numbers of the records of a part that are left out of ``stage``, with what happened."""
+        if not self.launch:
+            return {}
         files = sorted((self.folder / "poison" / stage).glob(f"{part:06d}-*.json"))
         return {int(file.stem.partition("-")[2]): str(read_json(file)["detail"]) for file in files}
 

@@ -26,7 +26,7 @@ import numpy.typing as npt
 BASE = 0x8F1BBCDCBFA53E0B
 """B: an odd number without structure."""
 MIXER = np.uint64(0xD6E8FEB86659FD93)
-KEPT = 200
+KEPT = 100
 """Surfaces of one class that are kept of a batch and of a part."""
 INDEX_BITS = 24
 """Low bits of a sort key that hold the unit's number instead of hash; 40 bits of hash and the length tell surfaces apart."""
@@ -84,9 +84,8 @@ class Surfaces:
 
     def top(self, number: int) -> Top:
         """The most frequent surfaces of a class."""
-        lost = self.lost.get(number, [])
-        batches = self.batches[number]
-        present = min(lost) if len(lost) == batches else 0
+        lost, batches = self.lost.get(number, []), self.batches[number]
+        present = min(lost) if lost and len(lost) == batches else 0
         return cut(self.counts.get(number, Counter()), sum(lost), sum(lost) - present, KEPT)
 
 

@@ -80,8 +80,7 @@ class Tagger:
             pairs = self._jieba.tag(document.text, self.hmm)
         else:
             pairs = [(pair.word, pair.flag) for pair in self._jieba.lcut(document.text, HMM=self.hmm)]
-        words, tags = zip(*pairs, strict=True) if pairs else ((), ())
-        return Tagged(*places(words, document.text), list(tags))
+        return Tagged(*places([word for word, _ in pairs], document.text), [tag for _, tag in pairs])
 
     def _tag_sentences(self, document: Document, sentences_S2: Spans) -> Tagged:
         from spacy.attrs import IDX, LENGTH

@@ -3,7 +3,7 @@
     part       Tally.add(Annotated, Encoded) for each document  ->  Tally.plain()  ->  parts/NNNNNN/tally.json
     finish     merge([every part's])                            ->  PREPARED/tally.json
 
-Documents are collected and counted two million characters at a time, as arrays. Nothing depends on how the corpus was divided, except
+Documents are collected and counted four million characters at a time, as arrays. Nothing depends on how the corpus was divided, except
 the counts of frequent surfaces, whose error is known (``floor``, see surfaces.py), and the samples are those documents whose ids
 have the smallest hashes in the whole corpus.
 
@@ -26,11 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.cleaning import HAN
-from data_prep.documents import Annotated, Label, Units
+from data_prep.documents import Annotated, Label
 from data_prep.encoding import Encoded, Tokenizer
 from data_prep.passages import SAMPLES, passage, smallest
 from data_prep.surfaces import Surfaces, Top, cut, joined
-from data_prep.unknowns import alphabet_of
+from data_prep.unknowns import alphabet_of, beside
 from masking.keyed import mix
 
 TALLY = "tally.json"
@@ -39,12 +39,11 @@ EDGES = np.array(sorted({round(2 ** (step / 4)) for step in range(4 * 32)}), np.
 HISTOGRAMS = ("document_characters", "document_tokens", "sentence_tokens")
 LONGEST_UNIT = 64
 """Units of this many tokens and longer are counted together."""
-BATCH_CHARACTERS = 1 << 21
-EXACT_WORDS, STRIDE = 1 << 14, 16
-"""So many words of a part are counted one by one; then, in each document, every sixteenth for sixteen, the first chosen by hash."""
+BATCH_CHARACTERS = 1 << 22
+EXACT_WORDS, STRIDE = 1 << 13, 16
+"""So many words of a part are counted one by one; then every sixteenth of a document for sixteen. Of characters, always every sixteenth."""
 MERGED, HELD, UNKNOWN = 1000, 256, 200
 """Frequent surfaces of a class that a merged tally keeps, lists of them that are held before they are joined; unknown characters."""
-NO_UNITS = Units.of([])
 
 
 class Tally:
@@ -54,6 +53,7 @@ class Tally:
         self.tokenizer = tokenizer
         self.types = list(dict.fromkeys(label.type for label in labels))
         self.type_of_label = np.array([self.types.index(label.type) for label in labels], np.int64)
+        self.type_names = [label.type for label in labels]
         self.languages: dict[str, int] = {}
         self.groups: dict[tuple[str, str], int] = {}
         self.sums = np.zeros((0, 5), np.int64)
@@ -61,10 +61,10 @@ class Tally:
         self.lengths: dict[str, npt.NDArray[np.int64]] = {}
         self.surfaces: dict[str, Surfaces] = {}
         self.words = 0
-        self.sampled = np.zeros(0x110000, np.int64)
+        self.sampled = np.zeros(0, np.int64)
         self.alphabet = alphabet_of(tokenizer)
         self.unknown: Counter[str] = Counter()
-        self.samples: dict[str, list[dict[str, Any]]] = {}
+        self.samples: dict[str, list[tuple[int, Annotated]]] = {}
         self._pending: list[tuple[Annotated, Encoded, int]] = []
         self._size = 0
 
@@ -79,8 +79,10 @@ class Tally:
 
     def _sample(self, annotated: Annotated, key: int) -> None:
         kept = self.samples.setdefault(annotated.document.language, [])
-        if len(kept) < SAMPLES or key <= kept[-1]["key"]:
-            kept[:] = smallest([*kept, {"key": key, **passage(annotated, key, [self.types[number] for number in self.type_of_label])}])
+        if len(kept) < SAMPLES or key <= kept[-1][0]:
+            kept.append((key, annotated))
+            kept.sort(key=lambda item: (item[0], item[1].document.source, item[1].document.text))
+            del kept[SAMPLES:]
 
     def _count(self) -> None:
         """Turn the documents collected so far into counts."""
@@ -105,29 +107,33 @@ class Tally:
             table = np.bincount(group * len(EDGES) + bins, minlength=len(self.groups) * len(EDGES)).reshape(-1, len(EDGES))
             self.tables[name] = _added(self.tables[name], table)
         characters_N = np.concatenate([document.characters for document in documents])
-        scripts = np.bincount(characters_N[STRIDE // 2 :: STRIDE])
-        self.sampled[: len(scripts)] += scripts
+        self.sampled = _sum_of(self.sampled, np.bincount(characters_N[STRIDE // 2 :: STRIDE]))
         if len(unknown):
-            self.unknown.update(self.alphabet.unknown(np.concatenate([documents[number].characters for number in np.flatnonzero(unknown_D)])))
+            self.unknown.update(self.alphabet.unknown(beside(pending, unknown, unknown_D)))
         for level in sorted({level for a, _, _ in pending for level in a.units}):
             self._count_units(level, pending, characters_N, np.cumsum(characters_D) - characters_D)
 
     def _count_units(self, level: str, pending: Sequence[Any], characters_N: npt.NDArray[np.uint32], offset_D: npt.NDArray[np.int64]) -> None:
-        lengths = np.concatenate([e.units[level].length_U for _, e, _ in pending if level in e.units])
-        self.lengths[level] = self.lengths.get(level, 0) + np.bincount(np.minimum(lengths, LONGEST_UNIT), minlength=LONGEST_UNIT + 1)
         language_D = np.array([self.languages.setdefault(e.language, len(self.languages)) for _, e, _ in pending], np.int64)
-        units_D = [a.units.get(level, NO_UNITS) for a, _, _ in pending]
-        exact = len(pending)
+        found = [
+            (number, a.units[level], e.units[level], key) for number, (a, e, key) in enumerate(pending) if level in a.units and len(a.units[level].start_U)
+        ]
+        exact = len(found)
         if level == "word":
-            words_D1 = np.cumsum([self.words, *map(len, units_D)])
-            exact, self.words = int(np.searchsorted(words_D1[:-1], EXACT_WORDS)), int(words_D1[-1])
-        for weight, documents_D in ((1, range(exact)), (STRIDE, range(exact, len(pending)))):
-            if len(documents_D):
-                chosen = [(units_D[number], slice(pending[number][2] % weight, None, weight)) for number in documents_D]
-                starts, ends, labels = ([getattr(u, name)[c] for u, c in chosen] for name in ("start_U", "end_U", "label_U"))
-                document_U = np.repeat(documents_D, [len(column) for column in starts])
+            words_D1 = np.cumsum([self.words, *(len(units.start_U) for _, units, _, _ in found)])
+            exact, self.words = int(np.searchsorted(words_D1[1:], EXACT_WORDS, "right")), int(words_D1[-1])
+        for weight, chosen in ((1, found[:exact]), (STRIDE, found[exact:])):
+            if chosen:
+                at = [slice(key % weight, None, weight) for *_, key in chosen]
+                starts, ends, labels, lengths = (
+                    [getattr(item[which], name)[place] for item, place in zip(chosen, at, strict=True)]
+                    for which, name in ((1, "start_U"), (1, "end_U"), (1, "label_U"), (2, "length_U"))
+                )
+                document_U = np.repeat([number for number, *_ in chosen], [len(column) for column in starts])
                 start_U, end_U = (np.concatenate(column) + offset_D[document_U] for column in (starts, ends))
                 class_U = self.type_of_label[np.concatenate(labels)] * 256 + language_D[document_U]
+                counts = np.bincount(np.minimum(np.concatenate(lengths), LONGEST_UNIT), minlength=LONGEST_UNIT + 1) * weight
+                self.lengths[level] = self.lengths.get(level, 0) + counts
                 long_U = end_U - start_U > (level == "word")  # a single character is no word worth naming
                 self.surfaces.setdefault(level, Surfaces()).add(characters_N, start_U[long_U], end_U[long_U], class_U[long_U], weight)
 
@@ -162,10 +168,15 @@ class Tally:
                     "scripts": scripts,
                     "unknown_characters": list(self.unknown.items()),
                     "unknown_alone": self.unknown.total(),
-                    "samples": [sample for kept in self.samples.values() for sample in kept],
+                    "samples": [{"key": key, **passage(found, key, self.type_names)} for kept in self.samples.values() for key, found in kept],
                 }
             ]
         )
+
+
+def _sum_of(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Both added, the shorter one as if it ended in zeros."""
+    return _added(left, right) if len(left) <= len(right) else _added(right, left)
 
 
 def _added(before: npt.NDArray[np.int64], more: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -22,11 +22,10 @@ from data_prep.vocabulary import Vocabulary
 TEXTS = "texts.jsonl"
 
 
-def sampled_parts(plan: dict[str, Any], vocabulary: Vocabulary) -> range:
-    """The parts a vocabulary is trained on: all, every n-th of a corpus larger than `train_characters`, none when it is not trained."""
+def sampled_parts(plan: dict[str, Any], characters: int) -> range:
+    """The parts that hold about so many characters, evenly over the corpus: all, or every n-th."""
     total = sum(item["size"] for item in plan["inputs"])
-    step = max(1, total // (2 * vocabulary.train_characters))  # at about two bytes a character
-    return range(0, 0 if vocabulary.path else len(plan["parts"]), step)
+    return range(0, len(plan["parts"]), max(1, total // (2 * characters)))  # at about two bytes a character
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,15 @@
 """Which characters a tokenizer does not know: those that become [UNK] when they stand alone.
 
-    characters of the documents that hold an [UNK]  ->  {"蠊": 3, "⒈": 2}
+    characters of the sentences that hold an [UNK]  ->  {"蠊": 3, "⒈": 2}
 
 Each character is shown to the tokenizer once in a process; afterwards a table answers for whole arrays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,24 @@ class Alphabet:
         ids_T, starts_T, _ = self.tokenizer.encode(Document(id="", language="", text=text, title="", source=""))
         self.state[codes] = KNOWN
         self.state[codes[starts_T[ids_T == self.tokenizer.special_ids["[UNK]"]] // 2]] = UNKNOWN
+
+
+def beside(documents: Sequence[Any], unknown: npt.NDArray[np.int64], count_D: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+    """The characters of the sentences that hold an [UNK].
+
+    Each of ``documents`` begins with its Annotated and Encoded; ``unknown`` numbers the [UNK] in all their tokens together, of which
+    ``count_D`` belong to each.
+    """
+    pieces, first, done = [], 0, 0
+    for (annotated, encoded, *_), count in zip(documents, count_D.tolist(), strict=True):
+        characters_N, sentences_S2 = annotated.document.characters, annotated.sentences_S2
+        if count and len(sentences_S2) == len(encoded.sentence_ends_S):
+            found = np.unique(np.searchsorted(encoded.sentence_ends_S, unknown[done : done + count] - first, "right"))
+            pieces += [characters_N[start:end] for start, end in sentences_S2[found].tolist()]
+        elif count:  # some sentences hold no token, so places cannot be told by counting
+            pieces.append(characters_N)
+        first, done = first + len(encoded.token_ids_T), done + count
+    return np.concatenate(pieces)
 
 
 @cache

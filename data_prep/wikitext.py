@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 FALLBACKS = {
-    **dict.fromkeys(["zh-hans", "zh-cn"], ["zh-hans", "zh-cn", "zh-sg", "zh-my", "zh"]),
-    **dict.fromkeys(["zh-sg", "zh-my"], ["zh-my", "zh-sg", "zh-hans", "zh-cn", "zh"]),
-    **dict.fromkeys(["zh-hant", "zh-tw"], ["zh-hant", "zh-tw", "zh-hk", "zh-mo", "zh"]),
-    **dict.fromkeys(["zh-hk", "zh-mo"], ["zh-hk", "zh-mo", "zh-hant", "zh-tw", "zh"]),
+    **dict.fromkeys(["zh-hans", "zh-cn"], ("zh-hans", "zh-cn", "zh-sg", "zh-my", "zh")),
+    **dict.fromkeys(["zh-sg", "zh-my"], ("zh-my", "zh-sg", "zh-hans", "zh-cn", "zh")),
+    **dict.fromkeys(["zh-hant", "zh-tw"], ("zh-hant", "zh-tw", "zh-hk", "zh-mo", "zh")),
+    **dict.fromkeys(["zh-hk", "zh-mo"], ("zh-hk", "zh-mo", "zh-hant", "zh-tw", "zh")),
 }
 """For each variant, which ones stand in for it where a mark does not have it, the nearest first."""
 ELEMENTS = {
@@ -54,7 +54,7 @@ MARK = re.compile(r"-\{((?:(?!-\{|\}-).)*+)\}-", re.DOTALL)
 FLAG = re.compile(r"[ATRDHNS+-]|zh(?:-[a-z]+)*+")
 RULE = re.compile(r"\s*+(?:[^;:]*=>)?\s*+(zh(?:-[a-z]+)*+)\s*+:(.*)", re.DOTALL)
 NEXT_RULE = re.compile(r";(?=\s*+(?:[^;:]*=>\s*+)?zh(?:-[a-z]+)*+\s*+:|\s*+\Z)")
-MAGIC = re.compile(r"__[A-Z\u4e00-\u9fff]{3,30}__")
+MAGIC = re.compile(r"__(?:[A-Z]{3,30}|[\u4e00-\u9fff]{2,12})__")
 MARKUP = re.compile(r"'{2,5}|\[\[|\]\]|\{{2,}|\}{2,}|\{\||\|\}")
 EMPTY_BRACKETS = re.compile(r" ?(?:\([\s,;:、，；：]*+\)|（[\s,;:、，；：]*+）|《》|“”|「」)")
 BEFORE_BRACKET = re.compile(r"(?<![\s,;:、，；：])[\s,;:、，；：]++(?=[)）])")

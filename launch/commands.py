@@ -69,10 +69,8 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
         print(slurm_script(file, overrides, slurm), end="")
         return 0
     bar = Bar("prepare", "bytes")
-    for annotator in preparation.annotators:
-        malformed: list[str] = getattr(annotator, "malformed", [])
-        if malformed:
-            bar.say(f"lexicon: {len(malformed)} malformed line(s) left out, first {malformed[0]}")
+    for line in malformed_lines(preparation):
+        bar.say(line)
 
     def listen(progress: Progress) -> None:
         if progress.stage == "parts":
@@ -87,6 +85,12 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
     finally:
         bar.close()
     return summarise(manifest, Path(preparation.output), time.monotonic() - begun)
+
+
+def malformed_lines(preparation: Any) -> list[str]:
+    """A line for each lexicon of which lines were left out."""
+    found: list[list[str]] = [getattr(annotator, "malformed", []) for annotator in preparation.annotators]
+    return [f"lexicon: {len(lines)} malformed line(s) left out, first {lines[0]}" for lines in found if lines]
 
 
 def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from launch.commands import malformed_lines
 from launch.config import read_config
 from launch.console import Bar, clock
 
@@ -28,7 +29,7 @@ def show_plan(file: Path, overrides: list[str]) -> None:
     bar = Bar("survey", "bytes")
     plan = make_plan(preparation, lambda progress: bar.update(progress.done, progress.total, ""))
     bar.close()
-    for line in plan_lines(preparation, plan):
+    for line in [*plan_lines(preparation, plan), *malformed_lines(preparation)]:
         print(line)
     if not plan["parts"]:
         raise ValueError(f"the corpus is empty: {len(plan['paths'])} file(s), no text in any of them ({', '.join(plan['paths'][:3])})")

@@ -30,10 +30,11 @@ CHINESE = {
 }
 """Over jieba's tags: 普通 列车, 佛殿 屋顶; 已经 完成 了, 打算 整修."""
 ENGLISH = {
-    "NP": r"<DT|PDT|PRP\$|DET>?<CD|JJ.*|NN.*|VBG|VBN|ADJ|NOUN|NUM|PROPN>{0,6}<NN.*|NOUN|PROPN>",
-    "VP": "<MD|RB.*|TO|VB.*|ADV|AUX|PART|VERB>{0,5}<VB.*|VERB>",
+    "NP": r"(<DT|PDT|POS|PRP\$|WP\$|DET>{1,2}<RB.*|ADV>?<VBG|VBN>?)?<CD|JJ.*|NN.*|RBR|RBS|\$|#|ADJ|NOUN|NUM|PROPN>{0,6}<CD|NN.*|NOUN|NUM|PROPN>",
+    "VP": "<MD|TO|VB.*|AUX|PART|VERB>(<RB.*|ADV|PART>?<TO|VB.*|AUX|VERB>){1,4}",
 }
-"""Over Penn's tags and the universal ones: the old town, a steam engine; will not be sold, has risen."""
+"""Over Penn's tags and the universal ones: the old town, its best steam engine; will not be sold, has risen. Groups of two words or more
+agree with CoNLL-2000 (its own tags, its convention that `'s` begins a group) at F1 .87 for NP and .84 for VP."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,9 +63,10 @@ class PartOfSpeech(Annotator):
         if not self._tagger.reads(document, self.languages):
             return Units.of([])
         start_T, end_T, tags = self._tagger.tag(document, sentences_S2)
-        label_T = np.fromiter((self._number.get(tag, -1) for tag in tags), np.int16, len(tags))
-        chosen_T = (label_T >= 0) & (end_T - start_T >= self.min_characters)
-        return Units(start_T[chosen_T], end_T[chosen_T], label_T[chosen_T].astype(np.uint8))
+        named = [token for token, tag in enumerate(tags) if tag in self._number]
+        start_U, end_U = start_T[named], end_T[named]
+        long_U = end_U - start_U >= self.min_characters
+        return Units(start_U, end_U, np.array([self._number[tags[token]] for token in named], np.uint8))[long_U]
 
     def fingerprint(self) -> dict[str, Any]:
         settings = {"types": dict(sorted(self.types.items())), "min_characters": self.min_characters, "languages": sorted(self.languages)}

@@ -20,7 +20,7 @@ from typing import Any
 from data_prep.corpora import Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.slice_cache import SliceWriter, is_whole, slice_file
-from data_prep.streams import decompressed
+from data_prep.streams import decompressed, open_bytes
 from data_prep.tables import TableCorpus, Values
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -71,6 +71,8 @@ class HubDataset(TableCorpus):
         return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else 0
 
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
+        for file in sorted(path.rglob("*.json*")) if path.is_dir() and not _is_saved(path) else []:
+            check_json_lines(file)
         digest = hashlib.sha256()
         slices: list[Slice] = []
         start = row = size = total = 0
@@ -137,6 +139,27 @@ class HubDataset(TableCorpus):
         found = datasets.load_dataset(str(path), self.name or None, split=self.split, revision=self.revision or None, streaming=True)
         rows: Iterator[Any] = found.with_format("arrow").skip(start).iter(ROWS_AT_ONCE)
         return rows
+
+
+def check_json_lines(file: Path) -> None:
+    """Refuse JSON Lines with a damaged line: pyarrow, which `datasets` reads JSON with, can end the whole process at one.
+
+    Raises:
+        ValueError: a line is damaged; names file and line.
+    """
+    import orjson
+
+    if not file.is_file() or not {".json", ".jsonl"} & set(file.suffixes):
+        return
+    with open_bytes(file) as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                orjson.loads(line if line.strip() else b"0")
+            except orjson.JSONDecodeError as error:
+                if number == 1 and ".json" in file.suffixes:
+                    return  # one JSON value over many lines
+                remedy = "Read JSON Lines with `kind: jsonl`, which sets damaged lines aside and goes on"
+                raise ValueError(f"{file}:{number}: not JSON ({error}). {remedy}") from None
 
 
 def _is_saved(path: Path) -> bool:

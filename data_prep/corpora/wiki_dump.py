@@ -18,7 +18,9 @@ from data_prep.wikitext import FALLBACKS, Wikitext
 
 PAGE = b"<page>"
 HEADER = re.compile(
-    rb"\s*+(?:<\?xml[^<>]*+>\s*+)?(?:<mediawiki[^<>]*+>\s*+)?(?:<siteinfo>(?:(?!<page|<text|</siteinfo>).)*+</siteinfo>\s*+)?(?:</mediawiki>\s*+)?", re.DOTALL
+    rb"\s*+(?:<\?xml[^<>]*+>\s*+)?(?:<mediawiki[^<>]*+>\s*+)?"
+    rb"(?:<siteinfo>(?:(?!</?(?:page|revision|text|siteinfo)[ >]).)*+</siteinfo>\s*+)?(?:</mediawiki>\s*+)?",
+    re.DOTALL,
 )
 REDIRECT = re.compile(r"\s*#\s*(?:redirect|重定向|重新導向)\s*:?\s*\[\[", re.IGNORECASE)
 SHOWN = {

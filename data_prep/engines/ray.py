@@ -16,6 +16,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data_prep.engines import Died, Engine, answer
@@ -24,6 +25,8 @@ _work: dict[str, Callable[[int], Any]] = {}
 """What this worker process does, by name: only the newest is kept."""
 AHEAD = 2
 """Tasks given to the cluster for each of its CPUs, so that none waits for the launcher."""
+OBJECT_BYTES = 1 << 27
+"""Memory for objects of a cluster started here: work and results are small, documents never pass through it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,7 @@ class Ray(Engine):
         ray = self.connect()
         deaths = ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError, ray.exceptions.ObjectLostError
         task = ray.remote(max_retries=0, num_cpus=1)(run_part)
-        name, payload = uuid.uuid4().hex, ray.put(pickle.dumps((os.getcwd(), sys.path, pickle.dumps(work))))
+        name, payload = uuid.uuid4().hex, ray.put(pickle.dumps((str(Path.cwd()), sys.path, pickle.dumps(work))))
         waiting = list(reversed(parts))
         running: dict[Any, int] = {}
         try:
@@ -83,10 +86,12 @@ class Ray(Engine):
         if ray.is_initialized():
             return ray
         where = self.address or os.environ.get("RAY_ADDRESS", "")
-        variables = {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}}
+        settings: dict[str, Any] = {"runtime_env": {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}}, "log_to_driver": False, "logging_level": "ERROR"}
+        if where == "local":
+            settings.update(object_store_memory=OBJECT_BYTES, include_dashboard=False)
         try:
             knock(where)
-            ray.init(address=self.address or None, log_to_driver=False, logging_level="ERROR", runtime_env=variables)
+            ray.init(address=self.address or None, **settings)
         except (OSError, RuntimeError, ValueError, ImportError) as error:
             reason = str(error).strip().split("\n")[0]
             raise ConnectionError(

@@ -437,8 +437,8 @@ def hang(signum: int, frame: Any) -> None:
     raise BrokenRuleError(f"no end within {SECONDS} s")
 
 
-def chunk(name: str, start: int, count: int) -> int:
-    """Try one chunk in this process; prints problems and counts as JSON lines. The number in work is kept for crashes."""
+def chunk(name: str, start: int, count: int, folder: Path) -> int:
+    """Try one chunk in this process; prints problems and counts as JSON lines."""
     faulthandler.enable()
     signal.signal(signal.SIGALRM, hang)
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -446,10 +446,9 @@ def chunk(name: str, start: int, count: int) -> int:
 
     logging.disable(logging.CRITICAL)
     failures = 0
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        for number, problem in inputs(name, start, count, Path(folder)):
-            failures += 1
-            print(json.dumps({"target": name, "input": number, "problem": problem}), flush=True)
+    for number, problem in inputs(name, start, count, folder):
+        failures += 1
+        print(json.dumps({"target": name, "input": number, "problem": problem}), flush=True)
     print(json.dumps({"counts": COUNTS}), flush=True)
     return failures
 
@@ -459,22 +458,24 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=list(TARGETS), choices=list(TARGETS))
-    parser.add_argument("--here", action="store_true", help="in this process, without chunks (used for the chunks themselves)")
+    parser.add_argument("--folder", type=Path, help="work in this process, without chunks, and in this folder (used for the chunks themselves)")
     arguments = parser.parse_args()
-    if arguments.here:
-        return 1 if sum(chunk(name, arguments.start, arguments.inputs) for name in arguments.only) else 0
+    if arguments.folder:
+        return 1 if sum(chunk(name, arguments.start, arguments.inputs, arguments.folder) for name in arguments.only) else 0
     failed = 0
     for name in arguments.only:
         began, counts, problems = time.monotonic(), Counter[str](), 0
         for start in range(arguments.start, arguments.start + arguments.inputs, CHUNK):
             count = min(CHUNK, arguments.start + arguments.inputs - start)
-            command = [sys.executable, __file__, "--here", "--only", name, "--start", str(start), "--inputs", str(count)]
-            run = subprocess.run(command, capture_output=True, text=True, check=False)
+            command = [sys.executable, __file__, "--only", name, "--start", str(start), "--inputs", str(count)]
+            with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+                run = subprocess.run([*command, "--folder", folder], capture_output=True, text=True, check=False)
+                in_work = "".join(sorted(place.name for place in Path(folder).iterdir()))
             lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
             counts.update(next((line["counts"] for line in lines if "counts" in line), {}))
             found = [line for line in lines if "problem" in line]
             if not any("counts" in line for line in lines):
-                found.append({"target": name, "input": f"one of {start}..{start + count - 1}", "problem": f"crash {run.returncode}: {run.stderr[:1500]}"})
+                found.append({"target": name, "input": in_work, "problem": f"crash {run.returncode}: {run.stderr[:1500]}"})
             for line in found:
                 print(f"{line['target']} {line['input']}: {line['problem'][:600]}", flush=True)
             problems += len(found)

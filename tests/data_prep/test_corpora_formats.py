@@ -348,7 +348,7 @@ def wiki(text: str, variant: str = "zh-hans") -> str:
         ("== A ==\ntext\n=== B ===\n\n== C ==\n{{reflist}}", "A\ntext"),
         ("== A ==\n=== B ===\ntext", "A\nB\ntext"),
         ("* one\n** two\n: three\n# four\n----\nfive", "one\ntwo\nthree\nfour\nfive"),
-        ("__NOTOC__ a __无目录__", "a"),
+        ("__NOTOC__ a __目录__", "a"),
         ("数学（{{IPA|x}}，{{y}}）是（，1990年）", "数学是（1990年）"),
         ("&lt;b&gt; &nbsp;x &#26481; &#xD800; &unknown;", "<b> x 東 � &unknown;"),
         ("{{{1|default}}}", "default"),
@@ -560,18 +560,19 @@ def test_parquet_errors_name_the_file(tmp_path: Path) -> None:
 # --- datasets -------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def dataset_folders(tmp_path: Path) -> dict[str, Path]:
+@pytest.fixture(scope="module")
+def dataset_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The same 600 documents in three kinds of folder."""
     import datasets
 
+    folder = tmp_path_factory.mktemp("datasets")
     found = datasets.Dataset.from_dict(rows(600))
-    found.save_to_disk(tmp_path / "saved" / "wiki", num_shards=2)
-    datasets.DatasetDict({"train": found, "test": found.select(range(3))}).save_to_disk(tmp_path / "splits" / "wiki")
-    (tmp_path / "files" / "wiki").mkdir(parents=True)
+    found.save_to_disk(folder / "saved" / "wiki", num_shards=2)
+    datasets.DatasetDict({"train": found, "test": found.select(range(3))}).save_to_disk(folder / "splits" / "wiki")
+    (folder / "files" / "wiki").mkdir(parents=True)
     lines = [json.dumps({name: rows(600)[name][row] for name in rows(0)}) for row in range(600)]
-    (tmp_path / "files" / "wiki" / "train.jsonl").write_text("\n".join(lines) + "\n")
-    return {name: tmp_path / name / "wiki" for name in ("saved", "splits", "files")}
+    (folder / "files" / "wiki" / "train.jsonl").write_text("\n".join(lines) + "\n")
+    return {name: folder / name / "wiki" for name in ("saved", "splits", "files")}
 
 
 def test_dataset_folders_of_every_kind_give_the_same_rows_in_slices_of_any_size(dataset_folders: dict[str, Path], tmp_path: Path) -> None:
@@ -604,6 +605,15 @@ def test_dataset_errors_name_the_dataset_and_what_it_has(dataset_folders: dict[s
             read(HubDataset(paths=[str(dataset_folders[name])], **settings))
     with pytest.raises(ValueError, match="became shorter while it was read"):
         list(HubDataset(paths=["x"]).read(Slice(str(dataset_folders["saved"]), 0, 700, 1, 1)))
+
+
+def test_a_damaged_line_of_json_is_told_before_pyarrow_meets_it(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"text": "one"}\n\n{"text": "two", "id": 1,{ "title": "x"}\n')
+    with pytest.raises(ValueError, match=r"train\.jsonl:3: not JSON .* `kind: jsonl`"):
+        HubDataset(paths=[str(tmp_path)]).survey(tmp_path, 100)
+    (tmp_path / "train.jsonl").unlink()
+    (tmp_path / "train.json").write_text('[\n{"text": "one"},\n{"text": "two"}\n]\n')
+    assert shown(read(HubDataset(paths=[str(tmp_path)]))) == ["one", "two"]
 
 
 def test_what_is_no_dataset_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -18,11 +18,16 @@ from data_prep.annotators.lexicon import Lexicon
 from data_prep.cleaning import Cleaning
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.plain_text import PlainText
+from data_prep.decontamination import Decontamination
+from data_prep.duplicates import Duplicates
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import STAGING_PREFIX, staging_name
+from data_prep.frequencies import Frequencies
+from data_prep.parts import PartWorker
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation, Progress, group, make_plan
+from data_prep.quality import Quality
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import Prepared
@@ -218,6 +223,56 @@ def test_several_formats_become_one_folder(settings: Preparation, tmp_path: Path
     assert manifest["counts"]["documents.poems.zh"] == 2
 
 
+def test_documents_are_dropped_by_every_rule_that_is_asked_for(settings: Preparation, tmp_path: Path) -> None:
+    texts = {
+        "first": "The river rises in the west. It rained in Rome.",
+        "same": "The river  rises in the west. It rained in Rome.",
+        "digits": "3141592653589793 2384626433832795 0288419716939937 5105820974944592",
+        "leaked": "New York opened a new station near the river of the old town on Monday.",
+        "kept": "The rain is of the sea.",
+    }
+    file = tmp_path / "mixed.jsonl"
+    file.write_text("".join(json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items()))
+    (tmp_path / "test.txt").write_text("near the river of the old town\nshort\n")
+    strict = replace(
+        settings,
+        corpora=[Jsonl(paths=[str(file)])],
+        quality=Quality(),
+        duplicates=Duplicates(near=False),
+        decontamination=Decontamination(paths=[str(tmp_path / "test.txt")], words=5),
+        heldout=0.0,
+        frequencies=True,
+    )
+    manifest = prepare(strict, quiet)
+    reasons = [(item["line"], item["reason"]) for item in map(json.loads, (Path(settings.output) / "rejected.jsonl").read_text().splitlines())]
+    assert reasons[0] == (2, "duplicate") and reasons[2] == (4, "contaminated: test.txt") and reasons[1][1].startswith("quality: ")
+    assert {shard["documents"] for shard in manifest["shards"]} == {2}
+    assert manifest["evaluation"] == {"texts": {"test.txt": 2}, "too_short": {"test.txt": 1}}
+    table = Frequencies.open(Path(settings.output) / "steps/frequencies/result")
+    assert table.documents == 2
+    assert not list((Path(settings.output) / "steps").glob("*/parts"))
+    prepare(replace(strict, output=str(tmp_path / "two"), engine=Local(workers=2)), quiet)
+    assert content(tmp_path / "two") == content(Path(settings.output))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fragile(Pretokenizer):
+    """Fails on one document."""
+
+    def words(self, text: str) -> Any:
+        if "New York" in text:
+            raise IndexError("list index out of range")
+        return super().words(text)
+
+
+def test_a_table_made_after_the_parts_holds_the_documents_of_the_shards(settings: Preparation) -> None:
+    fragile = replace(settings, segmenters={**settings.segmenters, "en": Fragile()}, frequencies=True)
+    counts = prepare(fragile, quiet)["counts"]
+    failed = counts["rejected.failed"]
+    assert 0 < failed < 20
+    assert Frequencies.open(Path(settings.output) / "steps/frequencies/result").documents == 40 - failed
+
+
 # --- exactly once ---------------------------------------------------------------------------------------------------------------
 
 
@@ -276,7 +331,38 @@ def delete_everything_but_the_plan(folder: Path) -> None:
         shutil.rmtree(inner)
 
 
-DISTURBANCES = [delete_part, delete_shard, cut_shard, delete_report, foreign_report, leave_staging, delete_everything_but_the_plan]
+def delete_tokenizer(folder: Path) -> None:
+    shutil.rmtree(folder / "tokenizer")
+
+
+def change_tokenizer(folder: Path) -> None:
+    file = folder / "tokenizer/tokenizer.json"
+    file.write_bytes(file.read_bytes()[:-200])
+
+
+def delete_tokenizer_and_its_source(folder: Path) -> None:
+    shutil.rmtree(folder / "tokenizer")
+    shutil.rmtree(folder / "steps")
+
+
+def lose_tally(folder: Path) -> None:
+    (folder / "parts/000001/tally.json").unlink()
+    (folder / "tally.json").unlink()
+
+
+DISTURBANCES = [
+    delete_tokenizer,
+    change_tokenizer,
+    delete_tokenizer_and_its_source,
+    lose_tally,
+    delete_part,
+    delete_shard,
+    cut_shard,
+    delete_report,
+    foreign_report,
+    leave_staging,
+    delete_everything_but_the_plan,
+]
 
 
 @pytest.mark.parametrize("disturb", DISTURBANCES, ids=lambda function: function.__name__)
@@ -284,6 +370,19 @@ def test_a_run_that_was_killed_or_damaged_ends_in_the_same_bytes(disturb: Callab
     disturb(Path(settings.output))
     prepare(settings, quiet)
     assert content(Path(settings.output)) == done
+
+
+def test_a_part_is_known_by_the_sizes_of_its_shards_and_thoroughly_by_their_hashes(settings: Preparation, done: dict[str, bytes]) -> None:
+    folder = Path(settings.output)
+    worker = PartWorker(preparation=settings, plan=json.loads(done["plan.json"]), folder=folder)
+    report = worker.finished(1, thorough=True)
+    assert report and [shard["size"] for shard in report["shards"]] == [len(done[shard["path"]]) for shard in report["shards"]]
+    file = folder / report["shards"][0]["path"]
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    file.write_bytes(whole)
+    assert worker.finished(1) == report
+    assert worker.finished(1, thorough=True) is None
 
 
 @pytest.mark.parametrize("length", [0, 50])

@@ -43,7 +43,7 @@ def test_quality_is_a_documented_frozen_component(check_component: Callable[[typ
         ("很喜欢~~~很有帮助", "zh"),
         ("床前明月光\n疑是地上霜\n举头望明月\n低头思故乡", "zh"),
         ("Short, but fine.", "en"),
-        ("如何安装 Git\n=======================\n\n先更新软件源，然后运行下面的命令。\n\n    sudo apt-get install git\n\n这样就装好了。", "zh"),
+        ("如何安装 Git\n=====\n\n先更新软件源，然后运行下面的命令。\n\n    sudo apt-get install git\n\n这样就装好了。", "zh"),
         ("我的微信号在名片上，请加我。" + CHINESE, "zh"),
     ],
 )

@@ -38,6 +38,7 @@ from data_prep.segmenters import Segmenter
 from data_prep.shards import Prepared
 from data_prep.supervision import Moment, Task, Watch, run_all
 from data_prep.vocabulary import Vocabulary
+from launch.slurm_array import slurm_script
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["The river rises in the west.", "It rained in Rome.", "New York opened a new station.", "他在北京大学读书。", "上海是一座大城市！", "书中有山水。"]
@@ -420,6 +421,11 @@ def test_the_tasks_of_a_slurm_array_share_the_work(undisturbed: tuple[Path, str,
     for task in tasks:
         ends(task)
     assert content(tmp_path / "out") == before
+
+
+def test_a_slurm_array_has_at_least_one_task() -> None:
+    with pytest.raises(ValueError, match="--slurm: 0 tasks; give at least 1"):
+        slurm_script(Path("data.yaml"), [], 0)
 
 
 def test_a_full_disk_is_one_clear_error_and_the_run_completes_when_there_is_space(undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path) -> None:

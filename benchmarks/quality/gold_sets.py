@@ -165,6 +165,15 @@ def chunked(path: Path) -> list[Chunked]:
     return found
 
 
+TAGGER_SHARE = 0.8
+
+
+def divided(sentences: Sequence[Chunked]) -> tuple[Sequence[Chunked], Sequence[Chunked]]:
+    """What the tagger is trained on, and what chunks are measured on."""
+    first = int(TAGGER_SHARE * len(sentences))
+    return sentences[:first], sentences[first:]
+
+
 NO_SPACE_BEFORE = {*".,;:?!%)]}'", "''", "n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "-RRB-", "-RCB-"}
 NO_SPACE_AFTER = {*"([{$#", "``", "-LRB-", "-LCB-"}
 WRITTEN = {"``": '"', "''": '"', "-LRB-": "(", "-RRB-": ")", "-LCB-": "{", "-RCB-": "}"}
