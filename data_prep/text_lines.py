@@ -36,6 +36,8 @@ def lines_of(path: str, malformed: list[str], *, what: str, comments: bool = Fal
             for line in decoded:
                 number += 1
                 if isinstance(line, bytes):
+                    if line.startswith(b"#") and not comments:
+                        continue
                     try:
                         line = line.decode()
                     except UnicodeDecodeError as error:

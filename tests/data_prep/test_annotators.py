@@ -28,7 +28,22 @@ def words(folder: Path) -> str:
     return str(folder / "words.tsv")
 
 
-ARGUMENTS: dict[str, Callable[[Path], dict[str, Any]]] = {"lexicon": lambda folder: {"paths": [words(folder)], "type": "CITY"}}
+def ruler(folder: Path) -> str:
+    """A spaCy pipeline with an EntityRuler, assembled here."""
+    import spacy
+
+    nlp = spacy.blank("zh")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "上海"}])
+    nlp.to_disk(folder / "pipeline")
+    return str(folder / "pipeline")
+
+
+ARGUMENTS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "lexicon": lambda folder: {"paths": [words(folder)], "type": "CITY"},
+    "part_of_speech": lambda folder: {},
+    "chunks": lambda folder: {"grammar": {"PP": "<p><n.*>"}},
+    "spacy_pipeline": lambda folder: {"pipeline": ruler(folder)},
+}
 """For each kind, arguments (made from an empty folder) under which it finds something in TEXT."""
 
 
