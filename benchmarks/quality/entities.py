@@ -30,7 +30,7 @@ TYPED = ("PER", "LOC", "ORG")
 def sources(preparation: Preparation, language: str, models: Path) -> dict[str, list[Annotator]]:
     """The ways to find entities that are compared; within each, earlier ones win."""
     lexicons: list[Annotator] = [annotator for annotator in preparation.annotators if isinstance(annotator, Lexicon)]
-    untitled = [annotator for annotator in lexicons if isinstance(annotator, Lexicon) and annotator.type != "TITLE"]
+    untitled: list[Annotator] = [annotator for annotator in lexicons if isinstance(annotator, Lexicon) and annotator.type != "TITLE"]
     hints: list[Annotator] = [PartOfSpeech(level="entity")]
     recogniser: list[Annotator] = [SpacyPipeline(level="entity", pipeline=str(models / f"{language}_ner"))]
     found: dict[str, list[Annotator]] = {"words only": [], "lexicons": lexicons, "lexicons without titles": untitled}

@@ -44,8 +44,8 @@ def bench_words(data: Path) -> None:
         "spacy, blank zh": Spacy(pipeline="zh"),
     }
     rows = [[name, *(cell for gold in sets.values() for cell in word_score(segmenter, gold).cells())] for name, segmenter in plain.items()]
-    head = ["P, R, F1 of words", *(cell for name in sets for cell in (name, "", ""))]
-    table("Words", head, [["sentences", *(cell for gold in sets.values() for cell in ("", "", f"{len(gold):,}"))], *rows])
+    head = ["", *(cell for name in sets for cell in (f"{name} P", "R", "F1"))]
+    table("Precision, recall and F1 of words (%)", head, [["sentences", *(cell for gold in sets.values() for cell in ("", "", f"{len(gold):,}"))], *rows])
     rows = []
     with TemporaryDirectory() as temporary:
         for name, gold in sets.items():

@@ -69,7 +69,7 @@ def check(annotated: Annotated, encoded: Encoded, backend: Any) -> dict[str, Ali
     encoding = backend.encode(annotated.document.text, add_special_tokens=False)
     assert encoded.token_ids_T.tolist() == encoding.ids, f"{annotated.document.id}: token ids differ from the library's"
     begins: dict[int, list[int]] = {}
-    covered = set()
+    covered = set[int]()
     for number, (start, end) in enumerate(encoding.offsets):
         begins.setdefault(start, []).append(number)
         covered.update(range(start + 1, end))
