@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.annotators import Annotator
-from data_prep.cleaning import HAN
+from data_prep.cleaning.normalising import HAN
 from data_prep.documents import SEGMENT, Annotated, Document, Label, Spans, Units
 from data_prep.segmenters import Segmenter
 from data_prep.sentences import split_sentences

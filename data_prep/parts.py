@@ -19,19 +19,19 @@ from typing import Any
 import numpy as np
 
 from data_prep.annotation import Annotation
-from data_prep.discourse import SPLITS as DISCOURSE_SPLITS
-from data_prep.discourse import Balance
+from data_prep.cleaning.dropped import Dropped
+from data_prep.counting.tallies import TALLY, Tally
 from data_prep.documents import Annotated, Document, Rejected
-from data_prep.dropped import Dropped
 from data_prep.encoding import Encoded, Tokenizer, encode
 from data_prep.files import read_json, sha256_file, staged_folder, write_atomic, write_json
+from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
+from data_prep.knowledge.discourse import Balance
 from data_prep.plan import Preparation
-from data_prep.reading import OUR_CONCERN, REJECTED, PartReader, failed
+from data_prep.running.reading import OUR_CONCERN, REJECTED, PartReader, failed
+from data_prep.running.steps import take_away
+from data_prep.running.supervision import NOWHERE, Moment, Task, Watch
 from data_prep.shard_writer import write_shard
 from data_prep.shards import SPLITS
-from data_prep.steps import take_away
-from data_prep.supervision import NOWHERE, Moment, Task, Watch
-from data_prep.tallies import TALLY, Tally
 from masking.keyed import hash_key, uniform
 
 PART = "part.json"

@@ -21,20 +21,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.adoption import adopt_plan
-from data_prep.discourse import DiscourseStep
+from data_prep.cleaning.dropped import Dropped
+from data_prep.counting.frequencies import FrequencyStep
 from data_prep.documents import Document
-from data_prep.dropped import Dropped
 from data_prep.files import remove_staging, staging_name
-from data_prep.finishing import finish
-from data_prep.frequencies import FrequencyStep
+from data_prep.knowledge.discourse import DiscourseStep
 from data_prep.parts import PartWorker
 from data_prep.plan import Listener, Preparation, Progress, make_plan
-from data_prep.reading import PartReader
+from data_prep.running.adoption import adopt_plan
+from data_prep.running.finishing import finish
+from data_prep.running.reading import PartReader
+from data_prep.running.steps import Step, run_step
+from data_prep.running.supervision import Watch, run_all
 from data_prep.shards import SPLITS
-from data_prep.steps import Step, run_step
-from data_prep.supervision import Watch, run_all
-from data_prep.tokenizer_step import TokenizerStep, place_tokenizer, sampled_parts
+from data_prep.vocabularies.tokenizer_step import TokenizerStep, place_tokenizer, sampled_parts
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

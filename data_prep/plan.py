@@ -16,24 +16,24 @@ from typing import Any, NamedTuple
 
 from data_prep.annotation import WORD
 from data_prep.annotators import Annotator
-from data_prep.cleaning import Cleaning
+from data_prep.cleaning.decontamination import Decontamination
+from data_prep.cleaning.duplicates import Duplicates
+from data_prep.cleaning.normalising import Cleaning
+from data_prep.cleaning.quality import Quality
 from data_prep.corpora import Corpus, Slice
-from data_prep.decontamination import Decontamination
-from data_prep.discourse import SPLITS as DISCOURSE_SPLITS
-from data_prep.discourse import Discourse
 from data_prep.documents import SEGMENT, Label
-from data_prep.duplicates import Duplicates
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import sha256_file, sha256_json
-from data_prep.quality import Quality
+from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
+from data_prep.knowledge.discourse import Discourse
+from data_prep.running.supervision import NOWHERE, Watch
+from data_prep.running.surveying import SHARED_BYTES, Surveyor, settings_of, survey_all
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import SCHEMA_VERSION, SPLITS
-from data_prep.supervision import NOWHERE, Watch
-from data_prep.surveying import SHARED_BYTES, Surveyor, settings_of, survey_all
-from data_prep.vocabulary import Vocabulary, check_folder
+from data_prep.vocabularies.vocabulary import Vocabulary, check_folder
 
 RULES_VERSION = 1
 """Raised whenever cleaning, sentences, annotation or encoding change what they produce."""

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from data_prep.documents import Spans
 
-ABBREVIATIONS = tuple(
-    "mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt maj adm gov sen rep pres vs etc inc ltd co corp vol fig figs ed eds "
-    "jan feb mar apr jun jul aug sep sept oct nov dec mt ft dept univ approx cf al e.g i.e u.s u.k a.m p.m ca".split()  # noqa: SIM905
-)
+_ABBREVIATIONS = """
+mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt maj adm gov sen rep pres vs etc inc ltd co corp vol fig figs ed eds
+jan feb mar apr jun jul aug sep sept oct nov dec mt ft dept univ approx cf al e.g i.e u.s u.k a.m p.m ca
+"""
+ABBREVIATIONS = tuple(_ABBREVIATIONS.split())
 CLOSERS = "\"'”’」』）)]】》〉"
 OPENERS = "\"'“‘([「『《〈（【"
 KNOWN, IDEOGRAPHS = 0x33480, 0x20000

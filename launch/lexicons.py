@@ -33,8 +33,8 @@ def mine_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the settings and stop.")] = False,
 ) -> None:
     """Score the corpus's word sequences by NPMI and branching entropy, and write the best as a lexicon to review."""
-    from data_prep.corpus_tasks import mine
-    from data_prep.mining import Mining
+    from data_prep.counting.corpus_tasks import mine
+    from data_prep.counting.mining import Mining
     from data_prep.plan import Preparation
 
     names = set(field_docs(Mining))

@@ -12,8 +12,8 @@ from launch.config import read_config
 from launch.console import Bar, clock
 
 if TYPE_CHECKING:
-    from data_prep.estimates import Estimate
     from data_prep.plan import Preparation
+    from data_prep.running.estimates import Estimate
 
 SHOWN_SOURCES, SHOWN_DOCUMENTS, SHOWN_SENTENCES = 20, 2, 3
 LOW_DISK = 1.1
@@ -22,8 +22,8 @@ LOW_DISK = 1.1
 
 def show_plan(file: Path, overrides: list[str]) -> None:
     """Survey, measure a sample, and print the outcome. Writes nothing but temporary files."""
-    from data_prep.estimates import measure
     from data_prep.plan import Preparation, make_plan
+    from data_prep.running.estimates import measure
 
     preparation = read_config(Preparation, file, overrides)
     bar = Bar("survey", "bytes")

@@ -41,9 +41,9 @@ class Facts:
         Raises:
             ValueError: the folder is not prepared, or not to the end.
         """
+        from data_prep.counting.tallies import TALLY
         from data_prep.files import read_json
         from data_prep.shards import MANIFEST
-        from data_prep.tallies import TALLY
 
         if not (folder / MANIFEST).is_file():
             begun = (folder / "plan.json").is_file()

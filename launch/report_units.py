@@ -87,7 +87,7 @@ def lengths(facts: Facts) -> str:
     """Histograms of documents and sentences by source, all of a column over the same axis."""
     if not facts.tally:
         return ""
-    from data_prep.tallies import EDGES, HISTOGRAMS
+    from data_prep.counting.tallies import EDGES, HISTOGRAMS
 
     edges = EDGES.tolist()
     keys = [key for key in facts.sources[:SHOWN_SOURCES] if key in facts.groups]

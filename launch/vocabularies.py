@@ -35,7 +35,7 @@ def train_command(
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to it: dotted.key=value ...")] = None,
 ) -> None:
     """Train the vocabulary that a data YAML describes, and nothing else."""
-    from data_prep.corpus_tasks import texts
+    from data_prep.counting.corpus_tasks import texts
     from data_prep.files import staged_folder
 
     preparation = _preparation(config, overrides)
@@ -51,12 +51,12 @@ def train_command(
 @vocab_app.command("inspect")
 def inspect_command(folder: Folder, corpus: CorpusFile = None, characters: Characters = 20_000_000, as_json: Json = False) -> None:
     """What is in a vocabulary; with a corpus, how much of it is [UNK] and which characters are to blame."""
-    from data_prep.vocabulary_report import VocabularyReport
+    from data_prep.vocabularies.vocabulary_report import VocabularyReport
 
     report = VocabularyReport(folder=folder)
     value = report.summary()
     if corpus:
-        from data_prep.corpus_tasks import documents
+        from data_prep.counting.corpus_tasks import documents
 
         value["corpus"] = report.coverage(documents(_preparation(corpus, None), characters, silent))
     if as_json:
@@ -78,7 +78,7 @@ def extend_command(
     as_json: Json = False,
 ) -> None:
     """Add what a vocabulary lacks; every old id, and how known text is cut into characters, stays."""
-    from data_prep.vocabulary_extension import Extension, backend_of, extend, missing_characters, read_words, tokens_of_words
+    from data_prep.vocabularies.vocabulary_extension import Extension, backend_of, extend, missing_characters, read_words, tokens_of_words
 
     if (corpus is None) == (words is None):
         raise ValueError("give either --corpus DATA.yaml or --words FILE")
@@ -86,7 +86,7 @@ def extend_command(
         raise ValueError(f"limit: {limit} must be 0 or more" if limit < 0 else f"min_count: {min_count} must be at least 1")
     backend = _backend(folder, backend_of)
     if corpus:
-        from data_prep.corpus_tasks import texts
+        from data_prep.counting.corpus_tasks import texts
 
         missing, _ = missing_characters(backend, texts(_preparation(corpus, None), characters, silent))
         wanted = [token for token, count in sorted(missing.items(), key=lambda item: (-item[1], item[0])) if count >= min_count]
@@ -115,7 +115,7 @@ def _backend(folder: Path, load: Any) -> Any:
     """The tokenizer of a folder, which may hold a vocab.txt alone."""
     import tempfile
 
-    from data_prep.vocabulary import adopt
+    from data_prep.vocabularies.vocabulary import adopt
 
     with tempfile.TemporaryDirectory() as place:
         adopt(folder, Path(place))

@@ -2,7 +2,7 @@
 
     北京大学<TAB>ORG            ->  "他在北京大学读书" has the entity [2, 6) ORG
 
-The formats of the files are those of data_prep/lexicons.py. A line that is none of them stops the run with file and line, unless
+The formats of the files are those of data_prep/knowledge/lexicons.py. A line that is none of them stops the run with file and line, unless
 ``on_malformed: skip`` is set.
 """
 
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
 from data_prep.files import sha256_file
-from data_prep.lexicons import FORMATS, Entries, load_entries
+from data_prep.knowledge.lexicons import FORMATS, Entries, load_entries
 from data_prep.trie import Trie, pairs
 
 
@@ -38,7 +38,7 @@ class Lexicon(Annotator):
     min_characters: int = 2
     """Shorter entries are left out."""
     format: str = "auto"
-    """`txt`, `tsv`, `userdict` (jieba's), `patterns` (spaCy's EntityRuler), `mined`, or `auto` (see data_prep/lexicons.py)."""
+    """`txt`, `tsv`, `userdict` (jieba's), `patterns` (spaCy's EntityRuler), `mined`, or `auto` (see data_prep/knowledge/lexicons.py)."""
     on_malformed: str = "refuse"
     """`refuse`: a malformed line ends the run; `skip`: it is left out and counted."""
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.tagging import JIEBA_ENGINES, Tagger
-from data_prep.user_words import TAG_TYPES
+from data_prep.knowledge.tagging import JIEBA_ENGINES, Tagger
+from data_prep.knowledge.user_words import TAG_TYPES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from data_prep.documents import Label, Place, Record, Rejected
-from data_prep.slice_cache import SliceWriter, identity, open_slice
-from data_prep.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
+from data_prep.inputs.slice_cache import SliceWriter, identity, open_slice
+from data_prep.inputs.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
 
 BOM = b"\xef\xbb\xbf"
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from data_prep.corpora import Slice, Survey
 from data_prep.documents import Record, Rejected
-from data_prep.slice_cache import SliceWriter, is_whole, slice_file
-from data_prep.streams import decompressed, open_bytes
-from data_prep.tables import TableCorpus, Values
+from data_prep.inputs.slice_cache import SliceWriter, is_whole, slice_file
+from data_prep.inputs.streams import decompressed, open_bytes
+from data_prep.inputs.tables import TableCorpus, Values
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 ROWS_AT_ONCE = 256

@@ -21,8 +21,8 @@ from typing import IO, Any
 
 from data_prep.corpora import BOM, LineCorpus, Slice, Survey, as_text, decode, json_object, stand_in_id
 from data_prep.documents import SEGMENT, Given, Place, Record, Rejected
-from data_prep.slice_cache import SliceWriter, identity
-from data_prep.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line
+from data_prep.inputs.slice_cache import SliceWriter, identity
+from data_prep.inputs.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line
 
 FORMATS = {".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv"}
 MAX_CLASSES = 32767

@@ -18,7 +18,7 @@ from typing import Any
 from data_prep.corpora import Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import sha256_file
-from data_prep.tables import TableCorpus
+from data_prep.inputs.tables import TableCorpus
 
 ROWS_AT_ONCE = 256
 

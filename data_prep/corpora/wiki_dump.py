@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from data_prep.corpora import LineCorpus, decode, stand_in_id
 from data_prep.documents import Place, Record, Rejected
-from data_prep.wikitext import FALLBACKS, Wikitext
+from data_prep.inputs.wikitext import FALLBACKS, Wikitext
 
 PAGE = b"<page>"
 HEADER = re.compile(

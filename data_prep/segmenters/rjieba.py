@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from data_prep.documents import Spans
+from data_prep.knowledge.user_words import UserWords, load_user_words
 from data_prep.pieces import long_spans, places
 from data_prep.segmenters import Segmenter
-from data_prep.user_words import UserWords, load_user_words
 
 ALPHABET = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
 """What rjieba builds words from: Han characters, ASCII letters and digits, and + # & . _ % -"""

@@ -26,7 +26,7 @@ VOCABULARY = [
 @pytest.fixture(scope="session")
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenizer folder with a fixed, tiny vocabulary: letters, a few pieces, a few Han characters."""
-    from data_prep.vocabulary import adopt
+    from data_prep.vocabularies.vocabulary import adopt
 
     source, folder = tmp_path_factory.mktemp("vocabulary"), tmp_path_factory.mktemp("tokenizer")
     (source / "vocab.txt").write_text("".join(f"{token}\n" for token in VOCABULARY), encoding="utf-8")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning import HAN, Cleaning, lost_spans
+from data_prep.cleaning.edits import apply_edits, compositions, differences
+from data_prep.cleaning.normalising import HAN, Cleaning, lost_spans
 from data_prep.documents import Document, Given, Place, Record, Rejected
-from data_prep.edits import apply_edits, compositions, differences
 
 PLACE = Place("x.jsonl", 3, 40)
 PIECES = [

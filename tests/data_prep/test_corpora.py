@@ -21,7 +21,7 @@ from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.plain_text import PlainText
 from data_prep.corpora.pre_segmented import PreSegmented
 from data_prep.documents import Place, Record, Rejected
-from data_prep.streams import open_bytes, stem
+from data_prep.inputs.streams import open_bytes, stem
 from launch.config import find_kind, kinds
 
 DOCUMENTS: list[dict[str, Any]] = [{"document": "file"}, {"document": "block"}, {"document": "line"}]

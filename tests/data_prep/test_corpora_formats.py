@@ -24,8 +24,8 @@ from data_prep.corpora.pre_segmented import PreSegmented
 from data_prep.corpora.wiki_dump import WikiDump
 from data_prep.corpora.wikiextractor import Wikiextractor
 from data_prep.documents import Given, Label, Place, Record, Rejected
-from data_prep.streams import LONGEST_DOCUMENT
-from data_prep.wikitext import Wikitext
+from data_prep.inputs.streams import LONGEST_DOCUMENT
+from data_prep.inputs.wikitext import Wikitext
 
 HERE = Place("x", 1, 0)
 REVISION = "0123456789abcdef0123456789abcdef01234567"

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow
 import pytest
 
-from data_prep import counted_tables
-from data_prep.counted_tables import fold, merged, write_table
+from data_prep.counting import counted_tables
+from data_prep.counting.counted_tables import fold, merged, write_table
 
 
 def write_counts(path: Path, counts: dict[int, int]) -> Path:

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from data_prep.corpora.jsonl import Jsonl
-from data_prep.discourse import Discourse, Pair
 from data_prep.documents import SEGMENT, Document, Given
 from data_prep.engines import Engine
-from data_prep.marker_lists import Marker, read_markers
+from data_prep.knowledge.discourse import Discourse, Pair
+from data_prep.knowledge.marker_lists import Marker, read_markers
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation
 from data_prep.sentences import split_sentences
 from data_prep.shards import Prepared
-from data_prep.vocabulary import Vocabulary
+from data_prep.vocabularies.vocabulary import Vocabulary
 
 LIST = """但是	contrast
 但	contrast

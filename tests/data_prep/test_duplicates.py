@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep import shingles
-from data_prep.characters import code_points
+from data_prep.cleaning import shingles
+from data_prep.cleaning.characters import code_points
+from data_prep.cleaning.dropped import Dropped, Reason
+from data_prep.cleaning.duplicates import Duplicates
+from data_prep.cleaning.minhash import band_keys, bands_for, signatures
+from data_prep.cleaning.shingles import ngram_hashes, tokens
 from data_prep.documents import Document, Place
-from data_prep.dropped import Dropped, Reason
-from data_prep.duplicates import Duplicates
 from data_prep.files import read_json
-from data_prep.minhash import band_keys, bands_for, signatures
-from data_prep.shingles import ngram_hashes, tokens
 
 HAN = [chr(code) for code in range(0x4E00, 0x5200)]
 WORDS = [f"{a}{b}{c}" for a in ("ba", "ko", "ri", "tu") for b in ("n", "st", "mm") for c in ("el", "or", "ing", "a")]
@@ -153,9 +153,9 @@ def test_the_result_does_not_depend_on_how_the_corpus_is_divided(tmp_path_factor
 def test_a_block_boundary_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [(str(index), writing(index // 2, 50 + index)) for index in range(40)]
     whole = find(tmp_path / "a", [names])
-    monkeypatch.setattr("data_prep.duplicates.BLOCK_CHARACTERS", 70)
-    monkeypatch.setattr("data_prep.duplicates.BLOCK_DOCUMENTS", 3)
-    monkeypatch.setattr("data_prep.duplicates.BLOCK_PAIRS", 2)
+    monkeypatch.setattr("data_prep.cleaning.duplicates.BLOCK_CHARACTERS", 70)
+    monkeypatch.setattr("data_prep.cleaning.duplicates.BLOCK_DOCUMENTS", 3)
+    monkeypatch.setattr("data_prep.cleaning.duplicates.BLOCK_PAIRS", 2)
     monkeypatch.setattr(shingles, "BLOCK", 64)
     blocks = find(tmp_path / "b", [names])
     assert [blocks.reason(0, index) for index in range(40)] == [whole.reason(0, index) for index in range(40)]

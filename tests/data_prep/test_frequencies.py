@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import frequencies
 from data_prep.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
+from data_prep.counting import frequencies
+from data_prep.counting.frequencies import Frequencies, FrequencyStep
 from data_prep.documents import Document
-from data_prep.frequencies import Frequencies, FrequencyStep
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 

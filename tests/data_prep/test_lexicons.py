@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning import Cleaning
-from data_prep.lexicons import FORMATS, Entries, load_entries
+from data_prep.cleaning.normalising import Cleaning
+from data_prep.knowledge.lexicons import FORMATS, Entries, load_entries
 
 
 def load(folder: Path, content: str | bytes, name: str = "l.txt", **arguments: Any) -> Entries:
@@ -44,7 +44,7 @@ def test_any_line_end_a_byte_order_mark_empty_lines_and_comments_are_understood(
 
 
 def test_line_numbers_go_on_through_a_long_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_prep.text_lines.BLOCK_BYTES", 64)
+    monkeypatch.setattr("data_prep.inputs.text_lines.BLOCK_BYTES", 64)
     content = b"".join(f"name {number}\tPER\r\n".encode() if number % 50 else b"\xff\xfe\n" for number in range(1, 301))
     entries = load(tmp_path, content, on_malformed="skip")
     assert len(entries.surfaces) == 294
@@ -191,7 +191,7 @@ def test_a_mined_lexicon_is_recognised_by_its_heading(tmp_path: Path) -> None:
 
 
 def test_what_the_miner_writes_is_read(tmp_path: Path) -> None:
-    from data_prep.mining import Entry, write_lexicon
+    from data_prep.counting.mining import Entry, write_lexicon
 
     found = [Entry("云计算", 0.731, 42, 0.7, 1.5, 1.25, "…【云计算】…"), Entry("steam engine", -0.5, 7, 0.1, 0, 0, "a 【steam engine】")]
     write_lexicon(tmp_path / "mined.tsv", found, {"min_count": 5})

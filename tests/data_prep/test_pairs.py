@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning import Cleaning
+from data_prep.cleaning.normalising import Cleaning
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.pairs import MAX_ROW_LINES, Pairs, quoted_rows
 from data_prep.documents import SEGMENT, Document, Given, Record, Rejected
@@ -23,7 +23,7 @@ from data_prep.engines import Engine
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation
 from data_prep.shards import Prepared
-from data_prep.vocabulary import Vocabulary
+from data_prep.vocabularies.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ["0", "1", "2"]

@@ -15,23 +15,23 @@ from typing import Any
 import pytest
 
 from data_prep.annotators.lexicon import Lexicon
-from data_prep.cleaning import Cleaning
+from data_prep.cleaning.decontamination import Decontamination
+from data_prep.cleaning.duplicates import Duplicates
+from data_prep.cleaning.normalising import Cleaning
+from data_prep.cleaning.quality import Quality
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.plain_text import PlainText
-from data_prep.decontamination import Decontamination
-from data_prep.duplicates import Duplicates
+from data_prep.counting.frequencies import Frequencies
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import STAGING_PREFIX, staging_name
-from data_prep.frequencies import Frequencies
 from data_prep.parts import PartWorker
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation, Progress, group, make_plan
-from data_prep.quality import Quality
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import Prepared
-from data_prep.vocabulary import Vocabulary
+from data_prep.vocabularies.vocabulary import Vocabulary
 
 ZH = ["长江发源于青藏高原，流入东海。", "他在北京大学读书。", "上海是一座大城市！", "书中有山水。"]
 EN = ["The river rises in the west. It rained in Rome.", "New York opened a new station.", "The rain is of the sea."]

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.characters import CLASS_COUNT, DIGIT, HAN, LETTER, SPACE, class_counts, classes, code_points, fold_table
-from data_prep.cleaning import Cleaning
+from data_prep.cleaning.characters import CLASS_COUNT, DIGIT, HAN, LETTER, SPACE, class_counts, classes, code_points, fold_table
+from data_prep.cleaning.normalising import Cleaning
+from data_prep.cleaning.quality import Quality
 from data_prep.documents import Document, Place
-from data_prep.quality import Quality
 
 PLACE = Place("x.jsonl", 3, 40)
 CHINESE = "长江发源于青藏高原，流经十一个省市，最后注入东海。它是亚洲第一长河，全长约6300公里，流域面积达180万平方公里！沿岸有重庆、武汉、南京等大城市。"
@@ -86,7 +86,7 @@ def test_a_least_value_is_told_with_the_other_sign() -> None:
 
 @pytest.mark.parametrize(("value", "threshold", "shown"), [(0.4004, 0.4, "0.4004 > 0.40"), (0.30001, 0.3, "0.30001 > 0.30"), (1 / 3, 0.25, "0.33 > 0.25")])
 def test_figures_that_differ_look_different(value: float, threshold: float, shown: str) -> None:
-    from data_prep.quality import Verdict
+    from data_prep.cleaning.quality import Verdict
 
     assert Verdict("digit ratio", value, threshold, True).figures == shown
 

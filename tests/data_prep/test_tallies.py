@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep import surfaces, tallies
 from data_prep.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
+from data_prep.counting import surfaces, tallies
+from data_prep.counting.passages import PASSAGE, SAMPLES
+from data_prep.counting.surfaces import Surfaces, Top, joined
+from data_prep.counting.tallies import EDGES, Tally, merge
 from data_prep.documents import Annotated, Document
 from data_prep.encoding import Encoded, Tokenizer, encode
-from data_prep.passages import PASSAGE, SAMPLES
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
-from data_prep.surfaces import Surfaces, Top, joined
-from data_prep.tallies import EDGES, Tally, merge
 
 ZH = ["长江发源于青藏高原，流入东海。", "他在北京大学读书。", "上海是一座大城市！", "书中有山水。"]
 EN = ["The river rises in the west.", "It rained in Rome.", "New York opened a new station."]

@@ -25,8 +25,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep import claims, plan
-from data_prep.claims import claim, is_claimed
+from data_prep import plan
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Place, Spans
 from data_prep.engines import Died, Engine
@@ -34,10 +33,12 @@ from data_prep.engines.local import Local
 from data_prep.files import staging_name
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation, Progress, make_plan
+from data_prep.running import claims
+from data_prep.running.claims import claim, is_claimed
+from data_prep.running.supervision import Moment, Task, Watch, run_all
 from data_prep.segmenters import Segmenter
 from data_prep.shards import Prepared
-from data_prep.supervision import Moment, Task, Watch, run_all
-from data_prep.vocabulary import Vocabulary
+from data_prep.vocabularies.vocabulary import Vocabulary
 from launch.slurm_array import slurm_script
 
 ROOT = Path(__file__).resolve().parents[2]

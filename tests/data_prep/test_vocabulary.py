@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from data_prep import vocabulary_training
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
-from data_prep.vocabulary import COPIED, SPECIAL_TOKENS, Vocabulary, adopt, bert_normalizer, train
-from data_prep.vocabulary_extension import backend_of, extend, missing_characters, read_words, tokens_of_words
-from data_prep.vocabulary_report import OTHER_SPELLING, TOO_LONG, VocabularyReport, token_class
-from data_prep.vocabulary_training import WordTally
+from data_prep.vocabularies import vocabulary_training
+from data_prep.vocabularies.vocabulary import COPIED, SPECIAL_TOKENS, Vocabulary, adopt, bert_normalizer, train
+from data_prep.vocabularies.vocabulary_extension import backend_of, extend, missing_characters, read_words, tokens_of_words
+from data_prep.vocabularies.vocabulary_report import OTHER_SPELLING, TOO_LONG, VocabularyReport, token_class
+from data_prep.vocabularies.vocabulary_training import WordTally
 
 ROOT = Path(__file__).resolve().parents[2]
 

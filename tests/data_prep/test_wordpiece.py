@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
-from data_prep.vocabulary import SPECIAL_TOKENS, bert
+from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS, bert
 from data_prep.wordpiece import SELF_TEST, Wordpiece
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "raw"
-WORDS = [
-    *"the rain naive cafe caf ##é ##e ##s open ##ed ##ing ##ng x ##x 北 京 大 学 ， 。 ! ? \" '".split(),
-    *"- _ 1 ##1 2 ##2 ß ##ß ᄀ ##ᅡ ##ᆨ ﬁ ¡ # [ ] MASK é É Ｒ ａ か ##か 🙂".split(),
-]
+PIECES = """
+the rain naive cafe caf ##é ##e ##s open ##ed ##ing ##ng x ##x 北 京 大 学 ， 。 ! ? " ' - _ 1 ##1 2 ##2 ß ##ß ᄀ ##ᅡ ##ᆨ ﬁ ¡ # [ ] MASK é É Ｒ ａ
+か ##か 🙂
+"""
+WORDS = PIECES.split()
 TEXTS = [
     "The rain, the RAIN — naïve cafés opened!",
     "北京大学，在 ＡＢＣ 中。",

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from tiny import ROOT
 
-from data_prep.claims import claim
 from data_prep.encoding import Encoded, TokenUnits
 from data_prep.files import read_json, sha256_file, staging_name, write_json
-from data_prep.folder_status import bytes_per_second, status
+from data_prep.running.claims import claim
+from data_prep.running.folder_status import bytes_per_second, status
+from data_prep.running.verification import check_shard, verify
 from data_prep.shard_writer import write_shard
 from data_prep.shards import Shard
-from data_prep.verification import check_shard, verify
 from launch.cli import main
 from launch.drawn_units import drawn
 from launch.plots import count_histogram, length_histogram, percent, quantile, short
@@ -116,7 +116,7 @@ def test_a_plan_counts_what_it_sets_aside_and_refuses_a_corpus_without_a_usable_
 def test_an_estimate_grows_with_the_corpus_and_shrinks_with_workers() -> None:
     from collections import Counter
 
-    from data_prep.estimates import Estimate
+    from data_prep.running.estimates import Estimate
 
     def estimate(**changes: Any) -> Estimate:
         base: dict[str, Any] = {

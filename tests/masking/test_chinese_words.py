@@ -14,7 +14,7 @@ from data_prep.annotation import WORD, Annotation
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer, encode
 from data_prep.segmenters.rjieba import Rjieba
-from data_prep.vocabulary import SPECIAL_TOKENS, from_vocab_txt, save
+from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS, from_vocab_txt, save
 from masking.budget import Budget
 from masking.corruption import Corruption
 from masking.spans import Units

@@ -1,0 +1,235 @@
+"""Raw text -> final text, and nothing after it edits the text again.
+
+    0. mojibake repaired (optional, ftfy)
+    1. Unicode NFC (never NFKC: it would turn ，！（） into ASCII)
+    2. line ends to \\n, tabs and exotic spaces to one space, control and zero-width characters removed
+    3. full-width letters and digits to half-width (optional)
+    4. hard-wrapped lines (books) joined, so that a sentence is not cut at column 70
+    5. traditional to simplified characters (optional, OpenCC)
+    6. language by script when the reader did not know it
+
+A document that ends up too short is rejected with a reason, never silently. Spans that came with a document move along with its
+characters: "北京\\u3000\\u3000大学" with a span over 大学 becomes "北京 大学" with the span still over 大学. They never begin or end on white
+space. A span of which nothing is left is dropped; ``lost_spans`` counts those.
+
+Ordinary text is clean already: each rule first looks for something to do, which is many times faster than doing it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from data_prep.cleaning.characters import HAN as HAN_CLASS
+from data_prep.cleaning.characters import HAN_RANGES, LETTER, UNASSIGNED_HAN, class_counts, code_points
+from data_prep.cleaning.conversions import check_package, package_version, repaired, simplified
+from data_prep.cleaning.edits import Edit, compositions, differences, move, substitutions
+from data_prep.documents import Document, Given, Record, Rejected
+
+HAN = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in HAN_RANGES) + "]")
+SIMPLIFICATIONS = ("", "t2s", "tw2s", "tw2sp", "hk2s", "hk2sp")
+
+_ENDS = "\r\u2028\u2029\x0b\x0c\x85"
+_SPACES = "\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_REMOVED = "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
+UNUSUAL = re.compile(f"[{_ENDS}{_SPACES}{_REMOVED}]")
+UNUSUAL_RUN = re.compile(f"\r\n?|[{_ENDS}{_SPACES}{_REMOVED}]")
+USUAL_ASCII = bytes(code for code in range(128) if not UNUSUAL.match(chr(code)))
+SPACE_LIKE, END_LIKE = re.compile(f"[{_SPACES}]"), re.compile(f"[{_ENDS}]")
+EDGE_SPACES = re.compile(" \n ?|\n ")
+SINGLE_BREAK = re.compile("\n(?<!\n\n)(?!\n)")
+WRAPPED = re.compile("\n(?<=[a-z,;A-Z0-9\\-]\n)(?=[a-zA-Z0-9\"'(])")
+FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ]")
+HALF_WIDTH_DISTANCE = 0xFEE0
+LANGUAGE_SAMPLE = 4000
+SHORT = 100
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One change of a text, and the same told as edits (at least those that move characters)."""
+
+    apply: Callable[[str], str]
+    edits: Callable[[str], list[Edit]]
+
+
+def _substitution(pattern: str, replacement: str) -> Rule:
+    compiled = re.compile(pattern)  # a pattern that begins with plain characters: those are searched for at the speed of memory
+    return Rule(lambda text: compiled.sub(replacement, text), lambda text: substitutions(compiled, replacement, text))
+
+
+def _usual(character: str) -> str:
+    """What stands in for an unusual character."""
+    return " " if SPACE_LIKE.match(character) else "\n" if END_LIKE.match(character) else ""
+
+
+def _without_unusual(text: str) -> str:
+    present = text.encode().translate(None, USUAL_ASCII).decode() if text.isascii() else "".join(UNUSUAL.findall(text))
+    if "\r" in present:
+        text = text.replace("\r\n", "\n")
+    for character in sorted(set(present)):
+        text = text.replace(character, _usual(character))
+    return text
+
+
+def _joined(text: str) -> str:
+    return text.replace("\n\n", "\x00").replace("\n", " ").replace("\x00", "\n\n") if _is_wrapped(text) else text
+
+
+def _half_width(text: str) -> str:
+    return FULL_WIDTH.sub(lambda match: chr(ord(match[0]) - HALF_WIDTH_DISTANCE), text)
+
+
+def _strip_edits(text: str) -> list[Edit]:
+    start = len(text) - len(text.lstrip())
+    end = max(start, len(text.rstrip()))
+    return [Edit(first, last, "") for first, last in ((0, start), (end, len(text))) if first < last]
+
+
+def _simplification_edits(text: str, name: str) -> list[Edit]:
+    """What OpenCC does to positions. Characters changed one by one are put aside first: 寫部落格 -> 写部落格, then 部落格 -> 博客."""
+    middle = simplified(text, "t2s")
+    return differences(middle if len(middle) == len(text) else text, simplified(text, name))
+
+
+def _is_wrapped(text: str) -> bool:
+    """Do most single line breaks fall inside a sentence? Runs of line breaks are one or two long by now."""
+    paragraphs = text.count("\n\n")
+    breaks = text.count("\n") - 2 * paragraphs if paragraphs else 0
+    return breaks >= 4 and len(WRAPPED.findall(text)) > breaks / 2
+
+
+COMPOSE = Rule(lambda text: unicodedata.normalize("NFC", text), compositions)
+HALVE = Rule(_half_width, lambda text: differences(text, _half_width(text), ""))
+JOIN = Rule(_joined, lambda text: substitutions(SINGLE_BREAK, " ", text) if _is_wrapped(text) else [])
+WHITE_SPACE_RULES = (
+    Rule(_without_unusual, lambda text: [Edit(match.start(), match.end(), _usual(match[0][0])) for match in UNUSUAL_RUN.finditer(text)]),
+    _substitution("  +", " "),
+    Rule(lambda text: text.replace(" \n", "\n").replace("\n ", "\n"), lambda text: substitutions(EDGE_SPACES, "\n", text)),
+    _substitution("\n\n\n+", "\n\n"),
+    Rule(str.strip, _strip_edits),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaning:
+    """What happens to a text before anything is found in it."""
+
+    min_characters: int = 2
+    """Documents shorter than this after cleaning are set aside as `too short`."""
+    join_wrapped_lines: bool = True
+    """Join the lines of hard-wrapped documents (most line breaks fall inside a sentence) and keep blank lines as paragraphs."""
+    han_share: float = 0.15
+    """A document is Chinese when at least this share of its letters are Han characters, English otherwise."""
+    simplify: str = ""
+    """Traditional to simplified Chinese with OpenCC: `t2s` (characters), `tw2s`, `hk2s` (variants of Taiwan, Hong Kong), `tw2sp`,
+    `hk2sp` (their words too: 軟體 becomes 软件). Empty: leave it. Needs kmask[opencc]."""
+    repair: bool = False
+    """Repair mojibake (`Ã©` for é) with ftfy; full-width punctuation, quotes and ligatures stay. Needs kmask[ftfy]."""
+    half_width: bool = False
+    """Full-width letters and digits (Ａ１) become half-width (A1); punctuation stays."""
+
+    def __post_init__(self) -> None:
+        if self.min_characters < 1:
+            raise ValueError(f"min_characters: {self.min_characters} must be at least 1")
+        if not 0 < self.han_share < 1:
+            raise ValueError(f"han_share: {self.han_share} must lie between 0 and 1")
+        if self.simplify not in SIMPLIFICATIONS:
+            raise ValueError(f"simplify: {self.simplify!r} is not one of {', '.join(SIMPLIFICATIONS[1:])} (or empty)")
+        if self.simplify:
+            check_package("simplify", "opencc")
+        if self.repair:
+            check_package("repair", "ftfy")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the text: the settings, and the versions of the packages they need."""
+        settings = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        packages = [name for name, used in (("opencc", self.simplify), ("ftfy", self.repair)) if used]
+        return {"kind": "cleaning", **settings, **{f"{name}_version": package_version(name) for name in packages}}
+
+    def clean(self, record: Record, source: str) -> Document | Rejected:
+        """The finished document, or why it was set aside."""
+        text, given = self.spanned(record.text, record.given) if record.given else (self.text(record.text), {})
+        if len(text) < self.min_characters:
+            return Rejected(record.place, "too short", f"{len(text)} characters after cleaning, {self.min_characters} wanted")
+        language = record.language or self.language(text)
+        return Document(id=record.id, language=language, text=text, title=self.text(record.title), source=source, given=given)
+
+    def text(self, raw: str) -> str:
+        """Normalised text; keeps full-width punctuation, letter case and paragraph breaks.
+
+        Idempotent, except with ``simplify``, whose dictionaries know traditional text only: one pass is the right number.
+        """
+        if self._plain and len(raw) < SHORT and raw.replace(" ", "").isalnum() and "  " not in raw:  # words: only their composition can be wanting
+            return unicodedata.normalize("NFC", raw.strip(" "))
+        text, composed = raw, None
+        for rule in self._rules:
+            if rule is not COMPOSE:
+                text = rule.apply(text)
+            elif text is not composed:
+                text = composed = rule.apply(text)
+        return text
+
+    def spanned(self, raw: str, given: Mapping[str, Sequence[Given]]) -> tuple[str, dict[str, list[Given]]]:
+        """``text(raw)``, with the spans over ``raw`` moved to where their characters went; those left without any are dropped."""
+        spans = [span for level in given.values() for span in level]
+        starts = np.array([span.start for span in spans], np.int64)
+        ends = np.array([span.end for span in spans], np.int64)
+        text = raw
+        for rule in self._rules:
+            changed = rule.apply(text)
+            if changed != text:
+                starts, ends = move(starts, ends, rule.edits(text))
+                text = changed
+        moved = iter(zip(starts.tolist(), ends.tolist(), strict=True))
+        return text, {level: _placed(text, items, [next(moved) for _ in items]) for level, items in given.items()}
+
+    def language(self, text: str) -> str:
+        """`zh` or `en`, by the share of Han characters among the letters of the first 4,000 characters."""
+        sample = text[:LANGUAGE_SAMPLE]
+        if sample.isascii():
+            return "en"
+        counts = class_counts(code_points(sample))
+        han, letters = int(counts[HAN_CLASS] + counts[UNASSIGNED_HAN]), int(counts[HAN_CLASS] + counts[LETTER])
+        return "zh" if han and han >= self.han_share * letters else "en"
+
+    @cached_property
+    def _plain(self) -> bool:
+        return not (self.simplify or self.repair or self.half_width)
+
+    @cached_property
+    def _rules(self) -> tuple[Rule, ...]:
+        rules = [Rule(repaired, lambda text: differences(text, repaired(text)))] if self.repair else []
+        rules += [COMPOSE, *WHITE_SPACE_RULES, *([HALVE] if self.half_width else []), *([JOIN] if self.join_wrapped_lines else [])]
+        if name := self.simplify:
+            rules.append(Rule(lambda text: simplified(text, name), lambda text: _simplification_edits(text, name)))
+        return (*rules, COMPOSE)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}  # the rules are made anew in each process
+
+
+def _placed(text: str, spans: Sequence[Given], places: Sequence[tuple[int, int]]) -> list[Given]:
+    """The spans of one level at their new places: without white space at the edges, disjoint, none empty."""
+    kept: list[Given] = []
+    free = 0
+    for span, (start, end) in zip(spans, places, strict=True):
+        start = max(start, free)
+        inner = text[start:end].strip()
+        if inner:
+            start += len(text[start:end]) - len(text[start:end].lstrip())
+            free = start + len(inner)
+            kept.append(Given(start, free, span.type))
+    return kept
+
+
+def lost_spans(record: Record, document: Document) -> dict[str, int]:
+    """By level, how many of the user's spans had nothing left after cleaning (they covered white space or invisible characters only)."""
+    return {level: lost for level, spans in record.given.items() if (lost := len(spans) - len(document.given.get(level, ())))}

@@ -1,0 +1,242 @@
+"""Mine a lexicon: the n-grams of a corpus that hold together and stand free, as a list for a person to review.
+
+    map      the documents of a part -> blocks: keys of tokens, texts, tables of words and of neighbouring pairs      (ngrams.py)
+    reduce   blocks -> n-grams with counts, NPMI and branching entropy -> chosen, fragments dropped -> lexicon.tsv   (collocations.py)
+
+    人民 共和 国   seen 90 times, NPMI .81, left entropy 4.1, right entropy 3.7   ->  kept
+    人民 共和      seen 91 times, 90 of them inside the line above                ->  dropped as its fragment
+
+Counts are exact, so the file is the same for any number of workers and any size of parts. What bounds time and disk (about six times
+the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory is about 500 MB a worker.
+
+    kmask lexicon mine configs/data/demo.yaml -o mined.tsv min_count=3
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.annotation import Annotation
+from data_prep.counting.collocations import Ngrams, count_ngrams, frequent, look_up, ngram_keys, npmi, write_counts
+from data_prep.counting.counted_tables import Keys
+from data_prep.counting.function_words import function_words
+from data_prep.counting.ngrams import Block, StoredBlock, TokenKeys
+from data_prep.documents import Document
+from data_prep.files import write_atomic
+from data_prep.running.steps import Step
+from masking.keyed import hash_key, uniform
+
+LEXICON = "lexicon.tsv"
+COLUMNS = ("surface", "score", "count", "npmi", "left entropy", "right entropy", "example")
+CONTEXT = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mining:
+    """What counts as a term."""
+
+    languages: list[str] = field(default_factory=lambda: ["zh", "en"])
+    """Documents of these languages are read; each language has statistics of its own."""
+    max_words: int = 5
+    """Longest n-gram in tokens (words, or letters that no word covers)."""
+    min_count: int = 10
+    """An entry occurs at least so often in the documents read."""
+    min_npmi: float = 0.4
+    """An entry's parts attract each other at least so much, from 0 (chance) to 1 (never apart)."""
+    min_entropy: float = 1.5
+    """An entry has at least so much freedom on its left and on its right, in bits."""
+    nested_share: float = 0.8
+    """An entry is a fragment when at least this share of its occurrences lie inside one longer entry."""
+    max_entries: int = 100_000
+    """The best so many are kept."""
+    sample_bytes: int = 500_000_000
+    """About so many bytes of text are read; of a larger corpus, documents chosen by a hash of their id."""
+
+    def __post_init__(self) -> None:
+        if not self.languages or set(self.languages) - {"zh", "en"}:
+            raise ValueError(f"languages: {', '.join(self.languages) or 'none'}; give some of zh, en")
+        if not 2 <= self.max_words <= 10:
+            raise ValueError(f"max_words: {self.max_words} must lie between 2 and 10")
+        if self.min_count < 2:
+            raise ValueError(f"min_count: {self.min_count} must be at least 2")
+        if not -1 <= self.min_npmi <= 1:
+            raise ValueError(f"min_npmi: {self.min_npmi} must lie between -1 and 1")
+        if self.min_entropy < 0:
+            raise ValueError(f"min_entropy: {self.min_entropy} must be 0 or more")
+        if not 0 < self.nested_share <= 1:
+            raise ValueError(f"nested_share: {self.nested_share} must lie above 0 and not above 1")
+        for name in ("max_entries", "sample_bytes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the lexicon."""
+
+    surface: str
+    score: float
+    count: int
+    npmi: float
+    left: float
+    right: float
+    example: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiningStep(Step):
+    """Mining as a corpus-wide step."""
+
+    mining: Mining
+    annotation: Annotation
+    """Finds the words."""
+    share: float
+    """Of the documents that are read, in (0, 1]."""
+    name: str = "mining"
+
+    def fingerprint(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self.mining), "share": self.share, "rules": 1}
+
+    def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
+        blocks = {language: Block(TokenKeys(language)) for language in self.mining.languages}
+        written = 0
+        for _, document in documents:
+            if document.language not in blocks or uniform(hash_key("mining", document.id), 0) >= self.share:
+                continue
+            blocks[document.language].add(document, self.annotation.words(document))
+            if blocks[document.language].full:
+                self._write(blocks[document.language], folder / f"{document.language}-{written:06d}")
+                blocks[document.language] = Block(blocks[document.language].keys)
+                written += 1
+        for language, block in blocks.items():
+            self._write(block, folder / f"{language}-{written:06d}")
+
+    @staticmethod
+    def _write(block: Block, folder: Path) -> None:
+        if block.write(folder):
+            write_counts(StoredBlock(folder))
+
+    def reduce(self, folders: Sequence[Path], folder: Path) -> None:
+        blocks = [StoredBlock(path) for part in folders for path in sorted(part.iterdir()) if path.is_dir()]
+        entries = select(blocks, self.mining, folder) if blocks else []
+        write_lexicon(folder / LEXICON, entries, {**dataclasses.asdict(self.mining), "share": self.share})
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The n-grams of one length that pass the thresholds."""
+
+    key_Dn: Keys
+    """Keys of their words."""
+    join_Dn: npt.NDArray[np.uint8]
+    npmi_D: npt.NDArray[np.float64]
+    ngrams: Ngrams
+
+    def __getitem__(self, chosen_D: npt.NDArray[Any]) -> Candidates:
+        return Candidates(self.key_Dn[chosen_D], self.join_Dn[chosen_D], self.npmi_D[chosen_D], take(self.ngrams, chosen_D))
+
+
+def take(ngrams: Ngrams, chosen_D: npt.NDArray[Any]) -> Ngrams:
+    """The chosen rows."""
+    return Ngrams(*(getattr(ngrams, item.name)[chosen_D] for item in dataclasses.fields(ngrams)))
+
+
+def select(blocks: Sequence[StoredBlock], mining: Mining, folder: Path) -> list[Entry]:
+    """The entries of the lexicon, best first. ``folder`` is for intermediate tables."""
+    counted = count_ngrams(blocks, mining.min_count, mining.max_words, folder)
+    words = frequent([block.folder / "words.arrow" for block in blocks], mining.min_count, folder)
+    total = Counter[str]()
+    for block in blocks:
+        total[block.language] += int((block.array("ends") > block.array("starts")).sum())
+    total_B = np.array([total[block.language] for block in blocks], np.int64)
+    stop_D = np.array([TokenKeys(language)[word] for language in mining.languages for word in function_words(language)], np.uint64)
+    chosen: dict[int, Candidates] = {}
+    for length, ngrams in counted.items():
+        free = take(ngrams, np.minimum(*ngrams.entropy()) >= mining.min_entropy)
+        key_Dn, join_Dn = words_of(blocks, free.place_D, length)
+        edges_D = ~(np.isin(key_Dn[:, 0], stop_D) | np.isin(key_Dn[:, -1], stop_D))
+        found = Candidates(key_Dn, join_Dn, np.zeros(len(free)), free)[edges_D]
+        total_D = total_B[found.ngrams.place_D >> np.uint64(32)]
+        npmi_D = npmi(found.key_Dn, found.join_Dn, total_D, (words["key"], words["count"]), counted)
+        chosen[length] = dataclasses.replace(found, npmi_D=npmi_D)[npmi_D >= mining.min_npmi]
+    whole = without_fragments(chosen, mining.nested_share)
+    return entries(blocks, whole, mining.max_entries)
+
+
+def words_of(blocks: Sequence[StoredBlock], place_D: npt.NDArray[np.uint64], length: int) -> tuple[Keys, npt.NDArray[np.uint8]]:
+    """Keys and joins of the words of n-grams, read where they first occur."""
+    key_Dn, join_Dn = np.zeros((len(place_D), length), np.uint64), np.zeros((len(place_D), length), np.uint8)
+    for number, here in by_block(place_D):
+        at_Pn = (place_D[here] & np.uint64(0xFFFFFFFF)).astype(np.int64)[:, None] + np.arange(length)
+        key_Dn[here], join_Dn[here] = blocks[number].array("keys")[at_Pn], blocks[number].array("joins")[at_Pn]
+    return key_Dn, join_Dn
+
+
+def by_block(place_D: npt.NDArray[np.uint64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Which rows have their place in which block."""
+    block_D = (place_D >> np.uint64(32)).astype(np.int64)
+    order_D = np.argsort(block_D, kind="stable")
+    numbers, first = np.unique(block_D[order_D], return_index=True)
+    yield from zip(numbers.tolist(), np.split(order_D, first[1:]), strict=False)
+
+
+def without_fragments(chosen: dict[int, Candidates], share: float) -> dict[int, Candidates]:
+    """Leave out n-grams of whose occurrences at least ``share`` lie inside one longer n-gram that was chosen."""
+    keep = {length: np.ones(len(found.ngrams), bool) for length, found in chosen.items()}
+    for length, found in chosen.items():
+        for inner in range(2, length):
+            for start in range(length - inner + 1):
+                index = look_up(chosen[inner].ngrams.key_D, ngram_keys(found.key_Dn, found.join_Dn, start, start + inner))
+                inside = found.ngrams.count_D >= share * chosen[inner].ngrams.count_D[index] if len(chosen[inner].ngrams) else index >= 0
+                keep[inner][index[(index >= 0) & inside]] = False
+    return {length: found[keep[length]] for length, found in chosen.items()}
+
+
+def entries(blocks: Sequence[StoredBlock], chosen: dict[int, Candidates], limit: int) -> list[Entry]:
+    """The best ``limit`` with surface and example, best first; equal scores by count, then by surface."""
+    length_D = np.concatenate([np.full(len(found.ngrams), length) for length, found in chosen.items()])
+    npmi_D = np.concatenate([found.npmi_D for found in chosen.values()])
+    key_D, count_D, place_D = (np.concatenate([getattr(found.ngrams, name) for found in chosen.values()]) for name in ("key_D", "count_D", "place_D"))
+    left_D, right_D = (np.concatenate([found.ngrams.entropy()[side] for found in chosen.values()]) for side in (0, 1))
+    score_D = np.round(npmi_D * np.minimum(left_D, right_D), 3)
+    best = np.lexsort((key_D, -count_D, -score_D))[:limit]
+    found: list[Entry] = []
+    for number, here in by_block(place_D[best]):
+        block, rows = blocks[number], best[here]
+        text, start_N, end_N = block.text(), block.array("starts"), block.array("ends")
+        for row in rows.tolist():
+            first = int(place_D[row]) & 0xFFFFFFFF
+            start, end = int(start_N[first]), int(end_N[first + int(length_D[row]) - 1])
+            score, npmi_, left, right = (round(float(column[row]), 3) for column in (score_D, npmi_D, left_D, right_D))
+            found.append(Entry(text[start:end], score, int(count_D[row]), npmi_, left, right, example(text, start, end)))
+    distinct: dict[str, Entry] = {}
+    for entry in sorted(found, key=lambda entry: (-entry.score, -entry.count, entry.surface)):
+        distinct.setdefault(entry.surface, entry)
+    return list(distinct.values())
+
+
+def example(text: str, start: int, end: int) -> str:
+    """The line around ``text[start:end]``, with the entry in brackets."""
+    before = text[max(0, start - CONTEXT) : start].rpartition("\n")[2]
+    after = text[end : end + CONTEXT].partition("\n")[0]
+    return f"{before}【{text[start:end]}】{after}".replace("\t", " ")
+
+
+def write_lexicon(file: Path, found: Sequence[Entry], settings: dict[str, Any]) -> None:
+    """Write the reviewable list."""
+    notes = [
+        "Mined by `kmask lexicon mine`: delete the lines that are no terms, then name this file under `annotators` (kind: lexicon, origin: mined).",
+        f"{len(found)} entries; " + " ".join(f"{key}={value}" for key, value in settings.items()),
+        "\t".join(COLUMNS),
+    ]
+    lines = [f"# {note}" for note in notes]
+    lines += [f"{e.surface}\t{e.score:.3f}\t{e.count}\t{e.npmi:.3f}\t{e.left:.3f}\t{e.right:.3f}\t{e.example}" for e in found]
+    write_atomic(file, "\n".join(lines) + "\n")

@@ -1,0 +1,1 @@
+"""Bytes and lines: what the readers of corpora/ and of word lists are made of."""

@@ -1,0 +1,1 @@
+"""Where words, phrases, entities and markers come from: lexicon files, user dictionaries, spaCy pipelines, parts of speech."""

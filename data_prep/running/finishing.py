@@ -1,0 +1,107 @@
+"""The last step: manifest, list of documents set aside, and statistics of a prepared folder, from the reports of its parts.
+
+parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json (last: it says that all is there)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from data_prep.counting.tallies import TALLY, merge
+from data_prep.files import fsync_file, read_json, remove_staging, staging_name, write_json
+from data_prep.parts import PartWorker
+from data_prep.running.claims import tidy
+from data_prep.running.reading import REJECTED
+from data_prep.running.surveying import UNPACKED
+from data_prep.shards import MANIFEST, SCHEMA_VERSION
+
+
+def finish(worker: PartWorker) -> dict[str, Any]:
+    """Write what belongs to the folder as a whole and return the manifest. What only helped to make it is removed.
+
+    Raises:
+        OSError: a part has vanished meanwhile.
+        ValueError: there is not one usable document.
+    """
+    folder, plan = worker.folder, worker.plan
+    parts = range(len(plan["parts"]))
+    counts: Counter[str] = Counter()
+    shards: list[dict[str, Any]] = []
+    for part in parts:
+        report = worker.finished(part)
+        if report is None:
+            raise OSError(f"{worker.part_folder(part)} was removed or damaged while the run finished. Run the same command again: it is made anew.")
+        counts.update(report["counts"])
+        shards += report["shards"]
+    others = [*empty_files(plan), *left_out_elsewhere(worker)]
+    counts.update(f"rejected.{item['reason']}" for item in others)
+    if not shards:
+        raise ValueError(f"no usable document in the whole corpus ({_total(counts)} set aside).{first_reason(worker, others)}")
+    write_rejected(worker, others)
+    write_json(folder / TALLY, merge(read_json(worker.part_folder(part) / TALLY) for part in parts))
+    tokenizer = worker.tokenizer
+    manifest = {
+        "schema": SCHEMA_VERSION,
+        "fingerprint": plan["fingerprint"],
+        "tokenizer": {"vocabulary_sha256": tokenizer.vocabulary_sha256, "rules_sha256": tokenizer.rules_sha256, "size": len(tokenizer.tokens)},
+        "settings": plan["settings"],
+        "levels": worker.preparation.levels,
+        "labels": plan["labels"],
+        **({"classes": worker.preparation.classes} if worker.preparation.classes else {}),
+        **({"evaluation": {"texts": evaluation.texts, "too_short": evaluation.short}} if (evaluation := worker.reader.evaluation) else {}),
+        "shards": shards,
+        "counts": dict(sorted(counts.items())),
+    }
+    write_json(folder / MANIFEST, manifest)
+    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+    for place in (folder, *(folder / name for name in ("parts", "survey", "steps")), *folder.glob("steps/*/"), *folder.glob("poison/*/")):
+        remove_staging(place)
+    tidy(folder / "claims")
+    return manifest
+
+
+def _total(counts: Counter[str]) -> int:
+    return sum(count for name, count in counts.items() if name.startswith("rejected."))
+
+
+def empty_files(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Inputs without a single byte, listed like documents that were set aside."""
+    empty = [path for path, item in zip(plan["paths"], plan["inputs"], strict=True) if not item["size"]]
+    return [{"path": path, "line": 1, "offset": 0, "reason": "empty file", "detail": "no bytes in it"} for path in empty]
+
+
+def left_out_elsewhere(worker: PartWorker) -> list[dict[str, Any]]:
+    """Records quarantined for an earlier step. They are in the shards unless they were quarantined there, too."""
+    files = sorted((worker.folder / "poison").glob("*/*.json"))
+    return [read_json(file) for file in files if file.parent.name != worker.stage]
+
+
+def rejected_lines(worker: PartWorker) -> Iterator[bytes]:
+    """What the parts set aside, a JSON object a line."""
+    for part in range(len(worker.plan["parts"])):
+        with (worker.part_folder(part) / REJECTED).open("rb") as lines:
+            yield from lines
+
+
+def write_rejected(worker: PartWorker, others: list[dict[str, Any]]) -> None:
+    """rejected.jsonl, written atomically without holding it in memory."""
+    file = worker.folder / REJECTED
+    staging = file.with_name(staging_name(file.name))
+    try:
+        with staging.open("wb") as target:
+            target.writelines(rejected_lines(worker))
+            target.writelines(json.dumps(item, ensure_ascii=False).encode() + b"\n" for item in others)
+        fsync_file(staging)
+        staging.replace(file)
+    finally:
+        staging.unlink(missing_ok=True)
+
+
+def first_reason(worker: PartWorker, others: list[dict[str, Any]]) -> str:
+    """Why the first document was set aside, as a sentence; empty when there is none."""
+    first = next((json.loads(line) for line in rejected_lines(worker)), None) or next(iter(others), None)
+    return f" First reason: {first['path']}:{first['line']}: {first['reason']} ({first['detail']})." if first else ""

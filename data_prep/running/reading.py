@@ -1,0 +1,117 @@
+"""The documents of a part: read, cleaned, and without those that an earlier stage has sorted out.
+
+    plan["parts"][17] = [[input, start, end, line, size], ...]  ->  (place, Document | Rejected) for each record, in order
+
+An exception on one document sets that document aside; what concerns the run itself (a full disk, a missing package, memory) passes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from data_prep.cleaning.decontamination import Evaluation
+from data_prep.cleaning.dropped import Dropped
+from data_prep.cleaning.normalising import lost_spans
+from data_prep.corpora import Slice
+from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
+from data_prep.plan import Preparation
+from data_prep.running.supervision import KILLED, NOWHERE, Moment, Watch
+from data_prep.running.surveying import UNPACKED
+
+REJECTED = "rejected.jsonl"
+OUR_CONCERN = (OSError, MemoryError, ImportError)
+"""Exceptions that are no fault of a document."""
+
+
+def failed(place: Place, error: Exception) -> Rejected:
+    """A document on which the code failed."""
+    return Rejected(place, "failed", f"{type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartReader:
+    """Reads parts for one stage."""
+
+    preparation: Preparation
+    plan: dict[str, Any]
+    folder: Path
+    """The prepared folder."""
+    stage: str = "reading"
+    """For whom: records quarantined for this stage are left out."""
+    watch: Watch = NOWHERE
+    duplicates: Dropped | None = None
+    """Documents to leave out because an earlier one says the same."""
+    as_in_parts: bool = False
+    """Leave out what the finished parts have set aside."""
+
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """The evaluation files that must not occur in the corpus, loaded once per process."""
+        decontamination = self.preparation.decontamination
+        return decontamination.load(self.preparation.cleaning) if decontamination else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def documents(self, part: int) -> Iterator[Document | Rejected]:
+        """Cleaned documents of a part, and those set aside: one for each record."""
+        return (document for _, document in self.placed(part))
+
+    def placed(self, part: int, lost: Counter[str] | None = None) -> Iterator[tuple[Place, Document | Rejected]]:
+        """The same with their places. ``lost`` counts, by level, the user's own spans of which cleaning left nothing."""
+        quarantined = self.watch.quarantined(self.stage, part)
+        set_aside = self._set_aside(part) if self.as_in_parts else set()
+        _ = self.evaluation  # what is wrong with these files is no fault of a document
+        with self.watch.noting(self.stage, part) as note:
+            for number, (file, record) in enumerate(self._records(part)):
+                place = record.place
+                note.at(number, file, place)
+                if isinstance(record, Rejected):
+                    yield place, record
+                elif number in quarantined:
+                    yield place, Rejected(place, KILLED, quarantined[number])
+                elif self.duplicates and (reason := self.duplicates.reason(part, number)):
+                    yield place, reason.at(place)
+                elif tuple(place) in set_aside:
+                    yield place, Rejected(place, "set aside", "")
+                else:
+                    yield place, self._clean(record, self.plan["inputs"][file]["source"], lost)
+                note.after(number, file, place)
+
+    def _records(self, part: int) -> Iterator[tuple[int, Record | Rejected]]:
+        for file, *place in self.plan["parts"][part]:
+            corpus = self.preparation.corpora[self.plan["inputs"][file]["corpus"]]
+            for record in corpus.read(Slice(self.plan["paths"][file], *place), self.folder / UNPACKED):
+                yield file, record
+
+    def _clean(self, record: Record, source: str, lost: Counter[str] | None) -> Document | Rejected:
+        try:
+            document = self.preparation.cleaning.clean(record, source)
+            for rules in (self.preparation.quality, self.evaluation):
+                if rules and isinstance(document, Document):
+                    document = rules.check(document, record.place) or document
+            if SEGMENT in record.given and isinstance(document, Document) and SEGMENT in lost_spans(record, document):
+                return Rejected(record.place, "no text", "a part of the pair is nothing but white space and invisible characters")
+            if lost is not None and record.given and isinstance(document, Document):
+                lost.update(lost_spans(record, document))
+            return document
+        except OUR_CONCERN:
+            raise
+        except Exception as error:
+            return failed(record.place, error)
+
+    def _set_aside(self, part: int) -> set[tuple[str, int, int]]:
+        """Places of the documents that are not in the shards of a part."""
+        with (self.folder / "parts" / f"{part:06d}" / REJECTED).open("rb") as lines:
+            return {(item["path"], item["line"], item["offset"]) for item in map(json.loads, lines)}
+
+    def path_of(self, part: int, moment: Moment | None) -> str:
+        """The file that was read when a worker on ``part`` died."""
+        file = moment.file if moment and moment.number >= 0 else self.plan["parts"][part][0][0]
+        return str(self.plan["paths"][file])

@@ -1,0 +1,151 @@
+"""Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary, mined phrases).
+
+    map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
+    reduce   all those folders      ->  steps/NAME/result/         published by one rename
+
+Both are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
+the parts themselves.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep.documents import Document, Rejected
+from data_prep.engines import Engine
+from data_prep.files import read_json, remove_staging, sha256_json, staged_folder, staging_name, write_json
+from data_prep.running.claims import claim
+from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Moment, Task, Watch, run_all
+
+STEP = "step.json"
+
+
+class Step(ABC):
+    """One corpus-wide step. Objects are sent to worker processes."""
+
+    name: str
+    """Name of its folder."""
+
+    @abstractmethod
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides its result, apart from the documents."""
+
+    @abstractmethod
+    def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
+        """Write what one part contributes into ``folder``. Each document comes with its number among the part's records."""
+
+    @abstractmethod
+    def reduce(self, folders: Sequence[Path], folder: Path) -> None:
+        """Join the contributions of all parts, in their order, into ``folder``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepWorker(Task):
+    """Maps one part; sent to worker processes."""
+
+    step: Step
+    documents: Callable[[int], Iterator[Document | Rejected]]
+    """The documents of a part, in order; its bound object travels along."""
+    folder: Path
+    fingerprint: str
+    stage: str
+    watch: Watch
+    where: Callable[[int, Moment | None], str]
+    """Names the file a worker was reading."""
+
+    def finished(self, part: int) -> int | None:
+        made = is_made(self.folder / "result", self.fingerprint) or is_made(self.target(part), self.fingerprint)
+        return part if made else None
+
+    def target(self, part: int) -> Path:
+        """What the step found in a part."""
+        return self.folder / "parts" / f"{part:06d}"
+
+    def make(self, part: int) -> int:
+        take_away(self.target(part), lambda: self.finished(part) is not None)
+        with staged_folder(self.target(part)) as staging:
+            found = ((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document))
+            self.step.map(found, staging)
+            write_json(staging / STEP, {"fingerprint": self.fingerprint})
+        return part
+
+    def path_of(self, part: int, moment: Moment | None) -> str:
+        return self.where(part, moment)
+
+
+def run_step(
+    step: Step,
+    documents: Callable[[int], Iterator[Document | Rejected]],
+    parts: int | Sequence[int],
+    engine: Engine,
+    root: Path,
+    plan_fingerprint: str,
+    listen: Callable[[int], None] = lambda done: None,
+    watch: Watch = NOWHERE,
+    where: Callable[[int, Moment | None], str] | None = None,
+) -> Path:
+    """Do a step unless it is done, and return the folder of its result. ``listen`` hears how many parts are mapped.
+
+    ``parts`` is how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what
+    they are at, and how to name a file; without them a worker's death is not traced to a document.
+
+    Raises:
+        ValueError, OSError: something the user can put right; what is finished stays.
+    """
+    numbers = range(parts) if isinstance(parts, int) else parts
+    folder = root / "steps" / step.name
+    fingerprint = sha256_json([plan_fingerprint, step.fingerprint(), list(numbers)])
+    result = folder / "result"
+    if is_made(result, fingerprint):
+        shutil.rmtree(folder / "parts", ignore_errors=True)
+        return result
+    (folder / "parts").mkdir(parents=True, exist_ok=True)
+    for place in (folder, folder / "parts"):
+        remove_staging(place)
+    watch = watch if watch.launch else Watch(folder=root, launch="")
+    worker = StepWorker(step=step, documents=documents, folder=folder, fingerprint=fingerprint, stage=step.name, watch=watch, where=where or _unknown)
+    for done, _ in enumerate(run_all(engine, worker, numbers), 1):
+        listen(done)
+    while not is_made(result, fingerprint):
+        with claim(root / "claims" / f"{step.name}-result") as mine:
+            if mine and not is_made(result, fingerprint):
+                take_away(result, lambda: is_made(result, fingerprint))
+                with staged_folder(result) as staging:
+                    step.reduce([worker.target(part) for part in numbers], staging)
+                    write_json(staging / STEP, {"fingerprint": fingerprint, **step.fingerprint()})
+                shutil.rmtree(folder / "parts", ignore_errors=True)
+        if not mine:
+            time.sleep(POLL_SECONDS)
+    return result
+
+
+def is_made(folder: Path, fingerprint: str) -> bool:
+    """Does ``folder`` hold what was made under this fingerprint?"""
+    if not (folder / STEP).is_file():
+        return False
+    try:
+        return bool(read_json(folder / STEP)["fingerprint"] == fingerprint)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def take_away(folder: Path, is_good: Callable[[], bool]) -> None:
+    """Remove a folder that is damaged or of another run, unless another process has just put a good one in its place."""
+    if not folder.exists() or is_good():
+        return
+    aside = folder.with_name(staging_name(folder.name))
+    try:
+        folder.rename(aside)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unknown(part: int, moment: Moment | None) -> str:
+    return f"part {part}"

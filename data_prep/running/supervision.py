@@ -1,0 +1,227 @@
+"""Carry work through, whatever dies on the way.
+
+    round 1    all parts, by the engine          a worker dies: its part is tried again in
+    round 2    the parts that are left           it dies at the same document again:
+    round 3    that part alone                   and again: the document is quarantined, and the part is made without it
+
+A worker notes the record it is at in a small file (40 bytes, no fsync: only the death of a process matters). Deaths are counted by
+the living launcher that saw them, so killing a whole run blames nobody; neither does killing a worker here and there, because only
+three deaths at one record count, the last of them without neighbours that take its memory.
+
+    PREPARED/poison/parts/000017-000123.json     record 123 of part 17: path, line, offset, what happened
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import time
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data_prep.documents import Place
+from data_prep.engines import Died, Engine
+from data_prep.files import read_json, write_json
+from data_prep.running.claims import claim, is_claimed
+
+DEATHS, ELSEWHERE, MOST_DEATHS = 3, 5, 20
+"""Deaths at one record before it is quarantined; in a row outside any record, and altogether on one part, before the run gives up."""
+POLL_SECONDS = 0.5
+KILLED = "killed its worker"
+
+
+class Moment(NamedTuple):
+    """What a worker was doing: at a record, or between records (reading the next one, or writing)."""
+
+    at: int
+    """1 while it worked on the record, 0 after it."""
+    number: int
+    """Of the record among the part's, from 0; -1 before the first one."""
+    file: int
+    """Number of its file in the plan."""
+    line: int
+    offset: int
+
+
+NOTE = struct.Struct("<5q")
+
+
+class Note:
+    """The open note of one part."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o666)
+        self._write(Moment(0, -1, 0, 0, 0))
+
+    def _write(self, moment: Moment) -> None:
+        os.pwrite(self._descriptor, NOTE.pack(*moment), 0)
+
+    def at(self, number: int, file: int, place: Place) -> None:
+        """Work on this record begins."""
+        self._write(Moment(1, number, file, place.line, place.offset))
+
+    def after(self, number: int, file: int, place: Place) -> None:
+        """Work on this record is done."""
+        self._write(Moment(0, number, file, place.line, place.offset))
+
+    def close(self) -> None:
+        """No more notes on this part."""
+        os.close(self._descriptor)
+
+
+class Unwritten(Note):
+    """A note that nobody will read."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _write(self, moment: Moment) -> None:
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """The notes of one launch and the quarantine of a prepared folder."""
+
+    folder: Path
+    """The prepared folder."""
+    launch: str
+    """Name of the folder of this launch's notes inside it; empty: none are kept."""
+
+    def note_file(self, stage: str, part: int) -> Path:
+        """Where the worker on a part notes what it is at."""
+        return self.folder / self.launch / f"{stage}-{part:06d}"
+
+    @contextlib.contextmanager
+    def noting(self, stage: str, part: int) -> Iterator[Note]:
+        """A note that is open while a part is read."""
+        if not self.launch:
+            yield Unwritten()
+            return
+        note = Note(self.note_file(stage, part))
+        try:
+            yield note
+        finally:
+            note.close()
+
+    def take_note(self, stage: str, part: int) -> Moment | None:
+        """What the dead worker on a part was at, None when it had not begun. The note is removed."""
+        file = self.note_file(stage, part)
+        try:
+            moment = Moment(*NOTE.unpack(file.read_bytes()))
+        except (OSError, struct.error):
+            return None
+        file.unlink(missing_ok=True)
+        return moment
+
+    def quarantine(self, stage: str, part: int, moment: Moment, path: str) -> None:
+        """Leave a record out of ``stage`` from now on."""
+        entry = {"path": path, "line": moment.line, "offset": moment.offset, "reason": KILLED, "detail": f"{DEATHS} times while `{stage}` worked on it"}
+        write_json(self.folder / "poison" / stage / f"{part:06d}-{moment.number:06d}.json", entry)
+
+    def quarantined(self, stage: str, part: int) -> dict[int, str]:
+        """Numbers of the records of a part that are left out of ``stage``, with what happened."""
+        if not self.launch:
+            return {}
+        files = sorted((self.folder / "poison" / stage).glob(f"{part:06d}-*.json"))
+        return {int(file.stem.partition("-")[2]): str(read_json(file)["detail"]) for file in files}
+
+
+NOWHERE = Watch(folder=Path(), launch="")
+"""For work outside a prepared folder: no notes are kept."""
+
+
+class Busy(NamedTuple):
+    """Stands for the result of a part that another launch is at."""
+
+    part: int
+
+
+class Task(ABC):
+    """Work on part numbers that several launches may share. Objects are sent to worker processes."""
+
+    stage: str
+    """Name of the work, in claims and notes."""
+    watch: Watch
+
+    @abstractmethod
+    def finished(self, part: int) -> Any | None:
+        """The result of a part that is there already, None otherwise."""
+
+    @abstractmethod
+    def make(self, part: int) -> Any:
+        """Do the work, publish it, return its result."""
+
+    @abstractmethod
+    def path_of(self, part: int, moment: Moment | None) -> str:
+        """The user's file that the worker on a part read at ``moment`` (None: when it began)."""
+
+    def claim_file(self, part: int) -> Path:
+        """The claim on a part."""
+        return self.watch.folder / "claims" / f"{self.stage}-{part:06d}"
+
+    def __call__(self, part: int) -> Any:
+        """The result of a part, made now unless it is there; Busy when another launch is at it."""
+        if (result := self.finished(part)) is not None:
+            return result
+        with claim(self.claim_file(part)) as mine:
+            if not mine:
+                return Busy(part)
+            result = self.finished(part)
+            return self.make(part) if result is None else result
+
+
+def run_all(engine: Engine, task: Task, parts: Sequence[int]) -> Iterator[Any]:
+    """The results of all parts as they finish. Parts whose worker died are tried again; those that others are at are waited for.
+
+    Raises:
+        RuntimeError: workers die without a document that could be blamed.
+    """
+    left = list(parts)
+    deaths: dict[int, list[Moment | None]] = defaultdict(list)
+    while left:
+        suspects = [part for part in left if _is_suspect(deaths[part])]
+        groups = [[part for part in left if part not in suspects], *([part] for part in suspects)]
+        left, busy = [], []
+        for group in filter(None, groups):
+            for result in engine.run(task, group):
+                if isinstance(result, Died):
+                    left.append(result.part)
+                    _blame(task, result.part, deaths[result.part])
+                elif isinstance(result, Busy):
+                    busy.append(result.part)
+                else:
+                    yield result
+        while busy and not left and all(is_claimed(task.claim_file(part)) for part in busy):
+            time.sleep(POLL_SECONDS)
+        left = sorted(left + busy)
+
+
+def _is_suspect(deaths: Sequence[Moment | None]) -> bool:
+    """Did a worker die at the same record before?"""
+    return deaths[-1:] != [None] and len(deaths) > 1 and deaths[-1] in deaths[:-1]
+
+
+def _blame(task: Task, part: int, deaths: list[Moment | None]) -> None:
+    """Remember a death; quarantine the record that caused it, or give up when no record can be blamed."""
+    moment = task.watch.take_note(task.stage, part)
+    deaths.append(moment)
+    if moment and moment.at and deaths.count(moment) >= DEATHS:
+        task.watch.quarantine(task.stage, part, moment, task.path_of(part, moment))
+        deaths.clear()
+        return
+    in_a_row = len(deaths) >= ELSEWHERE and len(set(deaths[-ELSEWHERE:])) == 1
+    if not in_a_row and len(deaths) < MOST_DEATHS:
+        return
+    path = task.path_of(part, moment)
+    place = f"before the first document of {path}" if not moment or moment.number < 0 else f"after line {moment.line} of {path}"
+    raise RuntimeError(
+        f"a worker process died {len(deaths)} times on part {part} of `{task.stage}`, the last time {place} (out of memory, or killed). "
+        "Nothing finished is lost: run the same command again, with fewer workers (engine.workers=1) if memory is short."
+    )

@@ -1,0 +1,1 @@
+"""WordPiece vocabularies: trained, taken over, looked at, extended."""
