@@ -156,16 +156,18 @@ class PartWorker(Task):
         self.count(annotated, result, counts)
         return result
 
+    @cached_property
+    def _label_names(self) -> list[str]:
+        return [f"{label.type or '-'}.{label.origin}" for label in self.preparation.labels]
+
     def count(self, annotated: Annotated, encoded: Encoded, counts: Counter[str]) -> None:
         """Count a document with its characters and units."""
         counts[f"documents.{encoded.source}.{encoded.language}"] += 1
         counts[f"characters.{encoded.source}.{encoded.language}"] += len(annotated.document.text)
-        names = list(self.preparation.labels)
         for level, units in encoded.units.items():
-            numbers, found = np.unique(units.label_U, return_counts=True)
-            for index, count in zip(numbers.tolist(), found.tolist(), strict=True):
-                label = names[index]
-                counts[f"units.{level}.{label.type or '-'}.{label.origin}"] += count
+            for label, count in enumerate(np.bincount(units.label_U).tolist()):
+                if count:
+                    counts[f"units.{level}.{self._label_names[label]}"] += count
         for reason, count in [*annotated.dropped.items(), *encoded.dropped.items()]:
             counts[f"dropped.{reason}"] += count
 
@@ -186,7 +188,7 @@ class PartWorker(Task):
                 shards.append({**described, "sha256": sha256_file(file), "size": file.stat().st_size})
             lines = ({**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in rejected)
             write_atomic(staging / REJECTED, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-            write_json(staging / TALLY, tally.plain())
+            write_atomic(staging / TALLY, json.dumps(tally.plain(), ensure_ascii=False))
             report = {
                 "part": part,
                 "fingerprint": self.plan["fingerprint"],

@@ -46,7 +46,7 @@ def write_shard(path: Path, documents: Sequence[Encoded], levels: Sequence[str],
         np.cumsum([len(array) for array in arrays], out=offsets[1:])
         if values is None:
             flat = np.concatenate(arrays) if arrays else np.zeros(0)
-            values = pa.array(flat.astype(field.type.value_type.to_pandas_dtype()))
+            values = pa.array(flat.astype(str(field.type.value_type)))
         return pa.ListArray.from_arrays(pa.array(offsets), values, type=field.type)
 
     columns = [pa.array([getattr(document, name) for document in documents], pa.string()) for name in ("id", "language", "source", "title")]

@@ -27,11 +27,15 @@ HAN_RANGES = (
 """Characters that BERT takes for Chinese and cuts out singly."""
 
 
+ALL_INNER = 0x20000
+"""From here on Unicode has neither white space nor punctuation."""
+
+
 @cache
 def inner_C() -> npt.NDArray[np.bool_]:
     """For each code point: can it be inside a word? Not white space, punctuation (Unicode P*), ASCII symbols and Han characters."""
-    points = map(chr, range(sys.maxunicode + 1))
-    inner = np.array([not (c.isspace() or unicodedata.category(c).startswith("P")) for c in points])
+    inner = np.ones(sys.maxunicode + 1, np.bool_)
+    inner[:ALL_INNER] = [not (character.isspace() or unicodedata.category(character).startswith("P")) for character in map(chr, range(ALL_INNER))]
     inner[33:127] = [chr(point).isalnum() for point in range(33, 127)]
     for first, last in HAN_RANGES:
         inner[first : last + 1] = False

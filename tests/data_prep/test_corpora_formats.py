@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -614,6 +615,16 @@ def test_a_damaged_line_of_json_is_told_before_pyarrow_meets_it(tmp_path: Path) 
     (tmp_path / "train.jsonl").unlink()
     (tmp_path / "train.json").write_text('[\n{"text": "one"},\n{"text": "two"}\n]\n')
     assert shown(read(HubDataset(paths=[str(tmp_path)]))) == ["one", "two"]
+
+
+def test_a_saved_dataset_that_is_cut_short_is_told_even_between_two_record_batches(dataset_folders: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(dataset_folders["saved"], tmp_path / "wiki")
+    file = next((tmp_path / "wiki").glob("*.arrow"))
+    content = file.read_bytes()
+    for kept in (len(content) - 8, len(content) // 2):
+        file.write_bytes(content[:kept])
+        with pytest.raises(ValueError, match=r"\.arrow is cut short"):
+            HubDataset(paths=["x"]).survey(tmp_path / "wiki", 1000)
 
 
 def test_what_is_no_dataset_is_refused_with_what_to_do(tmp_path: Path) -> None:
