@@ -19,6 +19,7 @@ from typing import Any
 
 from data_prep.corpora import Slice, Survey
 from data_prep.documents import Record, Rejected
+from data_prep.files import read_json
 from data_prep.inputs.slice_cache import SliceWriter, is_whole, slice_file
 from data_prep.inputs.streams import decompressed, open_bytes
 from data_prep.inputs.tables import TableCorpus, Values
@@ -80,9 +81,8 @@ class HubDataset(TableCorpus):
         start = row = size = total = 0
         with SliceWriter(None if _is_saved(path) else cache, self.identity(path)) as writer:
             for values in self.rows(path, 0):
-                for column in values.values():
-                    for value in column:
-                        digest.update(b"-" if value is None else b"%d:" % len(value) + value)
+                for fields in zip(*values.values(), strict=True):
+                    digest.update(b"".join(b"-" if value is None else b"%d:" % len(value) + value for value in fields))
                 if cache is not None:
                     writer.write(_packed(values))
                 row += len(values["text"])

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data_prep.cleaning.edits import apply_edits, compositions, differences
@@ -231,6 +231,7 @@ def marked(draw: st.DrawFn) -> tuple[str, list[Given]]:
 
 @settings(max_examples=500)
 @given(marked(), SETTINGS)
+@example(("00A\x08\u0300", [Given(0, 3, "0")]), {"half_width": False, "join_wrapped_lines": False})
 def test_spans_move_with_their_characters(case: tuple[str, list[Given]], arguments: dict[str, bool]) -> None:
     raw, spans = case
     cleaning = Cleaning(**arguments)  # type: ignore[arg-type]
@@ -245,8 +246,11 @@ def test_spans_move_with_their_characters(case: tuple[str, list[Given]], argumen
     kept = {span.type: text[span.start : span.end] for span in moved["entity"]}
     for span in spans:
         surface = raw[span.start : span.end]
-        if any(unicodedata.normalize("NFD", raw[edge : edge + 1] or "a")[0] in second_halves for edge in (span.start, span.end)):
-            continue  # an edge inside a composed character
+        after = (
+            next((character for character in raw[edge:] if Cleaning(min_characters=1).text(f"a{character}a") != "aa"), "a") for edge in (span.start, span.end)
+        )
+        if any(unicodedata.normalize("NFD", character)[0] in second_halves for character in after):
+            continue  # an edge inside a character that is composed, now or when what is between has been removed
         words = "".join(cleaning.text(surface).split())
         assert "".join(kept.get(span.type, "").split()) == words
 
