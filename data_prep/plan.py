@@ -192,6 +192,7 @@ def words_of(segmenter: Segmenter) -> dict[str, Any]:
     for path in paths:
         if not Path(path).is_file():
             raise FileNotFoundError(f"user_words {path}: no such file (looked from {Path.cwd()})")
+    _ = getattr(segmenter, "dictionary", None)  # a malformed line is told now, not by every worker
     return {"user_words": [sha256_file(Path(path)) for path in paths]} if paths else {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import types
 import typing
 from typing import Any
 
@@ -22,6 +23,8 @@ def _schema(kind: Any, choices: dict[str, Any]) -> dict[str, Any]:
         return {"type": "array", "items": _schema(arguments[0], choices)}
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema(arguments[1], choices)}
+    if origin in (types.UnionType, typing.Union) and any(dataclasses.is_dataclass(option) for option in arguments):
+        return {"anyOf": [{"type": "null"} if option is type(None) else _schema(option, choices) for option in arguments]}
     if isinstance(kind, type) and inspect.isabstract(kind):
         if kind.__name__ not in choices:
             options: list[dict[str, Any]] = []

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.documents import Spans
+from data_prep.knowledge.user_words import UserWords
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.trie import Trie
@@ -34,6 +35,11 @@ class CompiledJieba(Segmenter):
     """Join unknown characters into words with jieba's hidden Markov model."""
     user_words: list[str] = field(default_factory=list)
     """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+
+    @cached_property
+    def dictionary(self) -> UserWords:
+        """The words added, and those jieba cannot produce."""
+        return Jieba(user_words=self.user_words).dictionary
 
     @cached_property
     def model(self) -> dict[str, Any]:
@@ -81,7 +87,7 @@ class CompiledJieba(Segmenter):
         return f"jieba {version('jieba')}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("model", "_arguments")}
+        return {key: value for key, value in self.__dict__.items() if key not in ("model", "_arguments", "dictionary")}
 
 
 def _block() -> npt.NDArray[np.bool_]:

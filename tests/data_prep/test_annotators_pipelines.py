@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import re
 from collections.abc import Callable
@@ -242,11 +243,16 @@ def test_impossible_settings_of_parts_of_speech_are_refused(arguments: dict[str,
         PartOfSpeech(level="entity", **arguments)
 
 
+@functools.cache
+def tagger(engine: str, hmm: bool) -> Tagger:
+    return Tagger(engine=engine, hmm=hmm)
+
+
 @pytest.mark.parametrize("engine", ["rjieba", "jieba"])
 @settings(max_examples=60, deadline=None)
 @given(text=st.one_of(MIXED, st.text(max_size=30)), hmm=st.booleans())
 def test_tagged_tokens_of_jieba_fill_the_text(engine: str, text: str, hmm: bool) -> None:
-    start_T, end_T, tags = Tagger(engine=engine, hmm=hmm).tag(document(text, "zh"), split_sentences(document(text, "zh").characters)[0])
+    start_T, end_T, tags = tagger(engine, hmm).tag(document(text, "zh"), split_sentences(document(text, "zh").characters)[0])
     assert len(tags) == len(start_T) == len(end_T)
     assert [0, *end_T.tolist()] == [*start_T.tolist(), len(text)]
 

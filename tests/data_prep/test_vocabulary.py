@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -45,8 +46,13 @@ def document(text: str) -> Document:
     return Document(id="", language="", text=text, title="", source="")
 
 
+@functools.cache
+def tokenizer(folder: Path) -> Tokenizer:
+    return Tokenizer(folder=folder)
+
+
 def ids_of(folder: Path, text: str) -> list[int]:
-    ids: list[int] = Tokenizer(folder=folder).encode(document(text))[0].tolist()
+    ids: list[int] = tokenizer(folder).encode(document(text))[0].tolist()
     return ids
 
 

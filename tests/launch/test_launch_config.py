@@ -282,7 +282,7 @@ def test_true_and_false_are_no_numbers(key: str, toy: Any) -> None:
         ("parts: {rate: 1}", "parts: expected a list"),
         ("table: [a]", "table: expected `key: value` lines, found ['a']"),
         ("segmenter: 3", "segmenter: expected a mapping with `kind`, found 3"),
-        ("corpora: [{paths: [x]}]", "corpora.0: `kind` is missing; one of jsonl, plain_text"),
+        ("corpora: [{paths: [x]}]", f"corpora.0: `kind` is missing; one of {', '.join(kinds(Corpus))}"),
     ],
 )
 def test_a_value_of_the_wrong_sort_is_refused_with_its_line(text: str, complaint: str, toy: Any) -> None:
@@ -459,11 +459,11 @@ def test_an_override_that_cannot_be_right_is_refused(override: str, complaint: s
 
 CSV = '''"""A user's reader."""
 from dataclasses import dataclass
-from data_prep.corpora import Corpus
+from data_prep.corpora import LineCorpus
 from data_prep.documents import Record
 
 @dataclass(frozen=True, kw_only=True)
-class Csv(Corpus):
+class Csv(LineCorpus):
     """Comma-separated text."""
 
     column: int = 0
