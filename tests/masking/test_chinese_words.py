@@ -53,7 +53,7 @@ def their_draws(folder: Path) -> list[frozenset[int]]:
 def our_sample(folder: Path) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Ids of the sentence and its words as token ranges, by rjieba and the tokenizer's offsets."""
     document = Document(id="1", language="zh", text=SENTENCE, title="", source="test")
-    encoded = encode(Annotation(segmenters={"zh": Rjieba()}, annotators=[]).annotate(document), Tokenizer(folder=folder), {WORD: 0})
+    encoded = encode(Annotation(segmenters={"zh": Rjieba()}, annotators=[], labels={WORD: 0}).annotate(document), Tokenizer(folder=folder))
     words = encoded.units["word"]
     pairs = zip(words.start_U.tolist(), words.length_U.tolist(), strict=True)
     return encoded.token_ids_T.astype(np.int64), [(start, start + length) for start, length in pairs]
