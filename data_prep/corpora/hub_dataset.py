@@ -9,7 +9,6 @@ survey keeps each slice it passes in the cache, when there is one, and nothing i
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 from collections.abc import Iterator
@@ -22,11 +21,12 @@ from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
 from data_prep.inputs.slice_cache import SliceWriter, is_whole, slice_file
 from data_prep.inputs.streams import decompressed, open_bytes
-from data_prep.inputs.tables import TableCorpus, Values
+from data_prep.inputs.tables import TableCorpus, Values, naming
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 ROWS_AT_ONCE = 256
 END_OF_STREAM = bytes(4)
+UNREADABLE = "cannot be read with `datasets`"
 """How every Arrow stream ends; a file that was cut between two record batches lacks it."""
 
 
@@ -119,7 +119,7 @@ class HubDataset(TableCorpus):
         Raises:
             ValueError: `datasets` cannot read it, or a column is missing; names the dataset.
         """
-        with _naming(path):
+        with naming(path, UNREADABLE):
             for table in self._saved(path, start) if _is_saved(path) else self._streamed(path, start):
                 yield self.values(table, path)
 
@@ -182,19 +182,6 @@ def _arrow_batches(file: Path) -> Iterator[Any]:
         if source.size() < len(END_OF_STREAM) or source.read_at(len(END_OF_STREAM), source.size() - len(END_OF_STREAM)) != END_OF_STREAM:
             raise ValueError(f"{file} is cut short: an Arrow stream has an end mark. Fetch or save it again.")
         yield from pa.ipc.open_stream(source)
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Errors of `datasets` and of what it calls, as one kind that names the dataset."""
-    try:
-        yield
-    except GeneratorExit:
-        raise
-    except Exception as error:
-        if str(path) in str(error) and isinstance(error, ValueError | OSError):
-            raise
-        raise ValueError(f"{path} cannot be read with `datasets` ({type(error).__name__}: {error})") from None
 
 
 def _packed(values: Values) -> bytes:

@@ -18,9 +18,10 @@ from typing import Any
 from data_prep.corpora import Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import sha256_file
-from data_prep.inputs.tables import TableCorpus
+from data_prep.inputs.tables import TableCorpus, naming
 
 ROWS_AT_ONCE = 256
+DAMAGED = ("is damaged or not a Parquet file", ". Fetch it again, or remove it.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class Parquet(TableCorpus):
         digest = sha256_file(path)
         slices: list[Slice] = []
         start = row = size = total = 0
-        with naming(path), opened(path) as file:
+        with naming(path, *DAMAGED), opened(path) as file:
             text = self.columns(file.schema_arrow, path)["text"]
             expected = sum(_group_rows(file))
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=[text]):
@@ -46,7 +47,7 @@ class Parquet(TableCorpus):
 
     def read(self, piece: Slice, cache: Path | None = None) -> Iterator[Record | Rejected]:
         path = Path(piece.path)
-        with naming(path), opened(path) as file:
+        with naming(path, *DAMAGED), opened(path) as file:
             columns = list(self.columns(file.schema_arrow, path).values())
             row = 0
             for group, rows in enumerate(_group_rows(file)):
@@ -73,19 +74,6 @@ def opened(path: Path) -> Iterator[Any]:
 
     with ParquetFile(path, memory_map=True, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True) as file:
         yield file
-
-
-@contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let every error inside name the file: pyarrow's own do not."""
-    try:
-        yield
-    except GeneratorExit:
-        raise
-    except Exception as error:
-        if str(path) in str(error) and isinstance(error, ValueError | OSError):
-            raise
-        raise ValueError(f"{path} is damaged or not a Parquet file ({type(error).__name__}: {error}). Fetch it again, or remove it.") from None
 
 
 def _text_bytes(column: Any) -> int:

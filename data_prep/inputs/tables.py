@@ -8,9 +8,11 @@ Text is taken out of Arrow as bytes and decoded row by row, so that one row with
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data_prep.corpora import Corpus, decode, stand_in_id
@@ -18,6 +20,23 @@ from data_prep.documents import Place, Record, Rejected
 
 Values = dict[str, list[bytes | None]]
 """By what a column holds (`text`, `id`, `title`, `language`): one value a row, as UTF-8."""
+
+
+@contextlib.contextmanager
+def naming(path: Path, complaint: str, remedy: str = "") -> Iterator[None]:
+    """Let every error inside name the file: those of Arrow and of `datasets` do not.
+
+    Raises:
+        ValueError: ``path complaint (the error)``, for any error that does not name the path itself.
+    """
+    try:
+        yield
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        if str(path) in str(error) and isinstance(error, ValueError | OSError):
+            raise
+        raise ValueError(f"{path} {complaint} ({type(error).__name__}: {error}){remedy}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
