@@ -38,7 +38,7 @@ from data_prep.vocabularies.vocabulary import Vocabulary, check_folder
 RULES_VERSION = 1
 """Raised whenever cleaning, sentences, annotation or encoding change what they produce."""
 MAX_LABELS = 255
-MIN_PART_BYTES, MAX_PART_BYTES, WANTED_PARTS = 1 << 20, 1 << 26, 64
+MIN_PART_BYTES, MAX_PART_BYTES, WANTED_PARTS = 1 << 20, 1 << 23, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Preparation:
     heldout: float = 0.01
     """Share of documents kept apart for evaluation, chosen by a hash of their id."""
     part_bytes: int = 0
-    """Text per part and shard in bytes; 0 chooses from the size of the corpus (about 64 parts, 1 to 64 MiB each)."""
+    """Text per part and shard in bytes; 0 chooses from the size of the corpus (about 64 parts, each of 1 to 8 MiB, so that a worker stays small)."""
     engine: Engine = field(default_factory=Local)
     """Where parts run."""
 
