@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from in_process import Result, command
 
 from launch.cli import main
 
@@ -31,27 +31,10 @@ TOKENS = [
 ]
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def kmask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Run `kmask <arguments>` in this process."""
-    for name in ("KMASK_DEBUG", "RANK", "SLURM_PROCID"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["kmask", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        captured = capsys.readouterr()
-        code = caught.value.code
-        return Result(code if isinstance(code, int) else 0 if code is None else 1, captured.out, captured.err)
-
-    return run
+    return command(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from in_process import Result, command
 from tiny import ROOT
 
 from data_prep.encoding import Encoded, TokenUnits
@@ -22,7 +22,6 @@ from data_prep.running.folder_status import bytes_per_second, status
 from data_prep.running.verification import check_shard, verify
 from data_prep.shard_writer import write_shard
 from data_prep.shards import Shard
-from launch.cli import main
 from launch.drawn_units import drawn
 from launch.plots import count_histogram, length_histogram, percent, quantile, short
 from launch.preparations import status_lines
@@ -30,28 +29,11 @@ from launch.preparations import status_lines
 DEMO = ROOT / "configs/data/demo.yaml"
 
 
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Run `kmask <arguments>` in this process, from the project's folder."""
-    for name in ("KMASK_DEBUG", "RANK", "SLURM_PROCID"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(ROOT)
-
-    def call(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["kmask", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        captured = capsys.readouterr()
-        code = caught.value.code
-        return Result(code if isinstance(code, int) else 0 if code is None else 1, captured.out, captured.err)
-
-    return call
+    return command(monkeypatch, capsys)
 
 
 @pytest.fixture
