@@ -19,7 +19,7 @@ from data_prep.inputs.wikitext import FALLBACKS, Wikitext
 PAGE = b"<page>"
 HEADER = re.compile(
     rb"\s*+(?:<\?xml[^<>]*+>\s*+)?(?:<mediawiki[^<>]*+>\s*+)?"
-    rb"(?:<siteinfo>(?:(?!</?(?:page|revision|text|siteinfo)[ >]).)*+</siteinfo>\s*+)?(?:</mediawiki>\s*+)?",
+    rb"(?:<siteinfo>(?:(?!</?(?:page|revision|text|siteinfo)[\s/>]).)*+</siteinfo>\s*+)?(?:</mediawiki>\s*+)?",
     re.DOTALL,
 )
 REDIRECT = re.compile(r"\s*#\s*(?:redirect|重定向|重新導向)\s*:?\s*\[\[", re.IGNORECASE)

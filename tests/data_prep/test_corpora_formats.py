@@ -457,6 +457,7 @@ def test_of_several_revisions_the_last_is_read() -> None:
         (page("a &undefined; b"), "not XML"),
         ("words\n", "not a page"),
         (HEADER + page("x").replace("<page>", "<pagd>"), "not a page"),
+        *((HEADER.replace("<siteinfo>", f"<siteinfo>{tag}"), "not a page") for tag in ("<page >", "<page\t>", "<page/>", "</text\n>")),
     ],
 )
 def test_damaged_pages_are_set_aside(raw: str, expected: str) -> None:
