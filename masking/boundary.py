@@ -1,9 +1,10 @@
 """Span boundary objective targets (SpanBERT section 3.2): predict each token of a span from the two tokens around it.
 
-    tokens  [CLS] a b c d [SEP]   chosen [2, 3) [3, 4), adjacent, so one span [2, 4) = b c
+    tokens  [CLS] x a b y [SEP]   chosen [2, 3) [3, 4), adjacent, so one span [2, 4) = a b
     targets position 2 3   left 1 1   right 4 4   offset 1 2
 
-Samples begin with [CLS] and end with [SEP], which are never hidden, so both boundaries always lie inside the sample.
+A span that touches the beginning or the end of the text has no token on that side; SpanBERT gives it no targets, and neither do we:
+[CLS] and [SEP] serve as boundaries only where asked (``special_boundaries``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from masking.spans import Spans
+from masking.spans import Spans, Units
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class BoundaryTargets:
     """1 for the first token of the span, 2 for the second ..."""
 
 
-def boundary_targets(spans: Spans, max_length: int) -> BoundaryTargets:
+def boundary_targets(spans: Spans, units: Units, max_length: int, special_boundaries: bool = False) -> BoundaryTargets:
     """Targets of all spans; tokens past ``max_length`` of a merged span are left out (SpanBERT: max_pair_targets, default 20)."""
     from masking import kernels
 
-    return BoundaryTargets(*kernels.boundaries(spans.start_N, spans.end_N, spans.sample_N, max_length))
+    where = (spans.start_N, spans.end_N, spans.sample_N, units.sample_start_S, units.sample_end_S, units.maskable_T)
+    return BoundaryTargets(*kernels.boundaries(*where, max_length, special_boundaries))

@@ -1,6 +1,16 @@
-"""Compiled loops. The only module that imports numba; imported on first use and cached on disk.
+"""Compiled loops of masking: one of the two modules that import numba; imported on first use and cached on disk.
 
-Every loop draws from one uint64 key per sample: the n-th number is splitmix64(key + (n + 1) * GOLDEN), as in keyed.py.
+Every loop draws from one uint64 key per sample: the n-th number is splitmix64(key + (n + 1) * GOLDEN), as in keyed.py. Loops that choose
+return (sample, start, end) of every chosen unit, sorted by position; a unit appears in them whole unless the rule is CUT.
+
+    partition                   levels of intervals -> units by precedence
+    select_units, _weighted     units in keyed order until the budget is spent
+    select_ngrams, _spans       several whole words at once
+    corrupt                     hidden tokens -> what replaces them
+    boundaries                  chosen units -> span boundary targets
+    shuffle_windows             groups of visible tokens in another order
+    index_sequences, find       a hash table over sequences of token ids
+    group_ragged                sentences -> windows
 """
 
 from __future__ import annotations
@@ -8,232 +18,599 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-ONE = np.uint64(1)
-ACCEPT, SKIP, STOP, OVERSHOOT, CUT = 0, 1, 2, 3, 4
-"""What happens to the unit that would cross the budget (budget.py names them)."""
+ONE, TWO, FOUR = np.uint64(1), np.uint64(2), np.uint64(4)
+ACCEPT, SKIP, STOP, OVERSHOOT, CUT, UNITS, BERNOULLI = 0, 1, 2, 3, 4, 5, 6
+"""How a budget is spent (budget.py names them)."""
+TOKEN, UNIT, SPAN = 0, 1, 2
+"""What shares one draw of the replacement."""
+VOCABULARY, CORPUS, SAMPLE = 0, 1, 2
+"""Where random tokens come from."""
+MASKED, RANDOM, KEPT, SIMILAR = 0, 1, 2, 3
+"""What was done to a hidden token."""
+
+
+@njit(cache=True, inline="always")
+def mixed(value: Any) -> Any:
+    """splitmix64's output function."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
 
 
 @njit(cache=True, inline="always")
 def draw(key: Any, count: Any) -> Any:
     """The count-th number in [0, 1) under ``key``."""
-    value = key + (np.uint64(count) + ONE) * GOLDEN
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    value = value ^ (value >> np.uint64(31))
-    return float(value >> np.uint64(11)) * 2.0**-53
+    return float(np.int64(mixed(key + (np.uint64(count) + ONE) * GOLDEN) >> np.uint64(11))) * 2.0**-53
 
 
 @njit(cache=True)
-def paint(start_U: Any, end_U: Any, kind: int, maskable_T: Any, owned_T: Any, unit_end_T: Any, kind_T: Any) -> None:
-    """Give each unit its tokens unless one of them is owned already or must not be hidden."""
-    for unit in range(len(start_U)):
-        start, end = start_U[unit], end_U[unit]
-        free = True
-        for position in range(start, end):
-            if owned_T[position] or not maskable_T[position]:
-                free = False
-                break
-        if free:
-            unit_end_T[start] = end
+def partition(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: Any) -> Any:
+    """Units of several levels, one level after another: the first that covers a token owns it; free tokens are units of their own.
+
+    Level l owns the intervals up to ``last_L[l]``; kinds are above 0. Returns (end of the unit that begins here or 0, kind of every token).
+    """
+    total = len(maskable_T)
+    unit_end_T = np.zeros(total, np.int32)
+    kind_T = np.empty(total, np.uint8)
+    for position in range(total):
+        kind_T[position] = 0 if maskable_T[position] else 255
+    unit = 0
+    for level in range(len(last_L)):
+        kind = kind_L[level]
+        while unit < last_L[level]:
+            start, end = np.uint64(start_U[unit]), np.uint64(end_U[unit])  # unsigned: no check for indices from the end
+            unit += 1
+            if end - start <= FOUR:
+                # Nearly all units: no loop whose length the processor cannot foresee.
+                last = end - ONE
+                second, third = min(start + ONE, last), min(start + TWO, last)
+                if kind_T[start] | kind_T[second] | kind_T[third] | kind_T[last]:
+                    continue
+                kind_T[start] = kind_T[second] = kind_T[third] = kind_T[last] = kind
+                unit_end_T[start] = end
+                continue
+            free = True
             for position in range(start, end):
-                owned_T[position] = True
-                kind_T[position] = kind
+                if kind_T[position]:
+                    free = False
+                    break
+            if free:
+                unit_end_T[start] = end
+                for position in range(start, end):
+                    kind_T[position] = kind
+    for position in range(total):
+        if kind_T[position] == 0:
+            unit_end_T[position] = position + 1
+        elif kind_T[position] == 255:
+            kind_T[position] = 0
+    return unit_end_T, kind_T
 
 
 @njit(cache=True)
-def paint_rest(maskable_T: Any, owned_T: Any, unit_end_T: Any) -> None:
-    """Every maskable token that no unit owns is a unit of its own."""
-    for position in range(len(maskable_T)):
-        if maskable_T[position] and not owned_T[position]:
-            unit_end_T[position] = position + 1
+def divide_units(unit_end_T: Any, start_X: Any, end_X: Any) -> None:
+    """Cut every unit at the edges of these intervals, so that each interval is a row of whole units."""
+    for index in range(2 * len(start_X)):
+        edge = start_X[index // 2] if index % 2 == 0 else end_X[index // 2]
+        if edge < len(unit_end_T) and unit_end_T[edge] == 0:
+            start = edge - 1
+            while start >= 0 and unit_end_T[start] == 0:
+                start -= 1
+            if start >= 0 and unit_end_T[start] > edge:
+                unit_end_T[edge] = unit_end_T[start]
+                unit_end_T[start] = edge
 
 
 @njit(cache=True, inline="always")
-def budget_of(tokens: int, rate: float, coin: float) -> int:
-    """``rate * tokens``, rounded up or down by the coin so that the expectation is exact."""
-    exact = rate * tokens
+def budget_of(count: int, rate: float, coin: float) -> int:
+    """``rate * count``, rounded up or down by the coin so that the expectation is exact."""
+    exact = rate * count
     whole = int(exact)
     return whole + (1 if coin < exact - whole else 0)
 
 
-@njit(cache=True)
-def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, keys_S: Any, rate: float, crossing: int) -> Any:
-    """Take units in keyed random order until the sample's budget is spent.
+@njit(cache=True, inline="always")
+def longest_of(sample_start_S: Any, sample_end_S: Any) -> int:
+    """Length of the longest sample."""
+    longest = 0
+    for sample in range(len(sample_start_S)):
+        longest = max(longest, sample_end_S[sample] - sample_start_S[sample])
+    return longest
 
-    Returns (sample, start, end), sorted by position.
+
+@intrinsic
+def lowest_bit(typingctx: Any, word: Any) -> Any:
+    """Number of the lowest bit that is set in a uint64 (which must not be 0)."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
+
+    return types.int64(types.uint64), generate
+
+
+@njit(cache=True, inline="always")
+def mark(bits: Any, place: int) -> None:
+    """Set a bit."""
+    bits[place >> 6] |= ONE << np.uint64(place & 63)
+
+
+@njit(cache=True, inline="always")
+def marked(bits: Any, place: int) -> Any:
+    """Is a bit set?"""
+    return (bits[place >> 6] >> np.uint64(place & 63)) & ONE
+
+
+@njit(cache=True, inline="always")
+def write_marked(
+    bits: Any, first: int, last: int, sample: int, unit_end_T: Any, cut: int, cut_end: int, out_sample: Any, out_start: Any, out_end: Any, count: int
+) -> int:
+    """Append the units of a sample that begin at a set bit, in order of position, and clear the bits. The unit at ``cut`` ends at ``cut_end``."""
+    for word in range((last - first + 63) >> 6):
+        left = bits[word]
+        bits[word] = np.uint64(0)
+        while left:
+            start = first + (word << 6) + lowest_bit(left)
+            left &= left - ONE
+            out_sample[count], out_start[count] = sample, start
+            out_end[count] = cut_end if start == cut else unit_end_T[start]
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, keys_S: Any, rate: float, rule: int, at_least_one: bool) -> Any:
+    """Take units in keyed random order until the sample's budget is spent: positions are drawn until one begins a unit not seen before.
+
+    ACCEPT lays the units on a circle in that order, begins at a random token of it and takes every unit that begins within the next
+    ``budget`` tokens: the chance of a unit is then budget / tokens, whatever its length.
     """
     total = len(maskable_T)
     out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
-    chosen_T = np.zeros(total, np.int32)
-    order = np.empty(total, np.int32)
+    words = (longest_of(sample_start_S, sample_end_S) + 63) >> 6
+    seen, taken = np.zeros(words, np.uint64), np.zeros(words, np.uint64)
     count = 0
     for sample in range(len(sample_start_S)):
         first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
+        ends, texts, length = unit_end_T[first:last], maskable_T[first:last], last - first
         units, tokens = 0, 0
-        for position in range(first, last):
-            if unit_end_T[position] > 0:
-                order[units] = position
+        for place in range(length):
+            units += ends[place] > 0
+            tokens += texts[place]
+        if units == 0:
+            continue
+        before, number, cut, cut_end = count, 1, -1, -1
+        if rule == BERNOULLI:
+            for place in range(length):
+                if ends[place] > 0 and draw(key, place) < rate:
+                    mark(taken, place)
+            number = length
+        else:
+            left = budget_of(units if rule == UNITS else tokens, rate, draw(key, 0))
+            if at_least_one and left == 0:
+                left = 1
+            waiting = units
+            if rule == ACCEPT and left > 0:
+                # A random token of the circle: its unit was begun before, so only what is left of it counts against the budget.
+                place = int(draw(key, number) * length)
+                number += 1
+                while not texts[place]:
+                    place = int(draw(key, number) * length)
+                    number += 1
+                start = place
+                while ends[start] == 0:
+                    start -= 1
+                if start == place:
+                    mark(taken, start)
+                mark(seen, start)
+                waiting -= 1
+                left -= ends[start] - first - place
+            while left > 0 and waiting > 0:
+                place = int(draw(key, number) * length)
+                number += 1
+                if ends[place] == 0 or marked(seen, place):
+                    continue
+                mark(seen, place)
+                waiting -= 1
+                size = ends[place] - first - place
+                if rule == UNITS:
+                    size = 1
+                elif size > left and rule != ACCEPT and rule != OVERSHOOT:
+                    if rule == SKIP:
+                        continue
+                    if rule == STOP:
+                        break
+                    cut, cut_end = first + place, first + place + left
+                mark(taken, place)
+                left -= size
+            seen[: (length + 63) >> 6] = 0
+        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        if count == before and at_least_one:
+            place = int(draw(key, number) * length)
+            while ends[place] == 0:
+                number += 1
+                place = int(draw(key, number) * length)
+            out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
+            count += 1
+    return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
+
+
+@njit(cache=True)
+def select_weighted(
+    sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, weight_T: Any, keys_S: Any, rate: float, rule: int, at_least_one: bool
+) -> Any:
+    """As ``select_units``, but the order favours heavy units: the first is drawn with chances proportional to ``weight_T`` (where units begin),
+    the second likewise among the rest, and so on (Efraimidis and Spirakis 2006: sort by -log(uniform) / weight). ACCEPT takes the unit that
+    would cross the budget with probability left / length.
+    """
+    total, longest = len(maskable_T), longest_of(sample_start_S, sample_end_S)
+    out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
+    taken = np.zeros((longest + 63) >> 6, np.uint64)
+    starts, ranks = np.empty(longest, np.int64), np.empty(longest, np.float64)
+    count = 0
+    for sample in range(len(sample_start_S)):
+        first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
+        ends, texts, weights = unit_end_T[first:last], maskable_T[first:last], weight_T[first:last]
+        units, tokens = 0, 0
+        for place in range(last - first):
+            tokens += texts[place]
+            if ends[place] > 0:
+                starts[units] = place
+                ranks[units] = -np.log(1.0 - draw(key, 1 + units)) / weights[place]
                 units += 1
-            if maskable_T[position]:
-                tokens += 1
-        left = budget_of(tokens, rate, draw(key, 0))
-        number = 1
+        if units == 0:
+            continue
+        left = budget_of(units if rule == UNITS else tokens, rate, draw(key, 0))
+        if at_least_one and left == 0:
+            left = 1
+        order = np.argsort(ranks[:units])
+        before, cut, cut_end = count, -1, -1
         for index in range(units):
             if left <= 0:
                 break
-            # Fisher-Yates, one step at a time: only as many draws as units are looked at.
-            other = index + int(draw(key, number) * (units - index))
-            number += 1
-            order[index], order[other] = order[other], order[index]
-            start = order[index]
-            end = unit_end_T[start]
-            length = end - start
-            if length > left:
-                if crossing == ACCEPT:
-                    if draw(key, number) < left / length:
-                        chosen_T[start] = end
+            place = starts[order[index]]
+            size = ends[place] - first - place
+            if rule == UNITS:
+                size = 1
+            elif size > left:
+                if rule == ACCEPT and draw(key, 1 + units) >= left / size:
                     break
-                if crossing == SKIP:
+                if rule == SKIP:
                     continue
-                if crossing == STOP:
+                if rule == STOP:
                     break
-                if crossing == CUT:
-                    end = start + left
-            chosen_T[start] = end
-            left -= length
-        for position in range(first, last):
-            if chosen_T[position] > 0:
-                out_sample[count], out_start[count], out_end[count] = sample, position, chosen_T[position]
-                chosen_T[position] = 0
-                count += 1
+                if rule == CUT:
+                    cut, cut_end = first + place, first + place + left
+            mark(taken, place)
+            left -= size
+        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        if count == before and at_least_one:
+            place = starts[order[0]]
+            out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
+            count += 1
     return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
 
 
 @njit(cache=True)
-def select_spans(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, keys_S: Any, rate: float, crossing: int, cumulative_L: Any) -> Any:
-    """SpanBERT's draw: a length in words, an anchor token, whole words from the anchor's word on; then the budget.
+def select_ngrams(
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    unit_end_T: Any,
+    break_T: Any,
+    keys_S: Any,
+    rate: float,
+    rule: int,
+    at_least_one: bool,
+    cumulative_L: Any,
+) -> Any:
+    """Words in keyed random order (as in ``select_units``), each the beginning of an n-gram; one that meets a chosen word is passed over.
 
-    ``cumulative_L`` is the cumulative law of the span length 1, 2 ... Returns (sample, start, end) of maximal runs.
+    ``cumulative_L`` is the cumulative law of n = 1, 2 ...; where fewer words follow (a special token, ``break_T``, the end) it is renormalised
+    over what there is. SKIP shortens an n-gram until it fits. UNITS counts words.
     """
     total = len(maskable_T)
     out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
-    hidden_T = np.zeros(total, np.bool_)
-    texts = np.empty(total, np.int32)
+    slots = (longest_of(sample_start_S, sample_end_S) + 63) >> 6
+    seen, taken = np.zeros(slots, np.uint64), np.zeros(slots, np.uint64)
+    last_place = np.empty(len(cumulative_L), np.int64)
     count = 0
     for sample in range(len(sample_start_S)):
         first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
-        tokens = 0
-        for position in range(first, last):
-            if maskable_T[position]:
-                texts[tokens] = position
-                tokens += 1
-        left = budget_of(tokens, rate, draw(key, 0))
-        number = 1
-        tries = 0
-        while left > 0 and tries < 20 * tokens + 100:
-            tries += 1
-            length = 1 + np.searchsorted(cumulative_L, draw(key, number), side="right")
-            anchor = texts[int(draw(key, number + 1) * tokens)]
-            number += 2
-            if hidden_T[anchor]:
+        ends, texts, breaks, length = unit_end_T[first:last], maskable_T[first:last], break_T[first:last], last - first
+        units, tokens = 0, 0
+        for place in range(length):
+            units += ends[place] > 0
+            tokens += texts[place]
+        if units == 0:
+            continue
+        left = budget_of(units if rule == UNITS else tokens, rate, draw(key, 0))
+        if at_least_one and left == 0:
+            left = 1
+        before, number, waiting, cut, cut_end = count, 1, units, -1, -1
+        while left > 0 and waiting > 0:
+            start = int(draw(key, number) * length)
+            number += 1
+            if ends[start] == 0 or marked(seen, start):
                 continue
-            start = anchor
-            while unit_end_T[start] == 0:
-                start -= 1
-            end, words, fresh = start, 0, 0
-            while words < length and end < last and maskable_T[end]:
-                following = unit_end_T[end]
-                for position in range(end, following):
-                    if not hidden_T[position]:
-                        fresh += 1
-                end = following
+            mark(seen, start)
+            waiting -= 1
+            end, words = np.int64(ends[start]) - first, 1
+            last_place[0] = end
+            while words < len(cumulative_L) and end < length and ends[end] > 0 and not breaks[end]:
+                end = np.int64(ends[end]) - first
+                last_place[words] = end
                 words += 1
-            if fresh > left:
-                if crossing == ACCEPT:
-                    if draw(key, number) >= left / fresh:
-                        break
-                    left = fresh
-                elif crossing == SKIP:
+            wanted = draw(key, number) * cumulative_L[words - 1]
+            number += 1
+            chosen = 1
+            while chosen < words and cumulative_L[chosen - 1] <= wanted:
+                chosen += 1
+            if rule == UNITS:
+                chosen = min(chosen, left)
+            elif rule == SKIP:
+                while chosen > 0 and last_place[chosen - 1] - start > left:
+                    chosen -= 1
+                if chosen == 0:
                     continue
-                elif crossing == STOP:
+            end = last_place[chosen - 1]
+            free = True
+            place = start
+            while place < end:
+                if marked(taken, place):
+                    free = False
+                place = np.int64(ends[place]) - first
+            if not free:
+                continue
+            cost = chosen if rule == UNITS else end - start
+            if cost > left:
+                if rule == STOP:
                     break
-                elif crossing == CUT:
-                    end, fresh = start, 0
-                    while fresh < left:
-                        if not hidden_T[end]:
-                            fresh += 1
-                        end += 1
-            for position in range(start, end):
-                hidden_T[position] = True
-            left -= fresh
-        position = first
-        while position < last:
-            if hidden_T[position]:
-                start = position
-                while position < last and hidden_T[position]:
-                    hidden_T[position] = False
-                    position += 1
-                out_sample[count], out_start[count], out_end[count] = sample, start, position
-                count += 1
-            position += 1
+                if rule == ACCEPT and draw(key, number) >= left / cost:
+                    break
+                if rule == CUT:
+                    end = start + left
+            place = start
+            while place < end:
+                mark(taken, place)
+                if ends[place] - first > end:
+                    cut, cut_end = first + place, first + end
+                place = np.int64(ends[place]) - first
+            left -= cost
+        seen[: (length + 63) >> 6] = 0
+        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        if count == before and at_least_one:
+            place = int(draw(key, number + 1) * length)
+            while ends[place] == 0:
+                number += 1
+                place = int(draw(key, number + 1) * length)
+            out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
+            count += 1
     return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
 
 
 @njit(cache=True)
-def corrupt(
+def select_spans(
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    unit_end_T: Any,
+    break_T: Any,
+    keys_S: Any,
+    rate: float,
+    rule: int,
+    at_least_one: bool,
+    cumulative_L: Any,
+    share: float,
+    special_start_X: Any,
+    special_end_X: Any,
+) -> Any:
+    """SpanBERT's draw: a length in words, an anchor token, whole words from the anchor's word on; then the budget.
+
+    ``cumulative_L`` is the cumulative law of the span length 1, 2 ...; with probability ``share`` one of the sample's special intervals
+    is drawn instead. A span may run into hidden words; only new tokens count against the budget.
+    """
+    total = len(maskable_T)
+    out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
+    slots = (longest_of(sample_start_S, sample_end_S) + 63) >> 6
+    hidden, taken = np.zeros(slots, np.uint64), np.zeros(slots, np.uint64)
+    count = special_first = 0
+    for sample in range(len(sample_start_S)):
+        first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
+        ends, texts, breaks, length = unit_end_T[first:last], maskable_T[first:last], break_T[first:last], last - first
+        tokens = 0
+        for place in range(length):
+            tokens += texts[place]
+        if tokens == 0:
+            continue
+        while special_first < len(special_start_X) and special_start_X[special_first] < first:
+            special_first += 1
+        specials = 0
+        while special_first + specials < len(special_start_X) and special_start_X[special_first + specials] < last:
+            specials += 1
+        left = budget_of(tokens, rate, draw(key, 0))
+        if at_least_one and left == 0:
+            left = 1
+        before, number, tries, cut, cut_end = count, 1, 0, -1, -1
+        while left > 0 and tries < 20 * length + 100:
+            tries += 1
+            if specials > 0 and share > 0 and draw(key, number) < share:
+                index = special_first + int(draw(key, number + 1) * specials)
+                start, end = np.int64(special_start_X[index]) - first, np.int64(special_end_X[index]) - first
+            else:
+                start = int(draw(key, number + 1) * length)
+                if not texts[start] or marked(hidden, start):
+                    number += 3
+                    continue
+                wanted, words = draw(key, number + 2), 1
+                while ends[start] == 0:
+                    start -= 1
+                end = np.int64(ends[start]) - first
+                while cumulative_L[words - 1] <= wanted and end < length and ends[end] > 0 and not breaks[end]:
+                    end = np.int64(ends[end]) - first
+                    words += 1
+            number += 3
+            fresh: Any = 0
+            for place in range(start, end):
+                fresh += 1 - np.int64(marked(hidden, place))
+            if fresh == 0:
+                continue
+            if fresh > left:
+                if rule == ACCEPT:
+                    if draw(key, number) >= left / fresh:
+                        break
+                    left = fresh
+                elif rule == SKIP:
+                    continue
+                elif rule == STOP:
+                    break
+                elif rule == CUT:
+                    end, fresh = start, 0
+                    while fresh < left:
+                        fresh += 1 - np.int64(marked(hidden, end))
+                        end += 1
+            for place in range(start, end):
+                mark(hidden, place)
+                if ends[place] > 0:
+                    mark(taken, place)
+                    if ends[place] - first > end:
+                        cut, cut_end = first + place, first + end
+            left -= fresh
+        hidden[: (length + 63) >> 6] = 0
+        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        if count == before and at_least_one:
+            place = int(draw(key, number + 1) * length)
+            while not texts[place]:
+                number += 1
+                place = int(draw(key, number + 1) * length)
+            while ends[place] == 0:
+                place -= 1
+            out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
+            count += 1
+    return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
+
+
+@njit(cache=True)
+def choose_similar(
     ids_T: Any,
     start_N: Any,
     end_N: Any,
     sample_N: Any,
     sample_start_S: Any,
     keys_S: Any,
-    mask_id: int,
-    pool_V: Any,
-    mask: float,
-    random: float,
-    per_unit: bool,
+    low: float,
+    high: float,
+    slot_H: Any,
+    offset_E1: Any,
+    word_ids: Any,
+    similar_E1: Any,
 ) -> Any:
-    """Replace hidden tokens in place and list the targets: (positions, original ids, what was done: 0 mask 1 random 2 kept)."""
+    """int64[N]: where in the flat ids of similar words each unit's replacement begins; -1 where its draw lies outside [low, high) or none is known."""
+    source_N = np.full(len(start_N), -1, np.int64)
+    for span in range(len(start_N)):
+        start, end, key = start_N[span], end_N[span], keys_S[sample_N[span]]
+        number = 2 * (start - sample_start_S[sample_N[span]])
+        choice = draw(key, number)
+        if low <= choice < high:
+            entry = find(ids_T, start, end, slot_H, offset_E1, word_ids)
+            if entry >= 0:
+                words = (similar_E1[entry + 1] - similar_E1[entry]) // (end - start)
+                source_N[span] = similar_E1[entry] + (end - start) * int(draw(key, number + 1) * words)
+    return source_N
+
+
+@njit(cache=True)
+def corrupt(
+    ids_T: Any,
+    corrupted_T: Any,
+    start_N: Any,
+    end_N: Any,
+    sample_N: Any,
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    keys_S: Any,
+    mask_id: int,
+    unknown_id: int,
+    shares: Any,
+    per: int,
+    pool: int,
+    pool_V: Any,
+    below_V: Any,
+    other_V: Any,
+    source_N: Any,
+    similar_ids: Any,
+) -> Any:
+    """Write what replaces hidden tokens into ``corrupted_T`` and list the targets: (positions, original ids, what was done).
+
+    ``shares`` are the cumulative shares of [MASK], random and similar; the rest is kept. Random tokens: an entry of ``pool_V``; for CORPUS
+    drawn by an alias table (Vose 1991) over its entries, (``below_V``, ``other_V``); for SAMPLE any ordinary token of the same sample.
+    Similar words: the ids from ``source_N`` on (``choose_similar``); a unit without one gets random tokens.
+    """
     total = 0
     for span in range(len(start_N)):
         total += end_N[span] - start_N[span]
     position_M, label_M, action_M = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.uint8)
-    count = 0
+    masked, replaced = shares[0], shares[2]
+    count = np.uint64(0)
+    choice = 0.0
     for span in range(len(start_N)):
-        key = keys_S[sample_N[span]]
-        origin = sample_start_S[sample_N[span]]
-        choice = draw(key, 2 * (start_N[span] - origin))
-        for position in range(start_N[span], end_N[span]):
-            if not per_unit:
-                choice = draw(key, 2 * (position - origin))
-            position_M[count], label_M[count] = position, ids_T[position]
-            if choice < mask:
-                ids_T[position] = mask_id
-                action_M[count] = 0
-            elif choice < mask + random:
-                ids_T[position] = pool_V[int(draw(key, 2 * (position - origin) + 1) * len(pool_V))]
-                action_M[count] = 1
+        start, end, sample = np.uint64(start_N[span]), np.uint64(end_N[span]), np.uint64(sample_N[span])
+        key, origin = keys_S[sample], np.uint64(sample_start_S[sample])
+        if per != SPAN or span == 0 or start_N[span] != end_N[span - 1] or sample_N[span - 1] != sample_N[span]:
+            choice = draw(key, TWO * (start - origin))
+        for position in range(start, end):
+            if per == TOKEN:
+                choice = draw(key, TWO * (position - origin))
+            label = ids_T[position]
+            position_M[count], label_M[count] = position, label
+            if choice < masked:
+                corrupted_T[position] = mask_id
+                action_M[count] = MASKED
+            elif choice >= replaced:
+                action_M[count] = KEPT
+            elif len(source_N) > 0 and source_N[span] >= 0:
+                corrupted_T[position] = similar_ids[source_N[span] + np.int64(position - start)]
+                action_M[count] = SIMILAR
             else:
-                action_M[count] = 2
-            count += 1
+                place = TWO * (position - origin) + ONE
+                value = draw(key, place)
+                if pool == VOCABULARY:
+                    corrupted_T[position] = pool_V[int(value * len(pool_V))]
+                elif pool == CORPUS:
+                    value *= len(pool_V)
+                    index = int(value)
+                    corrupted_T[position] = pool_V[index if value - index < below_V[index] else other_V[index]]
+                else:
+                    size: Any = np.int64(sample_end_S[sample]) - np.int64(origin)
+                    tries = 0
+                    chosen = np.int64(origin) + int(value * size)
+                    while tries < 64 and (not maskable_T[chosen] or ids_T[chosen] == unknown_id):
+                        tries += 1
+                        chosen = np.int64(origin) + int(draw(key, np.int64(place) + 2 * size * tries) * size)
+                    corrupted_T[position] = label if tries == 64 else ids_T[chosen]
+                action_M[count] = RANDOM
+            count += ONE
     return position_M, label_M, action_M
 
 
 @njit(cache=True)
-def boundaries(start_N: Any, end_N: Any, sample_N: Any, max_length: int) -> Any:
+def boundaries(
+    start_N: Any, end_N: Any, sample_N: Any, sample_start_S: Any, sample_end_S: Any, maskable_T: Any, max_length: int, special_boundaries: bool
+) -> Any:
     """SBO targets: (target position, left boundary, right boundary, offset from the left boundary 1, 2 ...).
 
-    Adjacent spans of a sample are merged first; of a merged span longer than ``max_length`` only the first tokens are targets.
+    Adjacent spans of a sample are merged first; of a merged span longer than ``max_length`` only the first tokens are targets. A span with a
+    special token or the edge of its sample beside it has none, unless ``special_boundaries`` (the edge of a sample never serves).
     """
     total = 0
     for span in range(len(start_N)):
         total += end_N[span] - start_N[span]
     position_M, left_M = np.empty(total, np.int64), np.empty(total, np.int64)
     right_M, offset_M = np.empty(total, np.int64), np.empty(total, np.int64)
-    count = 0
+    count = np.uint64(0)
     span = 0
     while span < len(start_N):
         start, end, sample = start_N[span], end_N[span], sample_N[span]
@@ -241,11 +618,125 @@ def boundaries(start_N: Any, end_N: Any, sample_N: Any, max_length: int) -> Any:
         while span < len(start_N) and sample_N[span] == sample and start_N[span] == end:
             end = end_N[span]
             span += 1
-        for position in range(start, min(end, start + max_length)):
-            position_M[count], left_M[count], right_M[count] = position, start - 1, end
-            offset_M[count] = position - start + 1
+        if start <= sample_start_S[sample] or end >= sample_end_S[sample]:
+            continue
+        if not special_boundaries and not (maskable_T[start - 1] and maskable_T[end]):
+            continue
+        for offset in range(1, min(end - start, max_length) + 1):
+            position_M[count], left_M[count], right_M[count], offset_M[count] = start + offset - 1, start - 1, end, offset
+            count += ONE
+    return position_M[:count], left_M[:count], right_M[:count], offset_M[:count]
+
+
+@njit(cache=True)
+def shuffle_windows(
+    ids_T: Any, hidden_T: Any, maskable_T: Any, break_T: Any, sample_start_S: Any, sample_end_S: Any, keys_S: Any, share: float, length: int
+) -> Any:
+    """Shuffle windows of ``length`` visible tokens in place, so many that ``share`` of the sample's text lies in one: the positions in them.
+
+    Windows are disjoint and cross neither a special token nor ``break_T``; where no more find room there are fewer.
+    """
+    used_T = np.zeros(len(ids_T), np.bool_)
+    count = 0
+    for sample in range(len(sample_start_S)):
+        first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
+        tokens = 0
+        for position in range(first, last):
+            tokens += maskable_T[position]
+        wanted = budget_of(tokens, share / length, draw(key, 0))
+        number, tries = 1, 0
+        while wanted > 0 and tries < 20 * wanted + 20 and last - first >= length:
+            tries += 1
+            start = first + int(draw(key, number) * (last - first - length + 1))
+            number += 1
+            free = True
+            for position in range(start, start + length):
+                if used_T[position] or hidden_T[position] or not maskable_T[position] or (position > start and break_T[position]):
+                    free = False
+                    break
+            if not free:
+                continue
+            for index in range(length):
+                other = index + int(draw(key, number) * (length - index))
+                number += 1
+                ids_T[start + index], ids_T[start + other] = ids_T[start + other], ids_T[start + index]
+                used_T[start + index] = True
+            count += length
+            wanted -= 1
+            tries = 0
+    position_M = np.empty(count, np.int64)
+    count = 0
+    for position in range(len(ids_T)):
+        if used_T[position]:
+            position_M[count] = position
             count += 1
-    return position_M[:count].copy(), left_M[:count].copy(), right_M[:count].copy(), offset_M[:count].copy()
+    return position_M
+
+
+@njit(cache=True, inline="always")
+def find(ids: Any, start: int, end: int, slot_H: Any, offset_E1: Any, word_ids: Any) -> int:
+    """Number of the entry equal to ``ids[start:end]`` in a table of ``index_sequences``, or -1."""
+    if len(slot_H) == 0:
+        return -1
+    value = np.uint64(end - start)
+    for position in range(start, end):
+        value = mixed(value + (np.uint64(ids[position]) + ONE) * GOLDEN)
+    slot = np.int64(value & np.uint64(len(slot_H) - 1))
+    found = -1
+    while slot_H[slot] >= 0:
+        entry = slot_H[slot]
+        begin = offset_E1[entry]
+        same = offset_E1[entry + 1] - begin == end - start
+        for index in range(end - start):
+            same = same and word_ids[begin + index] == ids[start + index]
+        if same:
+            found = entry
+            break
+        slot = (slot + 1) & (len(slot_H) - 1)
+    return found
+
+
+@njit(cache=True)
+def index_sequences(word_ids: Any, offset_E1: Any) -> Any:
+    """A hash table (open addressing, at most half full) over the sequences ``word_ids[offset_E1[e]:offset_E1[e + 1]]``; -1 marks a free slot."""
+    entries = len(offset_E1) - 1
+    size = 2
+    while size < 2 * entries:
+        size *= 2
+    slot_H = np.full(size, -1, np.int32)
+    for entry in range(entries):
+        start, end = offset_E1[entry], offset_E1[entry + 1]
+        if find(word_ids, start, end, slot_H, offset_E1, word_ids) >= 0:
+            continue
+        value = np.uint64(end - start)
+        for position in range(start, end):
+            value = mixed(value + (np.uint64(word_ids[position]) + ONE) * GOLDEN)
+        slot = np.int64(value & np.uint64(size - 1))
+        while slot_H[slot] >= 0:
+            slot = (slot + 1) & (size - 1)
+        slot_H[slot] = entry
+    return slot_H
+
+
+@njit(cache=True)
+def look_up(ids: Any, start_U: Any, end_U: Any, slot_H: Any, offset_E1: Any, word_ids: Any) -> Any:
+    """``find`` for many intervals: int32[U]."""
+    entry_U = np.empty(len(start_U), np.int32)
+    for unit in range(len(start_U)):
+        entry_U[unit] = find(ids, start_U[unit], end_U[unit], slot_H, offset_E1, word_ids)
+    return entry_U
+
+
+@njit(cache=True)
+def hash_sequences(ids: Any, start_U: Any, end_U: Any) -> Any:
+    """uint64[U]: equal for equal sequences ``ids[start:end]``."""
+    hash_U = np.empty(len(start_U), np.uint64)
+    for unit in range(len(start_U)):
+        value = np.uint64(end_U[unit] - start_U[unit])
+        for position in range(start_U[unit], end_U[unit]):
+            value = mixed(value + (np.uint64(ids[position]) + ONE) * GOLDEN)
+        hash_U[unit] = value
+    return hash_U
 
 
 @njit(cache=True)

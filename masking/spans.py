@@ -16,7 +16,8 @@ Shape legend: T tokens, S samples, U units of a level, N spans.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ import numpy.typing as npt
 Int = npt.NDArray[np.int32]
 Byte = npt.NDArray[np.uint8]
 Keys = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+NONE: Int = np.zeros(0, np.int32)
 
 KINDS = ("character", "word", "phrase", "entity")
 """Kinds of the built-in levels, lowest precedence first; levels of your own count as phrases."""
@@ -40,14 +43,34 @@ class Units:
 
     sample_start_S: Int
     sample_end_S: Int
-    maskable_T: npt.NDArray[np.bool_]
+    maskable_T: Flags
     """False for special tokens and padding."""
     levels: Mapping[str, tuple[Int, Int]]
     """(start_U, end_U) of each level, sorted by start, disjoint, each inside one sample and free of special tokens."""
+    sentence_start_T: Flags | None = None
+    """True where a sentence begins; None: not known, every text is one sentence."""
+    weights: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    """How telling each unit of a level is (float32[U], above 0), for strategies that ask for it."""
 
     def take(self, samples: npt.NDArray[np.int64]) -> Units:
         """The same batch with only these samples to choose from."""
         return replace(self, sample_start_S=self.sample_start_S[samples], sample_end_S=self.sample_end_S[samples])
+
+    def breaks(self, across_sentences: bool) -> Flags:
+        """Tokens that no span may run into from before: starts of sentences, or none."""
+        if across_sentences or self.sentence_start_T is None:
+            return np.zeros(len(self.maskable_T), np.bool_)
+        return self.sentence_start_T
+
+    def level(self, name: str) -> tuple[Int, Int]:
+        """(start_U, end_U) of a level.
+
+        Raises:
+            ValueError: the data do not have it.
+        """
+        if name not in self.levels:
+            raise ValueError(f"level {name!r} is not in the data; it has {', '.join(self.levels) or 'none'}")
+        return self.levels[name]
 
     def partition(self, levels: Sequence[str]) -> tuple[Int, Byte]:
         """Divide the maskable tokens into units by precedence: the first of ``levels`` that covers a token owns it.
@@ -58,16 +81,11 @@ class Units:
         """
         from masking import kernels
 
-        missing = [level for level in levels if level not in self.levels]
-        if missing:
-            raise ValueError(f"level {missing[0]!r} is not in the data; it has {', '.join(self.levels) or 'none'}")
-        unit_end_T = np.zeros(len(self.maskable_T), np.int32)
-        kind_T = np.zeros(len(self.maskable_T), np.uint8)
-        owned_T = np.zeros(len(self.maskable_T), np.bool_)
-        for level in levels:
-            start_U, end_U = self.levels[level]
-            kernels.paint(start_U, end_U, kind_of(level), self.maskable_T, owned_T, unit_end_T, kind_T)
-        kernels.paint_rest(self.maskable_T, owned_T, unit_end_T)
+        found = [self.level(level) for level in levels]
+        start_U, end_U = (np.concatenate([NONE, *(pair[side] for pair in found)]) for side in (0, 1))
+        last_L = np.cumsum([len(pair[0]) for pair in found], dtype=np.int64)
+        kind_L = np.array([kind_of(level) for level in levels], np.uint8)
+        unit_end_T, kind_T = kernels.partition(start_U, end_U, kind_L, last_L, self.maskable_T)
         return unit_end_T, kind_T
 
     def kinds(self) -> Byte:
@@ -80,7 +98,7 @@ class Units:
 
 @dataclass(frozen=True)
 class Spans:
-    """Chosen intervals ``[start, end)`` with the sample each lies in, sorted by start."""
+    """Chosen units ``[start, end)`` with the sample each lies in, sorted by start and disjoint. A span of several words is several units."""
 
     sample_N: Int
     start_N: Int
@@ -94,11 +112,15 @@ class Spans:
         """Number of positions covered."""
         return int((self.end_N - self.start_N).sum())
 
+    def take(self, kept_N: npt.NDArray[Any]) -> Spans:
+        """Some of the units, by a mask or by numbers in order."""
+        return Spans(self.sample_N[kept_N], self.start_N[kept_N], self.end_N[kept_N])
+
     @staticmethod
     def join(parts: Sequence[Spans]) -> Spans:
         """Several span sets over the same batch as one, sorted by start."""
         if not parts:
-            return Spans(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32))
+            return Spans(NONE, NONE, NONE)
         sample, start, end = (np.concatenate([getattr(part, name) for part in parts]) for name in ("sample_N", "start_N", "end_N"))
         order = np.argsort(start, kind="stable")
         return Spans(sample[order], start[order], end[order])

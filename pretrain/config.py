@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pretrain.batch import Masking
 from pretrain.encoder import Model
 from pretrain.evaluation.heldout import Evaluation
 from pretrain.objectives import Objective
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
+from pretrain.objectives.token_order import TokenOrder
 from pretrain.optimization import Optimization
+from pretrain.packed import Masking
 from pretrain.schedule import Stage
 from pretrain.settings import DeepSpeed
 from pretrain.sources import ROOM_FOR_SPECIALS
@@ -147,6 +148,13 @@ class Run:
                 raise ValueError(f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})")
             if sum(share for task, share in stage.tasks.items() if self.builds_rows(task)) <= 0:
                 raise ValueError(f"stages: {stage.name} builds no rows; give knowledge_masking a share above 0")
+        ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
+        if bool(ordering) != bool(self.masking.shuffle):
+            raise ValueError(
+                f"tasks: {ordering[0]} of kind token_order needs shuffled tokens; set masking.shuffle: {{}}"
+                if ordering
+                else "masking: `shuffle` puts tokens into another order, but no task of kind token_order puts them back; add one or leave `shuffle` out"
+            )
         if self.model.path == "" and self.model.max_positions < self.batch.max_sample_tokens:
             raise ValueError(f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = {self.model.max_positions}")
 

@@ -7,13 +7,18 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.encoding import Tokenizer
+from data_prep.knowledge.similar_pairs import read_pairs
 from data_prep.shards import Prepared
-from pretrain.batch import Masking, Specials
+from masking.corruption import Replacements
+from masking.sequences import SimilarWords
 from pretrain.config import Run
+from pretrain.corpus_counts import rarity, token_counts
 from pretrain.evaluation.heldout import fixed_masking
 from pretrain.loading import BatchMaker
+from pretrain.packed import Masking, Specials
 from pretrain.sampling import Stream
 from pretrain.schedule import Stage
 from pretrain.sources import ROOM_FOR_SPECIALS, Source
@@ -60,11 +65,8 @@ class Corpus:
 
     @cached_property
     def specials(self) -> Specials:
-        """Special ids, and the ordinary ids that a random replacement may be."""
-        ids = self.tokenizer.special_ids
-        tokens = self.tokenizer.tokens
-        ordinary = [index for index, token in enumerate(tokens) if token and not (token.startswith("[") and token.endswith("]") and len(token) > 2)]
-        return Specials(pad=ids["[PAD]"], cls=ids["[CLS]"], sep=ids["[SEP]"], mask=ids["[MASK]"], pool_V=np.array(ordinary, np.int64))
+        """Special ids, and what may replace hidden tokens."""
+        return specials(list(self.prepared.values()), self.run.masking)
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
         """One stream per folder and row-building task of the stage."""
@@ -99,4 +101,42 @@ class Corpus:
 
     def heldout_maker(self, stage: Stage) -> BatchMaker:
         """What makes the batches of an evaluation: held-out documents under the masks that every evaluation uses."""
-        return self.maker(stage, "heldout", fixed_masking(next(iter(self.prepared.values())).levels))
+        return self.maker(stage, "heldout", fixed_masking(next(iter(self.prepared.values())).levels, self.run.masking.shuffle))
+
+
+def ordinary_ids(tokens: list[str]) -> npt.NDArray[np.int64]:
+    """Ids of the real vocabulary: neither special, nor reserved ([unused7]), nor a gap."""
+    found = [index for index, token in enumerate(tokens) if token and not (token.startswith("[") and token.endswith("]") and len(token) > 2)]
+    return np.array(found, np.int64)
+
+
+def specials(folders: list[Prepared], masking: Masking) -> Specials:
+    """Special ids, and as much about the vocabulary and the corpus as this masking asks for.
+
+    Raises:
+        ValueError: something it needs is missing, with the remedy.
+    """
+    tokenizer = folders[0].tokenizer
+    ids, ordinary_V, corruption = tokenizer.special_ids, ordinary_ids(tokenizer.tokens), masking.replacement
+    similar, notes = None, []
+    if corruption.similar > 0 and corruption.similar_words:
+        pairs = read_pairs(Path(corruption.similar_words), tokenizer)
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in pairs.left_out.items() if count)
+        notes.append(f"{corruption.similar_words}: {pairs.pairs:,} pairs of similar words{f'; left out: {reasons}' if reasons else ''}")
+        similar = SimilarWords.build(pairs.word_ids_T, pairs.offsets_P1, pairs.similar_ids_T, pairs.offsets_P1)
+    replacements = Replacements(
+        mask_id=ids["[MASK]"],
+        unknown_id=ids["[UNK]"],
+        ordinary_V=ordinary_V,
+        count_V=token_counts(folders, len(tokenizer.tokens))[ordinary_V] if corruption.pool == "corpus" else None,
+        similar=similar,
+    )
+    corruption.check(replacements)
+    return Specials(
+        pad=ids["[PAD]"],
+        cls=ids["[CLS]"],
+        sep=ids["[SEP]"],
+        replacements=replacements,
+        rarity={level: rarity(folders, level) for level in masking.strategy.weighted()},
+        notes=tuple(notes),
+    )

@@ -12,8 +12,9 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from masking.keyed import hash_key
-from pretrain.batch import Batch, Masking, Packed, Sample, Specials, pack, to_batch
+from pretrain.batch import Batch, to_batch
 from pretrain.objectives import Objective
+from pretrain.packed import Masking, Packed, Sample, Specials, pack
 from pretrain.sampling import MicroBatchSpec, RowSpec, Stream
 
 

@@ -64,11 +64,12 @@ class Window:
     def clear(self) -> None:
         """Begin anew."""
         self.stats: torch.Tensor | None = None
-        self.seconds = self.real = self.masked = self.maskable = self.slots = 0.0
+        self.seconds = self.real = self.masked = self.maskable = self.slots = self.given_up = 0.0
 
-    def count(self, real: float, masked: float, maskable: float, slots: float) -> None:
+    def count(self, real: float, masked: float, maskable: float, slots: float, given_up: float) -> None:
         """Add one step's global token counts."""
-        self.real, self.masked, self.maskable, self.slots = self.real + real, self.masked + masked, self.maskable + maskable, self.slots + slots
+        self.real, self.masked, self.maskable = self.real + real, self.masked + masked, self.maskable + maskable
+        self.slots, self.given_up = self.slots + slots, self.given_up + given_up
 
     def add(self, stats: torch.Tensor, seconds: float) -> None:
         """Add one step's stats of this rank."""

@@ -69,6 +69,8 @@ class Trainer:
         self.report("begin", self.progress.step, {"total": self.total, "resumed": found is not None, "world": self.world.size})
         if self.progress.step >= self.total:
             return True
+        for note in self.corpus.specials.notes:
+            self.report("note", self.progress.step, {"text": note})
         if self.world.rank == 0:
             keep_tokenizer(self.corpus.tokenizer.folder, self.folder / "tokenizer")
         signal.signal(signal.SIGTERM, lambda *_: setattr(self.progress, "stopping", True))
@@ -131,12 +133,12 @@ class Trainer:
         """weight / global number of targets of the step, by task; learns from the same message whether a rank was told to stop."""
         names = list(maker.objectives)
         local = [sum(batch.counts[name] for batch in batches) for name in names]
-        local += [sum(getattr(batch, name) for batch in batches) for name in ("real_tokens", "masked_tokens", "maskable_tokens")]
+        local += [sum(getattr(batch, name) for batch in batches) for name in ("real_tokens", "masked_tokens", "maskable_tokens", "given_up_units")]
         local += [sum(batch.input_ids.numel() for batch in batches), int(self.progress.stopping)]
-        *counts, real, masked, maskable, slots, stop = self.world.sum(torch.tensor(local, dtype=torch.float64, device=self.world.device)).tolist()
+        *counts, real, masked, maskable, given_up, slots, stop = self.world.sum(torch.tensor(local, dtype=torch.float64, device=self.world.device)).tolist()
         self.progress.stopping = stop > 0
         self.progress.tokens += real
-        window.count(real, masked, maskable, slots)
+        window.count(real, masked, maskable, slots, given_up)
         return {name: maker.objectives[name].weight / max(count, 1.0) for name, count in zip(names, counts, strict=True)}
 
     def _log(self, window: Window, stage: Stage, norm: float, lr: float, tracker: Tracker | None) -> None:
@@ -147,6 +149,8 @@ class Trainer:
         epochs = {f"epoch/{name}": float(cursor.epoch) for name, cursor in self.progress.cursors.items()}
         values |= {"lr": lr, "grad_norm": norm, "tokens_per_second": window.real / max(window.seconds, 1e-9), "real_share": window.real / window.slots}
         values |= {"masked_share": window.masked / max(window.maskable, 1), "tokens": self.progress.tokens, "seconds": self.progress.seconds, **epochs}
+        if self.run.masking.hidden_share.row_targets:
+            values["given_up_units"] = window.given_up
         window.clear()
         loss = values.get("loss/knowledge_masking", 0.0)
         if tracker:

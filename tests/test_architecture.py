@@ -34,7 +34,7 @@ COMPILED = ("masking/kernels.py", "data_prep/kernels.py")
 MAY_IMPORT = {
     "masking": ("masking",),
     "data_prep": ("data_prep", "masking.keyed"),
-    "pretrain": ("pretrain", "masking", "data_prep.shards", "data_prep.encoding", "data_prep.files"),
+    "pretrain": ("pretrain", "masking", "data_prep.shards", "data_prep.encoding", "data_prep.files", "data_prep.knowledge.similar_pairs"),
     "launch": PACKAGES,
 }
 

@@ -1,28 +1,36 @@
 """Strategies: one file here is one way to choose what is hidden. ``kind: whole_unit`` is ``strategies/whole_unit.py``.
 
-A new strategy writes ``select``; replacement (corruption.py) and boundary targets (boundary.py) come free.
+A new strategy writes ``select``; replacement (corruption.py), boundary targets (boundary.py) and the rest come free. Where its paper says
+how much is hidden and what replaces it, ``budget`` and ``corruption`` say the same: they hold unless the configuration gives others.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from masking.budget import Budget
+from masking.budget import RULES, Budget
+from masking.corruption import Corruption
 from masking.spans import Keys, Spans, Units
 
 
 @dataclass(frozen=True, kw_only=True)
 class Strategy(ABC):
-    """Chooses the spans of a batch. A pure function of its arguments."""
+    """Chooses the units of a batch that are hidden. A pure function of its arguments."""
+
+    PAPER: ClassVar[str] = ""
+    """Where the scheme was published."""
+    RULES: ClassVar[tuple[str, ...]] = RULES
+    """See ``rules``."""
 
     @abstractmethod
     def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
-        """Spans to hide: no special token, no cut unit (unless the budget says ``cut``), sorted.
+        """Units to hide: no special token, no cut unit (unless the budget says ``cut``), sorted.
 
         Args:
             keys_S: one key per sample; equal keys give equal choices.
@@ -32,3 +40,19 @@ class Strategy(ABC):
     def levels(self) -> Iterable[str]:
         """Levels the data must have."""
         return ()
+
+    def weighted(self) -> Mapping[str, str]:
+        """Levels whose units must come with weights (``Units.weights``), and which: `idf` or `tf_idf`."""
+        return {}
+
+    def rules(self) -> tuple[str, ...]:
+        """The budget rules it can follow."""
+        return self.RULES
+
+    def budget(self) -> Budget:
+        """How much is hidden as published."""
+        return Budget()
+
+    def corruption(self) -> Corruption:
+        """What replaces hidden tokens as published."""
+        return Corruption()

@@ -1,7 +1,7 @@
 """Random spans of whole words with geometric length (SpanBERT, Joshi et al. 2020, section 3.1).
 
 The length law is truncated at ``max_words`` and renormalised, not clipped: with p = 0.2 and 10 words its mean is 3.80 and
-P(10) = 0.030.
+P(10) = 0.030. A span begins with the word of a uniformly drawn token and may run into hidden words.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from masking.budget import Budget
+from masking.budget import TOKEN_RULES, Budget
+from masking.corruption import Corruption
+from masking.selection import Law, geometric_law, select_spans
 from masking.spans import Keys, Spans, Units
 from masking.strategies import Strategy
 
@@ -22,31 +25,29 @@ from masking.strategies import Strategy
 class GeometricSpan(Strategy):
     """Spans of 1 to ``max_words`` whole words, anchored at a uniformly drawn token."""
 
+    PAPER: ClassVar[str] = "SpanBERT, Joshi et al. 2020, section 3.1"
+    RULES: ClassVar[tuple[str, ...]] = TOKEN_RULES
+
     p: float = 0.2
     """Parameter of the geometric law."""
     max_words: int = 10
     """Longest span in words."""
+    across_sentences: bool = True
+    """May a span run over the end of a sentence? (SpanBERT: yes.) It never runs over a special token."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.p < 1:
-            raise ValueError(f"p: {self.p} must lie between 0 and 1")
-        if self.max_words < 1:
-            raise ValueError(f"max_words: {self.max_words} must be at least 1")
+        _ = self.cumulative_L
 
     @cached_property
-    def cumulative_L(self) -> npt.NDArray[np.float64]:
+    def cumulative_L(self) -> Law:
         """Cumulative law of the lengths 1 .. max_words."""
-        weights = self.p * (1 - self.p) ** np.arange(self.max_words)
-        cumulative = np.cumsum(weights / weights.sum())
-        cumulative[-1] = 1.0
-        return cumulative
+        return geometric_law(self.p, self.max_words)
 
     def levels(self) -> Iterable[str]:
         return ("word",)
 
     def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
-        from masking import kernels
+        return select_spans(units, budget, keys_S, self.cumulative_L, self.across_sentences)
 
-        unit_end_T, _ = units.partition(("word",))
-        arguments = (units.sample_start_S, units.sample_end_S, units.maskable_T, unit_end_T, keys_S, budget.rate, budget.code)
-        return Spans(*kernels.select_spans(*arguments, self.cumulative_L))
+    def corruption(self) -> Corruption:
+        return Corruption(per="span", pool="corpus")

@@ -13,17 +13,20 @@ ERNIE 1.0's order basic -> phrase -> entity is three steps:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from masking.budget import Budget
+from masking.budget import RULES, Budget
+from masking.corruption import Corruption
 from masking.keyed import combine_array, uniform_array
 from masking.spans import Keys, Spans, Units
 from masking.strategies import Strategy
 
+T = TypeVar("T")
 CHOICE, INSIDE = 0x6D6978, 0x6D6979
 """Separate the draw of the strategy from the draws inside it."""
 
@@ -48,6 +51,8 @@ class Phase:
 class Mixture(Strategy):
     """One of several strategies for each sample."""
 
+    PAPER: ClassVar[str] = "stages of ERNIE 1.0, Sun et al. 2019, section 3.2; mixtures of your own"
+
     strategies: list[Strategy]
     """The strategies to draw from."""
     schedule: list[Phase]
@@ -66,6 +71,23 @@ class Mixture(Strategy):
     def levels(self) -> Iterable[str]:
         return dict.fromkeys(level for strategy in self.strategies for level in strategy.levels())
 
+    def weighted(self) -> Mapping[str, str]:
+        asked: dict[str, str] = {}
+        for strategy in self.strategies:
+            for level, weight in strategy.weighted().items():
+                if asked.setdefault(level, weight) != weight:
+                    raise ValueError(f"strategies: two of them weigh the level {level!r} differently, by {asked[level]} and by {weight}")
+        return asked
+
+    def rules(self) -> tuple[str, ...]:
+        return tuple(rule for rule in RULES if all(rule in strategy.rules() for strategy in self.strategies))
+
+    def budget(self) -> Budget:
+        return agreed([strategy.budget() for strategy in self.strategies], "budget")
+
+    def corruption(self) -> Corruption:
+        return agreed([strategy.corruption() for strategy in self.strategies], "corruption")
+
     def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
         phase_S = np.minimum(np.searchsorted([phase.until for phase in self.schedule], progress_S, "right"), len(self.schedule) - 1)
         weights = np.array([phase.weights for phase in self.schedule], np.float64)
@@ -82,3 +104,14 @@ class Mixture(Strategy):
                 spans = strategy.select(units.take(samples), budget, keys[samples], progress_S[samples])
                 parts.append(Spans(samples[spans.sample_N].astype(np.int32), spans.start_N, spans.end_N))
         return Spans.join(parts)
+
+
+def agreed(published: Sequence[T], name: str) -> T:
+    """What all strategies publish.
+
+    Raises:
+        ValueError: they differ.
+    """
+    if any(other != published[0] for other in published):
+        raise ValueError(f"strategies: they were published with different settings of `{name}`; give masking.{name} yourself")
+    return published[0]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from masking.budget import Budget
+from masking.selection import select_units
 from masking.spans import Keys, Spans, Units
 from masking.strategies import Strategy
 
@@ -16,8 +18,7 @@ from masking.strategies import Strategy
 class Subword(Strategy):
     """Every token is a unit of its own."""
 
-    def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
-        from masking import kernels
+    PAPER: ClassVar[str] = "BERT, Devlin et al. 2019, section 3.1"
 
-        unit_end_T, _ = units.partition(())
-        return Spans(*kernels.select_units(units.sample_start_S, units.sample_end_S, units.maskable_T, unit_end_T, keys_S, budget.rate, budget.code))
+    def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
+        return select_units(units, (), budget, keys_S)

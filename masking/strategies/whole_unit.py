@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from masking.budget import Budget
+from masking.selection import select_units
 from masking.spans import Keys, Spans, Units
 from masking.strategies import Strategy
 
 
 @dataclass(frozen=True, kw_only=True)
 class WholeUnit(Strategy):
-    """Units of the given levels; a token in none of them is a unit of its own."""
+    """Units of the given levels, every one as likely as any other; a token in none of them is a unit of its own."""
+
+    PAPER: ClassVar[str] = "ERNIE 1.0, Sun et al. 2019, section 3.2; whole-word masking, Cui et al. 2021"
 
     units: list[str] = field(default_factory=lambda: ["entity", "phrase", "word"])
     """Levels in order of precedence: a token belongs to the first that covers it. One level alone is allowed."""
@@ -28,7 +32,4 @@ class WholeUnit(Strategy):
         return self.units
 
     def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
-        from masking import kernels
-
-        unit_end_T, _ = units.partition(self.units)
-        return Spans(*kernels.select_units(units.sample_start_S, units.sample_end_S, units.maskable_T, unit_end_T, keys_S, budget.rate, budget.code))
+        return select_units(units, self.units, budget, keys_S)

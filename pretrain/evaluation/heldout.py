@@ -13,8 +13,10 @@ from typing import Protocol
 import torch
 
 from masking.strategies.whole_unit import WholeUnit
-from pretrain.batch import Batch, Masking
+from masking.structure import Shuffle
+from pretrain.batch import Batch
 from pretrain.loading import BatchMaker
+from pretrain.packed import Masking
 from pretrain.sampling import Cursor, MicroBatchSpec, RowSpec, Stream
 
 SEED = 0
@@ -44,9 +46,9 @@ class Forward(Protocol):
         ...
 
 
-def fixed_masking(levels: tuple[str, ...]) -> Masking:
-    """The masking of every evaluation."""
-    return Masking(strategy=WholeUnit(units=[level for level in ("entity", "phrase", "word") if level in levels]))
+def fixed_masking(levels: tuple[str, ...], shuffle: Shuffle | None) -> Masking:
+    """The masking of every evaluation; tokens are shuffled as the run does, or the task that puts them back would have nothing to do."""
+    return Masking(strategy=WholeUnit(units=[level for level in ("entity", "phrase", "word") if level in levels]), shuffle=shuffle)
 
 
 def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:

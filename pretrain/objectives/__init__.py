@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from pretrain.batch import Batch, Packed, Sample, Specials
+from pretrain.batch import Batch
+from pretrain.packed import Packed, Sample, Specials
 from pretrain.sources import Text
 
 
@@ -94,6 +95,7 @@ def plain_sample(text: Text, key: int, name: str, specials: Specials) -> Sample:
         key=key,
         document_id=text.document_id,
         first_token=text.start,
+        sentence_ends_S=text.sentence_ends_S + 1,
     )
 
 

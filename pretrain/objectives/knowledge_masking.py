@@ -14,8 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from pretrain.batch import Batch, Packed
+from pretrain.batch import Batch
 from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
+from pretrain.packed import Packed
 
 
 @dataclass(frozen=True, kw_only=True)

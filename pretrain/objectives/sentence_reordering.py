@@ -20,8 +20,9 @@ import torch
 from torch import nn
 
 from masking.keyed import combine, uniform
-from pretrain.batch import Batch, Packed, Sample, Specials
+from pretrain.batch import Batch
 from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
+from pretrain.packed import Packed, Sample, Specials
 from pretrain.sources import Text
 
 SPLIT, ORDER = 11, 12
@@ -59,6 +60,7 @@ class SentenceReordering(Objective):
         rank = int(uniform(combine(key, ORDER), 0) * len(orders))
         pieces, maskable = [np.array([specials.cls])], [np.zeros(1, np.bool_)]
         moved: dict[str, tuple[list[npt.NDArray[np.int64]], list[npt.NDArray[np.int64]]]] = {level: ([], []) for level in text.units}
+        sentence_ends = []
         position = 1
         for segment in orders[rank]:
             start, end = edges[segment], edges[segment + 1]
@@ -68,6 +70,7 @@ class SentenceReordering(Objective):
                 inside = (start_U >= start) & (end_U <= end)
                 moved[level][0].append(start_U[inside] + position - start)
                 moved[level][1].append(end_U[inside] + position - start)
+            sentence_ends.append(ends_S[(ends_S > start) & (ends_S <= end)] + position - start)
             position += end - start + 1
         token_ids_T = np.concatenate(pieces)
         return Sample(
@@ -80,6 +83,7 @@ class SentenceReordering(Objective):
             key=key,
             document_id=text.document_id,
             first_token=text.start,
+            sentence_ends_S=np.concatenate(sentence_ends),
         )
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:

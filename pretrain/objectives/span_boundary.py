@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from masking.boundary import boundary_targets
-from pretrain.batch import Batch, Packed
+from pretrain.batch import Batch
 from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
+from pretrain.packed import Packed
 
 
 class BoundaryHead(nn.Module):
@@ -48,6 +49,8 @@ class SpanBoundary(Objective):
     """Tokens of a merged span that are predicted; the rest of a longer span is left to knowledge masking (SpanBERT: 20)."""
     position_size: int = 200
     """Width of the position embedding (SpanBERT: 200)."""
+    special_boundaries: bool = False
+    """May [CLS] and [SEP] be boundaries? SpanBERT: no, a span beside one of them has no target."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,7 +58,7 @@ class SpanBoundary(Objective):
             raise ValueError(f"max_length: {self.max_length} and position_size {self.position_size} must be at least 1")
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
-        found = boundary_targets(packed.spans, self.max_length)
+        found = boundary_targets(packed.spans, packed.units, self.max_length, self.special_boundaries)
         arrays = {
             "label": packed.original_T[found.position_M],
             "left": found.left_M,

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from launch.config import read_config
-from pretrain.batch import pack, to_batch
+from pretrain.batch import to_batch
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.encoder import encode
+from pretrain.packed import pack
 from pretrain.sampling import Cursor, MicroBatchSpec, Sampler
 from pretrain.setup import build_model
 

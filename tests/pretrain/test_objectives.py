@@ -29,6 +29,8 @@ def maker_for(tiny_run: Path, kind: str) -> tuple[Run, Corpus, BatchMaker]:
     source.value["tasks"] = {"knowledge_masking": {"kind": "knowledge_masking"}, **({} if kind == "knowledge_masking" else {"probe": {"kind": kind}})}
     name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
     source.value["stages"] = [{"name": "one", "steps": 4, "tasks": {"knowledge_masking": 1, name: 1}}]
+    if kind == "token_order":
+        source.value["masking"]["shuffle"] = {}
     run = decode(Run, source)
     corpus = Corpus(run=run)
     return run, corpus, corpus.maker(run.stages[0], "train", run.masking)

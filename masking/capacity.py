@@ -1,0 +1,38 @@
+"""No more hidden tokens in a packed row than a limit: what fixed-size buffers of targets ask for.
+
+limit 3, a row with units of 2, 2 and 1 tokens   ->   2 and 1, or 2 and 1, or 1 and 2, as their keys say; one unit of 2 is given up
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from masking.keyed import combine_array, mix_array
+from masking.spans import Int, Keys, Spans
+
+CAPACITY = 0x636170
+"""Separates these draws from all others under a sample's key."""
+
+
+def limit_rows(spans: Spans, row_N: npt.NDArray[np.int64], sample_start_S: Int, keys_S: Keys, limit: int) -> tuple[Spans, int]:
+    """Give up whole units, in keyed order, of every row whose units cover more than ``limit`` tokens.
+
+    Args:
+        row_N: the row that each unit lies in, not falling.
+
+    Returns:
+        The units that stay, and how many were given up.
+    """
+    length_N = (spans.end_N - spans.start_N).astype(np.int64)
+    tokens_B = np.bincount(row_N, length_N, minlength=1).astype(np.int64)
+    kept_N = np.ones(len(spans), np.bool_)
+    place_N = (spans.start_N - sample_start_S[spans.sample_N]).astype(np.uint64)
+    order_N = mix_array(combine_array(keys_S, CAPACITY)[spans.sample_N] + place_N)
+    for row in np.flatnonzero(tokens_B > limit):
+        units = np.flatnonzero(row_N == row)
+        left = limit
+        for unit in units[np.argsort(order_N[units], kind="stable")]:
+            kept_N[unit] = length_N[unit] <= left
+            left -= int(length_N[unit]) if kept_N[unit] else 0
+    return spans.take(kept_N), int((~kept_N).sum())

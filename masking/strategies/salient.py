@@ -1,0 +1,78 @@
+"""Units that tell much are hidden more often (salient span masking, REALM, Guu et al. 2020, section 3.4), here weighted by rarity.
+
+    entities of a sample   北京 (in every second document)   哈尔滨工业大学 (in one of a thousand)   ->   the second is drawn first more often
+
+A salient unit of average weight is drawn ``favour`` times as readily as any other unit: units are taken one after another, each with
+chances proportional to its weight among those that are left. With a very large ``favour`` other units are hidden only once all salient ones are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from masking.budget import RULES, Budget
+from masking.spans import Keys, Spans, Units
+from masking.strategies import Strategy
+
+WEIGHTS = ("tf_idf", "idf", "even")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Salient(Strategy):
+    """Whole units; those of the salient levels are favoured by their weight."""
+
+    PAPER: ClassVar[str] = "REALM, Guu et al. 2020, section 3.4"
+    RULES: ClassVar[tuple[str, ...]] = RULES[:-1]
+
+    salient: list[str] = field(default_factory=lambda: ["entity"])
+    """Levels whose units are favoured."""
+    units: list[str] = field(default_factory=lambda: ["entity", "phrase", "word"])
+    """All levels in order of precedence, the salient ones among them."""
+    weight: str = "tf_idf"
+    """How telling a unit is: `idf` rare in the documents of the corpus, `tf_idf` rare there and frequent in this sample, `even` all alike."""
+    favour: float = 8.0
+    """How many times as readily a salient unit of average weight is drawn as another unit."""
+
+    def __post_init__(self) -> None:
+        if not self.units or len(set(self.units)) < len(self.units):
+            raise ValueError(f"units: {self.units} must name at least one level, each once")
+        if not self.salient or not set(self.salient) <= set(self.units):
+            raise ValueError(f"salient: {self.salient} must name at least one level, all of them among units = {self.units}")
+        if self.weight not in WEIGHTS:
+            raise ValueError(f"weight: {self.weight!r} is not one of {', '.join(WEIGHTS)}")
+        if not 0 < self.favour < np.inf:
+            raise ValueError(f"favour: {self.favour} must be above 0")
+
+    def levels(self) -> Iterable[str]:
+        return self.units
+
+    def weighted(self) -> Mapping[str, str]:
+        return {} if self.weight == "even" else dict.fromkeys(self.salient, self.weight)
+
+    def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
+        from masking import kernels
+
+        unit_end_T, _ = units.partition(self.units)
+        where = (units.sample_start_S, units.sample_end_S, units.maskable_T, unit_end_T, self.weights(units, unit_end_T), keys_S)
+        return Spans(*kernels.select_weighted(*where, budget.rate, budget.code, budget.at_least_one))
+
+    def weights(self, units: Units, unit_end_T: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """float64[T]: how readily the unit that begins at a token is drawn; salient units average ``favour`` in every sample, others have 1."""
+        weight_T = np.ones(len(unit_end_T))
+        start_X, weight_X = np.zeros(0, np.int64), np.zeros(0)
+        for level in self.salient:
+            start_U, end_U = units.level(level)
+            own = unit_end_T[start_U] == end_U
+            weight_U = np.ones(len(start_U)) if self.weight == "even" else units.weights[level].astype(np.float64)
+            start_X, weight_X = np.append(start_X, start_U[own]), np.append(weight_X, weight_U[own])
+        sample_X = np.searchsorted(units.sample_start_S, start_X, "right") - 1
+        asked = (sample_X >= 0) & (start_X < units.sample_end_S[sample_X])  # the batch may hold samples that others mask
+        start_X, weight_X, sample_X = start_X[asked], weight_X[asked], sample_X[asked]
+        mean_S = np.bincount(sample_X, weight_X, len(units.sample_start_S)) / np.maximum(np.bincount(sample_X, minlength=len(units.sample_start_S)), 1)
+        weight_T[start_X] = self.favour * weight_X / mean_S[sample_X]
+        return weight_T

@@ -1,0 +1,56 @@
+"""What masking must know of the whole corpus: how often tokens occur, and in how many documents a unit.
+
+    shards of all folders, the first of each in turn until enough tokens are read   ->   counts, the same in every process
+
+Large corpora are sampled: 50 million tokens tell the law of random tokens and the rarity of units well enough, and take seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+
+import numpy as np
+import numpy.typing as npt
+
+from data_prep.shards import Prepared, Shard
+from masking.salience import Rarity, hashes
+
+ENOUGH = 50_000_000
+"""Tokens that are read."""
+
+
+def sampled(folders: Iterable[Prepared], tokens: int = ENOUGH) -> Iterator[Shard]:
+    """Training shards of the folders in turn, until they hold so many tokens."""
+    read = 0
+    for turn in zip_longest(*(folder.shards("train") for folder in folders)):
+        for shard in turn:
+            if shard is not None and read < tokens:
+                read += len(shard.token_ids.values)
+                yield shard
+
+
+def token_counts(folders: Iterable[Prepared], size: int) -> npt.NDArray[np.int64]:
+    """int64[size]: occurrences of every id of the vocabulary."""
+    counts = np.zeros(size, np.int64)
+    for shard in sampled(folders):
+        counts += np.bincount(shard.token_ids.values, minlength=size)
+    return counts
+
+
+def rarity(folders: Iterable[Prepared], level: str) -> Rarity:
+    """Inverse document frequencies of the units of a level."""
+    documents, found = 0, []
+    for shard in sampled(folders):
+        ids, column = shard.token_ids, shard.units[level]
+        document_U = np.repeat(np.arange(len(shard)), np.diff(column.offsets_D1))
+        start_U = ids.offsets_D1[document_U].astype(np.int64) + column.start_U
+        hash_U = hashes(ids.values.astype(np.int64), start_U, start_U + column.length_U)
+        once = np.unique(np.stack([document_U.astype(np.uint64), hash_U], 1), axis=0)
+        found.append(np.unique(once[:, 1], return_counts=True))
+        documents += len(shard)
+    if not found:
+        return Rarity.of_counts(np.zeros(0, np.uint64), np.zeros(0, np.int64), documents)
+    hash_E, inverse = np.unique(np.concatenate([keys for keys, _ in found]), return_inverse=True)
+    counts = np.bincount(inverse, np.concatenate([count for _, count in found])).astype(np.int64)
+    return Rarity.of_counts(hash_E, counts, documents)

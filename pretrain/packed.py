@@ -1,0 +1,217 @@
+"""Samples laid into rows as one flat batch, and part of them hidden: everything about a batch that is numpy.
+
+    Samples of a Row          -> flat arrays of row_tokens positions, padded only at the end
+    strategy.select           -> Spans, the units to hide (masking/)
+    corruption.corrupt        -> ids as the model sees them, and what stood at hidden positions
+    Packed                    what objectives read to make their targets, and what `kmask show` draws
+
+Pure: a sample's mask depends on its key alone, wherever it lies (unless ``budget.row_targets`` limits its row).
+
+Shape legend: B rows, T = B * row_tokens positions, S samples, M hidden positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from masking.budget import Budget
+from masking.capacity import limit_rows
+from masking.corruption import Corruption, Replacements, Targets
+from masking.keyed import combine_array
+from masking.salience import Rarity
+from masking.spans import Byte, Keys, Spans, Units
+from masking.strategies import Strategy
+from masking.strategies.whole_unit import WholeUnit
+from masking.structure import Shuffle
+
+EMPTY: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+SELECT, CORRUPT = 1, 2
+"""Sub-keys of a sample's key: the draws of selection and of corruption are unrelated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One input with its special tokens."""
+
+    token_ids_T: npt.NDArray[np.int64]
+    maskable_T: npt.NDArray[np.bool_]
+    """False for special tokens."""
+    segment_ids_T: npt.NDArray[np.int64]
+    units: Mapping[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+    task: str
+    """Name of the task the sample was built for."""
+    labels: Mapping[str, int]
+    """Sentence-level labels by task name."""
+    key: int
+    """uint64 that decides everything random about this sample."""
+    document_id: str
+    first_token: int
+    sentence_ends_S: npt.NDArray[np.int64] = field(default_factory=lambda: EMPTY)
+    """One past the last token of each sentence, where the objective knows them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masking:
+    """What is hidden and how."""
+
+    strategy: Strategy = field(default_factory=WholeUnit)
+    """Which units are hidden together."""
+    budget: Budget | None = None
+    """How much of a sample is hidden; without it, as the strategy was published."""
+    corruption: Corruption | None = None
+    """What replaces hidden tokens; without it, as the strategy was published."""
+    shuffle: Shuffle | None = None
+    """Visible tokens put into another order, for a `token_order` task; without it, none."""
+
+    def __post_init__(self) -> None:
+        self.strategy.weighted()
+        rules, rule = self.strategy.rules(), self.hidden_share.rule
+        if rule not in rules:
+            raise ValueError(f"budget: the rule {rule!r} has no meaning for this strategy, which knows {', '.join(rules)}")
+        _ = self.replacement
+
+    @property
+    def hidden_share(self) -> Budget:
+        """The budget in force."""
+        return self.budget or self.strategy.budget()
+
+    @property
+    def replacement(self) -> Corruption:
+        """The corruption in force."""
+        return self.corruption or self.strategy.corruption()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specials:
+    """Ids that building and masking need to know."""
+
+    pad: int
+    cls: int
+    sep: int
+    replacements: Replacements
+    rarity: Mapping[str, Rarity] = field(default_factory=dict)
+    """By level, for strategies that weigh units."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about the tables that were read."""
+
+    @property
+    def mask(self) -> int:
+        """Id of [MASK]."""
+        return self.replacements.mask_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A batch in numpy, after masking: what objectives read to make their targets, and what `kmask show` draws."""
+
+    samples: Sequence[Sample]
+    sample_start_S: npt.NDArray[np.int32]
+    original_T: npt.NDArray[np.int64]
+    corrupted_T: npt.NDArray[np.int64]
+    kind_T: Byte
+    spans: Spans
+    hidden: Targets
+    row_tokens: int
+    units: Units
+    keys_S: Keys
+    given_up: int = 0
+    """Units that ``budget.row_targets`` left visible."""
+    shuffled_M: npt.NDArray[np.int64] = field(default_factory=lambda: EMPTY)
+    """Positions in shuffled windows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laid:
+    """Samples in rows, nothing hidden yet."""
+
+    samples: Sequence[Sample]
+    original_T: npt.NDArray[np.int64]
+    units: Units
+    keys_S: Keys
+    row_tokens: int
+
+
+def lay_out(rows: Sequence[Sequence[Sample]], row_tokens: int, pad: int) -> Laid:
+    """Samples one after another, each row filled up with padding.
+
+    Raises:
+        ValueError: a row was given more tokens than it holds.
+    """
+    samples = [sample for row in rows for sample in row]
+    starts: list[int] = []
+    for number, row in enumerate(rows):
+        position = number * row_tokens
+        for sample in row:
+            starts.append(position)
+            position += len(sample.token_ids_T)
+        if position > (number + 1) * row_tokens:
+            raise ValueError(f"a row of {row_tokens} tokens was given {position - number * row_tokens}")
+    original_T = np.full(len(rows) * row_tokens, pad, np.int64)
+    maskable_T, sentence_T = np.zeros(len(original_T), np.bool_), np.zeros(len(original_T) + 1, np.bool_)
+    start_S = np.array(starts, np.int32)
+    end_S = start_S + np.array([len(sample.token_ids_T) for sample in samples], np.int32)
+    for sample, start, end in zip(samples, start_S, end_S, strict=True):
+        original_T[start:end] = sample.token_ids_T
+        maskable_T[start:end] = sample.maskable_T
+        sentence_T[sample.sentence_ends_S + start] = True
+    levels = {}
+    for level in dict.fromkeys(level for sample in samples for level in sample.units):
+        pairs = [sample.units.get(level, (EMPTY, EMPTY)) for sample in samples]
+        start_U, end_U = (np.concatenate([pair[side] + start for pair, start in zip(pairs, start_S, strict=True)]).astype(np.int32) for side in (0, 1))
+        levels[level] = (start_U, end_U)
+    units = Units(sample_start_S=start_S, sample_end_S=end_S, maskable_T=maskable_T, levels=levels, sentence_start_T=sentence_T[:-1])
+    keys_S = np.array([sample.key for sample in samples], np.uint64)
+    return Laid(samples=samples, original_T=original_T, units=units, keys_S=keys_S, row_tokens=row_tokens)
+
+
+def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> Packed:
+    """Choose units, replace them, shuffle what is left: each as ``masking`` says."""
+    units = replace(laid.units, weights=weights(masking.strategy, laid.units, laid.original_T, specials.rarity))
+    budget = masking.hidden_share
+    spans = masking.strategy.select(units, budget, combine_array(laid.keys_S, SELECT), np.full(len(laid.samples), progress))
+    given_up = 0
+    if budget.row_targets:
+        row_N = spans.start_N.astype(np.int64) // laid.row_tokens
+        spans, given_up = limit_rows(spans, row_N, units.sample_start_S, laid.keys_S, budget.row_targets)
+    corrupted_T, hidden = masking.replacement.corrupt(laid.original_T, spans, units, combine_array(laid.keys_S, CORRUPT), specials.replacements)
+    shuffled_M = EMPTY
+    if masking.shuffle:
+        corrupted_T, shuffled_M = masking.shuffle.shuffle(corrupted_T, spans, units, laid.keys_S)
+    return Packed(
+        samples=laid.samples,
+        sample_start_S=units.sample_start_S,
+        original_T=laid.original_T,
+        corrupted_T=corrupted_T,
+        kind_T=units.kinds(),
+        spans=spans,
+        hidden=hidden,
+        row_tokens=laid.row_tokens,
+        units=units,
+        keys_S=laid.keys_S,
+        given_up=given_up,
+        shuffled_M=shuffled_M,
+    )
+
+
+def pack(rows: Sequence[Sequence[Sample]], row_tokens: int, masking: Masking, specials: Specials, progress: float) -> Packed:
+    """Lay samples into rows and hide part of them. Pure: equal samples give equal masks wherever they lie."""
+    return hide(lay_out(rows, row_tokens, specials.pad), masking, specials, progress)
+
+
+def weights(strategy: Strategy, units: Units, ids_T: npt.NDArray[np.int64], rarity: Mapping[str, Rarity]) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights that the strategy asks for.
+
+    Raises:
+        ValueError: the rarity of a level is not known.
+    """
+    found = {}
+    for level, law in strategy.weighted().items():
+        if level not in rarity:
+            raise ValueError(f"masking.strategy weighs units of level {level!r}, but how rare they are was not counted")
+        start_U, end_U = units.level(level)
+        found[level] = rarity[level].tf_idf(ids_T, start_U, end_U, units.sample_start_S) if law == "tf_idf" else rarity[level].idf(ids_T, start_U, end_U)
+    return found
