@@ -81,13 +81,23 @@ def doctor() -> None:
 
 @app.command(rich_help_panel="3. Look")
 def show(
-    what: Annotated[str, typer.Argument(help="`document`, `shard`, `batch` or `schedule`.")],
-    target: Annotated[Path, typer.Argument(help="A prepared folder (document, shard) or a pretraining YAML (batch, schedule).")],
-    overrides: Overrides = None,
-    number: Annotated[int, typer.Option("--number", "-n", help="Which document, shard or step.")] = 0,
+    what: Annotated[str, typer.Argument(help="`document`, `shard`, `masks`, `batch` or `schedule`.")],
+    target: Annotated[Path, typer.Argument(help="A prepared folder (document, shard, masks) or a pretraining YAML (masks, batch, schedule).")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes: dotted.key=value ... of a YAML; of a scheme as in ngram.max_words=2.")] = None,
+    number: Annotated[int, typer.Option("--number", "-n", help="Which document, shard, window or step.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write a self-contained page.")] = None,
+    schemes: Annotated[str, typer.Option(help="masks: these schemes only, as in `whole_unit,ngram`.")] = "",
+    tokens: Annotated[int, typer.Option(help="masks: longest window, in tokens.")] = 126,
+    windows: Annotated[int, typer.Option(help="masks: how many windows the tables count.")] = 2000,
+    progress: Annotated[float, typer.Option(help="masks: how far training is, 0 to 1, for schemes in stages.")] = 0.0,
 ) -> None:
-    """Units in brackets with their kind, hidden tokens in colour, targets, the order of tasks."""
+    """Units in brackets with their kind, hidden tokens in colour, masking schemes side by side, targets, the order of tasks."""
+    if what == "masks":
+        from launch.masks import Request, show_masks
+
+        wanted = [name.strip() for name in schemes.split(",") if name.strip()]
+        show_masks(Request(target, overrides or [], number, wanted, tokens, windows, progress), html)
+        return
     from launch.showing import show_command
 
     show_command(what, target, overrides or [], number, html)
@@ -172,12 +182,11 @@ def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` o
 
 
 @config_app.command("reference")
-def config_reference(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` or `cluster`.")]) -> None:
+def config_reference(kind: Annotated[str, typer.Argument(help="`data`, `pretrain`, `cluster`, or `masking`: every scheme with an example.")]) -> None:
     """Every key with its type, default and meaning, as a Markdown page (docs/ holds them)."""
-    from launch.commands import config_class
-    from launch.reference import reference
+    from launch.reference import page
 
-    print(reference(kind, config_class(kind)), end="")
+    print(page(kind), end="")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Every key of a configuration as a Markdown page, from the docstrings of the components, so that it cannot go stale.
 
-kmask config reference data > docs/data.md        (a test compares the pages in docs/ with this output)
+kmask config reference data > docs/data.md        (a test compares the pages in docs/ with this output; masking_reference.py makes docs/masking.md)
 """
 
 from __future__ import annotations
@@ -12,9 +12,26 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-from launch.config import field_docs, find_kind, kinds, plain
+from launch.config import ConfigError, field_docs, find_kind, kinds, plain
 
 TITLES = {"data": "Keys of a data configuration", "pretrain": "Keys of a pretraining configuration", "cluster": "Keys of a cluster file"}
+
+
+def page(name: str) -> str:
+    """The page of `data`, `pretrain`, `cluster` or `masking`.
+
+    Raises:
+        ConfigError: there is no such page.
+    """
+    if name == "masking":
+        from launch.masking_reference import masking_reference
+
+        return masking_reference()
+    if name not in TITLES:
+        raise ConfigError(f"{name!r} is not one of {', '.join([*TITLES, 'masking'])}")
+    from launch.commands import config_class
+
+    return reference(name, config_class(name))
 
 
 def reference(name: str, root: type) -> str:
@@ -33,24 +50,29 @@ def reference(name: str, root: type) -> str:
         if kind in seen:
             continue
         seen[kind] = None
-        section, further = (_choice if inspect.isabstract(kind) else _component)(kind)
+        section, further = (_choice if inspect.isabstract(kind) else component)(kind)
         lines += section
         waiting += further
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _component(cls: type, heading: str = "##", title: str = "") -> tuple[list[str], list[type]]:
-    """A table of the keys of one dataclass, and the classes they lead to."""
-    rows, further = [], []
-    hints, docs = typing.get_type_hints(cls), field_docs(cls)
-    for item in dataclasses.fields(typing.cast(Any, cls)):
-        if not item.init:
-            continue
-        rows.append(f"| `{item.name}` | {_type(hints[item.name])} | {_default(item)} | {docs.get(item.name, '').replace('|', chr(92) + '|')} |")
-        further += list(_classes(hints[item.name]))
+def component(cls: type, heading: str = "##", title: str = "") -> tuple[list[str], list[type]]:
+    """The section of one dataclass, and the classes that its keys lead to."""
     story = " ".join((inspect.getdoc(cls) or "").split())
-    table = ["| key | type | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else ["No keys.", ""]
-    return [f"{heading} {title or cls.__name__}", "", story, "", *table], further
+    hints = typing.get_type_hints(cls)
+    further = [found for item in dataclasses.fields(typing.cast(Any, cls)) if item.init for found in _classes(hints[item.name])]
+    return [f"{heading} {title or cls.__name__}", "", story, "", *keys(cls)], further
+
+
+def keys(cls: type) -> list[str]:
+    """The keys of a dataclass as a table."""
+    hints, docs = typing.get_type_hints(cls), field_docs(cls)
+    rows = [
+        f"| `{item.name}` | {_type(hints[item.name])} | {_default(item)} | {docs.get(item.name, '').replace('|', chr(92) + '|')} |"
+        for item in dataclasses.fields(typing.cast(Any, cls))
+        if item.init
+    ]
+    return ["| key | type | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else ["No keys.", ""]
 
 
 def _choice(base: type) -> tuple[list[str], list[type]]:
@@ -59,7 +81,7 @@ def _choice(base: type) -> tuple[list[str], list[type]]:
     for name in kinds(base):
         cls = find_kind(base, name)
         if cls is not None:
-            section, more = _component(cls, "###", f"`kind: {name}`")
+            section, more = component(cls, "###", f"`kind: {name}`")
             lines += section
             further += more
     return lines, further

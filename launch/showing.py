@@ -8,9 +8,11 @@ from __future__ import annotations
 import html as escape
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from launch.config import ConfigError
-from launch.views import Line, show_batch, show_document, show_schedule, show_shard
+from launch.drawn_tokens import Line
+from launch.views import show_batch, show_document, show_schedule, show_shard
 
 STYLES = {
     "": ("", ""),
@@ -23,6 +25,7 @@ STYLES = {
     "mask": ("bold white on red", "background:#c62828;color:#fff;border-radius:3px;padding:0 2px"),
     "random": ("bold black on yellow", "background:#f9c80e;border-radius:3px;padding:0 2px"),
     "kept": ("bold white on blue", "background:#1e66c5;color:#fff;border-radius:3px;padding:0 2px"),
+    "similar": ("bold black on green", "background:#8fd694;border-radius:3px;padding:0 2px"),
 }
 
 
@@ -46,11 +49,17 @@ def print_lines(lines: Iterable[Line]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
+    colours = has_colours(console)
     for line in lines:
         text = Text()
         for word in line:
-            text.append(word.text, STYLES[word.style][0])
+            text.append(word.text if colours or not word.plain else word.plain, STYLES[word.style][0])
         console.print(text)
+
+
+def has_colours(console: Any) -> bool:
+    """Does this rich console show colours?"""
+    return console.color_system is not None and not console.no_color
 
 
 def page(title: str, lines: Iterable[Line]) -> str:

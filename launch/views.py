@@ -4,33 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from launch.config import ConfigError, read_config
+from launch.drawn_tokens import Line, Word, cells, joined, legend
 
 SHOWN_SAMPLES = 6
-
-
-class Word(NamedTuple):
-    """A piece of text with a style."""
-
-    text: str
-    style: str = ""
-
-
-Line = list[Word]
-
-
-def joined(tokens: list[str]) -> list[str]:
-    """Tokens with a leading space where one belongs: before Latin words, not inside words and not around Han."""
-    result = []
-    for index, token in enumerate(tokens):
-        previous = tokens[index - 1] if index else ""
-        latin = (token[:1].isascii() and token[:1].isalnum()) or token.startswith("[")
-        after = (previous[-1:].isascii() and previous[-1:].isalnum()) or previous.endswith("]")
-        glued = token.startswith("##")
-        result.append(token[2:] if glued else (" " + token if index and (latin or after) else token))
-    return result
 
 
 def show_document(folder: Path, overrides: list[str], number: int) -> Iterable[Line]:
@@ -134,20 +113,8 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
         Word(f"   {len(rows)} rows of {run.batch.row} tokens, {len(packed.samples)} samples, {real / len(packed.original_T):.1%} real tokens", "dim"),
     ]
     share = len(packed.hidden.position_M) / max(int(packed.units.maskable_T.sum()), 1)
-    yield [
-        Word(f"hidden {share:.1%} of the text: "),
-        Word("[MASK]", "mask"),
-        Word(" "),
-        Word("random", "random"),
-        Word(" "),
-        Word("kept", "kept"),
-        Word("   units: "),
-        Word("[entity]", "entity"),
-        Word(" "),
-        Word("[phrase]", "phrase"),
-        Word(" "),
-        Word("[word]", "word"),
-    ]
+    yield [Word(f"{share:.1%} of the text is hidden", "dim")]
+    yield [word._replace(text=word.plain or word.text) for word in legend()]
     yield from sample_lines(packed, corpus.tokenizer.tokens, run)
 
 
@@ -172,13 +139,13 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
     """The first samples of a packed batch."""
     from masking.boundary import boundary_targets
     from masking.display import pieces
+    from masking.spans import precedence
 
     tokens = [vocabulary[index] for index in packed.original_T]
     seen = [vocabulary[index] for index in packed.corrupted_T]
-    order = [level for level in ("entity", "phrase", "word") if level in packed.units.levels]
-    unit_end_T, kind_T = packed.units.partition(order)
+    unit_end_T, kind_T = packed.units.partition(precedence(packed.units.levels))
     actions = dict(zip(packed.hidden.position_M.tolist(), packed.hidden.action_M.tolist(), strict=True))
-    boundary = boundary_targets(packed.spans, 20)
+    boundary = boundary_targets(packed.spans, packed.units, 20)
     for index, sample in enumerate(packed.samples[:SHOWN_SAMPLES]):
         start = int(packed.sample_start_S[index])
         end = start + len(sample.token_ids_T)
@@ -189,18 +156,7 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
             Word(f"   task {sample.task} (id {run.task_ids[sample.task]}) {labels}", "dim"),
         ]
         drawn = pieces(tokens, seen, unit_end_T, kind_T, packed.spans, actions, start, end)
-        line: Line = []
-        for piece, text in zip(drawn, joined(tokens[start:end]), strict=True):
-            space, core = (" ", text[1:]) if text.startswith(" ") else ("", text)
-            style = piece.kind if piece.kind != "character" else ("special" if piece.token.startswith("[") and piece.token.endswith("]") else "")
-            line += ([Word(space)] if space else []) + ([Word("[", piece.kind)] if piece.opens else [])
-            if piece.action:
-                shown = core if piece.action == "kept" else f"{core}→{'M' if piece.action == 'mask' else piece.replaced_by}"
-                line.append(Word(shown, piece.action))
-            else:
-                line.append(Word(core, style))
-            line += [Word("]", piece.kind)] if piece.closes else []
-        yield line
+        yield [word._replace(text=word.plain or word.text) for cell in cells(drawn) for word in cell]
         mine = (boundary.position_M >= start) & (boundary.position_M < end)
         targets = [
             f"{tokens[p]} = f({tokens[left]}, {tokens[right]}, {offset})"

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from masking.corruption import ACTIONS
 from masking.spans import KINDS, Byte, Int, Spans
-
-ACTIONS = ("mask", "random", "kept")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class Piece:
     replaced_by: str
     """What the model sees instead; empty when the token is not hidden."""
     action: str
-    """`mask`, `random`, `kept`, or empty."""
+    """`mask`, `random`, `kept`, `similar`, or empty."""
     kind: str
     """Kind of the unit the token belongs to."""
     opens: bool

@@ -191,7 +191,7 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
             left = budget_of(units if rule == UNITS else tokens, rate, draw(key, 0))
             if at_least_one and left == 0:
                 left = 1
-            waiting = units
+            waiting, start = units, -1
             if rule == ACCEPT and left > 0:
                 # A random token of the circle: its unit was begun before, so only what is left of it counts against the budget.
                 place = int(draw(key, number) * length)
@@ -225,6 +225,8 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
                     cut, cut_end = first + place, first + place + left
                 mark(taken, place)
                 left -= size
+            if start >= 0 and left > 0:
+                mark(taken, start)  # once round the circle
             seen[: (length + 63) >> 6] = 0
         count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
         if count == before and at_least_one:

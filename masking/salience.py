@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from masking.keyed import GOLDEN, mix_array
 from masking.spans import Int, Keys
 
 Ids = npt.NDArray[np.int64]
@@ -49,8 +50,8 @@ class Rarity:
         """float32[U]: idf times how often the unit occurs in its sample."""
         hash_U = hashes(ids_T, start_U, end_U)
         sample_U = np.searchsorted(sample_start_S, start_U, "right").astype(np.uint64)
-        _, inverse_U, counts = np.unique(np.stack([sample_U, hash_U], 1), axis=0, return_inverse=True, return_counts=True)
-        weights: npt.NDArray[np.float32] = self._look_up(hash_U) * counts[inverse_U.ravel()].astype(np.float32)
+        _, inverse_U, counts = np.unique(mix_array(hash_U + sample_U * np.uint64(GOLDEN)), return_inverse=True, return_counts=True)
+        weights: npt.NDArray[np.float32] = self._look_up(hash_U) * counts[inverse_U].astype(np.float32)
         return weights
 
     def _look_up(self, hash_U: Keys) -> npt.NDArray[np.float32]:

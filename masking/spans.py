@@ -15,7 +15,7 @@ Shape legend: T tokens, S samples, U units of a level, N spans.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,6 +35,13 @@ KINDS = ("character", "word", "phrase", "entity")
 def kind_of(level: str) -> int:
     """The kind of a level's units: its index in KINDS."""
     return KINDS.index(level) if level in KINDS else KINDS.index("phrase")
+
+
+def precedence(levels: Iterable[str]) -> list[str]:
+    """Levels by full precedence: entity > phrase > own levels > word."""
+    named = list(levels)
+    own = [level for level in named if level not in KINDS]
+    return [level for level in ("entity", "phrase", *own, "word") if level in named]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +97,7 @@ class Units:
 
     def kinds(self) -> Byte:
         """The kind of every token by full precedence entity > phrase > own levels > word > character."""
-        order = [level for level in ("entity", "phrase") if level in self.levels]
-        order += [level for level in self.levels if level not in ("entity", "phrase", "word")]
-        order += ["word"] if "word" in self.levels else []
-        return self.partition(order)[1]
+        return self.partition(precedence(self.levels))[1]
 
 
 @dataclass(frozen=True)

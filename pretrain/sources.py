@@ -98,8 +98,7 @@ def _units(shard: Shard, level: str, document: int, start: int, end: int) -> tup
     column = shard.units[level]
     first, last = int(column.offsets_D1[document]), int(column.offsets_D1[document + 1])
     starts = column.start_U[first:last]
-    low = first + int(np.searchsorted(starts, start, "left"))
-    high = first + int(np.searchsorted(starts, end, "left"))
+    low, high = (first + int(place) for place in np.searchsorted(starts, np.array([start, end], starts.dtype)))  # another type would copy them all
     start_U = column.start_U[low:high].astype(np.int64) - start
     end_U = start_U + column.length_U[low:high]
     inside = end_U <= end - start

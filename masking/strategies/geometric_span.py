@@ -49,5 +49,8 @@ class GeometricSpan(Strategy):
     def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
         return select_spans(units, budget, keys_S, self.cumulative_L, self.across_sentences)
 
+    def budget(self) -> Budget:
+        return Budget(rule="cut")
+
     def corruption(self) -> Corruption:
         return Corruption(per="span", pool="corpus")

@@ -65,6 +65,9 @@ class Ngram(Strategy):
     def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
         return select_ngrams(units, budget, keys_S, self.cumulative_L, self.across_sentences)
 
+    def budget(self) -> Budget:
+        return Budget(rule="skip")
+
     def corruption(self) -> Corruption:
         return Corruption(per="token")
 

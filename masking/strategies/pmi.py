@@ -1,8 +1,10 @@
 """Words that belong together are hidden together (PMI-Masking, Levine et al. 2021): mined collocations are units.
 
-kmask lexicon mine data.yaml -o mined.tsv       words scored by NPMI and branching entropy; review the file
-annotators: [{kind: lexicon, level: collocation, origin: mined, paths: [mined.tsv]}]       in the data configuration
-masking: {strategy: {kind: pmi, level: collocation}}
+Collocations come from the corpus itself: mine them, review the file, prepare with it as a lexicon, name its level here.
+
+    kmask lexicon mine data.yaml -o mined.tsv       words scored by NPMI and branching entropy
+    annotators: [{kind: lexicon, level: collocation, origin: mined, paths: [mined.tsv]}]       in the data configuration
+    masking: {strategy: {kind: pmi, level: collocation}}
 """
 
 from __future__ import annotations

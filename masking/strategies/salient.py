@@ -68,6 +68,8 @@ class Salient(Strategy):
         for level in self.salient:
             start_U, end_U = units.level(level)
             own = unit_end_T[start_U] == end_U
+            if self.weight != "even" and level not in units.weights:
+                raise ValueError(f"weight: {self.weight} of the units of level {level!r} is needed, but the batch has no weights for them")
             weight_U = np.ones(len(start_U)) if self.weight == "even" else units.weights[level].astype(np.float64)
             start_X, weight_X = np.append(start_X, start_U[own]), np.append(weight_X, weight_U[own])
         sample_X = np.searchsorted(units.sample_start_S, start_X, "right") - 1

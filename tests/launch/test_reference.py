@@ -1,4 +1,4 @@
-"""The pages in docs/ that list every key are what the code says today."""
+"""The pages in docs/ that list every key and every scheme are what the code says today."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ import pytest
 
 from launch.commands import config_class
 from launch.config import kinds
-from launch.reference import TITLES, reference
+from launch.masking_examples import CHINESE, ENGLISH, chances
+from launch.masking_reference import COSTS, NOT_MEASURED, measured
+from launch.reference import TITLES, page, reference
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", [*TITLES, "masking"])
 def test_the_page_lists_every_key_as_the_code_has_it(name: str) -> None:
-    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    assert page == reference(name, config_class(name)), f"run: kmask config reference {name} > docs/{name}.md"
+    written = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert written == page(name), f"run: kmask config reference {name} > docs/{name}.md"
+
+
+def test_a_page_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ValueError, match="'mask' is not one of data, pretrain, cluster, masking"):
+        page("mask")
 
 
 def test_every_kind_of_reader_and_annotator_has_a_section() -> None:
@@ -26,3 +33,37 @@ def test_every_kind_of_reader_and_annotator_has_a_section() -> None:
     page = reference("data", config_class("data"))
     for base in (Corpus, Annotator):
         assert all(f"### `kind: {name}`" in page for name in kinds(base))
+
+
+def test_every_masking_scheme_has_a_section_with_two_examples_its_keys_and_its_paper() -> None:
+    from masking.strategies import Strategy
+
+    sections = {section.partition("\n")[0]: section for section in page("masking").split("\n### ")[1:]}
+    assert sorted(sections) == kinds(Strategy)
+    for name, section in sections.items():
+        assert "哈尔滨" in section and "Harbin" in section and "- paper: " in section
+        assert f"strategy: {{kind: {name}" in section
+        assert "| key | type | default | meaning |" in section or "No keys." in section
+
+
+def test_the_example_texts_have_the_units_that_their_brackets_say() -> None:
+    words = [CHINESE.tokens[start:end] for start, end in CHINESE.units["word"]]
+    assert words[:3] == [["哈", "尔", "滨"], ["工", "业"], ["大", "学"]]
+    assert ["im", "##proved"] in [ENGLISH.tokens[start:end] for start, end in ENGLISH.units["word"]]
+    assert [" ".join(ENGLISH.tokens[start:end]) for start, end in ENGLISH.units["entity"]] == list(ENGLISH.documents)
+    assert ["".join(CHINESE.tokens[start:end]) for start, end in CHINESE.units["phrase"]] == ["研究团队", "机器翻译"]
+
+
+def test_the_default_rule_hides_units_of_every_length_alike_and_skip_does_not() -> None:
+    """20,000 samples: a chance of .15 has a standard error of .0025; .012 is 4.8 of them, a false alarm in 10^6."""
+    from masking.budget import Budget
+
+    assert chances(Budget(at_least_one=False)) == pytest.approx([0.15] * 5, abs=0.012)
+    assert chances(Budget(rule="skip", at_least_one=False))[-1] == 0
+
+
+def test_speeds_are_read_from_the_table_and_are_missing_without_one() -> None:
+    table = f"## Masking\n\n{COSTS}\n|---|---|---|\n| `subword` | 81.2 | 240 |\n| transformers' collator, tokens | 0.8 | 2.4 |\n\nMore.\n"
+    assert measured(table) == {"subword": ("81.2", "240"), "transformers' collator, tokens": ("0.8", "2.4")}
+    assert measured("## Masking\n") == {}
+    assert NOT_MEASURED == "not measured"

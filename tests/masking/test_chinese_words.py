@@ -16,7 +16,7 @@ from data_prep.encoding import Tokenizer, encode
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS, from_vocab_txt, save
 from masking.budget import Budget
-from masking.corruption import Corruption
+from masking.corruption import Corruption, Replacements
 from masking.spans import Units
 from masking.strategies.whole_unit import WholeUnit
 
@@ -67,9 +67,9 @@ def our_draws(ids_T: np.ndarray, words: list[tuple[int, int]]) -> tuple[list[fro
     sides = np.array(words, np.int32) + 1
     columns = tuple((start_S[:, None] + sides[None, :, side]).ravel() for side in (0, 1))
     units = Units(sample_start_S=start_S, sample_end_S=start_S + np.int32(length), maskable_T=maskable_T, levels={"word": columns})
-    spans = WholeUnit(units=["word"]).select(units, Budget(), keys(OUR_DRAWS), np.zeros(OUR_DRAWS))
+    spans = WholeUnit(units=["word"]).select(units, Budget(at_least_one=False), keys(OUR_DRAWS), np.zeros(OUR_DRAWS))
     flat_T = np.tile(np.array([2, *ids_T.tolist(), 3]), OUR_DRAWS)
-    corrupted_T, _ = Corruption(mask=1.0, random=0.0).corrupt(flat_T, spans, start_S, keys(OUR_DRAWS, 1), 4, np.arange(5, 20))
+    corrupted_T, _ = Corruption(mask=1.0, random=0.0).corrupt(flat_T, spans, units, keys(OUR_DRAWS, 1), Replacements(mask_id=4, ordinary_V=np.arange(5, 20)))
     hidden: list[set[int]] = [set() for _ in range(OUR_DRAWS)]
     for sample, start, end in zip(spans.sample_N.tolist(), spans.start_N.tolist(), spans.end_N.tolist(), strict=True):
         hidden[sample].update(range(start - sample * length - 1, end - sample * length - 1))

@@ -27,7 +27,16 @@ def test_hidden_tokens_carry_what_replaced_them_and_how() -> None:
         ("大", "大", "kept"),
         ("学", "[MASK]", "mask"),
     ]
-    assert ACTIONS == ("mask", "random", "kept")
+    assert ACTIONS == ("mask", "random", "kept", "similar")
+
+
+def test_a_similar_word_is_named_so() -> None:
+    units = lay_out([Toy(length=8, levels={"entity": [(3, 7)]})])
+    unit_end_T, kind_T = units.partition(["entity"])
+    spans = Spans(*(np.array([value], np.int32) for value in (0, 3, 7)))
+    seen = ["[CLS]", "他", "在", "南", "开", "大", "学", "[SEP]"]
+    shown = pieces(TOKENS, seen, unit_end_T, kind_T, spans, dict.fromkeys(range(3, 7), 3), 3, 7)
+    assert [(piece.replaced_by, piece.action) for piece in shown] == [(token, "similar") for token in "南开大学"]
 
 
 def test_visible_tokens_carry_no_replacement() -> None:

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from toy_samples import Toy, by_sample, keys, random_toy, repeated
 
-from masking.budget import Budget
+from masking.budget import RULES, TOKEN_RULES, Budget
+from masking.corruption import Corruption
 from masking.spans import Keys, Spans, Units
 from masking.strategies import Strategy
+from masking.strategies.ernie1 import Ernie1
 from masking.strategies.geometric_span import GeometricSpan
 from masking.strategies.mixture import Mixture, Phase
+from masking.strategies.named_entity_mix import NamedEntityMix
+from masking.strategies.ngram import Ngram
+from masking.strategies.salient import Salient
 from masking.strategies.subword import Subword
 from masking.strategies.whole_unit import WholeUnit
 
@@ -99,6 +104,41 @@ def test_a_mixture_inside_a_mixture_realises_its_own_weights() -> None:
     inner = constant([Mark(place=2), Mark(place=3)], [1, 1])
     shares = np.bincount(choices(constant([Mark(place=1), inner], [1, 1]), 8000), minlength=4) / 8000
     assert np.abs(shares[1:] - [1 / 2, 1 / 4, 1 / 4]).max() < 0.03, shares
+
+
+def test_rules_are_those_that_all_strategies_know() -> None:
+    assert constant([WholeUnit(), Ernie1()], [1, 1]).rules() == RULES
+    assert constant([WholeUnit(), Ngram()], [1, 1]).rules() == RULES[:-1]
+    assert constant([Ngram(), GeometricSpan()], [1, 1]).rules() == TOKEN_RULES
+
+
+def test_what_all_strategies_publish_holds_for_the_mixture() -> None:
+    alike: list[Strategy] = [GeometricSpan(), NamedEntityMix()]
+    assert constant(alike, [1, 1]).corruption() == Corruption(per="span", pool="corpus")
+    assert constant(alike, [1, 1]).budget() == Budget(rule="cut")
+
+
+def test_strategies_published_with_different_settings_ask_for_yours() -> None:
+    mixture = constant([WholeUnit(), Ernie1()], [1, 1])
+    with pytest.raises(ValueError, match=r"^strategies: they were published with different settings of `budget`; give masking\.budget yourself$"):
+        mixture.budget()
+    with pytest.raises(ValueError, match=r"^strategies: they were published with different settings of `corruption`; give masking\.corruption yourself$"):
+        mixture.corruption()
+
+
+def test_weights_are_asked_for_once_and_must_agree() -> None:
+    assert constant([Subword(), Salient(weight="even")], [1, 1]).weighted() == {}
+    both: list[Strategy] = [Salient(weight="idf"), Salient(salient=["phrase"], weight="tf_idf")]
+    assert constant(both, [1, 1]).weighted() == {"entity": "idf", "phrase": "tf_idf"}
+    with pytest.raises(ValueError, match=r"^strategies: two of them weigh the level 'entity' differently, by idf and by tf_idf$"):
+        constant([Salient(weight="idf"), Salient(weight="tf_idf")], [1, 1]).weighted()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_sample_with_text_has_a_target_by_default(rule: str) -> None:
+    units = repeated(Toy(length=4), 500)
+    spans = constant([Subword(), WholeUnit()], [1, 1]).select(units, Budget(rate=0.01, rule=rule), keys(500), np.zeros(500))
+    assert len(np.unique(spans.sample_N)) == 500
 
 
 def test_levels_are_those_of_all_strategies_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -112,6 +114,32 @@ def test_take_keeps_the_batch_and_narrows_the_samples() -> None:
     assert taken.maskable_T is units.maskable_T
     assert taken.levels is units.levels
     assert len(units.take(np.zeros(0, np.int64)).sample_start_S) == 0
+
+
+def test_taken_samples_keep_sentences_and_weights() -> None:
+    weights = {"word": np.ones(2, np.float32)}
+    units = replace(lay_out([Toy(length=8, sentences=frozenset({1, 4}))]), weights=weights)
+    taken = units.take(np.array([0]))
+    assert taken.sentence_start_T is units.sentence_start_T
+    assert taken.weights is weights
+
+
+def test_breaks_are_the_starts_of_sentences_unless_spans_may_cross_them() -> None:
+    units = lay_out([Toy(length=6, sentences=frozenset({1, 4}))], before=1)
+    assert np.flatnonzero(units.breaks(False)).tolist() == [2, 5]
+    assert not units.breaks(True).any()
+
+
+def test_where_sentences_are_not_known_every_text_is_one() -> None:
+    units = replace(lay_out([Toy(length=6)]), sentence_start_T=None)
+    assert units.breaks(False).tolist() == [False] * 6
+
+
+def test_some_spans_can_be_taken_by_a_mask_or_by_numbers() -> None:
+    spans = Spans(*(np.array(column, np.int32) for column in ([0, 0, 1], [1, 4, 9], [3, 5, 12])))
+    for kept in (np.array([True, False, True]), np.array([0, 2])):
+        taken = spans.take(kept)
+        assert list(zip(taken.sample_N.tolist(), taken.start_N.tolist(), taken.end_N.tolist(), strict=True)) == [(0, 1, 3), (1, 9, 12)]
 
 
 def test_spans_know_their_number_and_their_tokens() -> None:
