@@ -23,10 +23,17 @@ from transformers import AutoTokenizer, DataCollatorForLanguageModeling
 
 from data_prep.shards import Prepared
 from launch.benching import ROW, Rows, masking_round, read_rows, speed
+from launch.schemes import Scheme
+from masking.budget import Budget
+from masking.corruption import Corruption
+from masking.strategies.whole_unit import WholeUnit
+from pretrain.packed import Masking
 
 EQUAL, BATCH = 128, 16
 """Tokens of a sample and samples of a batch for the collators."""
 WHOLE = "transformers' collator, whole words"
+SAME = "whole words as that collator: each with 0.15, [MASK] only"
+AS_THERE = Budget(rule="bernoulli", at_least_one=False)
 
 
 class Peer:
@@ -110,10 +117,11 @@ def main(folder: Path, seconds: float) -> None:
     for peer in others.values():
         peer(0)
     speeds, whole = {}, 0.0
-    for scheme, specials in zip(rows.schemes, rows.specials, strict=True):
+    same = Scheme(SAME, Masking(strategy=WholeUnit(units=["word"]), budget=AS_THERE, corruption=Corruption(mask=1.0, random=0.0)))
+    for scheme, specials in zip([*rows.schemes, same], [*rows.specials, rows.specials[0]], strict=True):
         work = masking_round(scheme, rows.laid, specials)
         work(0)
-        speeds[f"`{scheme.name}`"] = speed(work, rows.tokens, seconds)
+        speeds[scheme.name if scheme is same else f"`{scheme.name}`"] = speed(work, rows.tokens, seconds)
         whole = max(whole, speed(others[WHOLE], others[WHOLE].tokens, seconds / 2))
     for name, peer in others.items():
         speeds[name] = max(whole, speed(peer, peer.tokens, seconds)) if name == WHOLE else speed(peer, peer.tokens, seconds)
