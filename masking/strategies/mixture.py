@@ -8,6 +8,8 @@ ERNIE 1.0's order basic -> phrase -> entity is three steps:
       - {until: 0.33, weights: [1, 0, 0]}
       - {until: 0.67, weights: [0, 1, 0]}
       - {until: 1.0, weights: [0, 0, 1]}
+
+One budget and one corruption hold for all samples: where the strategies were published with different ones, the configuration must give them.
 """
 
 from __future__ import annotations
