@@ -42,7 +42,10 @@ class Progress:
     cursors: dict[str, Cursor] = field(default_factory=dict)
     tokens: float = 0.0
     seconds: float = 0.0
+    asked: bool = False
+    """Was this rank told to stop? The signal reaches ranks at different moments."""
     stopping: bool = False
+    """Do all ranks stop after this step? The same on every rank."""
 
 
 class Trainer:
@@ -73,7 +76,7 @@ class Trainer:
             self.report("note", self.progress.step, {"text": note})
         if self.world.rank == 0:
             keep_tokenizer(self.corpus.tokenizer.folder, self.folder / "tokenizer")
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self.progress, "stopping", True))
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self.progress, "asked", True))
         tracker = Tracker(self.run.tracking, self.folder, self.progress.step, self.resolved) if self.world.rank == 0 else None
         try:
             while self.progress.step < self.total and not self.progress.stopping:
@@ -134,7 +137,7 @@ class Trainer:
         names = list(maker.objectives)
         local = [sum(batch.counts[name] for batch in batches) for name in names]
         local += [sum(getattr(batch, name) for batch in batches) for name in ("real_tokens", "masked_tokens", "maskable_tokens", "given_up_units")]
-        local += [sum(batch.input_ids.numel() for batch in batches), int(self.progress.stopping)]
+        local += [sum(batch.input_ids.numel() for batch in batches), int(self.progress.asked)]
         *counts, real, masked, maskable, given_up, slots, stop = self.world.sum(torch.tensor(local, dtype=torch.float64, device=self.world.device)).tolist()
         self.progress.stopping = stop > 0
         self.progress.tokens += real

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from launch.config import read_config
 from pretrain import checkpoint
+from pretrain.config import Run
 from pretrain.optimization import SCHEDULES, Optimization, parameter_groups
-from pretrain.sampling import Cursor
+from pretrain.sampling import Cursor, MicroBatchSpec, Sampler
 from pretrain.schedule import Stage, learned_tasks, position, total_steps
 from pretrain.settings import DeepSpeed, deepspeed_config
-from pretrain.tracking import Tracker, Tracking, readable
+from pretrain.tracking import Tracker, Tracking, Window, readable
+from pretrain.trainer import Trainer
+from pretrain.world import World
 
 STAGES = [
     Stage(name="a", steps=3, tasks={"knowledge_masking": 1}),
@@ -127,3 +132,28 @@ def test_a_table_with_fewer_rows_is_extended_and_nothing_else() -> None:
     grown = checkpoint.fitted(torch.ones(2, 3), torch.Size([4, 3]), None)
     assert grown.tolist() == [[1, 1, 1], [1, 1, 1], [0, 0, 0], [0, 0, 0]]
     assert checkpoint.fitted(None, torch.Size([2]), None).tolist() == [0, 0]
+
+
+class Interrupted(World):
+    """A world in which the signal to stop arrives while the ranks' numbers are added up."""
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        signal.raise_signal(signal.SIGUSR1)
+        return values
+
+
+def test_a_signal_that_arrives_after_the_ranks_agreed_stops_all_of_them_at_the_next_step(tiny_run: Path) -> None:
+    """A rank that stopped at once would save while the others go on to the next step, and all would wait for ever."""
+    run = read_config(Run, tiny_run, [])
+    trainer = Trainer(run, {}, Interrupted(0, 1, torch.device("cpu")), lambda event, step, values: None)
+    previous = signal.signal(signal.SIGUSR1, lambda *_: setattr(trainer.progress, "asked", True))
+    maker = trainer.corpus.maker(run.stages[0], "train", run.masking)
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    batches, window = [maker[MicroBatchSpec(0, rows, 0.0)]], Window(list(maker.objectives))
+    try:
+        trainer._scale(maker, batches, window)
+        assert not trainer.progress.stopping
+        trainer._scale(maker, batches, window)
+        assert trainer.progress.stopping
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
