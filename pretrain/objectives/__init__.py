@@ -80,6 +80,24 @@ class Objective(ABC):
         """Loss of every target; must touch every parameter of the head even when there is no target."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenPrediction(Objective):
+    """Base of tasks that predict the original token at some positions; their targets are `position`, `label` and `kind`.
+
+    The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees those positions only.
+    """
+
+    def head(self, config: Any) -> nn.Module:
+        from transformers.models.ernie.modeling_ernie import ErnieLMPredictionHead
+
+        head: nn.Module = ErnieLMPredictionHead(config)
+        return head
+
+    def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
+        hidden_MD = encoding.hidden_TD().index_select(0, targets["position"])
+        return cross_entropy(head(hidden_MD), targets["label"], targets["kind"])
+
+
 def plain_sample(text: Text, key: int, name: str, specials: Specials) -> Sample:
     """``[CLS] window [SEP]``, one segment."""
     count = len(text.token_ids_T)

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from in_process import Result, command
 
-from launch.cli import main
 from launch.config import kinds
 from launch.schemes import scheme_names
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
 
 Kmask = Callable[..., Result]
 
@@ -29,18 +20,8 @@ Kmask = Callable[..., Result]
 def kmask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Kmask:
     """Run `kmask <arguments>` in this process, on a terminal of 120 columns."""
     monkeypatch.setenv("COLUMNS", "120")
-    for name in ("KMASK_DEBUG", "RANK", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["kmask", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        captured = capsys.readouterr()
-        code = caught.value.code
-        return Result(code if isinstance(code, int) else 0 if code is None else 1, captured.out, captured.err)
-
-    return run
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    return command(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
