@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,13 +37,17 @@ def first_host(nodes: str) -> str:
     return prefix + rest.split("]")[0].split(",")[0].split("-")[0]
 
 
-def run_rank(run: Run, resolved: Mapping[str, Any]) -> int:
-    """Train as this rank; returns the exit code."""
+def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> int:
+    """Train as this rank; returns the exit code. Requests to stop are heard from here on, before anything slow is imported."""
+    from pretrain import stopping
+
+    stopping.listen()
     adopt_slurm()
     if parent := os.environ.get("KMASK_PARENT"):
         from data_prep.engines.local import die_with_parent
 
         die_with_parent(int(parent))
+    run, resolved = read()
     import torch
 
     from launch.console import TrainConsole
@@ -59,10 +62,27 @@ def run_rank(run: Run, resolved: Mapping[str, Any]) -> int:
     console = TrainConsole()
     try:
         finished = Trainer(run, resolved, world, console).train()
+    except RuntimeError as error:
+        raise ValueError(unanswered(error, run.engine.timeout_minutes)) from error
     finally:
         console.close()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stopping.deaf()
     leave()
     if not finished and world.rank == 0:
-        print("stopped on request after saving; run the same command again to continue", file=sys.stderr)
+        print("stopped on request; everything is saved, run the same command again to continue", file=sys.stderr)
     return 0 if finished else STOPPED
+
+
+def unanswered(error: RuntimeError, minutes: float) -> str:
+    """What an error of torch's collectives means for the user.
+
+    Raises:
+        RuntimeError: it is another kind of error.
+    """
+    text = str(error)
+    first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    if any(sign in text for sign in ("Timed out waiting", "timeout", "Timeout")):
+        return f"a process of this run has not answered for {minutes:g} minutes (engine.timeout_minutes): it hangs, or its machine is gone ({first})"
+    if any(sign in text for sign in ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused")):
+        return f"another process of this run has ended ({first}); its own message says why"
+    raise error

@@ -171,7 +171,7 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
 def show_schedule(file: Path, overrides: list[str], number: int) -> Iterable[Line]:
     """Stages, rows per task and the learning rate along the run."""
     from pretrain.config import Run
-    from pretrain.schedule import learned_tasks, total_steps
+    from pretrain.schedule import planned_tasks, total_steps
 
     run = read_config(Run, file, overrides)
     total = total_steps(run.stages)
@@ -180,7 +180,7 @@ def show_schedule(file: Path, overrides: list[str], number: int) -> Iterable[Lin
     yield [Word("task table: " + ", ".join(f"{run.task_ids[name]} {name}" for name in run.tasks if run.builds_rows(name)), "dim")]
     begin = 0
     for index, stage in enumerate(run.stages):
-        new = set(learned_tasks(run.stages, index)) - (set(learned_tasks(run.stages, index - 1)) if index else set())
+        new = set(planned_tasks(run.stages, index)) - (set(planned_tasks(run.stages, index - 1)) if index else set())
         yield []
         yield [Word(f"stage {index + 1} `{stage.name}`", "title"), Word(f"   steps {begin:,} to {begin + stage.steps:,}", "dim")]
         whole = sum(share for task, share in stage.tasks.items() if run.builds_rows(task))

@@ -1,28 +1,35 @@
 """Checkpoints that are either complete or absent, and fit any ZeRO stage and world size.
 
     RUN/checkpoints/step-00000100/
-      model.safetensors        fp32 weights by parameter name
-      optimizer.safetensors    Adam moments by parameter name
-      state.json               step, cursors, fingerprints, configuration; sha256 and size of the two files above
+      model.safetensors        fp32 weights by parameter name, heads of paused tasks included
+      optimizer.safetensors    Adam moments and Adam's own step count by parameter name
+      state.json               step, cursors, fingerprints, configuration; sha256 and size of the two files above and its own sha256
 
-Written to a staging folder, fsynced, renamed; older ones are deleted only afterwards. Loading takes the newest valid one and
-says which ones it skipped and why.
+Store.save      staging folder -> fsync -> a target that is there already is set aside -> rename -> older valid ones are deleted
+Store.latest    the newest valid one as a Checkpoint; says which ones it passed over and why
+Snapshot        the same in memory: what a stage hands to the next, and what a checkpoint is when it has been read
+
+Only folders named ``step-`` and eight digits are checkpoints; whatever else lies beside them is neither counted nor deleted.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from data_prep.files import read_json, remove_staging, sha256_file, staged_folder, write_json
+from data_prep.files import STAGING_PREFIX, read_json, sha256_file, sha256_json, staged_folder, write_json
 from pretrain.sampling import Cursor
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+NAME = re.compile(r"step-\d{8}")
+TENSOR_FILES = ("model.safetensors", "optimizer.safetensors")
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +37,44 @@ class State:
     """Where training stands: plain data, seen at an optimiser step only."""
 
     step: int
-    """Optimiser steps done."""
+    """Steps done, skipped ones included: what the order of rows and the learning rate count in."""
+    stage: int
+    """Stage of the last step."""
     cursors: Mapping[str, Cursor]
     """The next row of every stream."""
-    stage: int
-    """Stage that the tensors belong to (its tasks' heads are in the file)."""
+    shares: Mapping[str, float]
+    """Share of every stream of the stage: what ``served`` of the cursors was counted under."""
+    done: Sequence[Mapping[str, Any]]
+    """What was really trained: name, steps and tasks (with their shares) of every stage so far."""
+    learned: Sequence[str]
+    """Tasks whose heads are in the file, in order of introduction; some may pause."""
     fingerprints: Mapping[str, str]
     """What the cursors count in: the prepared folders."""
     config: Mapping[str, Any]
     """The resolved configuration."""
     encoder: Mapping[str, Any]
-    """The encoder's shape as transformers' ErnieConfig writes it: an export needs neither data nor start checkpoint."""
+    """The encoder's shape as transformers' ErnieConfig writes it: neither data nor start checkpoint is needed any more."""
     seen: Mapping[str, float]
-    """Totals since the beginning: tokens, seconds."""
+    """Totals since the beginning: tokens, seconds, skipped steps, sentence-level samples (`pooled`)."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """The checkpoint it began from (model.path): `path` and its `config`; empty when it began from scratch."""
+    window: Mapping[str, Any] = field(default_factory=dict)
+    """Sums since the last line of metrics (tracking.Sums)."""
+    guard: Mapping[str, Any] = field(default_factory=dict)
+    """What the watch over bad numbers remembers (stability.Guard)."""
+    loss_scale: Mapping[str, Any] = field(default_factory=dict)
+    """fp16's dynamic loss scale; empty otherwise."""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """Processes, precision and versions that made it: bitwise promises hold for equal ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A moment of training in memory, equal on every rank."""
+
+    state: State
+    tensors: Mapping[str, torch.Tensor]
+    """fp32 on the CPU: ``NAME``, ``NAME#exp_avg``, ``NAME#exp_avg_sq`` and ``NAME#step``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +85,7 @@ class Checkpoint:
     state: State
 
     def tensors(self, optimizer: bool = True) -> dict[str, torch.Tensor]:
-        """Weights, and moments under ``NAME#exp_avg`` and ``NAME#exp_avg_sq``."""
+        """Weights, and what Adam knows under ``NAME#exp_avg``, ``NAME#exp_avg_sq`` and ``NAME#step``."""
         from safetensors.torch import load_file
 
         found: dict[str, torch.Tensor] = load_file(self.folder / "model.safetensors")
@@ -61,50 +93,112 @@ class Checkpoint:
             found.update(load_file(self.folder / "optimizer.safetensors"))
         return found
 
+    def snapshot(self) -> Snapshot:
+        """Everything in memory."""
+        return Snapshot(state=self.state, tensors=self.tensors())
 
-def save(folder: Path, tensors: Mapping[str, torch.Tensor], state: State, keep: int) -> Path:
-    """Publish a checkpoint under ``folder`` and delete all but the newest ``keep``."""
+
+class Store:
+    """The checkpoints of a run, for the one process that writes them (it holds the run's lock)."""
+
+    def __init__(self, folder: Path, keep: int, note: Note) -> None:
+        self.folder, self.keep, self.note = folder, keep, note
+        self._whole: dict[Path, tuple[tuple[int, int], ...]] = {}
+
+    def latest(self) -> Checkpoint | None:
+        """The newest valid checkpoint (see ``latest``)."""
+        return latest(self.folder, self.note)
+
+    def save(self, snapshot: Snapshot) -> Path:
+        """Publish a checkpoint and delete all valid ones but the newest ``keep``.
+
+        A folder of this step that is there already is replaced; if it is damaged it stays, under another name.
+
+        Raises:
+            OSError: it could not be written (a full disk); nothing that was there has changed.
+        """
+        state = snapshot.state
+        target = self.folder / f"step-{state.step:08d}"
+        for left_over in self.folder.glob(f"{STAGING_PREFIX}*"):
+            shutil.rmtree(left_over, ignore_errors=True)  # the lock is ours: whoever wrote this has ended
+        aside: Path | None = None
+        with staged_folder(target) as staging:
+            _write(staging, snapshot)
+            if target.exists():
+                whole = self._is_whole(target)
+                aside = _free_name(target, "replaced" if whole else "damaged")
+                target.rename(aside)
+                if not whole:
+                    self.note(f"checkpoint {target} was damaged: it is now {aside.name}, and a new one takes its place")
+        if aside is not None and aside.suffix.startswith(".replaced"):
+            shutil.rmtree(aside, ignore_errors=True)
+        self._whole[target] = _signature(target)
+        whole_ones = [path for path in _candidates(self.folder) if self._is_whole(path)]
+        for old in [path for path in whole_ones[: -self.keep] if path != target]:
+            shutil.rmtree(old, ignore_errors=True)
+        return target
+
+    def _is_whole(self, path: Path) -> bool:
+        """Is this a valid checkpoint? Hashed once; afterwards sizes and times of its files tell."""
+        try:
+            if self._whole.get(path) != _signature(path):
+                load(path)
+                self._whole[path] = _signature(path)
+        except (ValueError, OSError):
+            return False
+        return True
+
+
+def _write(staging: Path, snapshot: Snapshot) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    target = folder / f"step-{state.step:08d}"
-    remove_staging(folder)
-    with staged_folder(target) as staging:
-        save_file({name: tensor for name, tensor in tensors.items() if "#" not in name}, staging / "model.safetensors")
-        save_file({name: tensor for name, tensor in tensors.items() if "#" in name}, staging / "optimizer.safetensors")
-        files = {name: [(staging / name).stat().st_size, sha256_file(staging / name)] for name in ("model.safetensors", "optimizer.safetensors")}
-        value = {
-            "version": STATE_VERSION,
-            "step": state.step,
-            "stage": state.stage,
-            "cursors": {name: cursor._asdict() for name, cursor in state.cursors.items()},
-            "fingerprints": dict(state.fingerprints),
-            "config": dict(state.config),
-            "encoder": dict(state.encoder),
-            "seen": dict(state.seen),
-            "files": files,
-        }
-        write_json(staging / "state.json", value)
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
-    return target
+    tensors, state = snapshot.tensors, snapshot.state
+    try:
+        save_file({name: tensor for name, tensor in tensors.items() if "#" not in name}, staging / TENSOR_FILES[0])
+        save_file({name: tensor for name, tensor in tensors.items() if "#" in name}, staging / TENSOR_FILES[1])
+    except SafetensorError as error:
+        raise OSError(f"{staging.parent}: {error}") from None
+    files = {name: [(staging / name).stat().st_size, sha256_file(staging / name)] for name in TENSOR_FILES}
+    cursors = {name: cursor._asdict() for name, cursor in state.cursors.items()}
+    value = {"version": STATE_VERSION, **asdict(state), "cursors": cursors, "files": files}
+    write_json(staging / "state.json", {**value, "sha256": sha256_json(value)})
+    mode = (staging / "state.json").stat().st_mode
+    for name in TENSOR_FILES:
+        (staging / name).chmod(mode)  # safetensors creates private files
 
 
-def latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+def _candidates(folder: Path) -> list[Path]:
+    """Folders that are named like checkpoints, oldest first."""
+    return sorted(path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and path.is_dir())
+
+
+def _free_name(path: Path, why: str) -> Path:
+    names = (path.with_name(f"{path.name}.{why}{number or ''}") for number in range(10**6))
+    return next(name for name in names if not name.exists())
+
+
+def _signature(path: Path) -> tuple[tuple[int, int], ...]:
+    found = [(path / name).stat() for name in (*TENSOR_FILES, "state.json")]
+    return tuple((item.st_size, item.st_mtime_ns) for item in found)
+
+
+def latest(folder: Path, warn: Note) -> Checkpoint | None:
     """The newest valid checkpoint, or None when there is none at all.
 
     Raises:
         ValueError: there are checkpoints, but none of them is valid.
     """
-    found = sorted(folder.glob("step-*"), reverse=True)
     problems = []
-    for candidate in found:
+    for candidate in reversed(_candidates(folder)):
         try:
             return load(candidate)
-        except (ValueError, OSError, KeyError, TypeError) as error:
+        except (ValueError, OSError) as error:
             problems.append(f"{candidate.name}: {error}")
             warn(f"checkpoint {candidate} is not usable ({error}); trying the one before")
     if problems:
-        raise ValueError(f"no usable checkpoint in {folder}:\n  " + "\n  ".join(problems) + "\nRestore one of them, or choose a new output folder.")
+        listed = "\n  ".join(problems)
+        raise ValueError(f"no usable checkpoint in {folder}:\n  {listed}\nRestore one of them, or choose a new output folder.")
     return None
 
 
@@ -112,14 +206,19 @@ def load(folder: Path) -> Checkpoint:
     """A checkpoint whose files are whole.
 
     Raises:
-        ValueError: a file is missing, cut short or altered.
+        ValueError: a file is missing, cut short or altered, or the folder has another step's name.
     """
     if not (folder / "state.json").is_file():
         raise ValueError(f"{folder / 'state.json'} is missing")
     value = read_json(folder / "state.json")
-    if value["version"] != STATE_VERSION:
-        raise ValueError(f"{folder}: written by another version of kmask (format {value['version']}, this one reads {STATE_VERSION})")
-    for name, (size, digest) in value["files"].items():
+    if not isinstance(value, dict) or value.get("version") != STATE_VERSION:
+        version = value.get("version") if isinstance(value, dict) else None
+        raise ValueError(f"{folder}: written by another version of kmask (format {version}, this one reads {STATE_VERSION})")
+    if value.pop("sha256", None) != sha256_json(value):
+        raise ValueError("state.json was altered (its sha256 differs)")
+    if folder.name != f"step-{value['step']:08d}":
+        raise ValueError(f"its state says step {value['step']}, its name {folder.name}")
+    for name, (size, digest) in value.pop("files").items():
         file = folder / name
         if not file.is_file():
             raise ValueError(f"{name} is missing")
@@ -127,24 +226,6 @@ def load(folder: Path) -> Checkpoint:
             raise ValueError(f"{name} is cut short: {file.stat().st_size:,} of {size:,} bytes")
         if sha256_file(file) != digest:
             raise ValueError(f"{name} was altered (its sha256 differs)")
-    state = State(
-        step=value["step"],
-        stage=value["stage"],
-        cursors={name: Cursor(**cursor) for name, cursor in value["cursors"].items()},
-        fingerprints=value["fingerprints"],
-        config=value["config"],
-        encoder=value["encoder"],
-        seen=value["seen"],
-    )
-    return Checkpoint(folder=folder, state=state)
-
-
-def fitted(value: torch.Tensor | None, shape: torch.Size, default: torch.Tensor | None) -> torch.Tensor:
-    """``value`` in ``shape``: a table with fewer rows is extended by zeros (or by ``default``), nothing else may differ."""
-    if value is None:
-        return torch.zeros(shape)
-    if value.shape == shape:
-        return value
-    grown = torch.zeros(shape) if default is None or default.shape != shape else default.clone()
-    grown[: value.shape[0]] = value
-    return grown
+    del value["version"]
+    cursors = {name: Cursor(**cursor) for name, cursor in value.pop("cursors").items()}
+    return Checkpoint(folder=folder, state=State(**value, cursors=cursors))

@@ -14,11 +14,8 @@ from pretrain.packed import Masking
 from pretrain.schedule import Stage
 from pretrain.settings import DeepSpeed
 from pretrain.sources import ROOM_FOR_SPECIALS
+from pretrain.stability import Stability
 from pretrain.tracking import Tracking
-
-FROZEN = ("seed", "model", "batch.max_sample_tokens", "batch.row_tokens")
-"""Keys that a run keeps for life: they decide what its weights and cursors mean. All others may change when it continues; the
-checkpoint records the values in force. Tasks keep their order; new ones join at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +124,8 @@ class Run:
     """When training is saved."""
     tracking: Tracking = field(default_factory=Tracking)
     """What is logged."""
+    stability: Stability = field(default_factory=Stability)
+    """What is done about numbers that are not finite, and about losses that jump."""
     seed: int = 1
     """Decides initialisation, order, masks and dropout."""
     data_workers: int = 0

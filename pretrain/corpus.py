@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from masking.corruption import Replacements
 from masking.sequences import SimilarWords
 from pretrain.config import Run
 from pretrain.corpus_counts import rarity, token_counts
-from pretrain.evaluation.heldout import fixed_masking
+from pretrain.evaluation.heldout import HELDOUT_SEED, fixed_masking
 from pretrain.loading import BatchMaker
 from pretrain.packed import Masking, Specials
 from pretrain.sampling import Stream
@@ -70,38 +71,50 @@ class Corpus:
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
         """One stream per folder and row-building task of the stage."""
-        streams = {}
+        shares = {task: share for task, share in stage.tasks.items() if share > 0 and self.run.builds_rows(task)}
+        return self._streams(shares, split, self.run.seed)
+
+    def _streams(self, shares: Mapping[str, float], split: str, seed: int) -> dict[str, Stream]:
+        longest = self.run.batch.max_sample_tokens - ROOM_FOR_SPECIALS
+        found = {}
         for data in self.run.data:
-            source = Source(name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=self.run.batch.max_sample_tokens - ROOM_FOR_SPECIALS)
-            for task, share in stage.tasks.items():
-                if share > 0 and self.run.builds_rows(task):
-                    stream = Stream(
-                        source=source,
-                        task=task,
-                        objective=self.run.tasks[task],
-                        row_tokens=self.run.batch.row,
-                        seed=self.run.seed,
-                        share=share * data.weight,
-                    )
-                    streams[stream.name] = stream
-        return streams
+            source = Source(name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=longest)
+            for task, share in shares.items():
+                objective, row = self.run.tasks[task], self.run.batch.row
+                stream = Stream(source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight)
+                found[stream.name] = stream
+        return found
 
     def maker(self, stage: Stage, split: str, masking: Masking) -> BatchMaker:
         """What makes the batches of a stage."""
+        tasks = [name for name in self.run.tasks if name in stage.tasks]
+        return self._maker(self.streams(stage, split), tasks, masking, split, self.run.seed)
+
+    def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
+        """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses.
+
+        Token-level tasks are measured on plain rows, each sentence-level task on rows of its own: the figures of one do not change when
+        another joins. Neither the seed of the run nor its stage decides which rows these are.
+        """
+        masking = fixed_masking(next(iter(self.prepared.values())).levels, self.run.masking.shuffle)
+        sentence = [name for name in self.run.tasks if name in tasks and self.run.tasks[name].SENTENCE_LEVEL]
+        plain = [name for name in self.run.tasks if name in tasks and name not in sentence]
+        groups = [("knowledge_masking", plain)] if plain else []
+        groups += [(name, [name]) for name in sentence]
+        return [self._maker(self._streams({rows: 1.0}, "heldout", HELDOUT_SEED), names, masking, "heldout", HELDOUT_SEED) for rows, names in groups]
+
+    def _maker(self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int) -> BatchMaker:
         return BatchMaker(
-            streams=self.streams(stage, split),
-            objectives={name: task for name, task in self.run.tasks.items() if name in stage.tasks},
+            streams=streams,
+            objectives={name: self.run.tasks[name] for name in tasks},
             masking=masking,
             specials=self.specials,
             task_ids=self.run.task_ids,
             row_tokens=self.run.batch.row,
-            seed=self.run.seed if split == "train" else 0,
+            max_sample_tokens=self.run.batch.max_sample_tokens,
+            seed=seed,
             salt=split,
         )
-
-    def heldout_maker(self, stage: Stage) -> BatchMaker:
-        """What makes the batches of an evaluation: held-out documents under the masks that every evaluation uses."""
-        return self.maker(stage, "heldout", fixed_masking(next(iter(self.prepared.values())).levels, self.run.masking.shuffle))
 
 
 def ordinary_ids(tokens: list[str]) -> npt.NDArray[np.int64]:

@@ -5,7 +5,7 @@ MicroBatchSpec --read windows, objective.build--> Samples --pack, mask--> Packed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from pretrain.batch import Batch, to_batch
 from pretrain.objectives import Objective
 from pretrain.packed import Masking, Packed, Sample, Specials, pack
 from pretrain.sampling import MicroBatchSpec, RowSpec, Stream
+from pretrain.stopping import shielded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class BatchMaker(Dataset[Batch]):
     specials: Specials
     task_ids: Mapping[str, int]
     row_tokens: int
+    max_sample_tokens: int
     seed: int
     salt: str = "train"
     """Separates the draws of training and evaluation."""
@@ -40,7 +42,13 @@ class BatchMaker(Dataset[Batch]):
         for window in row.windows:
             text = stream.source.read(window)
             key = hash_key(self.salt, self.seed, stream.name, row.epoch, text.document_id, text.start)
-            result.append(stream.objective.build(text, key, stream.task, self.specials))
+            sample = stream.objective.build(text, key, stream.task, self.specials)
+            if len(sample.token_ids_T) > self.max_sample_tokens:
+                raise ValueError(
+                    f"task {stream.task!r} ({type(stream.objective).__name__}) made a sample of {len(sample.token_ids_T)} tokens from document "
+                    f"{text.document_id!r}; batch.max_sample_tokens allows {self.max_sample_tokens}"
+                )
+            result.append(sample)
         return result
 
     def packed(self, spec: MicroBatchSpec) -> Packed:
@@ -53,15 +61,15 @@ class BatchMaker(Dataset[Batch]):
         return to_batch(packed, self.task_ids, {name: arrays for name, (arrays, _) in made.items()}, {name: count for name, (_, count) in made.items()})
 
 
-def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool) -> Any:
-    """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one)."""
-    context = "spawn" if workers else None
-    return DataLoader(
-        maker,
-        sampler=specs,
-        batch_size=None,
-        num_workers=workers,
-        pin_memory=pin,
-        multiprocessing_context=context,
-        prefetch_factor=4 if workers else None,  # type: ignore[arg-type]
-    )
+def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float) -> Iterator[Batch]:
+    """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one).
+
+    Workers are deaf to requests to stop: the process that reads from them saves first and then lets them go. One that hangs for
+    ``patience_minutes`` ends the run.
+    """
+    settings: dict[str, Any] = {}
+    if workers:
+        settings = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "timeout": 60 * patience_minutes}
+    data_loader = DataLoader(maker, sampler=specs, batch_size=None, num_workers=workers, pin_memory=pin, **settings)
+    with shielded():
+        return iter(data_loader)

@@ -9,7 +9,7 @@ Parameters are initialised from a key per name: which heads exist changes no oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -26,9 +26,14 @@ INIT_RANGE = 0.02
 
 
 class PretrainingModel(nn.Module):
-    """ErnieModel, and one head per active task. ``ernie.*`` and ``heads.*`` are the parameter names of checkpoints."""
+    """ErnieModel, and one head per learned task. ``ernie.*`` and ``heads.*`` are the parameter names of checkpoints.
 
-    def __init__(self, config: Any, objectives: Mapping[str, Objective], seed: int) -> None:
+    Args:
+        objectives: every task learned so far, in the order of the run.
+        active: those that are trained now; the heads of the others are kept as they are.
+    """
+
+    def __init__(self, config: Any, objectives: Mapping[str, Objective], active: Collection[str], seed: int) -> None:
         super().__init__()
         self.config = config
         self.objectives = dict(objectives)
@@ -39,11 +44,14 @@ class PretrainingModel(nn.Module):
             if isinstance(decoder := getattr(head, "decoder", None), nn.Linear):
                 decoder.weight = self.ernie.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]
                 decoder.bias = getattr(head, "bias", decoder.bias)
-        if not any(objective.SENTENCE_LEVEL for objective in objectives.values()):
+        table = self.ernie.embeddings.word_embeddings.weight  # type: ignore[union-attr]
+        for parameter in (item for name in objectives if name not in active for item in self.heads[name].parameters()):
+            parameter.requires_grad_(parameter is table)
+        if not any(objective.SENTENCE_LEVEL for name, objective in objectives.items() if name in active):
             self.ernie.pooler.requires_grad_(False)  # type: ignore[union-attr]  # nothing trains it
 
     def forward(self, batch: Batch, scale: Mapping[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss to minimise, and stats float64 (tasks, 1 + kinds, 3)."""
+        """Loss to minimise, and stats float64 (tasks, 1 + kinds, 3), for the tasks that ``scale`` names, in its order."""
 
         @cache
         def hidden_TD() -> torch.Tensor:
@@ -57,9 +65,9 @@ class PretrainingModel(nn.Module):
         encoding = Encoding(hidden_TD, pooled_SD)
         total = hidden_TD().new_zeros((), dtype=torch.float32)
         rows = []
-        for name, objective in self.objectives.items():
-            loss = objective.loss(encoding, batch, batch.targets[name], self.heads[name])
-            total = total + scale[name] * loss.per_target.sum()
+        for name, factor in scale.items():
+            loss = self.objectives[name].loss(encoding, batch, batch.targets[name], self.heads[name])
+            total = total + factor * loss.per_target.sum()
             rows.append(summarise(loss.per_target.detach(), loss.correct, loss.group))
         return total, torch.stack(rows)
 

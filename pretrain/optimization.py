@@ -9,10 +9,11 @@ wsd      warm-up, stable, then straight down over the last ``decay_share`` of th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 SCHEDULES = ("linear", "noam", "cosine", "wsd")
@@ -72,10 +73,25 @@ class Optimization:
         return self.lr * (self.final_share + (1 - self.final_share) * share)
 
 
-def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups: matrices decay; biases, layer norms and other vectors do not."""
-    trainable = [(name, parameter) for name, parameter in named if parameter.requires_grad]
-    decayed = [parameter for _, parameter in trainable if parameter.dim() > 1]
-    others = [parameter for _, parameter in trainable if parameter.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, steps: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Trainable parameters in groups of equal weight decay and equal age.
+
+    Matrices decay; biases, layer norms and other vectors do not. DeepSpeed keeps one step count of Adam for a whole group, so parameters
+    that have seen another number of steps (``steps`` by name, 0 when absent: a head that joins later) stand in groups of their own.
+    """
+    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for name, parameter in named:
+        if parameter.requires_grad:
+            groups.setdefault((steps.get(name, 0), parameter.dim() > 1), []).append(parameter)
+    ordered = sorted(groups, key=lambda key: (-key[0], not key[1]))
+    return [{"params": groups[key], "weight_decay": weight_decay if key[1] else 0.0} for key in ordered]
+
+
+class SkippingAdamW(torch.optim.AdamW):
+    """AdamW that leaves out the steps it is told to leave out: ZeRO 0 has no check of its own before it."""
+
+    skip = False
+
+    def step(self, closure: Any = None) -> Any:  # type: ignore[override]
+        """One step, or none."""
+        return None if self.skip else super().step(closure)

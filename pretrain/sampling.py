@@ -47,6 +47,8 @@ class MicroBatchSpec(NamedTuple):
     step: int
     rows: list[RowSpec]
     progress: float
+    first: int = 0
+    """Number of its first row among all rows of the step: keys dropout, whatever the number of processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,4 +151,4 @@ def micro_batches(
         specs, cursors = sampler.step(cursors)
         states[step] = dict(cursors)
         for first in range(rank * rows, len(specs), world * rows):
-            yield MicroBatchSpec(step, specs[first : first + rows], step / max(total, 1))
+            yield MicroBatchSpec(step, specs[first : first + rows], step / max(total, 1), first)

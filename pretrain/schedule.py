@@ -61,6 +61,6 @@ def total_steps(stages: Sequence[Stage]) -> int:
     return sum(stage.steps for stage in stages)
 
 
-def learned_tasks(stages: Sequence[Stage], stage: int) -> list[str]:
+def planned_tasks(stages: Sequence[Stage], stage: int) -> list[str]:
     """Tasks introduced up to and including ``stage``, in order of introduction."""
     return list(dict.fromkeys(task for item in stages[: stage + 1] for task in item.tasks))

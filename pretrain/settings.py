@@ -7,7 +7,7 @@ from typing import Any
 
 from pretrain.optimization import Optimization
 
-PRECISIONS = ("fp32", "bf16", "bf16_parameters", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "bf16_parameters", "fp16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,11 +16,11 @@ class DeepSpeed:
 
     zero_stage: int = 1
     """What is sharded over processes: 0 nothing, 1 optimiser state, 2 and gradients, 3 and parameters."""
-    precision: str = "bf16"
-    """`fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast); `bf16_parameters`: bf16 copies with fp32 masters (ZeRO 1 up);
+    precision: str = "auto"
+    """`auto`: bf16 where GPU or processor have units for it, else fp32; `fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast); `bf16_parameters`: bf16 copies with fp32 masters (ZeRO 1 up);
     `fp16`: fp16 copies with dynamic loss scaling (GPU only, ZeRO 1 up)."""
-    timeout_minutes: int = 10
-    """A collective that waits longer ends the run."""
+    timeout_minutes: float = 10.0
+    """How long a process waits for the others (or for a data worker) before the run ends; for hung processes and dead machines."""
 
     def __post_init__(self) -> None:
         if self.zero_stage not in (0, 1, 2, 3):
@@ -29,8 +29,8 @@ class DeepSpeed:
             raise ValueError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if self.precision in ("bf16_parameters", "fp16") and self.zero_stage == 0:
             raise ValueError(f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)")
-        if self.timeout_minutes < 1:
-            raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be at least 1")
+        if not self.timeout_minutes > 0:
+            raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be positive")
 
 
 def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: int) -> dict[str, Any]:
@@ -43,12 +43,11 @@ def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int,
         "steps_per_print": 10**9,
         "zero_optimization": {"stage": settings.zero_stage, "reduce_bucket_size": 25_000_000, "contiguous_gradients": True, "overlap_comm": False},
         "zero_allow_untested_optimizer": True,
-        "check_grad_overflow": settings.precision == "fp16",
     }
     if settings.precision == "bf16":
         config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
     elif settings.precision == "bf16_parameters":
-        config["bf16"] = {"enabled": True}
+        config["bf16"] = {"enabled": True, "check_grad_overflow": True}
         config["data_types"] = {"grad_accum_dtype": "fp32"}
     elif settings.precision == "fp16":
         config["fp16"] = {"enabled": True, "initial_scale_power": 16}

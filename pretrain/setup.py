@@ -1,13 +1,15 @@
-"""What happens before the first step of a stage: may this run continue, what does its model look like, what does it start from?
+"""What happens before the first step of a stage: what does its model look like, and what does it start from?
 
-check_continues(saved state, run)      frozen settings and shards must be those the checkpoint was made with
-begin_stage(...)                       model of the stage's tasks, weights by name, grown tables and new heads, engine
+start_model(run, ...)      the first stage: freshly initialised, or read from model.path (once: afterwards checkpoints hold everything)
+begin_stage(...)           model of all learned tasks, weights by name, grown tables and new heads, engine with Adam's memory
+saved_model(run, found)    the model of a checkpoint, for evaluation and export
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,77 +18,107 @@ import torch
 from data_prep.encoding import Tokenizer
 from data_prep.files import staged_folder
 from pretrain import exchange
-from pretrain.checkpoint import Checkpoint, State, fitted
-from pretrain.config import FROZEN, Run
-from pretrain.corpus import Corpus
+from pretrain.checkpoint import Checkpoint, Snapshot
+from pretrain.config import Run
 from pretrain.engine import Engine
+from pretrain.growing import fitted
 from pretrain.loading import BatchMaker
 from pretrain.model import PretrainingModel
-from pretrain.objectives import Objective
 from pretrain.sampling import Sampler, micro_batches
-from pretrain.schedule import learned_tasks
+from pretrain.schedule import planned_tasks
 from pretrain.world import World
 
 
-def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: Mapping[str, str]) -> None:
-    """Raise ValueError when the checkpoint and the configuration do not belong together."""
-    differences = [f"{key}: {_at(state.config, key)} -> {_at(resolved, key)}" for key in FROZEN if _at(state.config, key) != _at(resolved, key)]
-    before = list(state.config["tasks"])
-    if before != list(run.tasks)[: len(before)]:
-        differences.append(f"tasks: {before} -> {list(run.tasks)} (new tasks join at the end)")
-    for name, digest in state.fingerprints.items():
-        if name in fingerprints and fingerprints[name] != digest:
-            differences.append(f"data {name}: its shards changed ({digest[:12]} -> {fingerprints[name][:12]})")
-    if differences:
-        lines = "\n  ".join(differences)
-        raise ValueError(f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or choose a new output.")
-
-
-def _at(config: Mapping[str, Any], key: str) -> Any:
-    value: Any = config
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
 def keep_tokenizer(source: Path, target: Path) -> None:
-    """Copy the tokenizer into the run folder, so that an export needs no prepared folder."""
-    if not target.is_dir():
+    """Copy the tokenizer into the run, so that an export needs no shards."""
+    if not target.exists():
         with staged_folder(target) as staging:
             for file in source.iterdir():
                 shutil.copyfile(file, staging / file.name)
 
 
-def task_rows(run: Run, stage: int) -> int:
-    """Rows of the task table in a stage: as many as the tasks learned so far need."""
-    return 1 + max(run.task_ids[task] for task in learned_tasks(run.stages, stage))
+def learned_tasks(run: Run, before: Sequence[str], stage: int) -> list[str]:
+    """Tasks that have a head in this stage: those learned before, then the stage's new ones in the order of the run."""
+    return list(dict.fromkeys([*before, *active_tasks(run, stage)]))
 
 
-def stage_objectives(run: Run, stage: int) -> dict[str, Objective]:
+def active_tasks(run: Run, stage: int) -> list[str]:
     """The tasks of a stage, in the order of the run."""
-    return {name: task for name, task in run.tasks.items() if name in run.stages[stage].tasks}
+    return [name for name in run.tasks if name in run.stages[stage].tasks]
+
+
+def _task_rows(run: Run, learned: Sequence[str]) -> int:
+    """Rows of the task table: as many as the tasks learned so far need."""
+    return 1 + max(run.task_ids[task] for task in learned)
+
+
+def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[PretrainingModel, Mapping[str, Any], str]:
+    """The model that a run begins with, what it was read from (empty: nothing), and a line that says so.
+
+    Raises:
+        ValueError: model.path cannot be read, or reads shorter samples than batch.max_sample_tokens.
+    """
+    learned = [name for name in run.tasks if name in planned_tasks(run.stages, stage)]
+    objectives = {name: run.tasks[name] for name in learned}
+    if not run.model.path:
+        config = run.model.config(len(tokenizer.tokens), _task_rows(run, learned), tokenizer.special_ids["[PAD]"])
+        return PretrainingModel(config, objectives, active_tasks(run, stage), run.seed), {}, ""
+    pretrained = exchange.read_pretrained(Path(run.model.path), tokenizer)
+    config = exchange.encoder_config(pretrained.config, _task_rows(run, learned), run.model)
+    check_positions(run, config, run.model.path)
+    model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
+    new = load_weights(model, pretrained.tensors)
+    return model, {"path": run.model.path, "config": dict(pretrained.config)}, _told(run.model.path, pretrained, model, new)
 
 
 def build_model(run: Run, stage: int, tokenizer: Tokenizer) -> PretrainingModel:
-    """The model of a stage, freshly initialised or read from ``model.path``."""
-    pretrained = exchange.read_pretrained(Path(run.model.path), tokenizer) if run.model.path else None
-    if pretrained:
-        config = exchange.encoder_config(pretrained.config, task_rows(run, stage), run.model)
-        if config.max_position_embeddings < run.batch.max_sample_tokens:
-            raise ValueError(f"batch.max_sample_tokens = {run.batch.max_sample_tokens}, but {run.model.path} reads at most {config.max_position_embeddings}")
-    else:
-        config = run.model.config(len(tokenizer.tokens), task_rows(run, stage), tokenizer.special_ids["[PAD]"])
-    model = PretrainingModel(config, stage_objectives(run, stage), run.seed)
-    if pretrained:
-        load_weights(model, pretrained.tensors)
+    """The model of a stage as a run would begin with it."""
+    return start_model(run, tokenizer, stage)[0]
+
+
+def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, new: Sequence[str]) -> str:
+    """path: 101 tensors read; new: heads.span_boundary (12), embeddings.task_type_embeddings (1); not used: ernie.x (1)"""
+    names = {name for name, _ in model.named_parameters()}
+    unused = sorted(name for name in pretrained.tensors if name not in names)
+
+    def grouped(items: Sequence[str]) -> str:
+        counts = Counter(".".join(item.removeprefix("ernie.").split(".")[:2]) for item in items)
+        return ", ".join(f"{name} ({count})" for name, count in counts.items()) or "nothing"
+
+    line = f"{path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; left unused: {grouped(unused)}"
+    return "; ".join([line, *pretrained.notes])
+
+
+def check_positions(run: Run, config: Any, where: str) -> None:
+    """Raise ValueError when samples can be longer than the position table."""
+    if config.max_position_embeddings < run.batch.max_sample_tokens:
+        raise ValueError(
+            f"batch.max_sample_tokens: {run.batch.max_sample_tokens}, but {where} has {config.max_position_embeddings} positions; "
+            f"use at most {config.max_position_embeddings} (the shards need not be prepared again)"
+        )
+
+
+def grown_model(run: Run, stage: int, snapshot: Snapshot) -> PretrainingModel:
+    """The model of a stage with everything that was learned before; new heads and table rows as initialised."""
+    from transformers import ErnieConfig
+
+    learned = learned_tasks(run, snapshot.state.learned, stage)
+    shape = dict(snapshot.state.encoder)
+    shape["task_type_vocab_size"] = max(shape["task_type_vocab_size"], _task_rows(run, learned))
+    shape |= {"hidden_dropout_prob": run.model.dropout, "attention_probs_dropout_prob": run.model.attention_dropout}
+    config = ErnieConfig(**shape)
+    check_positions(run, config, "the model of the checkpoint")
+    model = PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, stage), run.seed)
+    load_weights(model, snapshot.tensors)
     return model
 
 
 def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
-    """The model of a checkpoint, as it was when it was saved."""
+    """The model of a checkpoint, as it was when it was saved, with the heads of all learned tasks."""
     from transformers import ErnieConfig
 
-    model = PretrainingModel(ErnieConfig(**found.state.encoder), stage_objectives(run, found.state.stage), run.seed)
+    learned = found.state.learned
+    model = PretrainingModel(ErnieConfig(**found.state.encoder), {name: run.tasks[name] for name in learned}, learned, run.seed)
     missing = load_weights(model, found.tensors(optimizer=False))
     if missing:
         raise ValueError(f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration")
@@ -95,27 +127,37 @@ def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
 
 @torch.no_grad()
 def load_weights(model: PretrainingModel, tensors: Mapping[str, torch.Tensor]) -> list[str]:
-    """Copy weights by name; tables with fewer rows fill the first ones. Returns the names that were not found."""
+    """Copy weights by name; tables with fewer rows fill the first ones. Returns the names that were not found.
+
+    Raises:
+        ValueError: a tensor has another shape than its parameter.
+    """
     missing = []
     for name, parameter in model.named_parameters():
-        if name in tensors:
-            parameter.copy_(fitted(tensors[name], parameter.shape, parameter.data))
-        else:
+        if name not in tensors:
             missing.append(name)
+            continue
+        try:
+            parameter.copy_(fitted(tensors[name], parameter.data))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
     return missing
 
 
-def begin_stage(run: Run, stage: int, corpus: Corpus, maker: BatchMaker, found: Checkpoint | None, world: World) -> Engine:
-    """The engine of a stage, holding everything the checkpoint knows."""
-    model = build_model(run, stage, corpus.tokenizer)
-    tensors = found.tensors() if found else {}
-    if found:
-        load_weights(model, tensors)
+def begin_stage(
+    run: Run, stage: int, model: PretrainingModel, maker: BatchMaker, snapshot: Snapshot | None, world: World, say: Callable[[str], None]
+) -> Engine:
+    """The engine of a stage, holding everything the snapshot knows."""
+    tensors = snapshot.tensors if snapshot else {}
+    steps = {name.removesuffix("#step"): int(value) for name, value in tensors.items() if name.endswith("#step")}
+    new = [name for name in active_tasks(run, stage) if snapshot and name not in snapshot.state.learned]
+    if new:
+        say(f"new heads: {', '.join(new)} (their Adam begins at step 0)")
     accumulation = run.batch.accumulation(world.size)
-    engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world)
+    engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world, steps)
     engine.train()
-    if found:
+    if snapshot:
         sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
         spec = next(micro_batches(sampler, {}, range(1), 1, run.batch.rows_per_process, world.rank, world.size, {}))
-        engine.restore(tensors, found.state.step, maker[spec].to(world.device), dict.fromkeys(maker.objectives, 0.0))
+        engine.restore(tensors, snapshot.state.loss_scale, maker[spec].to(world.device), list(maker.objectives))
     return engine

@@ -5,17 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from data_prep.files import write_atomic
 from masking.spans import KINDS
+from pretrain.stopping import shielded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,79 +59,143 @@ def readable(stats: torch.Tensor, tasks: list[str]) -> dict[str, float]:
     return result
 
 
-class Window:
-    """Sums between two lines of metrics."""
+class Sums:
+    """What is added up between two lines of metrics, over all ranks. Part of a checkpoint, so that lines are equal after a resume."""
 
-    def __init__(self, tasks: list[str]) -> None:
+    COUNTS = ("seconds", "real", "masked", "maskable", "slots", "given_up", "skipped")
+
+    def __init__(self, tasks: list[str], kept: Mapping[str, Any]) -> None:
         self.tasks = tasks
         self.clear()
+        if kept.get("tasks") == tasks:
+            self.stats = torch.tensor(kept["stats"], dtype=torch.float64)
+            self.counts = {name: float(kept[name]) for name in self.COUNTS}
 
     def clear(self) -> None:
         """Begin anew."""
-        self.stats: torch.Tensor | None = None
-        self.seconds = self.real = self.masked = self.maskable = self.slots = self.given_up = 0.0
+        self.stats = torch.zeros(len(self.tasks), 1 + len(KINDS), 3, dtype=torch.float64)
+        self.counts = dict.fromkeys(self.COUNTS, 0.0)
 
-    def count(self, real: float, masked: float, maskable: float, slots: float, given_up: float) -> None:
-        """Add one step's global token counts."""
-        self.real, self.masked, self.maskable = self.real + real, self.masked + masked, self.maskable + maskable
-        self.slots, self.given_up = self.slots + slots, self.given_up + given_up
+    def count(self, **more: float) -> None:
+        """Add to the counts of tokens, seconds, units or steps."""
+        for name, value in more.items():
+            self.counts[name] += value
 
-    def add(self, stats: torch.Tensor, seconds: float) -> None:
-        """Add one step's stats of this rank."""
-        self.stats = stats if self.stats is None else self.stats + stats
-        self.seconds += seconds
+    def kept(self) -> dict[str, Any]:
+        """As a checkpoint keeps it."""
+        return {"tasks": self.tasks, "stats": self.stats.tolist(), **self.counts}
+
+    def values(self) -> dict[str, float]:
+        """Means and shares."""
+        counts = self.counts
+        values = readable(self.stats, self.tasks)
+        values |= {"tokens_per_second": counts["real"] / max(counts["seconds"], 1e-9), "real_share": counts["real"] / max(counts["slots"], 1.0)}
+        values |= {"masked_share": counts["masked"] / max(counts["maskable"], 1.0), "skipped": counts["skipped"]}
+        return values
+
+
+def finite(value: Any) -> Any:
+    """``value`` as JSON can write it: a number that is none becomes null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class Lines:
+    """A file of one JSON object a line. A full disk does not end the run: lines wait in memory and are written with a later one."""
+
+    def __init__(self, file: Path, say: Callable[[str], None]) -> None:
+        self.file, self.say = file, say
+        self.waiting: list[str] = []
+
+    def read(self) -> list[dict[str, Any]]:
+        """All lines; a half-written last one is left out."""
+        if not self.file.exists():
+            return []
+        found = []
+        for line in self.file.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return [item for item in found if isinstance(item, dict)]
+
+    def drop_after(self, step: int) -> list[dict[str, Any]]:
+        """Forget steps that will be done again; returns what stays."""
+        self.waiting.clear()
+        kept = [item for item in self.read() if item.get("step", 0) <= step]
+        if self.file.exists():
+            write_atomic(self.file, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in kept))
+        return kept
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a line, and those that wait."""
+        self.waiting.append(json.dumps(finite(record), ensure_ascii=False, allow_nan=False) + "\n")
+        before = self.file.stat().st_size if self.file.exists() else 0
+        try:
+            with self.file.open("a", encoding="utf-8") as handle:
+                handle.write("".join(self.waiting))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(self.file, before)
+            if len(self.waiting) == 1:
+                self.say(f"{self.file} could not be written ({error.strerror}); its lines wait in memory")
+            return
+        self.waiting.clear()
 
 
 class Tracker:
-    """Writes events of rank 0."""
+    """Writes events of rank 0: metrics.jsonl, skipped.jsonl, wandb."""
 
-    def __init__(self, settings: Tracking, folder: Path, step: int, config: Mapping[str, Any]) -> None:
-        self.file = folder / "metrics.jsonl"
-        self._drop_after(step)
+    def __init__(self, settings: Tracking, folder: Path, step: int, config: Mapping[str, Any], say: Callable[[str], None]) -> None:
+        self.say = say
+        self.metrics, self.rows = Lines(folder / "metrics.jsonl", say), Lines(folder / "skipped.jsonl", say)
+        self._known: set[tuple[str, int, str]] = set()
+        self.drop_after(step)
         self._wandb = self._start_wandb(settings, folder, config) if settings.wandb != "disabled" else None
 
-    def _drop_after(self, step: int) -> None:
-        """Forget lines of steps that a resumed run will do again (the last line may also be half written)."""
-        if not self.file.exists():
-            return
-        kept = []
-        for line in self.file.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                if json.loads(line).get("step", 0) <= step:
-                    kept.append(line)
-            except ValueError:
-                continue
-        temporary = self.file.with_suffix(".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        temporary.replace(self.file)
+    def drop_after(self, step: int) -> None:
+        """Forget what was written about steps that a resumed run will do again."""
+        self.rows.drop_after(step)
+        self._known = {(str(item.get("event")), int(item.get("step", 0)), str(item.get("stage"))) for item in self.metrics.drop_after(step)}
+
+    def has(self, event: str, step: int, stage: str) -> bool:
+        """Was this written already, in this process or before a resume?"""
+        return (event, step, stage) in self._known
 
     def _start_wandb(self, settings: Tracking, folder: Path, config: Mapping[str, Any]) -> Any:
+        """One wandb run for the life of the run's folder: its id is kept there."""
         try:
             os.environ.setdefault("WANDB_SILENT", "true")
             import wandb
 
-            return wandb.init(
-                mode=settings.wandb,  # type: ignore[arg-type]
-                dir=str(folder),
-                project=settings.project,
-                group=folder.name,
-                config=dict(config),
-                settings=wandb.Settings(silent=True, console="off"),
-            )
+            name = folder / "wandb.id"
+            if not name.exists():
+                write_atomic(name, uuid.uuid4().hex[:12] + "\n")
+            with shielded():
+                return wandb.init(
+                    mode=settings.wandb,  # type: ignore[arg-type]
+                    dir=str(folder),
+                    project=settings.project,
+                    group=folder.name,
+                    id=name.read_text(encoding="utf-8").strip(),
+                    resume="allow" if settings.wandb == "online" else None,
+                    config=dict(config),
+                    settings=wandb.Settings(silent=True, console="off"),
+                )
         except Exception as error:  # a tracker must never end a run
-            print(f"wandb is off for this run: {type(error).__name__}: {error}", flush=True)
+            self.say(f"wandb is off for this run: {type(error).__name__}: {error}")
             return None
 
     def log(self, event: str, step: int, values: Mapping[str, Any]) -> None:
         """Append one event."""
-        record = {"event": event, "step": step, "time": round(time.time(), 3), **values}
-        with self.file.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self.metrics.append({"event": event, "step": step, "time": round(time.time(), 3), **values})
+        self._known.add((event, step, str(values.get("stage"))))
         if self._wandb is not None:
             try:
                 self._wandb.log({f"{event}/{name}": value for name, value in values.items() if isinstance(value, int | float)}, step=step)
             except Exception as error:
-                print(f"wandb stopped: {type(error).__name__}: {error}", flush=True)
+                self.say(f"wandb stopped: {type(error).__name__}: {error}")
                 self._wandb = None
 
     def close(self) -> None:
@@ -135,4 +204,4 @@ class Tracker:
             try:
                 self._wandb.finish()
             except Exception as error:
-                print(f"wandb did not finish: {type(error).__name__}: {error}", flush=True)
+                self.say(f"wandb did not finish: {type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,11 +22,23 @@ class World(NamedTuple):
             torch.distributed.all_reduce(values)
         return values
 
+    def any(self, yes: bool) -> bool:
+        """Does any rank say yes? The same answer on every rank."""
+        return bool(self.sum(torch.tensor([int(yes)], device=self.device)).item())
+
+    def different(self, numbers: Sequence[int]) -> list[bool]:
+        """For each of ``numbers`` (int64): did ranks come with different ones? The same answer on every rank."""
+        if self.size == 1:
+            return [False] * len(numbers)
+        bounds = torch.tensor([*numbers, *(-number for number in numbers)], dtype=torch.int64, device=self.device)
+        torch.distributed.all_reduce(bounds, torch.distributed.ReduceOp.MAX)
+        largest, smallest = bounds[: len(numbers)], -bounds[len(numbers) :]
+        return (largest != smallest).tolist()  # type: ignore[no-any-return]
+
     def agree(self, number: int, what: str) -> None:
         """Raise ValueError on every rank unless all ranks came with the same number."""
-        seen = self.sum(torch.tensor([number, number * number], dtype=torch.float64, device=self.device)).tolist()
-        if seen != [number * self.size, number * number * self.size]:
-            raise ValueError(f"the processes do not agree on {what}: this one sees {number}")
+        if self.different([number])[0]:
+            raise ValueError(f"the processes do not agree on {what}: this one (rank {self.rank}) sees {number}")
 
 
 def leave() -> None:

@@ -20,6 +20,15 @@ from launch.backends import Backend, Command
 
 GRACE_SECONDS = 60
 CPU_PROCESSES = 2
+STOPPED = 5
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+DAMAGED = "damaged shards do this: run `kmask prepare verify` on the prepared folders, then the same command again"
+ADVICE = {
+    signal.SIGSEGV: DAMAGED,
+    signal.SIGBUS: DAMAGED,
+    signal.SIGKILL: "was it out of memory? Run the same command again to continue from the last checkpoint",
+}
+"""What to do when a rank was ended by a signal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +65,20 @@ class Local(Backend):
         return [Command(argv, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
 
     def run(self, arguments: Sequence[str], rank_logs: str) -> int:
+        from pretrain.stopping import shielded
+
         commands = self.commands(arguments, rank_logs)
-        Path(rank_logs).mkdir(parents=True, exist_ok=True)
         ranks: list[subprocess.Popen[bytes]] = []
         logs = [Path(rank_logs) / f"rank-{rank}.log" for rank in range(len(commands))]
         stop = Stopper(ranks)
-        previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        previous = {number: signal.signal(number, stop) for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN}
         try:
             for rank, command in enumerate(commands):
                 environment = {**os.environ, **command.environment, "KMASK_PARENT": str(os.getpid())}
-                if rank == 0:
-                    ranks.append(subprocess.Popen(command.argv, env=environment))
-                else:
-                    with logs[rank].open("wb") as log:
-                        ranks.append(subprocess.Popen(command.argv, env=environment, stdout=log, stderr=log, start_new_session=True))
-            return wait(ranks, logs)
+                # Ranks inherit the signals as blocked and hear them once their handlers stand: none dies from one while it starts.
+                with shielded():
+                    ranks.append(start_rank(command.argv, environment, logs[rank] if rank else None))
+            return wait(ranks, logs, stop)
         finally:
             for process in ranks:
                 if process.poll() is None:
@@ -79,21 +87,36 @@ class Local(Backend):
                 signal.signal(number, handler)
 
 
+def start_rank(argv: list[str], environment: dict[str, str], log: Path | None) -> subprocess.Popen[bytes]:
+    """A rank on this terminal, or one that writes to ``log``."""
+    if log is None:
+        return subprocess.Popen(argv, env=environment)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        return subprocess.Popen(argv, env=environment, stdout=output, stderr=output, start_new_session=True)
+
+
 class Stopper:
-    """Passes a signal on to every rank."""
+    """Passes a request to stop on to every rank, and remembers it."""
 
     def __init__(self, ranks: list[subprocess.Popen[bytes]]) -> None:
         self.ranks = ranks
+        self.asked = False
 
     def __call__(self, number: int, frame: object) -> None:
+        self.asked = True
         for process in self.ranks:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
 
-def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path]) -> int:
+def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path], stop: Stopper) -> int:
     """Wait for all ranks; when one fails, stop the others and tell which one it was."""
+    told = False
     while True:
+        if stop.asked and not told:
+            stop(signal.SIGTERM, None)  # once more: a rank may have been started after the request
+            told = True
         codes = [process.poll() for process in ranks]
         failed = next((rank for rank, code in enumerate(codes) if code not in (None, 0)), None)
         if failed is not None:
@@ -101,17 +124,18 @@ def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path]) -> int:
         if all(code == 0 for code in codes):
             return 0
         time.sleep(0.2)
-    deadline = time.monotonic() + (5 if codes[failed] not in (5,) else GRACE_SECONDS)
+    deadline = time.monotonic() + (GRACE_SECONDS if codes[failed] == STOPPED else 5)
     while any(process.poll() is None for process in ranks) and time.monotonic() < deadline:
         time.sleep(0.1)
     for process in ranks:
         if process.poll() is None:
             process.kill()
     code = codes[failed] or 1
-    if code == 5 or ranks[0].returncode == code > 0:
+    if code == STOPPED or ranks[0].returncode == code > 0:
         return code  # rank 0 has told the user itself
     how = f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    print(f"error: rank {failed} {how}. Training stopped; run the same command again to continue from the last checkpoint.", file=sys.stderr)
+    advice = ADVICE.get(-code, "run the same command again to continue from the last checkpoint")
+    print(f"error: rank {failed} {how}. Training stopped; {advice}.", file=sys.stderr)
     if failed and logs[failed].is_file():
         tail = logs[failed].read_text(errors="replace").splitlines()[-12:]
         print("\n".join([f"last lines of {logs[failed]}:", *(f"  {line}" for line in tail)]), file=sys.stderr)

@@ -1,14 +1,17 @@
 """Loss and accuracy on held-out documents, always with the same rows and the same masks.
 
 Whatever the run trains with, evaluation hides 15 % by whole units (entity > phrase > word > character) and replaces 80/10/10,
-so that runs compare. Rows are the first ones of epoch 0 in keyed order; ranks share them and the sums are added up.
+so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for token-level tasks and the task's own for each
+sentence-level task; neither seed nor stage of the run changes them. Ranks share them and the sums are added up.
+
+    makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the most frequent class
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
@@ -18,8 +21,29 @@ from pretrain.batch import Batch
 from pretrain.loading import BatchMaker
 from pretrain.packed import Masking
 from pretrain.sampling import Cursor, MicroBatchSpec, RowSpec, Stream
+from pretrain.tracking import readable
+from pretrain.world import World
 
-SEED = 0
+HELDOUT_SEED = 0
+
+
+class Measured(NamedTuple):
+    """Sums over held-out rows."""
+
+    tasks: list[str]
+    stats: torch.Tensor
+    """float64 (tasks, 1 + kinds, 3): loss sum, hits, targets."""
+    labels: dict[str, torch.Tensor]
+    """How often each class was right, for sentence-level tasks: a model that always answers the most frequent one gets its share."""
+
+    def values(self, world: World) -> dict[str, float]:
+        """Named means over the rows of all ranks; a collective."""
+        found = readable(world.sum(self.stats).cpu(), self.tasks)
+        for task, count_C in self.labels.items():
+            total_C = world.sum(count_C)
+            if total_C.sum():
+                found[f"majority/{task}"] = float(total_C.max() / total_C.sum())
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,18 +86,27 @@ def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:
 
 
 @torch.no_grad()
-def evaluate(engine: Forward, maker: BatchMaker, limit: int, rank: int, size: int, device: torch.device) -> torch.Tensor | None:
-    """This rank's summed stats over its share of the held-out rows; None when there are none at all."""
-    rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
-    if not rows:
-        return None
-    scale = dict.fromkeys(maker.objectives, 0.0)
-    total: torch.Tensor | None = None
-    for first in range(0, len(rows), size):
-        # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and discards it.
-        mine = first + rank
-        batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 0.0)].to(device)
-        _, stats = engine.forward(batch, scale)
-        stats = stats if mine < len(rows) else torch.zeros_like(stats)
-        total = stats if total is None else total + stats
-    return total
+def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: World) -> Measured | None:
+    """This rank's sums over its share of the held-out rows; None when there are none at all."""
+    tasks: list[str] = []
+    stats: list[torch.Tensor] = []
+    labels: dict[str, torch.Tensor] = {}
+    for maker in makers:
+        rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
+        if not rows:
+            return None
+        names = list(maker.objectives)
+        labels |= {name: torch.zeros(task.classes, dtype=torch.int64, device=world.device) for name, task in maker.objectives.items() if task.classes}
+        total: torch.Tensor | None = None
+        for first in range(0, len(rows), world.size):
+            # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and discards it.
+            mine = first + world.rank
+            batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 0.0)].to(world.device)
+            _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
+            found = found if mine < len(rows) else torch.zeros_like(found)
+            total = found if total is None else total + found
+            for name in [name for name in names if name in labels and mine < len(rows)]:
+                labels[name] += torch.bincount(batch.targets[name]["label"], minlength=len(labels[name]))
+        assert total is not None
+        tasks, stats = tasks + names, [*stats, total]
+    return Measured(tasks, torch.cat(stats), labels) if stats else None

@@ -55,6 +55,11 @@ class Objective(ABC):
         if not self.weight > 0:
             raise ValueError(f"weight: {self.weight} must be positive; leave the task out of a stage to switch it off")
 
+    @property
+    def classes(self) -> int:
+        """Number of classes of a sentence-level task whose targets have a ``label``; 0 for other tasks."""
+        return 0
+
     def special_tokens(self) -> int:
         """Most special tokens that ``build`` adds to a window (at most sources.ROOM_FOR_SPECIALS)."""
         return 2

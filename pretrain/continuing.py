@@ -1,0 +1,137 @@
+"""May a run go on with this configuration? Every setting is compared with those of the checkpoint.
+
+    compare(state, run, resolved, fingerprints)  ->  Changes(allowed=["optimization.lr: 0.0001 -> 5e-05"], refused=["seed: 1 -> 2"])
+
+Allowed are settings that decide nothing about what weights and cursors mean (FREE) and stages that have not ended. Whatever is not
+listed is refused: a new setting is frozen until somebody has thought about it. A task's own settings are frozen from the moment its
+head exists, but for its weight.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pretrain.checkpoint import State
+from pretrain.config import Run
+
+FREE = (
+    "output",
+    "threads",
+    "data_workers",
+    "model.path",
+    "model.dropout",
+    "model.attention_dropout",
+    "batch.rows_per_step",
+    "batch.rows_per_process",
+    "optimization.*",
+    "engine.*",
+    "evaluation.*",
+    "checkpoints.*",
+    "tracking.*",
+    "stability.*",
+    "masking.*",
+    "tasks.*.weight",
+)
+ABSENT = "not set"
+
+
+class Changes(NamedTuple):
+    """Differences from the configuration of a checkpoint, one line each with both values."""
+
+    allowed: list[str]
+    refused: list[str]
+
+
+def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: Mapping[str, str]) -> list[str]:
+    """The changes that are allowed, as lines to print.
+
+    Raises:
+        ValueError: something changed that must not; names each key with both values.
+    """
+    changes = compare(state, run, resolved, fingerprints)
+    if changes.refused:
+        lines = "\n  ".join(changes.refused)
+        raise ValueError(f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or choose a new output.")
+    return changes.allowed
+
+
+def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Changes:
+    """All differences between the checkpoint's configuration and this one."""
+    stages = _stages(state, resolved["stages"])
+    allowed, refused = stages.allowed, [*_order_of_tasks(state, resolved), *_folders(state, fingerprints), *stages.refused]
+    future = tuple(f"tasks.{task}." for task in state.config["tasks"] if task not in state.learned)
+    for key, before, now in _differences(_ordinary(state.config), _ordinary(resolved)):
+        free = any(fnmatch.fnmatchcase(key, pattern) for pattern in FREE) or f"{key}.".startswith(future)
+        (allowed if free else refused).append(f"{key}: {_shown(before)} -> {_shown(now)}")
+    for key, before, now in _differences(_by_name(state.config["data"]), _by_name(resolved["data"]), "data", new=True):
+        allowed.append(f"{key}: {_shown(before)} -> {_shown(now)}")
+    return Changes(allowed, refused)
+
+
+def _ordinary(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything but lists whose items have rules of their own."""
+    return {key: value for key, value in config.items() if key not in ("data", "stages")}
+
+
+def _by_name(data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {item["name"] or str(item["path"]).rstrip("/").rsplit("/", 1)[-1]: {"weight": item["weight"], "path": item["path"]} for item in data}
+
+
+def _differences(before: Any, now: Any, path: str = "", new: bool = False) -> Iterator[tuple[str, Any, Any]]:
+    """(dotted key, value before, value now) of every leaf that differs; keys that were unknown before count only if ``new``."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in [*before, *(key for key in now if new and key not in before)]:
+            yield from _differences(before.get(key, ABSENT), now.get(key, ABSENT), f"{path}.{key}" if path else str(key), new)
+    elif before != now:
+        yield path, before, now
+
+
+def _order_of_tasks(state: State, resolved: Mapping[str, Any]) -> list[str]:
+    """Rows of the task table hang on the order: everything up to the last learned task stays where it is."""
+    before, now = list(state.config["tasks"]), list(resolved["tasks"])
+    fixed = max((before.index(task) + 1 for task in state.learned), default=0)
+    if before[:fixed] == now[:fixed]:
+        return []
+    return [f"tasks: {before} -> {now} (what was learned stays, in its order; new tasks join at the end)"]
+
+
+def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:
+    refused = []
+    for name, digest in fingerprints.items():
+        if name in state.fingerprints:
+            if state.fingerprints[name] != digest:
+                refused.append(f"data {name}: its shards changed ({state.fingerprints[name][:12]} -> {digest[:12]})")
+            continue
+        old = next((old for old, known in state.fingerprints.items() if known == digest and old not in fingerprints), None)
+        if old is not None:
+            refused.append(f"data {name}: this folder was called {old!r}, and the order of its windows hangs on the name; give it `name: {old}`")
+    return refused
+
+
+def _stages(state: State, now: Sequence[Mapping[str, Any]]) -> Changes:
+    """Stages that ended are history; the present one keeps its name and the steps that are done; later ones are free."""
+    before, present = state.config["stages"], len(state.done) - 1
+    changes = Changes([], [])
+    if len(now) <= present:
+        names = ", ".join(str(item["name"]) for item in state.done)
+        return Changes([], [f"stages: {present + 1} were trained ({names}), {len(now)} are listed"])
+    for index, stage in enumerate(now):
+        was = before[index] if index < len(before) else ABSENT
+        for key, old, value in _differences(was, stage, f"stages.{index}", new=True):
+            done = state.done[index]["steps"] if index <= present else 0
+            if index < present:
+                changes.refused.append(f"{key}: {_shown(old)} -> {_shown(value)} (this stage has ended)")
+            elif index == present and key.endswith(".name"):
+                changes.refused.append(f"{key}: {_shown(old)} -> {_shown(value)} (this stage has begun)")
+            elif index == present and key.endswith(".steps") and value < done:
+                changes.refused.append(f"{key}: {_shown(old)} -> {_shown(value)} ({done} steps of it are done)")
+            else:
+                changes.allowed.append(f"{key}: {_shown(old)} -> {_shown(value)}")
+    return changes
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,167 @@
+"""What the optimiser knows, by parameter name: independent of how DeepSpeed lays it out at each ZeRO stage and world size.
+
+    Memory.collect(everywhere)  ->  NAME, NAME#exp_avg, NAME#exp_avg_sq (fp32), NAME#step: Adam's own count, which skipped steps do not raise
+    Memory.restore(tensors)         the other way round
+
+With engine.py the only file that imports deepspeed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from pretrain.growing import fitted, fitted_moment
+from pretrain.optimization import SkippingAdamW
+from pretrain.settings import DeepSpeed
+from pretrain.world import World
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
+
+
+class Memory:
+    """Weights and Adam's state of one engine.
+
+    Args:
+        steps: how many steps of Adam each parameter had seen when the engine was made, by name; 0 when absent.
+    """
+
+    def __init__(self, engine: Any, adam: SkippingAdamW, settings: DeepSpeed, world: World, steps: Mapping[str, int]) -> None:
+        self.engine, self.adam, self.settings, self.world = engine, adam, settings, world
+        self.steps, self.applied = dict(steps), 0
+        self.restored = False
+        self.kept: dict[str, torch.Tensor] = {}
+        """Everything about parameters that are not trained, as it was restored: exact also where the model holds bf16 copies."""
+
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        return list(self.engine.module.named_parameters())
+
+    def collect(self, everywhere: bool) -> dict[str, torch.Tensor]:
+        """Weights and what Adam knows, by name, on the CPU: ``NAME``, ``NAME#exp_avg``, ``NAME#exp_avg_sq`` in fp32, ``NAME#step``.
+
+        A collective: every rank calls it. All tensors reach every rank, or rank 0 alone. Parameters that are not trained keep what they
+        came with.
+        """
+        wanted = everywhere or self.world.rank == 0
+        tensors: dict[str, torch.Tensor] = dict(self.kept) if wanted else {}
+        stepped = self.restored or self.applied > 0
+        if stepped:
+            self._link_moments()
+        for name, parameter in self._named():
+            if name in self.kept:
+                continue
+            parts = {name: self._weight(parameter)}
+            if parameter.requires_grad:
+                nothing = torch.zeros(_shape(parameter))
+                parts |= {f"{name}#{moment}": self._moment(parameter, moment) if stepped else nothing for moment in MOMENTS}
+            if wanted:
+                tensors.update({key: value.detach().float().cpu().clone().contiguous() for key, value in parts.items()})
+            if wanted and parameter.requires_grad:
+                tensors[f"{name}#step"] = torch.tensor(self.steps.get(name, 0) + self.applied)
+        return tensors
+
+    def _weight(self, parameter: nn.Parameter) -> torch.Tensor:
+        if self.settings.zero_stage > 0 and parameter.requires_grad:
+            from deepspeed.utils import safe_get_full_fp32_param
+
+            found = safe_get_full_fp32_param(parameter)
+            assert found is not None
+            return found.view(_shape(parameter))  # type: ignore[no-any-return]
+        if self.settings.zero_stage == 3:
+            import deepspeed
+
+            with deepspeed.zero.GatheredParameters([parameter]):
+                return parameter.data.clone()
+        return parameter.data
+
+    def _link_moments(self) -> None:
+        """ZeRO 1 and 2 link parameters to Adam's state after the first *group* has stepped, when other groups have none: do it again."""
+        optimizer = self.engine.optimizer
+        if self.settings.zero_stage in (1, 2) and hasattr(optimizer, "_lazy_init_hp_params_optimizer_state"):
+            optimizer._hp_optimizer_states_linked = False
+            optimizer._lazy_init_hp_params_optimizer_state()
+
+    def _moment(self, parameter: nn.Parameter, moment: str) -> torch.Tensor:
+        if self.settings.zero_stage > 0:
+            from deepspeed.utils import safe_get_full_optimizer_state
+
+            found = safe_get_full_optimizer_state(parameter, moment)
+            assert found is not None
+            return found.view(_shape(parameter))  # type: ignore[no-any-return]
+        return self.engine.optimizer.state[parameter][moment]  # type: ignore[no-any-return]
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Put back what a snapshot holds; parameters without saved moments (new heads) begin with zeros."""
+        self.restored = True
+        self._link_moments()
+        for name, parameter in self._named():
+            if not parameter.requires_grad:
+                mine = (name, *(f"{name}#{item}" for item in (*MOMENTS, "step")))
+                self.kept.update({key: tensors[key] for key in mine if key in tensors and (key != name or tensors[key].shape == _shape(parameter))})
+                continue
+            shape = _shape(parameter)
+            if self.settings.precision in ("bf16_parameters", "fp16") and name in tensors:
+                self._set_master(parameter, fitted(tensors[name], self._weight(parameter).detach().float().cpu()))
+            for moment in MOMENTS:
+                self._set_moment(parameter, moment, fitted_moment(tensors.get(f"{name}#{moment}"), shape, moment == MOMENTS[1]))
+        self._set_steps()
+
+    def _set_steps(self) -> None:
+        """Adam's own step count of every group, as DeepSpeed keeps it: a flat tensor of a group, or every parameter (ZeRO 0)."""
+        names = {id(parameter): name for name, parameter in self._named()}
+        base, optimizer = self.adam, self.engine.optimizer
+        if self.settings.zero_stage == 0:
+            flats = [(parameter, [parameter]) for group in base.param_groups for parameter in group["params"]]
+        elif self.settings.zero_stage == 3:
+            flats = list(zip(optimizer.fp32_partitioned_groups_flat, optimizer.fp16_groups, strict=True))
+        else:
+            groups = optimizer.bit16_groups if hasattr(optimizer, "bit16_groups") else optimizer.bf16_groups
+            flats = [(group["params"][0], members) for group, members in zip(base.param_groups, groups, strict=True)]
+        for flat, members in flats:
+            state = base.state[flat]
+            steps = self.steps.get(names[id(members[0])], 0)
+            state["step"] = torch.full_like(state["step"], steps) if isinstance(state["step"], torch.Tensor) else steps
+
+    def loss_scale(self) -> dict[str, float]:
+        """fp16's dynamic loss scale; empty for other precisions."""
+        scaler = getattr(self.engine.optimizer, "loss_scaler", None)
+        return {name: getattr(scaler, name) for name in SCALER} if getattr(scaler, "dynamic", False) else {}
+
+    def set_loss_scale(self, saved: Mapping[str, float]) -> None:
+        """Put a saved loss scale back; nothing when it was saved under another precision."""
+        scaler = getattr(self.engine.optimizer, "loss_scaler", None)
+        if saved and getattr(scaler, "dynamic", False):
+            for name in SCALER:
+                setattr(scaler, name, saved[name])
+
+    def _set_master(self, parameter: nn.Parameter, value: torch.Tensor) -> None:
+        from deepspeed.utils import safe_set_full_fp32_param, safe_set_local_fp32_param
+
+        if self.settings.zero_stage == 3:
+            safe_set_local_fp32_param(parameter, self._partition(parameter, value))
+        else:
+            safe_set_full_fp32_param(parameter, value.to(self.world.device))
+
+    def _set_moment(self, parameter: nn.Parameter, moment: str, value: torch.Tensor) -> None:
+        from deepspeed.utils import safe_set_full_optimizer_state, safe_set_local_optimizer_state
+
+        if self.settings.zero_stage == 3:
+            safe_set_local_optimizer_state(parameter, self._partition(parameter, value), moment)
+        elif self.settings.zero_stage > 0:
+            safe_set_full_optimizer_state(parameter, value.to(self.world.device), moment)
+        else:
+            self.engine.optimizer.state[parameter][moment].copy_(value)
+
+    def _partition(self, parameter: nn.Parameter, value: torch.Tensor) -> torch.Tensor:
+        """This rank's part of ``value`` at stage 3 (DeepSpeed's own full setter fails when ranks do not divide the parameter)."""
+        size = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
+        flat = nn.functional.pad(value.flatten(), (0, size * self.world.size - value.numel()))
+        return flat.narrow(0, self.world.rank * size, size).to(self.world.device)
+
+
+def _shape(parameter: nn.Parameter) -> torch.Size:
+    return getattr(parameter, "ds_shape", parameter.shape)

@@ -1,0 +1,89 @@
+"""Where a run stands, as it changes from step to step, and as a checkpoint keeps it.
+
+Progress.of(state)     from a checkpoint
+Progress.state(...)    into a checkpoint
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pretrain.checkpoint import State
+from pretrain.sampling import Cursor
+from pretrain.schedule import Stage
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """What changes while training goes on; equal on every rank."""
+
+    step: int = 0
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
+    done: list[dict[str, Any]] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
+    source: Mapping[str, Any] = field(default_factory=dict)
+    window: Mapping[str, Any] = field(default_factory=dict)
+    """Sums since the last line of metrics, as of the last checkpoint; a stage goes on with them."""
+    guard: Mapping[str, Any] = field(default_factory=dict)
+    tokens: float = 0.0
+    seconds: float = 0.0
+    skipped: int = 0
+    pooled: float = 0.0
+    """Targets of sentence-level tasks so far: what has trained the pooler."""
+    saved: int = -1
+    """Step of the newest checkpoint on disk; -1: none."""
+    stopping: bool = False
+    """Do all ranks stop after this step? The same on every rank."""
+    going_back: bool = False
+    """Does the run go back to its newest checkpoint after this step?"""
+
+    @staticmethod
+    def of(state: State) -> Progress:
+        """As a checkpoint says."""
+        return Progress(
+            step=state.step,
+            cursors=dict(state.cursors),
+            shares=dict(state.shares),
+            done=[dict(item) for item in state.done],
+            learned=list(state.learned),
+            source=state.source,
+            window=state.window,
+            guard=state.guard,
+            tokens=state.seen["tokens"],
+            seconds=state.seen["seconds"],
+            skipped=int(state.seen["skipped"]),
+            pooled=state.seen["pooled"],
+            saved=state.step,
+        )
+
+    def enter(self, index: int, stage: Stage, shares: Mapping[str, float], learned: Sequence[str]) -> bool:
+        """Begin a stage or go on with it. Returns whether shares are counted anew, because a folder, a task or a weight changed within it.
+
+        Deficits are what a share should have got less what it got: under other shares, or with another stream among them, the old counts
+        would give one stream every row until it has caught up.
+        """
+        going_on = len(self.done) > index
+        changed = going_on and dict(shares) != self.shares
+        if not going_on or changed:
+            self.cursors = {name: cursor._replace(served=0) for name, cursor in self.cursors.items()}
+        if not going_on:
+            self.done.append({"name": stage.name, "steps": 0, "tasks": dict(stage.tasks)})
+        self.done[index]["tasks"] = dict(stage.tasks)
+        self.shares, self.learned = dict(shares), list(learned)
+        return changed
+
+    def state(self, stage: int, **rest: Any) -> State:
+        """For a checkpoint; ``rest`` is what progress does not know (configuration, encoder, ...)."""
+        seen = {"tokens": self.tokens, "seconds": self.seconds, "skipped": float(self.skipped), "pooled": self.pooled}
+        done = [dict(item) for item in self.done]
+        return State(
+            step=self.step, stage=stage, cursors=dict(self.cursors), shares=self.shares, done=done, learned=self.learned, source=self.source, seen=seen, **rest
+        )
+
+    def back_to(self, state: State, rolled_back: int) -> Progress:
+        """At a checkpoint again, but with the rows that come next now."""
+        before = Progress.of(state)
+        return replace(before, cursors=self.cursors, guard={**before.guard, "rolled_back": rolled_back})

@@ -1,0 +1,196 @@
+"""One stage from wherever it stands to its end, or until all ranks stop or go back.
+
+    for each step:   batches -> global counts -> engine step -> global sums -> judge -> log -> evaluate -> save
+
+The order makes a checkpoint know everything that was written before it; what was written after it is done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from masking.keyed import hash_key
+from pretrain.checkpoint import Snapshot
+from pretrain.engine import Engine
+from pretrain.evaluation.heldout import evaluate
+from pretrain.loading import BatchMaker, loader
+from pretrain.sampling import Cursor, Sampler, micro_batches
+from pretrain.saving import Saver, Surroundings
+from pretrain.schedule import position, total_steps
+from pretrain.stability import Guard, Verdict
+from pretrain.tracking import Sums
+
+
+class StageLoop:
+    """The steps of one stage."""
+
+    def __init__(self, around: Surroundings, index: int, maker: BatchMaker, engine: Engine) -> None:
+        self.around, self.index, self.maker, self.engine = around, index, maker, engine
+        run, self.progress, self.world = around.run, around.progress, around.world
+        self.run, self.stage = run, run.stages[index]
+        self.first = self.progress.step
+        self.end = self.first - position(run.stages, self.first).step + self.stage.steps
+        self.total = total_steps(run.stages)
+        self.heldout = around.corpus.heldout(list(maker.objectives))
+        self.sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
+        self.sums = Sums(list(maker.objectives), self.progress.window)
+        self.guard = Guard(run.stability, self.progress.guard)
+        self.saver = Saver(around, index, engine)
+        self.progress.window = {}
+
+    def run_steps(self) -> Snapshot:
+        """All steps; returns what the next stage begins from, on every rank."""
+        run, progress = self.run, self.progress
+        states: dict[int, dict[str, Cursor]] = {}
+        per_process = run.batch.rows_per_process
+        steps = range(self.first, self.end)
+        specs = micro_batches(self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states)
+        on_gpu = self.world.device.type == "cuda"
+        batches = loader(self.maker, specs, run.data_workers, on_gpu, run.engine.timeout_minutes)
+        accumulation = run.batch.accumulation(self.world.size)
+        if self._evaluation_is_due(self.first):
+            self._evaluate()
+        for step in steps:
+            started = time.perf_counter()
+            ready = [next(batches).to(self.world.device) for _ in range(accumulation)]
+            self._train(step, ready, states.pop(step), started)
+            if progress.step % run.tracking.every == 0 or progress.step == self.end:
+                self._log()
+            if self._evaluation_is_due(progress.step) and not (progress.stopping and progress.step < self.end) and not progress.going_back:
+                self._evaluate()
+            last = progress.stopping or progress.step == self.end
+            if progress.going_back or last:
+                break
+            if progress.step % run.checkpoints.every == 0:
+                self.saver.save(self.saver.snapshot(self.sums, self.guard, everywhere=False), must=False)
+        snapshot = self.saver.snapshot(self.sums, self.guard, everywhere=True)
+        if not progress.going_back:
+            self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
+        progress.guard = self.guard.memory()
+        return snapshot
+
+    def _train(self, step: int, ready: list[Any], cursors: dict[str, Cursor], started: float) -> None:
+        """One step, judged."""
+        progress, world = self.progress, self.world
+        scale = self._scale(ready)
+        rows, size = self.run.batch.rows_per_process, world.size
+        firsts = range(world.rank * rows, self.run.batch.rows_per_step, size * rows)
+        seeds = [hash_key("dropout", self.run.seed, step, first) % 2**63 for first in firsts]
+        before = progress.cursors
+        try:
+            local, self.norm, applied = self.engine.train_step(ready, scale, self._rate(step), seeds)
+        except FloatingPointError as error:
+            self.around.give_up(str(error))
+        stats, agreed = self._global(local, applied)
+        progress.step, progress.cursors = step + 1, cursors
+        progress.done[self.index]["steps"] += 1
+        losses = {task: float(row[0] / row[2]) for task, row in zip(self.sums.tasks, stats[:, 0], strict=True) if row[2]}
+        verdict = self.guard.look(losses, self.norm, agreed, self.run.engine.precision == "fp16")
+        if verdict.applied:
+            self.sums.stats += stats
+            progress.pooled += sum(float(row[2]) for task, row in zip(self.sums.tasks, stats[:, 0], strict=True) if self.run.tasks[task].SENTENCE_LEVEL)
+        self.sums.count(seconds=time.perf_counter() - started)
+        if verdict.reason:
+            self._bad(verdict, step, before)
+
+    def _rate(self, step: int) -> float:
+        where = position(self.run.stages, step)
+        return self.run.optimization.rate(*((where.step, where.steps) if self.run.optimization.restart_per_stage else (step, self.total)))
+
+    def _scale(self, batches: list[Any]) -> dict[str, float]:
+        """weight / global number of targets of the step, by task; learns from the same message whether a rank was told to stop."""
+        names = list(self.maker.objectives)
+        local = [sum(batch.counts[name] for batch in batches) for name in names]
+        local += [sum(getattr(batch, name) for batch in batches) for name in ("real_tokens", "masked_tokens", "maskable_tokens", "given_up_units")]
+        trouble = self.around.trouble()
+        local += [sum(batch.input_ids.numel() for batch in batches), int(self.around.asked()), int(trouble is not None)]
+        *counts, real, masked, maskable, given_up, slots, stop, bad = self.world.sum(
+            torch.tensor(local, dtype=torch.float64, device=self.world.device)
+        ).tolist()
+        if bad:
+            raise ValueError(trouble or "another process found the reason to stop; its message says more")
+        self.progress.stopping = stop > 0
+        self.progress.tokens += real
+        self.sums.count(real=real, masked=masked, maskable=maskable, slots=slots, given_up=given_up)
+        return {name: self.maker.objectives[name].weight / max(count, 1.0) for name, count in zip(names, counts, strict=True)}
+
+    def _global(self, local: torch.Tensor, applied: bool) -> tuple[torch.Tensor, bool]:
+        """The step's stats summed over ranks, and whether all of them applied it."""
+        flat = torch.cat([local.flatten(), local.new_tensor([float(applied)])])
+        *_, voted = summed = self.world.sum(flat).cpu()
+        if voted not in (0, self.world.size):
+            raise ValueError(
+                f"step {self.progress.step + 1} was applied by {int(voted)} of {self.world.size} processes: their weights differ now. "
+                "Run again to continue from the last checkpoint."
+            )
+        return summed[:-1].view(local.shape), bool(voted)
+
+    def _bad(self, verdict: Verdict, step: int, before: Mapping[str, Cursor]) -> None:
+        """Write a step down that was left out or jumped, and do what the settings say about it."""
+        progress, tracker = self.progress, self.around.tracker
+        name = "spike" if verdict.spike else "skipped"
+        if not verdict.applied:
+            progress.skipped += 1
+            self.sums.count(skipped=1)
+        if tracker:
+            tracker.log(name, progress.step, {"stage": self.stage.name, "reason": verdict.reason, "in_a_row": self.guard.in_a_row})
+            tracker.rows.append({"step": progress.step, "event": name, "reason": verdict.reason, "rows": self._rows(before)})
+        self.around.note(f"step {progress.step}: {verdict.reason}" + ("" if verdict.spike else "; left out by all processes"))
+        if verdict.stop:
+            self.around.give_up(f"{self.guard.in_a_row} steps in a row had no finite loss or gradient; in the last one, {verdict.reason}")
+        if verdict.spike and self.run.stability.on_spike == "rollback":
+            if progress.saved < 0:
+                self.around.note("there is no checkpoint to go back to yet")
+            elif self.guard.may_roll_back():
+                progress.going_back = True
+            else:
+                self.around.give_up(f"the loss jumps again after {self.run.stability.rollbacks} rollbacks; in step {progress.step}, {verdict.reason}")
+
+    def _rows(self, before: Mapping[str, Cursor]) -> list[dict[str, Any]]:
+        """The rows of the step that began at ``before``."""
+        rows, _ = self.sampler.step(before)
+        return [
+            {
+                "stream": row.stream,
+                "epoch": row.epoch,
+                "windows": row.windows,
+                "documents": sorted({self.maker.streams[row.stream].source.read(window).document_id for window in row.windows}),
+            }
+            for row in rows
+        ]
+
+    def _log(self) -> None:
+        progress = self.progress
+        progress.seconds += self.sums.counts["seconds"]
+        values = self.sums.values()
+        if self.run.masking.hidden_share.row_targets:
+            values["given_up_units"] = self.sums.counts["given_up"]
+        values |= {"lr": self._rate(progress.step - 1), "grad_norm": self.norm, "tokens": progress.tokens, "seconds": progress.seconds}
+        values |= {f"epoch/{name}": float(cursor.epoch) for name, cursor in progress.cursors.items()}
+        self.sums.clear()
+        if self.around.tracker:
+            self.around.tracker.log("train", progress.step, {"stage": self.stage.name, **values})
+        self.around.report("train", progress.step, values)
+
+    def _evaluation_is_due(self, step: int) -> bool:
+        every = self.run.evaluation.every
+        begun = self.end - self.stage.steps
+        due = bool(every) and (step % every == 0 or step in (begun, self.end))
+        written = self.around.tracker is not None and self.around.tracker.has("evaluation", step, self.stage.name)
+        return due and not self.world.any(written)
+
+    def _evaluate(self) -> None:
+        self.engine.eval()
+        measured = evaluate(self.engine, self.heldout, self.run.evaluation.rows, self.world)
+        self.engine.train()
+        if measured is None:
+            self.around.note("no held-out documents: evaluation is skipped (raise `heldout` in the data configuration)")
+            return
+        values = measured.values(self.world)
+        if self.around.tracker:
+            self.around.tracker.log("evaluation", self.progress.step, {"stage": self.stage.name, **values})
+        self.around.report("evaluation", self.progress.step, values)
