@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint check bench clean
+.PHONY: demo test lint check bench faults clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -29,6 +29,10 @@ check: lint test
 bench: $(READY)
 	$(BIN)/python benchmarks/bench_masking.py
 	$(BIN)/python benchmarks/bench_preparation.py
+
+# 50 kills at random moments and every fault of tests/faults/entries.py, against undisturbed runs; for some of them root is needed
+faults: $(READY)
+	$(BIN)/python tests/faults/inject.py --moments 50
 
 clean:
 	rm -rf runs/demo

@@ -32,7 +32,7 @@ from data_prep.running.adoption import adopt_plan
 from data_prep.running.finishing import finish
 from data_prep.running.reading import PartReader
 from data_prep.running.steps import Step, run_step
-from data_prep.running.supervision import Watch, run_all
+from data_prep.running.supervision import NOTES, Watch, run_all
 from data_prep.shards import SPLITS
 from data_prep.vocabularies.tokenizer_step import TokenizerStep, place_tokenizer, sampled_parts
 
@@ -47,7 +47,7 @@ def prepare(preparation: Preparation, listen: Listener) -> dict[str, Any]:
         RuntimeError: worker processes die without a document that could be blamed.
     """
     folder = Path(preparation.output)
-    watch = Watch(folder=folder, launch=staging_name("notes"))
+    watch = Watch(folder=folder, launch=staging_name(NOTES))
     try:
         return _prepare(preparation, folder, watch, listen)
     except OSError as error:

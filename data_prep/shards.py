@@ -10,7 +10,7 @@ Shards of labelled pairs (corpora/pairs.py, discourse.py) have two more columns,
 classes of each split that has them. Training asks for its splits by name, so further splits (``discourse.arrow``) disturb nobody.
 
 A shard is opened memory-mapped; its list columns are used as one flat array plus offsets, so reading a document costs two
-slices. ``datasets.Dataset.from_file`` opens the same file.
+slices. A column is checked on first use, as far as the shape of the data goes (shard_columns.py). ``datasets.Dataset.from_file`` opens the same file.
 
 Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments, U units of one level.
 """
@@ -29,6 +29,7 @@ import numpy.typing as npt
 from data_prep.documents import Label
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
+from data_prep.shard_columns import damaged, ends_problem, list_column, number_column, read_batch, text_at, text_column, unit_column
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -69,48 +70,49 @@ class ListColumn(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """One memory-mapped shard. Opening is lazy and cheap; every array is a view of the file."""
+    """One memory-mapped shard. Opening is lazy and cheap; every array is a view of the file. Raises ValueError when it is damaged."""
 
     path: Path
     levels: tuple[str, ...]
+    compared: bool = True
+    """Are flags and ends compared with the tokens? Verification does it by itself, and tells everything that is wrong."""
 
     @cached_property
     def _batch(self) -> Any:
-        import pyarrow as pa
-
-        try:
-            reader = pa.ipc.open_stream(pa.memory_map(str(self.path)))
-            return reader.read_next_batch()
-        except (OSError, pa.ArrowException, StopIteration) as error:
-            raise ValueError(f"shard {self.path} is missing or damaged ({error}). Run `kmask prepare` again: it rebuilds missing parts.") from None
-
-    def _list(self, name: str) -> Any:
-        column = self._batch.column(name)
-        return column, np.frombuffer(column.buffers()[1], np.int32)[: len(column) + 1]
-
-    def _flat(self, name: str) -> ListColumn:
-        column, offsets = self._list(name)
-        return ListColumn(offsets, column.values.to_numpy(zero_copy_only=True))
+        return read_batch(self.path)
 
     @cached_property
     def token_ids(self) -> ListColumn:
         """Token ids without special tokens."""
-        return self._flat("token_ids")
+        return ListColumn(*list_column(self.path, self._batch, "token_ids", "uint16", "uint32"))
+
+    @cached_property
+    def _length_D(self) -> npt.NDArray[np.int32]:
+        return np.diff(self.token_ids.offsets_D1)
 
     @cached_property
     def flags(self) -> ListColumn:
         """Bit field per token (see encoding.py)."""
-        return self._flat("flags")
+        flags = ListColumn(*list_column(self.path, self._batch, "flags", "uint8"))
+        if self.compared and not np.array_equal(np.diff(flags.offsets_D1), self._length_D):
+            raise damaged(self.path, "flags: not one for each token")
+        return flags
 
     @cached_property
     def sentence_ends(self) -> ListColumn:
         """Index one past the last token of each sentence, counted from the document's first token."""
-        return self._flat("sentence_ends")
+        return self._ends("sentence_ends")
 
     @cached_property
     def paragraph_ends(self) -> ListColumn:
         """Index one past the last token of each paragraph."""
-        return self._flat("paragraph_ends")
+        return self._ends("paragraph_ends")
+
+    def _ends(self, name: str) -> ListColumn:
+        ends = ListColumn(*list_column(self.path, self._batch, name, "uint32"))
+        if self.compared and (problem := ends_problem(*ends, self._length_D)):
+            raise damaged(self.path, f"{name}: {problem}")
+        return ends
 
     @cached_property
     def segment_ends(self) -> ListColumn:
@@ -120,7 +122,7 @@ class Shard:
             ValueError: a shard without labelled pairs.
         """
         self._needs_pairs()
-        return self._flat("segment_ends")
+        return ListColumn(*list_column(self.path, self._batch, "segment_ends", "uint32"))
 
     @cached_property
     def label(self) -> npt.NDArray[np.int16]:
@@ -130,7 +132,7 @@ class Shard:
             ValueError: a shard without labelled pairs.
         """
         self._needs_pairs()
-        return self._batch.column("label").to_numpy(zero_copy_only=True)  # type: ignore[no-any-return]
+        return number_column(self.path, self._batch, "label", "int16")
 
     def _needs_pairs(self) -> None:
         if "label" not in self._batch.schema.names:
@@ -139,22 +141,23 @@ class Shard:
     @cached_property
     def units(self) -> Mapping[str, UnitColumn]:
         """Units of every level."""
-        result = {}
-        for level in self.levels:
-            column, offsets = self._list(f"units_{level}")
-            values = column.values
-            result[level] = UnitColumn(offsets, *(values.field(name).to_numpy(zero_copy_only=True) for name in ("start", "length", "label")))
-        return result
+        return {level: UnitColumn(*unit_column(self.path, self._batch, f"units_{level}")) for level in self.levels}
 
     def __len__(self) -> int:
         return int(self._batch.num_rows)
 
     def text_of(self, name: str, document: int) -> str:
         """A metadata column (``id``, ``language``, ``source``, ``title``) of one document."""
-        return str(self._batch.column(name)[document].as_py())
+        if name not in self._texts:
+            self._texts[name] = text_column(self.path, self._batch, name)
+        return text_at(self.path, name, self._texts[name], document)
+
+    @cached_property
+    def _texts(self) -> dict[str, Any]:
+        return {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "levels": self.levels}
+        return {"path": self.path, "levels": self.levels, "compared": self.compared}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +177,10 @@ class Prepared:
 
     @staticmethod
     def open(folder: Path) -> Prepared:
-        """Read the manifest and check that the tokenizer beside it is the one the shards were made with.
+        """Read the manifest; check that the tokenizer beside it is the one the shards were made with, and the size of every shard.
 
         Raises:
-            ValueError: no manifest, an unknown schema, another tokenizer, or a missing shard; each with its remedy.
+            ValueError: no manifest, an unknown schema, another tokenizer, a shard missing or of another size; each with its remedy.
         """
         file = folder / MANIFEST
         if not file.is_file():
@@ -198,10 +201,25 @@ class Prepared:
             classes={split: tuple(names) for split, names in manifest.get("classes", {}).items()},
         )
         prepared.check_tokenizer(prepared.tokenizer)
-        missing = [entry.path for entry in prepared.entries if not (folder / entry.path).is_file()]
-        if missing:
-            raise ValueError(f"{folder}: {len(missing)} shard(s) missing, first {missing[0]}. Run `kmask prepare` again: it rebuilds missing parts.")
+        prepared.check_sizes()
         return prepared
+
+    def check_sizes(self) -> None:
+        """Raise ValueError unless every shard is there and as long as it was made."""
+        missing, wrong = [], []
+        for entry in self.entries:
+            file = self.folder / entry.path
+            if not file.is_file():
+                missing.append(entry.path)
+            elif (size := file.stat().st_size) != entry.size:
+                wrong.append(f"{entry.path} ({entry.size:,} bytes expected, {size:,} found)")
+        if missing:
+            raise ValueError(f"{self.folder}: {len(missing)} shard(s) missing, first {missing[0]}. Run `kmask prepare` again: it rebuilds missing parts.")
+        if wrong:
+            raise ValueError(
+                f"{self.folder}: {len(wrong)} shard(s) have another size than the manifest says, first {wrong[0]}. Run `kmask prepare verify "
+                f"{self.folder}`, delete the parts it names and run `kmask prepare` again; or copy the folder again if it is a copy."
+            )
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

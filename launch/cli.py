@@ -130,23 +130,34 @@ def launch(
 
 
 @app.command("eval", rich_help_panel="5. Use")
-def evaluate(config: ConfigFile, overrides: Overrides = None, dry_run: DryRun = False) -> None:
-    """Loss and accuracy of the newest checkpoint on held-out documents, by task and kind of unit."""
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a training run, or its YAML.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to a YAML: dotted.key=value ...")] = None,
+    step: Annotated[int | None, typer.Option(help="The checkpoint of this step instead of the newest.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON, and nothing else on stdout.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Loss and accuracy of a checkpoint on held-out documents, by task and kind of unit."""
     from launch.results import run_eval
 
-    raise typer.Exit(run_eval(config, overrides or [], dry_run))
+    raise typer.Exit(run_eval(run, overrides or [], step, as_json, dry_run))
 
 
 @app.command(rich_help_panel="5. Use")
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a training run.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a training run, or its YAML.")],
     folder: Annotated[Path, typer.Argument(help="Where to write the Hugging Face folder.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to a YAML: dotted.key=value ...")] = None,
+    step: Annotated[int | None, typer.Option(help="The checkpoint of this step instead of the newest.")] = None,
+    licence: Annotated[str, typer.Option("--license", help="For the model card, as in `apache-2.0`; otherwise that of the start checkpoint.")] = "",
+    languages: Annotated[list[str] | None, typer.Option("--language", help="For the model card, repeatable; otherwise those of the data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What was done as JSON, and nothing else on stdout.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Write a Hugging Face folder and check that it gives the same logits as the training model."""
     from launch.results import run_export
 
-    raise typer.Exit(run_export(run, folder, dry_run))
+    raise typer.Exit(run_export(run, folder, overrides or [], step, licence, languages or [], as_json, dry_run))
 
 
 @app.command(rich_help_panel="5. Use")

@@ -134,30 +134,29 @@ def run_train(file: Path, overrides: list[str], processes: int, dry_run: bool) -
     from launch.ranks import is_rank, run_rank
 
     if is_rank() and not dry_run:
-        run: Any = read_config(config_class("pretrain"), file, overrides)
-        return run_rank(run, plain(run))
+
+        def read() -> tuple[Any, Any]:
+            run: Any = read_config(config_class("pretrain"), file, overrides)
+            return run, plain(run)
+
+        return run_rank(read)
     from launch.backends.local import Local
 
-    return start(Local(processes=processes), file, overrides, dry_run)
+    return start(Local(processes=processes), file, overrides, dry_run, remote=False)
 
 
 def run_launch(cluster: Path, file: Path, overrides: list[str], dry_run: bool) -> int:
     """`kmask launch`."""
     from launch.backends import Backend
 
-    return start(read_config(Backend, cluster, []), file, overrides, dry_run)  # type: ignore[type-abstract]
+    return start(read_config(Backend, cluster, []), file, overrides, dry_run, remote=True)  # type: ignore[type-abstract]
 
 
-def start(backend: Any, file: Path, overrides: list[str], dry_run: bool) -> int:
-    """Start the processes of a run, or print their commands. Rank 0 checks the configuration and tells what is wrong with it."""
-    value = load(file, overrides).value
-    arguments = ["train", str(file), *overrides]
-    logs = str(Path(str(value.get("output", "."))) / "logs")
+def start(backend: Any, file: Path, overrides: list[str], dry_run: bool, remote: bool) -> int:
+    """Start the processes of a run, or say what would be started. Rank 0 checks the configuration and tells what is wrong with it."""
     if dry_run:
-        import shlex
+        from launch import dry_run as dry
 
-        for command in backend.commands(arguments, logs):
-            variables = [f"{name}={shlex.quote(item)}" for name, item in command.environment.items()]
-            print(" ".join([*variables, shlex.join(command.argv)]))
-        return 0
-    return int(backend.run(arguments, logs))
+        return dry.dry_run(backend, file, overrides, remote)
+    value = load(file, overrides).value
+    return int(backend.run(["train", str(file), *overrides], str(Path(str(value.get("output", "."))) / "logs")))

@@ -1,99 +1,167 @@
-"""`kmask eval` and `kmask export`: from a checkpoint to figures and to a Hugging Face folder."""
+"""`kmask eval` and `kmask export`: from a checkpoint to figures and to a Hugging Face folder.
+
+    run_eval     held-out rows of all learned tasks  ->  a table or JSON, and RUN/evaluation.json
+    run_export   weights, tokenizer and model card   ->  a folder that is published when it gives the training model's logits
+
+stdout holds the result alone; what else is to be said goes to stderr.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
+import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from launch.config import Source, decode, plain, read_config
+from launch.saved_runs import Wanted, opened, tell, wanted
+
+LIBRARIES = ("kmask", "torch", "transformers", "deepspeed", "tokenizers")
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual")
+COLUMNS = {"loss": "{:.3f}", "accuracy": "{:.3f}", "majority": "{:.3f}", "targets": "{:,.0f}"}
 
 
-def newest(folder: Path) -> Any:
-    """The newest valid checkpoint of a run.
+def run_eval(target: Path, overrides: Sequence[str], step: int | None, as_json: bool, dry_run: bool) -> int:
+    """Measure a checkpoint on held-out documents, in this process."""
+    what = wanted(target, overrides, step)
+    with contextlib.redirect_stdout(sys.stderr):
+        result = _measured(what, dry_run)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif dry_run:
+        print(f"would measure {result['checkpoint']} on the held-out documents of {', '.join(result['data'])}")
+    else:
+        print(f"step {result['step']:,} on held-out documents ({result['rows']} rows per task and folder, fixed masks)")
+        print("\n".join(table(result["values"], result["tasks"])))
+    return 0
 
-    Raises:
-        ValueError: there is none.
-    """
-    from pretrain import checkpoint
 
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: no such run folder. Give the `output` of a training configuration.")
-    found = checkpoint.latest(folder / "checkpoints", lambda text: print(f"note: {text}", file=sys.stderr))
-    if found is None:
-        raise ValueError(f"{folder} holds no checkpoint yet; train first (a checkpoint is written every checkpoints.every steps)")
-    return found
-
-
-def run_eval(file: Path, overrides: list[str], dry_run: bool) -> int:
-    """Measure the newest checkpoint on held-out documents, in this process."""
-    from pretrain.config import Run
-
-    run = read_config(Run, file, overrides)
-    folder = Path(run.output)
-    found = newest(folder)
-    if dry_run:
-        print(f"would measure {found.folder} on the held-out documents of {', '.join(data.path for data in run.data)}")
-        return 0
+def _measured(what: Wanted, dry_run: bool) -> dict[str, Any]:
     import torch
 
-    from data_prep.files import write_json
+    from data_prep.files import sha256_file, write_json
     from pretrain.corpus import Corpus
     from pretrain.evaluation.heldout import evaluate
-    from pretrain.setup import check_continues, saved_model
-    from pretrain.tracking import readable
+    from pretrain.setup import saved_model
+    from pretrain.tracking import finite
+    from pretrain.world import World
 
-    corpus = Corpus(run=run)
-    check_continues(found.state, run, plain(run), corpus.fingerprints)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = saved_model(run, found).to(device)
-    maker = corpus.heldout_maker(run.stages[found.state.stage])
-    stats = evaluate(model, maker, run.evaluation.rows, 0, 1, device)
-    if stats is None:
+    def read(found: Any) -> tuple[Any, Corpus, Any, str]:
+        run = what.config(found.state)
+        corpus = _corpus(run)
+        what.check(found.state, run, corpus.fingerprints)
+        return found, corpus, None if dry_run else saved_model(run, found), sha256_file(found.folder / "state.json")
+
+    (found, corpus, model, digest), passed_over = opened(what, read)
+    run = corpus.run
+    tasks = list(found.state.learned)
+    result = {"run": str(what.folder), "checkpoint": str(found.folder), "step": found.state.step, "passed_over": passed_over}
+    result |= {"rows": run.evaluation.rows, "data": [data.path for data in run.data], "tasks": tasks}
+    if dry_run:
+        return result
+    world = World(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    measured = evaluate(model.to(world.device), corpus.heldout(tasks), run.evaluation.rows, world)
+    if measured is None:
         raise ValueError("there are no held-out documents; raise `heldout` in the data configuration and prepare again")
-    values = readable(stats.cpu(), list(maker.objectives))
-    print(f"step {found.state.step:,} on held-out documents ({run.evaluation.rows} rows per task and folder, fixed masks)")
-    print(f"{'':22s} {'loss':>8s} {'accuracy':>9s} {'targets':>9s}")
-    for name in [name.removeprefix("targets/") for name in values if name.startswith("targets/")]:
-        if f"loss/{name}" in values:
-            print(f"{name:22s} {values[f'loss/{name}']:8.3f} {values[f'accuracy/{name}']:9.3f} {int(values[f'targets/{name}']):9,d}")
-    write_json(folder / "evaluation.json", {"step": found.state.step, **values})
+    values = finite(measured.values(world))
+    try:
+        write_json(what.folder / "evaluation.json", {"step": found.state.step, "checkpoint": digest, "rows": run.evaluation.rows, **values})
+    except OSError as error:
+        tell(f"{what.folder / 'evaluation.json'} could not be written ({error.strerror}); the figures stand below only")
+    return {**result, "values": values}
+
+
+def _corpus(run: Any) -> Any:
+    """The prepared folders of a configuration.
+
+    Raises:
+        ValueError: one of them is not there.
+    """
+    from pretrain.corpus import Corpus
+
+    for index, data in enumerate(run.data):
+        if not Path(data.path).is_dir():
+            raise ValueError(
+                f"data {data.label}: the prepared folder {data.path} is not there (looked from {Path.cwd()}), and its held-out documents are "
+                f"what is measured. Put it back, or give the training YAML with data.{index}.path=WHERE_IT_IS_NOW."
+            )
+    return Corpus(run=run)
+
+
+def table(values: Mapping[str, Any], tasks: Sequence[str]) -> list[str]:
+    """Lines of figures: the tasks, then the kinds of units; `majority` is what always answering the most frequent class would get."""
+    names = [name.removeprefix("targets/") for name in values if name.startswith("targets/")]
+    columns = [column for column in COLUMNS if any(f"{column}/{name}" in values for name in names)]
+    width = max(map(len, [*names, ""])) + 2
+    lines = [" " * width + "".join(f"{column:>10s}" for column in columns)]
+    for name in [*tasks, *(name for name in names if name not in tasks)]:
+        cells = [values.get(f"{column}/{name}") for column in columns]
+        if any(cells):
+            shown = ["" if cell is None else COLUMNS[column].format(cell) for column, cell in zip(columns, cells, strict=True)]
+            lines.append(f"{name:{width}s}" + "".join(f"{cell:>10s}" for cell in shown))
+    return lines
+
+
+def run_export(
+    target: Path,
+    folder: Path,
+    overrides: Sequence[str],
+    step: int | None,
+    licence: str,
+    languages: Sequence[str],
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    """Write and verify a Hugging Face folder; needs neither the data nor the start checkpoint."""
+    wrong = [code for code in languages if not LANGUAGE.fullmatch(code)]
+    if wrong:
+        raise ValueError(f"--language: {wrong[0]!r} is not a language code; write it as zh, en or multilingual")
+    if folder.exists():
+        raise ValueError(f"{folder} exists already; delete it or choose another folder")
+    what = wanted(target, overrides, step)
+    with contextlib.redirect_stdout(sys.stderr):
+        result = _exported(what, folder, licence.strip(), languages, dry_run)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif dry_run:
+        print(f"would export {result['checkpoint']} to {folder}")
+    else:
+        classes, worst = "AutoModel, AutoModelForMaskedLM and AutoTokenizer", result["largest_logit_difference"]
+        print(f"{folder}: exported step {result['step']:,}; reloaded with {classes}, largest logit difference {worst:.1e}")
     return 0
 
 
-def run_export(folder: Path, target: Path, dry_run: bool) -> int:
-    """Write and verify a Hugging Face folder."""
-    from pretrain.config import Run
-
-    found = newest(folder)
-    run: Any = decode(Run, Source(dict(found.state.config), {}))
-    if dry_run:
-        print(f"would export {found.folder} to {target}")
-        return 0
-    from pretrain.exchange import TOLERANCE, export_run
+def _exported(what: Wanted, folder: Path, licence: str, languages: Sequence[str], dry_run: bool) -> dict[str, Any]:
+    from data_prep.files import sha256_file
+    from pretrain.card_facts import describe
+    from pretrain.exporting import TOLERANCE, export_run
     from pretrain.model_card import model_card
-    from pretrain.schedule import learned_tasks
     from pretrain.setup import saved_model
 
-    tensors = found.tensors(optimizer=False)
-    model = saved_model(run, found)
-    evaluation = folder / "evaluation.json"
-    heldout = json.loads(evaluation.read_text()) if evaluation.is_file() else {}
-    manifest = {
-        "step": found.state.step,
-        "tokens": found.state.seen["tokens"],
-        "config": found.state.config,
-        "encoder": found.state.encoder,
-        "fingerprints": found.state.fingerprints,
-        "pooler_trained": any(run.tasks[task].SENTENCE_LEVEL for task in learned_tasks(run.stages, found.state.stage)) or bool(run.model.path),
-        "heldout": heldout if heldout.get("step") == found.state.step else {},
-        "versions": {name: importlib.metadata.version(name) for name in ("kmask", "torch", "transformers", "deepspeed", "tokenizers")},
-        "tolerance": TOLERANCE,
-    }
-    worst = export_run(tensors, model, folder / "tokenizer", target, model_card(target.name, manifest), manifest)
-    print(
-        f"{target}: exported step {found.state.step:,}; reloaded with AutoModel, AutoModelForMaskedLM and AutoTokenizer, largest logit difference {worst:.1e}"
-    )
-    return 0
+    tokenizer = what.folder / "tokenizer"
+    if not (tokenizer / "tokenizer.json").is_file():
+        raise ValueError(f"{tokenizer} holds no tokenizer.json; copy the `tokenizer` folder of the prepared folder there")
+
+    def read(found: Any) -> tuple[Any, Any, Any, str]:
+        run = what.config(found.state)
+        what.check(found.state, run, {})  # the data may be gone, or prepared again
+        weights, model = (None, None) if dry_run else (found.tensors(optimizer=False), saved_model(run, found))
+        return found, weights, model, sha256_file(found.folder / "state.json")
+
+    (found, weights, model, digest), passed_over = opened(what, read)
+    state = found.state
+    result = {"run": str(what.folder), "checkpoint": str(found.folder), "step": state.step, "passed_over": passed_over, "folder": str(folder)}
+    if dry_run:
+        return result
+    card = describe(folder.resolve().name, what.folder, state, weights, licence=licence, languages=languages, digest=digest)
+    if not card.licence:
+        tell("no licence is stated; give --license to name one")
+    manifest = {name: getattr(state, name) for name in ("step", "config", "encoder", "fingerprints", "done", "learned", "seen", "source", "machine")}
+    manifest |= {"languages": list(card.languages), "pooler": card.pooler, "heldout": dict(card.heldout), "tolerance": TOLERANCE}
+    manifest["versions"] = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest)
+    facts = {"languages": list(card.languages), "license": card.licence.get("license"), "base_model": card.base or None, "pooler": card.pooler}
+    return {**result, **facts, "largest_logit_difference": worst, "tolerance": TOLERANCE}

@@ -152,4 +152,5 @@ def specials(folders: list[Prepared], masking: Masking) -> Specials:
         replacements=replacements,
         rarity={level: rarity(folders, level) for level in masking.strategy.weighted()},
         notes=tuple(notes),
+        vocabulary=len(tokenizer.tokens),
     )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from data_prep.shards import Prepared, Shard
 from masking.salience import Rarity, hashes
 
+ADVICE = "It is damaged: run `kmask prepare verify` on its folder."
 ENOUGH = 50_000_000
 """Tokens that are read."""
 
@@ -31,20 +32,33 @@ def sampled(folders: Iterable[Prepared], tokens: int = ENOUGH) -> Iterator[Shard
 
 
 def token_counts(folders: Iterable[Prepared], size: int) -> npt.NDArray[np.int64]:
-    """int64[size]: occurrences of every id of the vocabulary."""
+    """int64[size]: occurrences of every id of the vocabulary.
+
+    Raises:
+        ValueError: a damaged shard.
+    """
     counts = np.zeros(size, np.int64)
     for shard in sampled(folders):
-        counts += np.bincount(shard.token_ids.values, minlength=size)
+        found = np.bincount(shard.token_ids.values, minlength=size)
+        if len(found) > size:
+            raise ValueError(f"shard {shard.path} holds token id {len(found) - 1}, the vocabulary ends at {size - 1}. {ADVICE}")
+        counts += found
     return counts
 
 
 def rarity(folders: Iterable[Prepared], level: str) -> Rarity:
-    """Inverse document frequencies of the units of a level."""
+    """Inverse document frequencies of the units of a level.
+
+    Raises:
+        ValueError: a damaged shard.
+    """
     documents, found = 0, []
     for shard in sampled(folders):
         ids, column = shard.token_ids, shard.units[level]
         document_U = np.repeat(np.arange(len(shard)), np.diff(column.offsets_D1))
         start_U = ids.offsets_D1[document_U].astype(np.int64) + column.start_U
+        if (start_U + column.length_U > ids.offsets_D1[document_U + 1]).any() or not column.length_U.all():
+            raise ValueError(f"shard {shard.path} holds units of level {level!r} that are empty or reach beyond their document. {ADVICE}")
         hash_U = hashes(ids.values.astype(np.int64), start_U, start_U + column.length_U)
         once = np.unique(np.stack([document_U.astype(np.uint64), hash_U], 1), axis=0)
         found.append(np.unique(once[:, 1], return_counts=True))

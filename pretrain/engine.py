@@ -163,22 +163,6 @@ class Engine:
         gradients = [parameter.grad for parameter in self.engine.module.parameters() if parameter.grad is not None]
         return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else 0.0  # type: ignore[attr-defined]
 
-    def restore(self, tensors: Mapping[str, torch.Tensor], loss_scale: Mapping[str, float], batch: Batch, tasks: Sequence[str]) -> None:
-        """Put back what Adam knew (weights were loaded into the model before it was wrapped, step counts given to the constructor).
-
-        Adam's state exists only after a step, so one step with zero gradient and rate 0 is taken first; it changes no weight.
-
-        Raises:
-            FloatingPointError: the loss of these weights is not finite.
-        """
-        count = self.accumulation
-        *_, applied = self.train_step([batch] * count, dict.fromkeys(tasks, 0.0), 0.0, [0] * count)
-        if not applied:
-            raise FloatingPointError("the loss of the weights to continue from is not finite")
-        self.memory.applied = 0
-        self.memory.restore(tensors)
-        self.memory.set_loss_scale(loss_scale)
-
     def encoder_config(self) -> dict[str, Any]:
         """The encoder's shape as plain values."""
         values: dict[str, Any] = self.engine.module.config.to_dict()

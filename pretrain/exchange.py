@@ -1,16 +1,15 @@
-"""From and to Hugging Face folders.
+"""From Hugging Face folders: a BERT or ERNIE checkpoint as weights under our names, which are transformers' own.
 
-    read_pretrained(folder)            a BERT or ERNIE checkpoint -> weights under our names (which are transformers' own)
-    export(checkpoint, ..., folder)    a native folder that AutoModel, AutoModelForMaskedLM and AutoTokenizer read
+    read_pretrained(folder, tokenizer)       config.json and vocabulary are checked, then all weights are read -> Pretrained
+    encoder_config(config, tasks, settings)  its shape, with our dropout and a task table
 
-The encoder is transformers' ErnieModel, so export copies tensors. It is called done only when the reloaded model gives the same
-logits as the training model on fixed sentences.
+Refused is whatever would not compute the same here: another architecture or vocabulary, relative positions, a missing shard or layer.
+The other direction is exporting.py.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +18,17 @@ from typing import Any
 import torch
 
 from data_prep.encoding import Tokenizer
-from data_prep.files import staged_folder
+from data_prep.files import read_json
 from pretrain.encoder import Model
 
 MLM_HEAD = "heads.knowledge_masking."
-SENTENCES = (
-    "北京是中华人民共和国的首都。",
-    "长江是亚洲最长的河流，流经十一个省级行政区。",
-    "他用 Python 写了一个脚本，部署在 GitHub 上。",
-    "The Nile flows north through eleven countries.",
-    "Charles Darwin published On the Origin of Species in 1859.",
-    "清华大学位于北京市海淀区。",
-    "She said: “We will meet in London at 10:30.”",
-    "自然语言处理是人工智能的一个重要方向。",
-)
-TOLERANCE = 1e-4
+SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
+OTHER_KINDS = {
+    "roberta": "its positions begin at 2 and its vocabulary is cut into bytes (Chinese RoBERTa-wwm checkpoints are of model_type bert and can)",
+    "xlm-roberta": "its positions begin at 2 and its vocabulary is SentencePiece",
+    "ernie_m": "its vocabulary is SentencePiece and it has no segments",
+}
+OTHER_FORMATS = {"model_state.pdparams": "PaddlePaddle", "tf_model.h5": "TensorFlow", "model.ckpt.index": "TensorFlow", "flax_model.msgpack": "Flax"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +47,12 @@ def read_pretrained(folder: Path, tokenizer: Tokenizer) -> Pretrained:
     Raises:
         ValueError: not such a folder, or the shards were made with another vocabulary.
     """
-    file = folder / "config.json"
-    if not file.is_file():
-        raise ValueError(f"model.path {folder}: no config.json there. Give a BERT or ERNIE folder in Hugging Face format.")
-    config = json.loads(file.read_text(encoding="utf-8"))
-    kind = config.get("model_type", "bert")
-    if kind not in ("bert", "ernie"):
-        raise ValueError(f"model.path {folder}: model_type {kind!r} cannot be continued; bert and ernie can")
+    config = _read_config(folder)
+    notes = []
     vocabulary = _tokens_of(folder)
-    if vocabulary is not None and vocabulary[: len(tokenizer.tokens)] != tokenizer.tokens:
+    if vocabulary is None:
+        notes.append("the folder holds no vocabulary (tokenizer.json or vocab.txt) that could be compared with the one of the shards")
+    elif vocabulary[: len(tokenizer.tokens)] != tokenizer.tokens:
         raise ValueError(
             f"model.path {folder} has another vocabulary than the shards ({len(vocabulary)} and {len(tokenizer.tokens)} tokens). "
             f"Prepare the corpus with `vocabulary: {{path: {folder}}}`."
@@ -68,7 +60,7 @@ def read_pretrained(folder: Path, tokenizer: Tokenizer) -> Pretrained:
     if config["vocab_size"] < len(tokenizer.tokens):
         raise ValueError(f"model.path {folder} has {config['vocab_size']} embeddings, the shards' vocabulary {len(tokenizer.tokens)} tokens")
     tensors = {ours: tensor.float() for name, tensor in _load(folder).items() if (ours := our_name(name)) is not None}
-    notes = []
+    _check_encoder(folder, config, tensors)
     if MLM_HEAD + "transform.dense.weight" not in tensors:
         notes.append("the checkpoint has no masked-LM head: it starts from random weights, so the loss starts high")
     if "ernie.pooler.dense.weight" not in tensors:
@@ -94,6 +86,30 @@ def our_name(name: str) -> str | None:
     return "ernie." + name if name.startswith(("embeddings.", "encoder.", "pooler.")) else None
 
 
+def _read_config(folder: Path) -> dict[str, Any]:
+    """config.json of an encoder that transformers' ErnieModel computes as it was trained."""
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ValueError(f"model.path {folder}: no config.json there. Give a BERT or ERNIE folder in Hugging Face format.")
+    config = read_json(file)
+    if not isinstance(config, dict):
+        raise ValueError(f"model.path {folder}: config.json is not a JSON object")
+    architecture = str((config.get("architectures") or ["Bert"])[0])
+    kind = config.get("model_type") or ("bert" if architecture.startswith(("Bert", "Ernie")) else architecture)
+    if kind not in ("bert", "ernie"):
+        why = f": {OTHER_KINDS[kind]}" if kind in OTHER_KINDS else ""
+        raise ValueError(f"model.path {folder}: model_type {kind!r} cannot be continued{why}; bert and ernie can")
+    positions = config.get("position_embedding_type") or "absolute"
+    if positions != "absolute":
+        raise ValueError(f"model.path {folder}: position_embedding_type {positions!r} cannot be continued; absolute positions can")
+    if config.get("is_decoder"):
+        raise ValueError(f"model.path {folder}: it is a decoder (is_decoder: true), which reads in one direction; encoders can be continued")
+    missing = [name for name in SHAPE if not isinstance(config.get(name), int)]
+    if missing:
+        raise ValueError(f"model.path {folder}: config.json does not say {', '.join(missing)}")
+    return config
+
+
 def _tokens_of(folder: Path) -> list[str] | None:
     if (folder / "tokenizer.json").is_file():
         return Tokenizer(folder=folder).tokens
@@ -102,147 +118,63 @@ def _tokens_of(folder: Path) -> list[str] | None:
     return None
 
 
+def _weight_files(folder: Path) -> list[Path]:
+    """The file that holds all weights, or all of its shards: those an index lists, or those their numbers promise.
+
+    model-00001-of-00003.safetensors  ->  that one, model-00002-of-00003.safetensors and model-00003-of-00003.safetensors
+    """
+    for stem, suffix in (("model", ".safetensors"), ("pytorch_model", ".bin")):
+        if (whole := folder / f"{stem}{suffix}").is_file():
+            return [whole]
+        numbered = sorted(file.name for file in folder.glob(f"{stem}-[0-9]*-of-[0-9]*{suffix}"))
+        if (index := folder / f"{stem}{suffix}.index.json").is_file():
+            names = sorted(set(read_json(index).get("weight_map", {}).values()))
+        elif numbered:
+            total = numbered[0].removesuffix(suffix).rpartition("-of-")[2]
+            names = [f"{stem}-{number:05d}-of-{total}{suffix}" for number in range(1, int(total) + 1)]
+        else:
+            continue
+        missing = [name for name in names if not (folder / name).is_file()]
+        if missing or not names:
+            raise ValueError(f"model.path {folder}: {len(missing)} of {len(names)} shards are missing ({', '.join(missing[:3])}); copy the folder again")
+        return [folder / name for name in names]
+    other = next((f" (those of {framework} must be converted first)" for name, framework in OTHER_FORMATS.items() if (folder / name).exists()), "")
+    raise ValueError(f"model.path {folder}: no weights there{other}: neither model.safetensors nor pytorch_model.bin, whole or in numbered shards")
+
+
 def _load(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    shards = sorted(folder.glob("model*.safetensors"))
-    if shards:
-        return {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
-    if (folder / "pytorch_model.bin").is_file():
-        found: dict[str, torch.Tensor] = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
-        return found
-    raise ValueError(f"model.path {folder}: neither model.safetensors nor pytorch_model.bin there")
+    found: dict[str, torch.Tensor] = {}
+    for file in _weight_files(folder):
+        try:
+            part = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True)
+        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise ValueError(f"model.path {folder}: {file.name} cannot be read ({reason}); download or copy it again") from None
+        found.update({name: tensor for name, tensor in part.items() if isinstance(tensor, torch.Tensor)})
+    return found
+
+
+def _check_encoder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError when embeddings or layers are missing: they would silently begin from random weights."""
+    layers = [f"encoder.layer.{layer}.output.dense.weight" for layer in range(config["num_hidden_layers"])]
+    missing = [name for name in ("embeddings.word_embeddings.weight", *layers) if f"ernie.{name}" not in tensors]
+    if missing:
+        names = "`bert.`, `ernie.` or no prefix"
+        raise ValueError(f"model.path {folder}: its weights lack {', '.join(missing[:3])} (looked for under {names}); it is no whole BERT or ERNIE")
+    rows, width = tensors["ernie.embeddings.word_embeddings.weight"].shape
+    if (rows, width) != (config["vocab_size"], config["hidden_size"]):
+        said = f"{config['vocab_size']} x {config['hidden_size']}"
+        raise ValueError(f"model.path {folder}: config.json says {said} word embeddings, the weights hold {rows} x {width}; they do not belong together")
 
 
 def encoder_config(config: Mapping[str, Any], tasks: int, settings: Model) -> Any:
     """ErnieConfig of a checkpoint, with our dropout and a task table of ``tasks`` rows."""
     from transformers import ErnieConfig
 
-    kept: tuple[str, ...] = (
-        "vocab_size",
-        "hidden_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "intermediate_size",
-        "hidden_act",
-        "max_position_embeddings",
-    )
-    kept += ("type_vocab_size", "layer_norm_eps", "pad_token_id", "initializer_range")
+    kept = (*SHAPE, "hidden_act", "type_vocab_size", "layer_norm_eps", "pad_token_id", "initializer_range")
     values = {name: config[name] for name in kept if name in config}
     values["task_type_vocab_size"] = max(tasks, config.get("task_type_vocab_size", 0) if config.get("use_task_id") else 0)
     return ErnieConfig(**values, use_task_id=True, hidden_dropout_prob=settings.dropout, attention_probs_dropout_prob=settings.attention_dropout)
-
-
-def split_export(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Weights of a training checkpoint as (Hugging Face names, heads that have no place there)."""
-    main: dict[str, torch.Tensor] = {}
-    auxiliary: dict[str, torch.Tensor] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("ernie."):
-            main[name] = tensor
-        elif name.startswith(MLM_HEAD):
-            main["cls.predictions." + name.removeprefix(MLM_HEAD)] = tensor
-        else:
-            auxiliary[name.removeprefix("heads.")] = tensor
-    return main, auxiliary
-
-
-def export(tensors: Mapping[str, torch.Tensor], config: Any, tokenizer_folder: Path, folder: Path, card: str, manifest: Mapping[str, Any]) -> None:
-    """Write the folder; the caller verifies it before it is published under its name."""
-    from safetensors.torch import save_file
-
-    main, auxiliary = split_export(tensors)
-    values = config.to_dict()
-    values |= {"architectures": ["ErnieForMaskedLM"], "torch_dtype": "float32"}
-    for name in ("_attn_implementation", "_attn_implementation_autoset", "dtype"):
-        values.pop(name, None)
-    (folder / "config.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    save_file({name: tensor.contiguous() for name, tensor in main.items()}, folder / "model.safetensors", metadata={"format": "pt"})
-    if auxiliary:
-        save_file({name: tensor.contiguous() for name, tensor in auxiliary.items()}, folder / "auxiliary_heads.safetensors")
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
-        if (tokenizer_folder / name).is_file():
-            shutil.copyfile(tokenizer_folder / name, folder / name)
-    settings = folder / "tokenizer_config.json"
-    tokenizer_values = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
-    tokenizer_values["model_max_length"] = config.max_position_embeddings
-    settings.write_text(json.dumps(tokenizer_values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    for file in folder.glob("*.safetensors"):
-        file.chmod(0o644)  # safetensors creates private files
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    (folder / "training_manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
-
-
-@torch.no_grad()
-def training_logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """Vocabulary logits (T, V) of the training model, through its own packed path, for one sample (T,)."""
-    from pretrain.batch import Batch
-    from pretrain.encoder import encode
-
-    length = len(ids)
-    steps = torch.arange(length)
-    zeros = torch.zeros(1, length, dtype=torch.long)
-    batch = Batch(
-        input_ids=ids[None],
-        position_ids=steps[None],
-        token_type_ids=zeros,
-        task_type_ids=zeros,
-        cu_seqlens=torch.tensor([0, length], dtype=torch.int32),
-        max_seqlen=length,
-        pack_SL=steps[None],
-        real_SL=torch.ones(1, length, dtype=torch.bool),
-        unpack_T=steps,
-        cls_positions_S=torch.zeros(1, dtype=torch.long),
-        targets={},
-        counts={},
-        real_tokens=length,
-        masked_tokens=0,
-        maskable_tokens=0,
-    )
-    model.eval()
-    logits: torch.Tensor = model.heads["knowledge_masking"](encode(model.ernie, batch))
-    return logits
-
-
-@torch.no_grad()
-def verify(folder: Path, model: Any) -> float:
-    """Reload an exported folder with the Auto classes and compare logits with the training model.
-
-    Returns:
-        The largest absolute difference over SENTENCES.
-
-    Raises:
-        ValueError: a class cannot load it completely, or logits differ by more than TOLERANCE.
-    """
-    from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # what is missing is checked below, what is left over is known
-    logging.disable_progress_bar()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    reloaded, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
-    encoder, encoder_info = AutoModel.from_pretrained(folder, output_loading_info=True)
-    missing = [name for name in [*info["missing_keys"], *encoder_info["missing_keys"]] if "decoder" not in name]
-    if missing:
-        raise ValueError(f"export refused: the reloaded model lacks {', '.join(missing[:5])}")
-    reloaded.eval()
-    encoder.eval()
-    worst = 0.0
-    for sentence in SENTENCES:
-        inputs = tokenizer(sentence, return_tensors="pt", truncation=True)
-        ours = training_logits(model, inputs["input_ids"][0])
-        worst = max(worst, float((reloaded(**inputs).logits[0] - ours).abs().max()))
-        hidden = encoder(**inputs).last_hidden_state
-        worst = max(worst, float((reloaded.ernie(**inputs).last_hidden_state - hidden).abs().max()))
-    if not worst <= TOLERANCE:
-        raise ValueError(f"export refused: logits of the reloaded model differ from the training model by {worst:.2e} (allowed {TOLERANCE:.0e})")
-    return worst
-
-
-def export_run(tensors: Mapping[str, torch.Tensor], model: Any, tokenizer_folder: Path, target: Path, card: str, manifest: Mapping[str, Any]) -> float:
-    """Export to ``target``, verified before it appears under that name. Returns the largest logit difference."""
-    if target.exists():
-        raise ValueError(f"{target} exists already; delete it or choose another folder")
-    with staged_folder(target) as staging:
-        export(tensors, model.config, tokenizer_folder, staging, card, manifest)
-        return verify(staging, model)

@@ -83,7 +83,12 @@ def summarise(per_target_M: torch.Tensor, correct_M: torch.Tensor, group_M: torc
 
 @torch.no_grad()
 def initialise(model: nn.Module, seed: int) -> None:
-    """BERT's initialisation, each parameter under a key of its own name: normal(0, 0.02), norms 1, biases 0."""
+    """BERT's initialisation, each parameter under a key of its own name: normal(0, 0.02), norms 1, biases 0.
+
+    Nothing is done to a model on torch's meta device, which has shapes and no numbers (sizes.py).
+    """
+    if next(model.parameters()).is_meta:
+        return
     norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
     for name, parameter in model.named_parameters():
         if name in norms:

@@ -1,77 +1,170 @@
-"""The README.md of an exported folder, written from what the run knows; nothing is asked and nothing is guessed."""
+"""The README.md of an exported folder, for the Hugging Face hub: what the run knows, as front matter (YAML) and text (Markdown).
+
+    model_card(Card(name=..., state=..., languages=["zh"], ...))  ->  str
+
+card_facts.py looks up what goes into a Card.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from masking.spans import KINDS
+from pretrain.checkpoint import State
+from pretrain.exporting import AUXILIARY, TOLERANCE
 
+POOLER = {
+    "trained": "The pooler was trained by {pooled:,} targets of sentence-level tasks.",
+    "source": "The pooler was not trained: it holds the weights of the start checkpoint.",
+    "initial": "**The pooler was not trained**: it holds initial weights. Fine-tune it, or pool the hidden states yourself.",
+}
 CARD = """\
----
-library_name: transformers
-pipeline_tag: fill-mask
-language: [zh, en]
-tags: [ernie, knowledge-masking, kmask]
----
-
 # {name}
 
-An ERNIE-style encoder pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden.
+An ERNIE-style encoder pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden.{began}
 
 ```python
 from transformers import pipeline
 
-fill = pipeline("fill-mask", model="{name}")
-print(fill("北京是中国的首[MASK]。"))
+fill = pipeline("fill-mask", model={quoted_name})
+print(fill({example}))
 ```
 
-{layers} layers, width {hidden}, {heads} heads, vocabulary {vocabulary:,},
-samples up to {length} tokens. Task embedding 0, the default of `ErnieModel`, is knowledge masking: leave `task_type_ids` out.
-{pooler} Heads of auxiliary tasks, if any, are in `auxiliary_heads.safetensors`.
+{layers} layers, width {hidden}, {heads} heads, vocabulary {vocabulary:,}, samples up to {length} tokens.
+Task embedding 0, the default of `ErnieModel`, is knowledge masking: leave `task_type_ids` out.
+{pooler} {auxiliary}
 
-| stage | steps | tasks |
+## Training
+
+| stage | steps | tasks (share of rows; 0: on rows of others) |
 |---|---|---|
 {stages}
 
-Trained for {step:,} steps on {tokens:,} tokens. {measured}
+Trained for {step:,} steps on {tokens:,} tokens.{skipped}
+
+## Held-out documents
+
+{measured}
+
+## Licence and origin
+
+{licence}
 
 `training_manifest.json` holds the configuration, the fingerprints of the data and the versions. The export was reloaded with the Auto classes and
 its logits compared with the training model (largest difference allowed: {tolerance}).
 """
 
 
-def model_card(name: str, manifest: Mapping[str, Any]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a card says beside what the checkpoint's state says."""
+
+    name: str
+    state: State
+    languages: Sequence[str]
+    """Codes, the most frequent first; empty when they are not known."""
+    example: str
+    """A sentence with one hidden token."""
+    pooler: str
+    """`trained`, `source` (as in the start checkpoint) or `initial`."""
+    base: str
+    """The start checkpoint's name on the Hugging Face hub; empty when it has none that is known."""
+    licence: Mapping[str, Any]
+    """`license`, and for `other` its `license_name` and `license_link`; empty when none was stated."""
+    stated: bool
+    """Was the licence stated at export (or is it that of the start checkpoint)?"""
+    heldout: Mapping[str, float]
+    """Figures of exactly this step; empty when there are none."""
+
+
+def model_card(card: Card) -> str:
     """A Hugging Face model card."""
-    config, encoder = manifest["config"], manifest["encoder"]
-    stages = "\n".join(f"| {stage['name']} | {stage['steps']:,} | {', '.join(stage['tasks'])} |" for stage in config["stages"])
-    pooler = (
-        "The pooler was trained (by the sentence-level tasks above)."
-        if manifest["pooler_trained"]
-        else "**The pooler was not trained**: it holds initial weights. Fine-tune it, or pool the hidden states yourself."
-    )
-    heldout = manifest.get("heldout") or {}
-    rows = [
-        f"| {kind} | {heldout[f'loss/{kind}']:.3f} | {heldout[f'accuracy/{kind}']:.3f} | {int(heldout[f'targets/{kind}']):,} |"
-        for kind in KINDS
-        if f"loss/{kind}" in heldout
-    ]
-    measured = (
-        "\n".join(["## Held-out documents\n", "15 % hidden by whole units, fixed masks.\n", "| unit | loss | accuracy | targets |", "|---|---|---|---|", *rows])
-        if rows
-        else "No held-out measurement was made."
-    )
-    return CARD.format(
-        name=name,
+    state, encoder = card.state, card.state.encoder
+    skipped = int(state.seen["skipped"])
+    return front_matter(card) + CARD.format(
+        name=card.name,
+        quoted_name=quoted(card.name),
+        example=quoted(card.example),
+        began=f" Training began from the checkpoint {_origin(card)}." if state.source else "",
         layers=encoder["num_hidden_layers"],
         hidden=encoder["hidden_size"],
         heads=encoder["num_attention_heads"],
         vocabulary=encoder["vocab_size"],
-        length=config["batch"]["max_sample_tokens"],
-        pooler=pooler,
-        stages=stages,
-        step=manifest["step"],
-        tokens=int(manifest["tokens"]),
-        measured=measured,
-        tolerance=manifest["tolerance"],
+        length=state.config["batch"]["max_sample_tokens"],
+        pooler=POOLER[card.pooler].format(pooled=int(state.seen["pooled"])),
+        auxiliary=_auxiliary(state),
+        stages="\n".join(f"| {_cell(stage['name'])} | {stage['steps']:,} | {_shares(stage['tasks'])} |" for stage in state.done),
+        step=state.step,
+        tokens=int(state.seen["tokens"]),
+        skipped=f" {skipped:,} of these steps changed nothing: their numbers were not finite." if skipped else "",
+        measured=_measured(card),
+        licence=_licence(card),
+        tolerance=TOLERANCE,
     )
+
+
+def front_matter(card: Card) -> str:
+    """The YAML that the hub reads; every text is quoted, so that none is taken for something else (`no` for false)."""
+    values: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "fill-mask"}
+    values |= {"language": list(card.languages)} if card.languages else {}
+    values |= {"base_model": card.base} if card.base else {}
+    values |= {**card.licence, "tags": ["ernie", "knowledge-masking", "kmask"]}
+    lines = (f"{key}: [{', '.join(map(quoted, value))}]" if isinstance(value, list) else f"{key}: {quoted(value)}" for key, value in values.items())
+    return "---\n" + "\n".join(lines) + "\n---\n\n"
+
+
+def quoted(text: Any) -> str:
+    """A string as YAML and Python write it: what does not print is escaped."""
+    escaped = json.dumps(str(text), ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in escaped)
+
+
+def _cell(text: Any) -> str:
+    """Text inside a Markdown table."""
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _shares(tasks: Mapping[str, float]) -> str:
+    return ", ".join(f"{_cell(task)} {share:g}" for task, share in tasks.items())
+
+
+def _auxiliary(state: State) -> str:
+    others = [task for task in state.learned if task != "knowledge_masking"]
+    if not others:
+        return "Knowledge masking is the only task it learned; its head is the masked-LM head."
+    return f"`{AUXILIARY}` holds the head{'s' if len(others) > 1 else ''} of {', '.join(f'`{task}`' for task in others)}; the Auto classes do not read it."
+
+
+def _origin(card: Card) -> str:
+    path = str(card.state.source["path"])
+    return f"`{card.base}`" if card.base else f"`{Path(path).name or path}`"
+
+
+def _measured(card: Card) -> str:
+    heldout = card.heldout
+    names = [task for task in card.state.learned if f"loss/{task}" in heldout] + [kind for kind in KINDS if f"loss/{kind}" in heldout]
+    if not names:
+        return f"No held-out measurement was made at step {card.state.step:,}."
+    majority = any(name.startswith("majority/") for name in heldout)
+    wanted = ["loss", "accuracy", *(["majority"] if majority else []), "targets"]
+    shown = {"loss": "{:.3f}", "accuracy": "{:.3f}", "majority": "{:.3f}", "targets": "{:,.0f}"}
+    lines = [f"Step {card.state.step:,}; 15 % hidden by whole units, the same masks in every evaluation.", ""]
+    lines += ["| task or unit | " + " | ".join(wanted) + " |", "|" + "---|" * (1 + len(wanted))]
+    for name in names:
+        cells = [shown[column].format(heldout[f"{column}/{name}"]) if heldout.get(f"{column}/{name}") is not None else "" for column in wanted]
+        lines.append(f"| {_cell(name)} | " + " | ".join(cells) + " |")
+    if majority:
+        lines += ["", "`majority` is the accuracy of always answering the most frequent class."]
+    return "\n".join(lines)
+
+
+def _licence(card: Card) -> str:
+    if not card.licence:
+        return "No licence was stated when this model was exported."
+    stated = card.licence["license"]
+    text = ", ".join(stated) if isinstance(stated, list) else str(stated)
+    return f"Licence: {' '.join(text.split())}{'' if card.stated else f', as stated by the checkpoint it began from ({_origin(card)})'}."

@@ -96,6 +96,7 @@ class Memory:
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Put back what a snapshot holds; parameters without saved moments (new heads) begin with zeros."""
+        self._set_adam()
         self.restored = True
         self._link_moments()
         for name, parameter in self._named():
@@ -108,10 +109,12 @@ class Memory:
                 self._set_master(parameter, fitted(tensors[name], self._weight(parameter).detach().float().cpu()))
             for moment in MOMENTS:
                 self._set_moment(parameter, moment, fitted_moment(tensors.get(f"{name}#{moment}"), shape, moment == MOMENTS[1]))
-        self._set_steps()
 
-    def _set_steps(self) -> None:
-        """Adam's own step count of every group, as DeepSpeed keeps it: a flat tensor of a group, or every parameter (ZeRO 0)."""
+    def _set_adam(self) -> None:
+        """Give Adam a state, empty but for its step counts, as DeepSpeed lays it out: one flat tensor a group, or every parameter (ZeRO 0).
+
+        Adam makes it in its first step only; a step with an empty gradient would do, but needs a batch whose loss is finite.
+        """
         names = {id(parameter): name for name, parameter in self._named()}
         base, optimizer = self.adam, self.engine.optimizer
         if self.settings.zero_stage == 0:
@@ -121,10 +124,11 @@ class Memory:
         else:
             groups = optimizer.bit16_groups if hasattr(optimizer, "bit16_groups") else optimizer.bf16_groups
             flats = [(group["params"][0], members) for group, members in zip(base.param_groups, groups, strict=True)]
+        fused = bool(base.defaults["fused"])
         for flat, members in flats:
-            state = base.state[flat]
-            steps = self.steps.get(names[id(members[0])], 0)
-            state["step"] = torch.full_like(state["step"], steps) if isinstance(state["step"], torch.Tensor) else steps
+            count = float(self.steps.get(names[id(members[0])], 0))
+            step = torch.tensor(count, dtype=torch.float32, device=flat.device if fused else None)
+            base.state[flat] = {"step": step, **{moment: torch.zeros_like(flat) for moment in MOMENTS}}
 
     def loss_scale(self) -> dict[str, float]:
         """fp16's dynamic loss scale; empty for other precisions."""

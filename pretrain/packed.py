@@ -23,10 +23,11 @@ from masking.capacity import limit_rows
 from masking.corruption import Corruption, Replacements, Targets
 from masking.keyed import combine_array
 from masking.salience import Rarity
-from masking.spans import Byte, Keys, Spans, Units
+from masking.spans import Byte, Int, Keys, Spans, Units
 from masking.strategies import Strategy
 from masking.strategies.whole_unit import WholeUnit
 from masking.structure import Shuffle
+from pretrain.sample_checks import check_ids, check_lengths, check_sentences, check_units
 
 EMPTY: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 SELECT, CORRUPT = 1, 2
@@ -97,6 +98,8 @@ class Specials:
     """By level, for strategies that weigh units."""
     notes: tuple[str, ...] = ()
     """What the user should know about the tables that were read."""
+    vocabulary: int | None = None
+    """Number of token ids, gaps included: a sample with another id is refused. None: not known."""
 
     @property
     def mask(self) -> int:
@@ -135,13 +138,14 @@ class Laid:
     row_tokens: int
 
 
-def lay_out(rows: Sequence[Sequence[Sample]], row_tokens: int, pad: int) -> Laid:
-    """Samples one after another, each row filled up with padding.
+def lay_out(rows: Sequence[Sequence[Sample]], row_tokens: int, pad: int, vocabulary: int | None = None) -> Laid:
+    """Samples one after another, each row filled up with padding; ``vocabulary`` is the number of token ids, where it is known.
 
     Raises:
-        ValueError: a row was given more tokens than it holds.
+        ValueError: a row was given more tokens than it holds, or a sample is not what compiled loops rely on (sample_checks.py).
     """
     samples = [sample for row in rows for sample in row]
+    check_lengths(samples)
     starts: list[int] = []
     for number, row in enumerate(rows):
         position = number * row_tokens
@@ -157,15 +161,29 @@ def lay_out(rows: Sequence[Sequence[Sample]], row_tokens: int, pad: int) -> Laid
     for sample, start, end in zip(samples, start_S, end_S, strict=True):
         original_T[start:end] = sample.token_ids_T
         maskable_T[start:end] = sample.maskable_T
-        sentence_T[sample.sentence_ends_S + start] = True
-    levels = {}
-    for level in dict.fromkeys(level for sample in samples for level in sample.units):
-        pairs = [sample.units.get(level, (EMPTY, EMPTY)) for sample in samples]
-        start_U, end_U = (np.concatenate([pair[side] + start for pair, start in zip(pairs, start_S, strict=True)]).astype(np.int32) for side in (0, 1))
-        levels[level] = (start_U, end_U)
+    check_ids(samples, original_T, start_S, vocabulary)
+    end_E, count_S = _moved([sample.sentence_ends_S for sample in samples], start_S)
+    check_sentences(samples, end_E, count_S, start_S, end_S)
+    sentence_T[end_E] = True
+    names = dict.fromkeys(level for sample in samples for level in sample.units)
+    levels = {level: _units(samples, level, start_S, end_S) for level in names}
     units = Units(sample_start_S=start_S, sample_end_S=end_S, maskable_T=maskable_T, levels=levels, sentence_start_T=sentence_T[:-1])
     keys_S = np.array([sample.key for sample in samples], np.uint64)
     return Laid(samples=samples, original_T=original_T, units=units, keys_S=keys_S, row_tokens=row_tokens)
+
+
+def _units(samples: Sequence[Sample], level: str, start_S: Int, end_S: Int) -> tuple[Int, Int]:
+    """The units of a level in all samples."""
+    pairs = [sample.units.get(level, (EMPTY, EMPTY)) for sample in samples]
+    (start_U, count_S), (end_U, ends_S) = (_moved([pair[side] for pair in pairs], start_S) for side in (0, 1))
+    check_units(samples, level, start_U, end_U, count_S, ends_S, start_S, end_S)
+    return start_U.astype(np.int32), end_U.astype(np.int32)
+
+
+def _moved(places: Sequence[npt.NDArray[np.int64]], start_S: Int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Places in samples as places in the batch, one after another, and how many each sample has."""
+    count_S = np.array([len(place) for place in places], np.int64)
+    return np.concatenate([EMPTY, *places]) + np.repeat(start_S, count_S), count_S
 
 
 def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> Packed:
@@ -199,7 +217,7 @@ def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> P
 
 def pack(rows: Sequence[Sequence[Sample]], row_tokens: int, masking: Masking, specials: Specials, progress: float) -> Packed:
     """Lay samples into rows and hide part of them. Pure: equal samples give equal masks wherever they lie."""
-    return hide(lay_out(rows, row_tokens, specials.pad), masking, specials, progress)
+    return hide(lay_out(rows, row_tokens, specials.pad, specials.vocabulary), masking, specials, progress)
 
 
 def weights(strategy: Strategy, units: Units, ids_T: npt.NDArray[np.int64], rarity: Mapping[str, Rarity]) -> dict[str, npt.NDArray[np.float32]]:

@@ -22,9 +22,7 @@ from pretrain.checkpoint import Checkpoint, Snapshot
 from pretrain.config import Run
 from pretrain.engine import Engine
 from pretrain.growing import fitted
-from pretrain.loading import BatchMaker
 from pretrain.model import PretrainingModel
-from pretrain.sampling import Sampler, micro_batches
 from pretrain.schedule import planned_tasks
 from pretrain.world import World
 
@@ -144,9 +142,7 @@ def load_weights(model: PretrainingModel, tensors: Mapping[str, torch.Tensor]) -
     return missing
 
 
-def begin_stage(
-    run: Run, stage: int, model: PretrainingModel, maker: BatchMaker, snapshot: Snapshot | None, world: World, say: Callable[[str], None]
-) -> Engine:
+def begin_stage(run: Run, stage: int, model: PretrainingModel, snapshot: Snapshot | None, world: World, say: Callable[[str], None]) -> Engine:
     """The engine of a stage, holding everything the snapshot knows."""
     tensors = snapshot.tensors if snapshot else {}
     steps = {name.removesuffix("#step"): int(value) for name, value in tensors.items() if name.endswith("#step")}
@@ -157,7 +153,6 @@ def begin_stage(
     engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world, steps)
     engine.train()
     if snapshot:
-        sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
-        spec = next(micro_batches(sampler, {}, range(1), 1, run.batch.rows_per_process, world.rank, world.size, {}))
-        engine.restore(tensors, snapshot.state.loss_scale, maker[spec].to(world.device), list(maker.objectives))
+        engine.memory.restore(tensors)
+        engine.memory.set_loss_scale(snapshot.state.loss_scale)
     return engine

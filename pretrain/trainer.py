@@ -126,10 +126,7 @@ class Trainer:
         if progress.enter(index, stage, shares, learned_tasks(run, progress.learned, index)):
             self.note(f"stage {stage.name}: folders, tasks or weights changed, so shares of rows are counted from here")
         self.report("stage", progress.step, {"name": stage.name, "tasks": list(stage.tasks), "steps": stage.steps, "index": index})
-        try:
-            engine = begin_stage(run, index, model, maker, snapshot, world, self.note)
-        except FloatingPointError as error:
-            raise ValueError(f"{self.folder}: {error}; delete its newest checkpoint to continue from the one before") from None
+        engine = begin_stage(run, index, model, snapshot, world, self.note)
         around = Surroundings(
             run=run,
             resolved=self.resolved,

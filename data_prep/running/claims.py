@@ -13,12 +13,13 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from data_prep.files import file_clock, started
 
 BEAT_SECONDS, STALE_SECONDS = 5.0, 60.0
 _held: set[Path] = set()
@@ -50,7 +51,7 @@ def is_claimed(path: Path) -> bool:
     if owner is not None and owner[0] == socket.gethostname():
         return started(int(owner[1])) == owner[2]
     try:
-        return _now(path.parent) - path.stat().st_mtime < STALE_SECONDS
+        return file_clock(path.parent) - path.stat().st_mtime < STALE_SECONDS
     except FileNotFoundError:
         return False
 
@@ -62,23 +63,6 @@ def tidy(folder: Path) -> None:
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def started(process: int) -> str | None:
-    """When a process of this machine began, in the kernel's own unit; None when it has ended."""
-    if sys.platform == "linux":
-        try:
-            fields = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in "ZX" else fields[19]
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    return ""
 
 
 def _self() -> list[str]:
@@ -120,18 +104,6 @@ def _take_over(path: Path) -> bool:
         path.rename(stale)
     stale.unlink(missing_ok=True)
     return _take(path)
-
-
-def _now(folder: Path) -> float:
-    """The time by the clock that stamps files in ``folder``."""
-    probe = folder / f".now-{uuid.uuid4().hex}"
-    try:
-        probe.touch()
-        return probe.stat().st_mtime
-    except OSError:
-        return time.time()
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 def _beating() -> None:

@@ -9,7 +9,6 @@ Finished parts tell what is done and how fast; the claims of living processes (c
 from __future__ import annotations
 
 import json
-import socket
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -18,13 +17,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from data_prep.files import STAGING_PREFIX, read_json
-from data_prep.running.claims import is_claimed, started
-from data_prep.running.supervision import NOTE, Moment
+from data_prep.files import STAGING_PREFIX, maker_of, read_json
+from data_prep.running.claims import is_claimed
+from data_prep.running.supervision import NOTE, NOTES, Moment
 from data_prep.shards import MANIFEST
 
-NOTES = f"{STAGING_PREFIX}notes-"
-"""How the folders of notes begin that launches keep while they run."""
+NOTES_FOLDERS = f"{STAGING_PREFIX}{NOTES}@*"
+"""The folders of notes that launches keep while they run."""
 PAUSE = 10
 """An interval between two finished parts this many times longer than the middle one was a pause and tells nothing about speed."""
 
@@ -126,16 +125,16 @@ def workers(folder: Path) -> list[dict[str, Any]]:
 def launches(folder: Path) -> list[dict[str, str]]:
     """Launches of this machine that live: machine and process. They stay, whatever their workers are at, until the run ends."""
     found = []
-    for notes in sorted(folder.glob(f"{NOTES}*")):
-        host, process, _ = notes.name.removeprefix(NOTES).rsplit("-", 2)
-        if host == socket.gethostname() and process.isdigit() and started(int(process)) is not None:
-            found.append({"host": host, "process": process})
+    for notes in sorted(folder.glob(NOTES_FOLDERS)):
+        maker = maker_of(notes.name)
+        if maker and maker.is_here and maker.lives:
+            found.append({"host": maker.host, "process": str(maker.process)})
     return found
 
 
 def line_of(folder: Path, name: str) -> int | None:
     """The line at which the newest note of a piece of work stands."""
-    notes = sorted(folder.glob(f"{NOTES}*/{name}"), key=lambda note: note.stat().st_mtime)
+    notes = sorted(folder.glob(f"{NOTES_FOLDERS}/{name}"), key=lambda note: note.stat().st_mtime)
     for note in reversed([note for note in notes if note.stat().st_size == NOTE.size]):
         try:
             return Moment(*NOTE.unpack(note.read_bytes())).line

@@ -33,6 +33,8 @@ DEATHS, ELSEWHERE, MOST_DEATHS = 3, 5, 20
 """Deaths at one record before it is quarantined; in a row outside any record, and altogether on one part, before the run gives up."""
 POLL_SECONDS = 0.5
 KILLED = "killed its worker"
+NOTES = "notes"
+"""What the folder of a launch's notes is staged as; it is never published."""
 
 
 class Moment(NamedTuple):

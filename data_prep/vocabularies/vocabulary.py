@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.encoding import Tokenizer
 from data_prep.files import write_atomic
 from data_prep.vocabularies.vocabulary_training import train_pieces
 
@@ -29,7 +30,7 @@ class Vocabulary:
     """Where the vocabulary comes from."""
 
     path: str = ""
-    """An existing tokenizer folder (tokenizer.json or vocab.txt). When set, nothing is trained."""
+    """An existing folder with a BERT-style tokenizer (tokenizer.json or vocab.txt). When set, nothing is trained."""
     size: int = 12000
     """Entries of a trained vocabulary, special tokens included."""
     lowercase: bool = True
@@ -46,6 +47,11 @@ class Vocabulary:
             raise ValueError(f"min_frequency: {self.min_frequency} must be at least 1")
         if self.train_characters < 1:
             raise ValueError(f"train_characters: {self.train_characters} must be at least 1")
+        if self.path:
+            try:
+                check_tokenizer(Path(self.path))
+            except (ValueError, OSError) as error:
+                raise ValueError(f"path: {error}") from None
 
     def make(self, folder: Path, texts: Iterator[str]) -> None:
         """Fill ``folder`` with a tokenizer; ``texts`` are read only when one is trained."""
@@ -68,9 +74,10 @@ def train(texts: Iterator[str], settings: Vocabulary) -> Any:
 
 def bert(ids: dict[str, int], *, lowercase: bool) -> Any:
     """A BERT tokenizer over a vocabulary."""
-    from tokenizers import Tokenizer, models
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models
 
-    backend = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100))
+    backend = Backend(models.WordPiece(ids, unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100))
     dress(backend, lowercase=lowercase)
     backend.add_special_tokens(list(SPECIAL_TOKENS))
     return with_post_processor(backend)
@@ -121,9 +128,40 @@ def save(backend: Any, folder: Path, *, lowercase: bool, max_length: int = 512) 
 def check_folder(source: Path) -> None:
     """Raise ValueError unless ``source`` is a folder with a vocabulary in it."""
     if not source.is_dir():
-        raise ValueError(f"vocabulary.path {source}: no such folder. Give the folder of a tokenizer (with tokenizer.json or vocab.txt).")
+        raise ValueError(f"{source}: no such folder (looked from {Path.cwd()}). Give the folder of a tokenizer (with tokenizer.json or vocab.txt).")
     if not any((source / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
-        raise ValueError(f"vocabulary.path {source}: neither tokenizer.json nor vocab.txt in this folder")
+        if all((source / name).is_file() for name in ("vocab.json", "merges.txt")):
+            raise byte_pairs(source)
+        raise ValueError(f"{source}: neither tokenizer.json nor vocab.txt in this folder")
+
+
+def check_tokenizer(source: Path) -> None:
+    """Raise ValueError unless ``source`` holds a tokenizer that shards can be made with, so that no corpus is read for nothing."""
+    check_folder(source)
+    file = source / "tokenizer.json"
+    if not file.is_file():
+        read_vocab_txt(source / "vocab.txt")
+        return
+    tokenizer = Tokenizer(folder=source)
+    try:
+        model = json.loads(file.read_bytes())["model"]
+        pairs = model.get("type") == "BPE" or "merges" in model
+        _ = pairs or tokenizer.tokens
+    except OSError:
+        raise
+    except Exception as error:  # the tokenizers library raises bare exceptions for damaged files
+        raise ValueError(f"{file} cannot be read as a tokenizer ({error})") from None
+    if pairs:
+        raise byte_pairs(source)
+    _ = tokenizer.special_ids
+
+
+def byte_pairs(source: Path) -> ValueError:
+    """The error about RoBERTa's kind of vocabulary."""
+    return ValueError(
+        f"{source} holds a byte-level BPE vocabulary (as of RoBERTa or GPT-2), whose tokens are no whole characters. Give a folder with a BERT-style "
+        "vocabulary (WordPiece, as of BERT, ERNIE, MacBERT, Chinese RoBERTa-wwm), or leave `path` out to train one."
+    )
 
 
 def adopt(source: Path, folder: Path) -> None:
@@ -149,7 +187,16 @@ def _lowercase(folder: Path) -> bool:
 
 
 def from_vocab_txt(file: Path, *, lowercase: bool) -> Any:
-    """A BERT tokenizer from a ``vocab.txt``: one token a line, the line number is the id.
+    """A BERT tokenizer from a ``vocab.txt``.
+
+    Raises:
+        ValueError: as ``read_vocab_txt``.
+    """
+    return bert(read_vocab_txt(file), lowercase=lowercase)
+
+
+def read_vocab_txt(file: Path) -> dict[str, int]:
+    """The ids of a ``vocab.txt``: one token a line, the line number is the id.
 
     Raises:
         ValueError: a token stands twice (its second line would shift nothing but never be used) or a special token is missing.
@@ -170,4 +217,4 @@ def from_vocab_txt(file: Path, *, lowercase: bool) -> Any:
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:
         raise ValueError(f"{file}: {', '.join(missing)} missing; a BERT-style vocabulary is needed")
-    return bert(ids, lowercase=lowercase)
+    return ids

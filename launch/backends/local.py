@@ -23,7 +23,7 @@ CPU_PROCESSES = 2
 STOPPED = 5
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 DAMAGED = "damaged shards do this: run `kmask prepare verify` on the prepared folders, then the same command again"
-ADVICE = {
+ADVICE: dict[int, str] = {
     signal.SIGSEGV: DAMAGED,
     signal.SIGBUS: DAMAGED,
     signal.SIGKILL: "was it out of memory? Run the same command again to continue from the last checkpoint",

@@ -4,6 +4,10 @@ A window is split into n = 1 .. m segments, the segments are permuted, and the p
 read from the pooled [CLS]. [SEP] stands between segments, so that n is visible and the identities of different n differ.
 
     m = 3:  class 0 = one segment | 1, 2 = two segments in order, swapped | 3 .. 8 = the six orders of three
+
+n is drawn evenly from 1 to the smaller of m and the number of sentences, then one of the n! orders. A window of one sentence could
+only ever be class 0: it gets no label, so neither the loss nor the accuracy counts what nobody could get wrong. It is still a
+sample of this task for the objectives that hide tokens.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ SPLIT, ORDER = 11, 12
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceReordering(Objective):
-    """Which permutation of its segments is this text?"""
+    """Which permutation of its segments is this text? Windows of one sentence are not asked."""
 
     SENTENCE_LEVEL: ClassVar[bool] = True
 
@@ -73,13 +77,14 @@ class SentenceReordering(Objective):
             sentence_ends.append(ends_S[(ends_S > start) & (ends_S <= end)] + position - start)
             position += end - start + 1
         token_ids_T = np.concatenate(pieces)
+        labels = {name: sum(math.factorial(n) for n in range(1, count)) + rank} if len(ends_S) > 1 else {}
         return Sample(
             token_ids_T=token_ids_T,
             maskable_T=np.concatenate(maskable),
             segment_ids_T=np.zeros(len(token_ids_T), np.int64),
             units={level: (np.concatenate(starts), np.concatenate(ends)) for level, (starts, ends) in moved.items()},
             task=name,
-            labels={name: sum(math.factorial(n) for n in range(1, count)) + rank},
+            labels=labels,
             key=key,
             document_id=text.document_id,
             first_token=text.start,

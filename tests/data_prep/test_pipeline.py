@@ -318,7 +318,7 @@ def leave_staging(folder: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     for parent in (folder, folder / "parts"):
-        staging = parent / f"{STAGING_PREFIX}000001-{socket.gethostname()}-{ended.pid}-0123456789ab"
+        staging = parent / f"{STAGING_PREFIX}000001@{socket.gethostname()}@{ended.pid}@1@0123456789ab"
         staging.mkdir()
         (staging / "train.arrow").write_bytes(b"half of it")
     shutil.rmtree(folder / "parts/000001")

@@ -151,15 +151,108 @@ def test_a_shard_cut_short_anywhere_is_named_with_the_remedy(tmp_path: Path) -> 
         with pytest.raises(ValueError, match="is missing or damaged") as caught:
             len(Shard(file, LEVELS))
         assert str(file) in str(caught.value)
-        assert "Run `kmask prepare` again" in str(caught.value)
+        assert "run `kmask prepare` again" in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [None, b"this is not an Arrow file, but a rather long line of text\n" * 9])
 def test_a_missing_or_foreign_shard_is_named_with_the_remedy(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "s.arrow").write_bytes(content)
-    with pytest.raises(ValueError, match=r"s\.arrow is missing or damaged .* Run `kmask prepare` again"):
+    with pytest.raises(ValueError, match=r"s\.arrow is missing or damaged .* Run `kmask prepare verify .*run `kmask prepare` again"):
         len(Shard(tmp_path / "s.arrow", LEVELS))
+
+
+# --- damage inside a shard of the right size -----------------------------------------------------------------------------------
+
+
+def read_all(shard: Shard) -> None:
+    """Everything that training reads, the compiled division into windows included."""
+    from masking import kernels
+
+    kernels.group_ragged(shard.sentence_ends.values, shard.sentence_ends.offsets_D1, 64)
+    columns = (shard.token_ids, shard.flags, shard.sentence_ends, shard.paragraph_ends, shard.segment_ends)
+    for document in range(len(shard)):
+        assert all(len(shard.text_of(name, document)) < 100 for name in ("id", "language", "source", "title"))
+        assert all(column.row(document).sum() >= 0 for column in columns)
+    assert len(shard.label) == len(shard)
+    for units in shard.units.values():
+        assert len(units.start_U) == len(units.length_U) == len(units.label_U) >= units.offsets_D1.max()
+
+
+def test_a_flipped_bit_anywhere_is_named_or_changes_only_a_value(tmp_path: Path) -> None:
+    write_shard(tmp_path / "s.arrow", DOCUMENTS, LEVELS, 1000, pairs=True)
+    read_all(Shard(tmp_path / "s.arrow", LEVELS))
+    whole, named = (tmp_path / "s.arrow").read_bytes(), 0
+    for bit in range(0, 8 * len(whole), 13):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        file = tmp_path / f"{bit}.arrow"
+        file.write_bytes(damaged)
+        try:
+            read_all(Shard(file, LEVELS))
+        except ValueError as error:
+            named += 1
+            assert str(error).startswith(f"shard {file} ")
+        file.unlink()
+    assert named > 500
+
+
+@pytest.mark.parametrize("name", ["token_ids", "flags", "sentence_ends", "paragraph_ends", "segment_ends", "units_word", "units_entity"])
+@pytest.mark.parametrize(("place", "value"), [(0, -1), (0, 1 << 30), (2, 0), (2, -5), (-1, 1 << 30), (-1, 0)])
+def test_offsets_that_fall_or_leave_their_column_are_named_before_anybody_follows_them(name: str, place: int, value: int, tmp_path: Path) -> None:
+    write_shard(tmp_path / "s.arrow", PAIRS, LEVELS, 1000, pairs=True)
+    shard = Shard(tmp_path / "s.arrow", LEVELS)
+    offsets = shard.units[name[6:]].offsets_D1 if name.startswith("units") else getattr(shard, name).offsets_D1
+    changed = offsets.copy()
+    changed[place] = value
+    if np.array_equal(changed, offsets):
+        pytest.skip("no damage for this column")
+    whole, start = (tmp_path / "s.arrow").read_bytes(), offsets.ctypes.data - shard._batch.column("id").buffers()[1].address
+    body = whole.index(shard._batch.column("id").buffers()[1].to_pybytes())
+    assert whole[body + start : body + start + 4 * len(offsets)] == offsets.tobytes()
+    (tmp_path / "bad.arrow").write_bytes(whole[: body + start] + changed.tobytes() + whole[body + start + 4 * len(offsets) :])
+    with pytest.raises(ValueError, match=rf"bad\.arrow is missing or damaged \({name}: .* Run `kmask prepare verify"):
+        read_all(Shard(tmp_path / "bad.arrow", LEVELS))
+
+
+@pytest.mark.parametrize("name", ["sentence_ends", "paragraph_ends"])
+@pytest.mark.parametrize(
+    ("ends", "problem"),
+    [
+        ([2, 5], ""),
+        ([5], ""),
+        ([0, 5], "those of document 1 do not rise"),
+        ([2, 2, 5], "those of document 1 do not rise"),
+        ([3, 2, 5], "those of document 1 do not rise"),
+        ([4_000_000_000, 5], "those of document 1 do not rise"),
+        ([2, 4], "the last of document 1 is not its end"),
+        ([2, 6], "the last of document 1 is not its end"),
+        ([], "document 1 has 5 tokens and 0 ends"),
+    ],
+)
+def test_sentences_that_do_not_rise_to_the_end_of_their_document_are_named(name: str, ends: list[int], problem: str, tmp_path: Path) -> None:
+    bad = replace(encoded([1, 2, 3, 4, 5]), **{f"{name}_{name[0].upper()}": np.array(ends, np.uint32)})
+    write_shard(tmp_path / "s.arrow", [encoded([1, 2, 3]), bad, encoded([]), encoded([7])], LEVELS, 1000)
+    shard = Shard(tmp_path / "s.arrow", LEVELS)
+    if not problem:
+        assert getattr(shard, name).row(1).tolist() == ends
+        return
+    with pytest.raises(ValueError, match=rf"s\.arrow is missing or damaged \({name}: {problem}\)"):
+        getattr(shard, name)
+
+
+def test_an_empty_document_with_a_sentence_and_flags_of_another_length_are_named(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.arrow", [replace(encoded([]), sentence_ends_S=np.array([1], np.uint32))], LEVELS, 1000)
+    with pytest.raises(ValueError, match=r"sentence_ends: document 0 has 0 tokens and 1 ends"):
+        _ = Shard(tmp_path / "a.arrow", LEVELS).sentence_ends
+    write_shard(tmp_path / "b.arrow", [replace(encoded([5, 6]), flags_T=np.zeros(3, np.uint8))], LEVELS, 1000)
+    with pytest.raises(ValueError, match=r"flags: not one for each token"):
+        _ = Shard(tmp_path / "b.arrow", LEVELS).flags
+
+
+def test_a_part_of_a_prepared_folder_is_named_with_the_folder_to_verify(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"Run `kmask prepare verify {tmp_path}`, delete the part it names"):
+        len(Shard(tmp_path / "parts/000003/train.arrow", LEVELS))
 
 
 # --- labelled pairs -------------------------------------------------------------------------------------------------------------
@@ -304,4 +397,14 @@ def test_missing_shards_are_counted_and_the_first_is_named(prepared: Path) -> No
     (prepared / "parts/000000/heldout.arrow").unlink()
     (prepared / "parts/000001/train.arrow").unlink()
     with pytest.raises(ValueError, match=r"2 shard\(s\) missing, first parts/000000/heldout\.arrow\. Run `kmask prepare` again"):
+        Prepared.open(prepared)
+
+
+def test_shards_of_another_size_than_they_were_made_with_are_counted_and_the_first_is_named(prepared: Path) -> None:
+    for name, change in (("heldout", lambda whole: whole + b"x"), ("train", lambda whole: whole[:-8])):
+        file = prepared / f"parts/000000/{name}.arrow"
+        size = file.stat().st_size
+        file.write_bytes(change(file.read_bytes()))
+    told = rf"2 shard\(s\) have another size than the manifest says, first parts/000000/train\.arrow \({size:,} bytes expected, {size - 8:,} found\)"
+    with pytest.raises(ValueError, match=rf"{told}\. Run `kmask prepare verify {prepared}`, delete the parts it names and run `kmask prepare` again"):
         Prepared.open(prepared)

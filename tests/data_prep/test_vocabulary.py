@@ -203,12 +203,82 @@ def test_missing_special_tokens_are_named(tmp_path: Path) -> None:
         adopt(source, tmp_path / "made")
 
 
-def test_a_missing_folder_and_a_folder_without_a_vocabulary_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"vocabulary\.path .*nowhere: no such folder"):
-        Vocabulary(path=str(tmp_path / "nowhere")).make(tmp_path / "made", iter([]))
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"empty: neither tokenizer\.json nor vocab\.txt"):
-        Vocabulary(path=str(tmp_path / "empty")).make(tmp_path / "made", iter([]))
+def roberta(folder: Path, form: str) -> Path:
+    """A small byte-level BPE vocabulary as RoBERTa has it, in the new or the old form."""
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import decoders, models, pre_tokenizers
+
+    folder.mkdir()
+    pairs = {token: index for index, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *SPECIAL_TOKENS, "a", "b", "ab"])}
+    backend = Backend(models.BPE(pairs, [("a", "b")], unk_token="<unk>"))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(), decoders.ByteLevel()
+    if form == "tokenizer.json":
+        backend.save(str(folder / "tokenizer.json"))
+    elif form == "tokenizer.json without a type":  # as older versions of the library wrote it
+        value = json.loads(backend.to_str())
+        del value["model"]["type"]
+        (folder / "tokenizer.json").write_text(json.dumps(value))
+    else:
+        backend.model.save(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("form", ["tokenizer.json", "tokenizer.json without a type", "vocab.json and merges.txt"])
+def test_the_vocabulary_of_roberta_is_refused_with_what_would_do(form: str, tmp_path: Path) -> None:
+    source = roberta(tmp_path / "roberta", form)
+    with pytest.raises(ValueError, match=r"^path: .*roberta holds a byte-level BPE vocabulary .* Chinese RoBERTa-wwm\), or leave `path` out to train one"):
+        Vocabulary(path=str(source))
+
+
+def test_chinese_roberta_is_a_bert_vocabulary_and_accepted(trained: Path, tmp_path: Path) -> None:
+    source = vocab_folder(tmp_path / "chinese-roberta-wwm-ext", Tokenizer(folder=trained).tokens, {"tokenizer_class": "BertTokenizer"})
+    (source / "config.json").write_text('{"model_type": "bert", "architectures": ["BertForMaskedLM"], "directionality": "bidi"}')
+    (source / "added_tokens.json").write_text("{}")
+    assert Vocabulary(path=str(source)).path == str(source)
+    assert Vocabulary(path=str(trained)).path == str(trained)
+
+
+def without_specials(folder: Path, trained: Path) -> None:
+    value = json.loads((trained / "tokenizer.json").read_text(encoding="utf-8"))
+    value["added_tokens"], value["post_processor"] = [], None
+    del value["model"]["vocab"]["[MASK]"]
+    (folder / "tokenizer.json").write_text(json.dumps(value), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("fill", "told"),
+    [
+        (None, r"path: .*source: no such folder \(looked from .*\)\. Give the folder of a tokenizer"),
+        (lambda folder, trained: None, r"path: .*source: neither tokenizer\.json nor vocab\.txt in this folder"),
+        (lambda folder, trained: (folder / "vocab.txt").write_text("a\nb\n"), r"path: .*vocab\.txt: \[PAD\], \[UNK\], \[CLS\], \[SEP\], \[MASK\] missing"),
+        (lambda folder, trained: (folder / "vocab.txt").write_bytes(b"\xff\n"), r"path: .*vocab\.txt: not UTF-8"),
+        (lambda folder, trained: (folder / "tokenizer.json").write_text("{"), r"path: .*tokenizer\.json cannot be read as a tokenizer"),
+        (lambda folder, trained: (folder / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}'), r"path: .*cannot be read as a tokenizer"),
+        (lambda folder, trained: (folder / "tokenizer.json").write_text("[]"), r"path: .*tokenizer\.json cannot be read as a tokenizer"),
+        (without_specials, r"path: tokenizer .*source: \[MASK\] missing from the vocabulary; a BERT-style vocabulary is needed"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused_when_the_settings_are_made(
+    fill: Callable[[Path, Path], object] | None, told: str, trained: Path, tmp_path: Path
+) -> None:
+    if fill:
+        (tmp_path / "source").mkdir()
+        fill(tmp_path / "source", trained)
+    with pytest.raises(ValueError, match=f"^{told}"):
+        Vocabulary(path=str(tmp_path / "source"))
+
+
+@pytest.mark.parametrize("command", [(), ("plan",)])
+def test_the_vocabulary_of_roberta_is_named_with_its_line_before_anything_is_read(command: tuple[str, ...], tmp_path: Path) -> None:
+    from launch.config import ConfigError
+    from launch.preparations import plan_command, run_command
+
+    source = roberta(tmp_path / "roberta", "tokenizer.json")
+    config = tmp_path / "data.yaml"
+    config.write_text(f"output: {tmp_path}/out\ncorpora: [{{kind: jsonl, paths: [{tmp_path}/nowhere.jsonl]}}]\nvocabulary:\n  path: {source}\n")
+    with pytest.raises(ConfigError, match=rf"^{config}:4: vocabulary\.path: {source} holds a byte-level BPE vocabulary"):
+        (plan_command if command else run_command)(config, [])
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_vocab_txt_that_is_not_utf8_is_named(tmp_path: Path) -> None:

@@ -164,8 +164,8 @@ def test_a_launch_between_two_pieces_of_work_is_running_and_a_dead_one_is_not(co
     notes = copy / staging_name("notes")
     notes.mkdir()
     assert status(copy)["state"] == "running"
-    host, _, unique = notes.name.rsplit("-", 2)
-    notes.rename(copy / f"{host}-{2**22 + 1}-{unique}")
+    before, _, start, unique = notes.name.rsplit("@", 3)
+    notes.rename(copy / f"{before}@{2**22 + 1}@{start}@{unique}")
     assert status(copy)["state"] == "stopped"
 
 

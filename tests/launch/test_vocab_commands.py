@@ -83,7 +83,7 @@ def test_what_cannot_be_done_is_said_in_one_line(kmask: Kmask, data_yaml: Path, 
         (("vocab", "extend", tmp_path, "-o", tmp_path / "w"), "give either --corpus DATA.yaml or --words FILE"),
         (("vocab", "inspect", tmp_path), "holds no tokenizer.json"),
         (("vocab", "train", data_yaml, "-o", tmp_path), "exists already"),
-        (("vocab", "train", data_yaml, "-o", tmp_path / "v", "vocabulary.path=x"), "there is nothing to train"),
+        (("vocab", "train", data_yaml, "-o", tmp_path / "v", "vocabulary.path=x"), "vocabulary.path: x: no such folder"),
     ):
         run = kmask(*arguments)
         assert run.returncode == 2, run.stdout

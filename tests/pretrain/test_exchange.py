@@ -7,14 +7,19 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from saved_run import save_run
 
 from data_prep.encoding import Tokenizer
 from launch.config import read_config
 from pretrain.config import Run
-from pretrain.exchange import export_run, our_name, read_pretrained, verify
+from pretrain.encoder import Model
+from pretrain.exchange import encoder_config, our_name, read_pretrained
+from pretrain.exporting import export_run, exported_config, verify
 from pretrain.setup import build_model
 
 Kmask = Callable[..., subprocess.CompletedProcess[str]]
@@ -71,34 +76,154 @@ def test_what_was_exported_comes_back_with_every_weight(exported: Path, tiny_run
     assert verify(exported, model) < 1e-5
 
 
-def test_training_continues_from_a_bert_folder(kmask: Kmask, tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
+def bert_folder(folder: Path, prepared: Path) -> Any:
+    """A BERT with the vocabulary of the shards, saved; returns the model."""
     from transformers import BertConfig, BertForPreTraining
 
     tokenizer = Tokenizer(folder=prepared / "tokenizer")
-    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
     bert = BertForPreTraining(BertConfig(vocab_size=len(tokenizer.tokens), **shape)).eval()
-    folder = tmp_path / "bert"
     bert.save_pretrained(folder)
     for file in (prepared / "tokenizer").iterdir():
         shutil.copy(file, folder / file.name)
-    found = read_pretrained(folder, tokenizer)
-    assert not found.notes
+    return bert
+
+
+def test_a_bert_folder_gives_its_own_logits(tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
+    bert = bert_folder(tmp_path / "bert", prepared)
+    tokenizer = Tokenizer(folder=prepared / "tokenizer")
+    assert not read_pretrained(tmp_path / "bert", tokenizer).notes
     ids = torch.tensor([[2, 30, 31, 32, 3]])
-    run = read_config(Run, tiny_run, [f"model.path={folder}"])
-    model = build_model(run, 0, tokenizer).eval()
+    model = build_model(read_config(Run, tiny_run, [f"model.path={tmp_path / 'bert'}"]), 0, tokenizer).eval()
     model.ernie.embeddings.task_type_embeddings.weight.data.zero_()  # type: ignore[union-attr, operator]
     model.ernie.set_attn_implementation("sdpa")  # type: ignore[operator]
     ours = model.heads["knowledge_masking"](model.ernie(ids).last_hidden_state)
     assert torch.allclose(ours, bert(ids).prediction_logits, atol=1e-5)
-    done = kmask("train", tiny_run, f"output={tmp_path / 'run'}", f"model.path={folder}", "evaluation.every=0", "--processes", 1)
+
+
+def test_training_continues_from_a_bert_folder_and_exports_without_it(kmask: Kmask, tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
+    bert_folder(tmp_path / "bert", prepared)
+    overrides = [f"model.path={tmp_path / 'bert'}", "model.dropout=0", "evaluation.every=0", "stages.0.steps=1", "stages.1.steps=1"]
+    done = kmask("train", tiny_run, *overrides, "--processes", 1)
     assert done.returncode == 0, done.stderr
-    shutil.rmtree(folder)
-    done = kmask("export", tmp_path / "run", tmp_path / "out")  # needs the start checkpoint no more
+    shutil.rmtree(tmp_path / "bert")
+    done = kmask("export", tmp_path / "run", tmp_path / "out")
     assert done.returncode == 0, done.stderr
+    assert "began from the checkpoint `bert`" in (tmp_path / "out/README.md").read_text()
+    assert json.loads((tmp_path / "out/config.json").read_text())["hidden_dropout_prob"] == 0.1
+
+
+def test_an_export_after_the_start_checkpoint_is_gone_carries_its_dropout_and_ids(tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
+    from launch.results import run_export
+
+    bert_folder(tmp_path / "bert", prepared)
+    config = json.loads((tmp_path / "bert/config.json").read_text())
+    kept = {
+        "hidden_dropout_prob": 0.2,
+        "attention_probs_dropout_prob": 0.3,
+        "classifier_dropout": 0.25,
+        "bos_token_id": 2,
+        "position_embedding_type": "absolute",
+    }
+    (tmp_path / "bert/config.json").write_text(json.dumps({**config, **kept, "id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}}))
+    found = read_pretrained(tmp_path / "bert", Tokenizer(folder=prepared / "tokenizer"))
+    source = {"path": str(tmp_path / "bert"), "config": dict(found.config)}
+    run = save_run(tiny_run, overrides=(f"model.path={tmp_path / 'bert'}",), source=source)
+    shutil.rmtree(tmp_path / "bert")
+    assert run_export(run, tmp_path / "out", [], None, "", [], False, False) == 0
+    exported = json.loads((tmp_path / "out/config.json").read_text())
+    assert {name: exported[name] for name in kept} == kept and "id2label" not in exported
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin"])
+@pytest.mark.parametrize("indexed", [True, False])
+def test_shards_are_read_whole_or_refused(prepared: Path, tmp_path: Path, suffix: str, indexed: bool) -> None:
+    from safetensors.torch import save_file
+
+    bert_folder(tmp_path, prepared)
+    tokenizer = Tokenizer(folder=prepared / "tokenizer")
+    whole = read_pretrained(tmp_path, tokenizer).tensors
+    original = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    stem = "model" if suffix == ".safetensors" else "pytorch_model"
+    names = [f"{stem}-{number:05d}-of-00003{suffix}" for number in (1, 2, 3)]
+    for number, name in enumerate(names):
+        part = {key: original[key] for key in sorted(original)[number::3]}
+        save_file(part, tmp_path / name) if suffix == ".safetensors" else torch.save(part, tmp_path / name)
+    if indexed:
+        weight_map = {key: names[index % 3] for index, key in enumerate(sorted(original))}
+        (tmp_path / f"{stem}{suffix}.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    found = read_pretrained(tmp_path, tokenizer).tensors
+    assert found.keys() == whole.keys() and all(torch.equal(found[name], whole[name]) for name in whole)
+    content = (tmp_path / names[1]).read_bytes()
+    (tmp_path / names[1]).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=f"{names[1]} cannot be read"):
+        read_pretrained(tmp_path, tokenizer)
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(ValueError, match=f"1 of 3 shards are missing .{names[1]}"):
+        read_pretrained(tmp_path, tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "roberta"}, "model_type 'roberta' cannot be continued: its positions begin at 2"),
+        ({"model_type": "xlm-roberta"}, "model_type 'xlm-roberta' cannot be continued: .*SentencePiece"),
+        ({"model_type": None, "architectures": ["RobertaForMaskedLM"]}, "'RobertaForMaskedLM' cannot be continued"),
+        ({"position_embedding_type": "relative_key"}, "'relative_key' cannot be continued; absolute positions can"),
+        ({"is_decoder": True}, "it is a decoder"),
+        ({"hidden_size": None}, "does not say hidden_size"),
+        ({"num_hidden_layers": 3}, "its weights lack encoder.layer.2.output.dense.weight"),
+        ({"hidden_size": 64}, "they do not belong together"),
+    ],
+)
+def test_a_folder_that_would_compute_something_else_is_refused(prepared: Path, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    bert_folder(tmp_path, prepared)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(ValueError, match=message):
+        read_pretrained(tmp_path, Tokenizer(folder=prepared / "tokenizer"))
+
+
+def test_a_folder_with_weights_of_another_framework_says_which(prepared: Path, tmp_path: Path) -> None:
+    bert_folder(tmp_path, prepared)
+    (tmp_path / "model.safetensors").rename(tmp_path / "model_state.pdparams")
+    with pytest.raises(ValueError, match="those of PaddlePaddle must be converted first"):
+        read_pretrained(tmp_path, Tokenizer(folder=prepared / "tokenizer"))
+
+
+def test_a_folder_without_a_vocabulary_is_told(prepared: Path, tmp_path: Path) -> None:
+    bert_folder(tmp_path, prepared)
+    for name in ("tokenizer.json", "vocab.txt"):
+        (tmp_path / name).unlink()
+    assert "holds no vocabulary" in read_pretrained(tmp_path, Tokenizer(folder=prepared / "tokenizer")).notes[0]
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_an_export_takes_any_number_of_labels(exported: Path, labels: int) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(exported, num_labels=labels)
+    assert model.classifier.out_features == model.config.num_labels == labels
+    assert not {"id2label", "label2id"} & json.loads((exported / "config.json").read_text()).keys()
+
+
+def test_dropout_of_an_export_is_that_of_the_start_checkpoint_or_of_the_run() -> None:
+    trained = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "hidden_size": 8, "id2label": {0: "LABEL_0"}}
+    scratch = exported_config(trained, {})
+    assert scratch["hidden_dropout_prob"] == 0.0 and "id2label" not in scratch
+    continued = exported_config(trained, {"hidden_dropout_prob": 0.15, "hidden_size": 99})
+    assert continued["hidden_dropout_prob"] == 0.15 and continued["attention_probs_dropout_prob"] == 0.1 and continued["hidden_size"] == 8
+
+
+def test_the_encoder_keeps_the_shape_of_its_checkpoint_and_takes_the_dropout_of_the_run() -> None:
+    source = {"vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 32}
+    config = encoder_config({**source, "layer_norm_eps": 1e-5, "hidden_dropout_prob": 0.4}, 2, Model(dropout=0.0))
+    assert config.layer_norm_eps == 1e-5 and config.hidden_dropout_prob == 0.0 and config.task_type_vocab_size == 2 and config.use_task_id
 
 
 def test_a_checkpoint_without_a_masked_lm_head_is_told(exported: Path, prepared: Path) -> None:
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     tensors = {name: tensor for name, tensor in load_file(exported / "model.safetensors").items() if not name.startswith("cls.")}
     save_file(tensors, exported / "model.safetensors")

@@ -5,21 +5,28 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from data_prep.shards import Shard
 from launch.config import decode, field_docs, find_kind, kinds, load, read_config
+from masking.corruption import Replacements
+from masking.keyed import mix
+from pretrain.batch import to_batch
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.loading import BatchMaker
 from pretrain.objectives import Objective
 from pretrain.objectives.sentence_reordering import SentenceReordering, draw_distinct
+from pretrain.packed import EMPTY, Specials, pack
 from pretrain.sampling import MicroBatchSpec, Sampler
 from pretrain.setup import build_model
-from pretrain.sources import ROOM_FOR_SPECIALS
+from pretrain.sources import ROOM_FOR_SPECIALS, Text
 
 ALL = kinds(Objective)
 
@@ -78,15 +85,19 @@ def test_reordering_samples_hold_the_window_permuted_as_their_label_says(tiny_ru
     stream = maker.streams["demo/probe"]
     specials = corpus.specials
     seen: Counter[int] = Counter()
+    alone = 0
     for number, epoch in itertools.product(range(len(stream.source)), range(3)):
         text = stream.source.read(number)
         sample = stream.objective.build(text, number * 7919 + epoch, "probe", specials)
         ids = sample.token_ids_T.tolist()
         assert ids[0] == specials.cls and ids[-1] == specials.sep
         segments = [list(group) for is_sep, group in itertools.groupby(ids[1:], lambda token: token == specials.sep) if not is_sep]
-        label = sample.labels["probe"]
-        seen[label] += 1
         count = len(segments)
+        assert count <= min(3, len(text.sentence_ends_S))
+        assert set(sample.labels) == ({"probe"} if len(text.sentence_ends_S) > 1 else set())
+        alone += len(text.sentence_ends_S) == 1
+        label = sample.labels.get("probe", 0)
+        seen[label] += "probe" in sample.labels
         rank = label - sum(math.factorial(n) for n in range(1, count))
         order = list(itertools.permutations(range(count)))[rank]
         restored: list[list[int]] = [[]] * count
@@ -96,7 +107,43 @@ def test_reordering_samples_hold_the_window_permuted_as_their_label_says(tiny_ru
         for start_U, end_U in sample.units.values():
             assert all(sample.maskable_T[start:end].all() for start, end in zip(start_U, end_U, strict=True))
         assert sum(len(start_U) for start_U, _ in sample.units.values()) == sum(len(start_U) for start_U, _ in text.units.values())
-    assert set(seen) == set(range(9))
+    assert alone and all(seen[label] for label in range(9))
+
+
+def window(sentences: int) -> Text:
+    """A window of sentences of three tokens, from nowhere."""
+    ends_S = np.arange(3, 3 * sentences + 1, 3)
+    tokens: dict[str, Any] = {"token_ids_T": np.arange(10, 10 + 3 * sentences), "sentence_ends_S": ends_S, "units": {}}
+    return Text(shard=Shard(Path(), ()), document=0, start=0, document_id="d", **tokens)
+
+
+@pytest.mark.parametrize(
+    ("sentences", "law"), [(1, {}), (2, {0: 1 / 2, 1: 1 / 4, 2: 1 / 4}), (7, {0: 1 / 3, 1: 1 / 6, 2: 1 / 6, **dict.fromkeys(range(3, 9), 1 / 18)})]
+)
+def test_the_number_of_segments_is_drawn_evenly_and_a_single_sentence_has_no_class(sentences: int, law: dict[int, float]) -> None:
+    specials = Specials(pad=0, cls=2, sep=3, replacements=Replacements(mask_id=4, unknown_id=1, ordinary_V=np.arange(5, 50), count_V=None))
+    text, draws = window(sentences), 9000
+    samples = [SentenceReordering().build(text, mix(key), "probe", specials) for key in range(draws)]
+    counts = Counter(sample.labels["probe"] for sample in samples if sample.labels)
+    assert set(counts) == set(law) and all(sample.task == "probe" for sample in samples)
+    for label, share in law.items():  # 5 standard deviations of a binomial law
+        assert abs(counts[label] - share * draws) < 5 * (draws * share * (1 - share)) ** 0.5
+
+
+def test_a_batch_of_single_sentences_has_no_target_and_no_loss_and_hides_tokens_all_the_same(tiny_run: Path) -> None:
+    run, corpus, maker = maker_for(tiny_run, "sentence_reordering")
+    objective = maker.streams["demo/probe"].objective
+    text = replace(window(1), units=dict.fromkeys(run.masking.strategy.levels(), (EMPTY, EMPTY)))
+    rows = [[objective.build(text, mix(key), "probe", corpus.specials)] for key in range(9)]
+    packed = pack(rows, 8, run.masking, corpus.specials, 0.0)
+    arrays, count = objective.targets(packed, "probe")
+    assert count == 0 and [len(array) for array in arrays.values()] == [0, 0]
+    assert len(packed.hidden.position_M)
+    batch = to_batch(packed, run.task_ids, {"probe": arrays}, {"probe": count})
+    model = build_model(run, 0, corpus.tokenizer)
+    loss, _ = model(batch, {"probe": 1.0})
+    loss.backward()
+    assert loss.item() == 0.0
 
 
 def test_distinct_draws_are_distinct_sorted_and_uniform() -> None:

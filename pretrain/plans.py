@@ -1,0 +1,171 @@
+"""What a run would be: its stages with tasks, rows and sizes, and how often it reads each folder.
+
+    stage_plans(run, corpus, newest, gpu)  ->  [StagePlan]      models by shape only; a row of every stream of the stages that are left
+    folder_plans(run, corpus)              ->  [FolderPlan]
+
+Building one row of every folder and task in every stage finds what a start would find at its first batches, however late they come:
+plug-ins that build wrong samples, shards that cannot be read, masking schemes that do not fit the corpus.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from pretrain.checkpoint import Checkpoint, Snapshot
+from pretrain.config import Run
+from pretrain.corpus import Corpus
+from pretrain.model import PretrainingModel
+from pretrain.progress import Progress
+from pretrain.sampling import Cursor, MicroBatchSpec, Stream
+from pretrain.schedule import position, total_steps
+from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model
+from pretrain.sizes import Micro, Sizes, activation_estimate, sizes
+
+
+class TaskPlan(NamedTuple):
+    """A task in a stage."""
+
+    name: str
+    share: float
+    """Of the stage's rows, those that are built for it."""
+    rows: int
+    """Rows built for it in the whole stage."""
+    everywhere: bool
+    """Token-level: it learns from all rows of the stage."""
+    new: bool
+    """No stage before this one has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagePlan:
+    """A stage as it would be trained."""
+
+    name: str
+    steps: int
+    begin: int
+    """Step of the run at which it begins."""
+    tasks: Sequence[TaskPlan]
+    sizes: Sizes | None
+    """Of its model; None for a stage that has ended."""
+    activations: int
+    """Estimated bytes of a process; 0 for a stage that has ended."""
+
+
+class FolderPlan(NamedTuple):
+    """A prepared folder in a run."""
+
+    name: str
+    tokens: int
+    """Of its training documents."""
+    heldout: int
+    """Documents kept apart."""
+    epochs: float
+    """How often the whole run reads each of its tokens, all stages and tasks together."""
+
+
+def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, notes: list[str]) -> list[StagePlan]:
+    """All stages; what the user should know is added to ``notes``.
+
+    Raises:
+        ValueError: a model or a row cannot be built, with the message that training would give.
+    """
+    progress = Progress.of(newest.state) if newest else Progress()
+    left = progress.step < total_steps(run.stages)
+    if left:
+        notes += corpus.specials.notes
+    first = position(run.stages, progress.step).stage
+    model, remembered = _first_model(run, corpus, newest, first, notes)
+    plans: list[StagePlan] = []
+    for index, stage in enumerate(run.stages):
+        found, activations = None, 0
+        if index >= first:
+            learned = learned_tasks(run, progress.learned, index)
+            model = _later_model(run, model, learned, index) if index > first else model
+            found = sizes(model, remembered)
+            remembered = found.remembered
+            if left:
+                activations = activation_estimate(model.config, _micro(run, corpus, index, progress, model), run.engine, gpu)
+            progress.learned = learned
+        begin = sum(earlier.steps for earlier in run.stages[:index])
+        plans.append(StagePlan(name=stage.name, steps=stage.steps, begin=begin, tasks=_tasks(run, index), sizes=found, activations=activations))
+    return plans
+
+
+def _tasks(run: Run, index: int) -> list[TaskPlan]:
+    """The tasks of a stage and how its rows are shared out."""
+    stage = run.stages[index]
+    known = {task for earlier in run.stages[:index] for task in earlier.tasks}
+    shares = {task: share if run.builds_rows(task) else 0.0 for task, share in stage.tasks.items()}
+    rows = run.batch.rows_per_step * stage.steps / sum(shares.values())
+    return [
+        TaskPlan(task, share / sum(shares.values()), round(share * rows), not run.tasks[task].SENTENCE_LEVEL, task not in known)
+        for task, share in shares.items()
+    ]
+
+
+def _first_model(run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str]) -> tuple[PretrainingModel, Collection[str]]:
+    """The model that training begins with, by its shape, and the parameters that Adam knows already."""
+    if newest is None:
+        with torch.device("meta"):
+            model, _, told = start_model(run, corpus.tokenizer)
+        notes += [told] if told else []
+        return model, ()
+    from safetensors import safe_open
+
+    snapshot = Snapshot(state=newest.state, tensors=newest.tensors(optimizer=False))
+    with torch.device("meta"):
+        model = grown_model(run, first, snapshot)
+    with safe_open(newest.folder / "optimizer.safetensors", "pt") as file:
+        return model, {name.partition("#")[0] for name in file.keys() if name.endswith("#exp_avg")}  # noqa: SIM118 (no mapping)
+
+
+def _later_model(run: Run, before: PretrainingModel, learned: Sequence[str], index: int) -> PretrainingModel:
+    """The model of a later stage: more heads, and more rows in the task table."""
+    config = copy.deepcopy(before.config)
+    config.task_type_vocab_size = max(config.task_type_vocab_size, 1 + max(run.task_ids[task] for task in learned))
+    with torch.device("meta"):
+        return PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, index), run.seed)
+
+
+def _micro(run: Run, corpus: Corpus, index: int, progress: Progress, model: PretrainingModel) -> Micro:
+    """Build a row of every stream of a stage; what a process feeds the model at once, as far as memory hangs on it."""
+    maker = corpus.maker(run.stages[index], "train", run.masking)
+    corpus.heldout(list(maker.objectives))
+    predicting = [name for name in maker.objectives if isinstance(getattr(model.heads[name], "decoder", None), nn.Linear)]
+    predicted = 0
+    for name, stream in maker.streams.items():
+        row, _ = stream.next(progress.cursors.get(name, Cursor()))
+        batch = maker[MicroBatchSpec(progress.step, [row], progress.step / total_steps(run.stages))]
+        predicted = max(predicted, sum(batch.counts[task] for task in predicting))
+    rows = run.batch.rows_per_process
+    return Micro(tokens=rows * run.batch.row, longest=run.batch.max_sample_tokens, predicted=rows * predicted)
+
+
+def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:
+    """All folders; epochs are counted from the text in the rows of each stream's first block, without special tokens and padding."""
+    text: dict[str, float] = {}
+    read = dict.fromkeys(corpus.prepared, 0.0)
+    for stage in run.stages:
+        streams = corpus.streams(stage, "train")
+        whole = sum(stream.share for stream in streams.values())
+        for name, stream in streams.items():
+            if name not in text:
+                text[name] = tokens_per_row(stream)
+            read[stream.source.name] += stream.share / whole * run.batch.rows_per_step * stage.steps * text[name]
+    found = []
+    for name, folder in corpus.prepared.items():
+        heldout = sum(entry.documents for entry in folder.entries if entry.split == "heldout")
+        found.append(FolderPlan(name, folder.tokens("train"), heldout, read[name] / folder.tokens("train")))
+    return found
+
+
+def tokens_per_row(stream: Stream) -> float:
+    """Tokens of text in a row of this stream: the mean of its first block."""
+    rows = stream.rows(0, 0)
+    return float(sum(int(stream.source.tokens_N[row].sum()) for row in rows)) / len(rows)

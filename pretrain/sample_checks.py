@@ -1,0 +1,82 @@
+"""Nothing wrong reaches a compiled masking loop: the arrays of a batch, checked once when its samples are laid out.
+
+    ids       in the vocabulary
+    units     of each level sorted, disjoint, not empty, inside their sample
+    sentences end inside their sample
+
+The loops trust these promises and would write beside their arrays where one is broken: by a damaged shard that is as long as it was
+made, or by an objective that builds wrong samples. Everything is vectorised over the batch; the sample at fault is looked for only
+when there is one.
+
+Shape legend: T positions, S samples, U units of one level, E ends of sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from masking.spans import Int
+
+if TYPE_CHECKING:
+    from pretrain.packed import Sample
+
+Long = npt.NDArray[np.int64]
+
+
+def wrong(sample: Sample, what: str) -> ValueError:
+    """The error that names a sample, what is wrong with it, and what may be the reason."""
+    return ValueError(
+        f"document {sample.document_id!r}, task {sample.task!r}: {what}. Either its shard is damaged (`kmask prepare verify FOLDER` tells), "
+        "or the objective that built the sample is wrong."
+    )
+
+
+def check_lengths(samples: Sequence[Sample]) -> None:
+    """Raise ValueError unless every sample has tokens, and an answer for each of them."""
+    for sample in samples:
+        count = len(sample.token_ids_T)
+        if not count:
+            raise wrong(sample, "a sample without a token")
+        if len(sample.maskable_T) != count or len(sample.segment_ids_T) != count:
+            raise wrong(sample, f"{count} tokens, {len(sample.maskable_T)} of them said to be maskable or not, {len(sample.segment_ids_T)} with a segment")
+
+
+def check_ids(samples: Sequence[Sample], original_T: Long, start_S: Int, vocabulary: int | None) -> None:
+    """Raise ValueError unless all ids are in the vocabulary (``vocabulary`` None: not known, only negative ones are wrong)."""
+    top = np.iinfo(np.int64).max if vocabulary is None else vocabulary - 1
+    if len(original_T) and (original_T.min() < 0 or original_T.max() > top):
+        position = int(((original_T < 0) | (original_T > top)).argmax())
+        number = int(np.searchsorted(start_S, position, "right")) - 1
+        known = "" if vocabulary is None else f", the vocabulary has {vocabulary:,}"
+        raise wrong(samples[number], f"token {position - int(start_S[number])} of its sample has the id {int(original_T[position])}{known}")
+
+
+def check_units(samples: Sequence[Sample], level: str, start_U: Long, end_U: Long, count_S: Long, ends_S: Long, start_S: Int, end_S: Int) -> None:
+    """Raise ValueError unless the units of a level are sorted, disjoint, not empty, and inside their sample.
+
+    ``count_S`` and ``ends_S`` are how many starts and how many ends each sample gave.
+    """
+    if not np.array_equal(count_S, ends_S):
+        raise wrong(samples[int((count_S != ends_S).argmax())], f"its units of level {level!r} do not have as many ends as starts")
+    fine_U = (start_U < end_U) & (start_U >= np.repeat(start_S, count_S)) & (end_U <= np.repeat(end_S, count_S))
+    fine_U[1:] &= start_U[1:] >= end_U[:-1]
+    if not fine_U.all():
+        unit = int(fine_U.argmin())
+        number = int(np.searchsorted(np.cumsum(count_S), unit, "right"))
+        start, length = int(start_S[number]), int(end_S[number] - start_S[number])
+        place = f"[{int(start_U[unit]) - start}, {int(end_U[unit]) - start})"
+        raise wrong(samples[number], f"unit {place} of level {level!r} is empty, overlaps the one before it, or leaves its sample of {length} tokens")
+
+
+def check_sentences(samples: Sequence[Sample], end_E: Long, count_S: Long, start_S: Int, end_S: Int) -> None:
+    """Raise ValueError unless every sentence ends inside its sample, after one token at least."""
+    fine_E = (end_E > np.repeat(start_S, count_S)) & (end_E <= np.repeat(end_S, count_S))
+    if not fine_E.all():
+        end = int(fine_E.argmin())
+        number = int(np.searchsorted(np.cumsum(count_S), end, "right"))
+        start, length = int(start_S[number]), int(end_S[number] - start_S[number])
+        raise wrong(samples[number], f"a sentence ends at {int(end_E[end]) - start}, outside its sample of {length} tokens")

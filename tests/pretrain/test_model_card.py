@@ -1,0 +1,192 @@
+"""The card of an export: what it says is what the checkpoint, the data and the start checkpoint know, and its front matter is YAML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import ModelCard
+from ruamel.yaml import YAML
+from saved_run import toy_state
+from tiny import TINY_RUN
+
+from pretrain.card_facts import base_model, data_languages, example, heldout_figures, pooler_origin, source_licence
+from pretrain.checkpoint import State
+from pretrain.config import Run
+from pretrain.model_card import Card, model_card
+
+ENCODER = {"num_hidden_layers": 1, "hidden_size": 8, "num_attention_heads": 2, "vocab_size": 100}
+NO_SOURCE: Mapping[str, Any] = {}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    from launch.config import read_config
+
+    (tmp_path / "run.yaml").write_text(TINY_RUN.format(output=tmp_path / "run", data=tmp_path / "data"))
+    return toy_state(read_config(Run, tmp_path / "run.yaml", []), 6, ENCODER, {"demo": "f"})
+
+
+@pytest.fixture
+def card(state: State) -> Callable[..., str]:
+    """The text of a card of a trained state, with some things changed."""
+
+    def write(**changes: Any) -> str:
+        values: dict[str, Any] = {"name": "toy", "state": state, "languages": ["zh", "en"], "example": "[MASK]", "pooler": "trained", "base": ""}
+        return model_card(Card(**{**values, "licence": {}, "stated": False, "heldout": {}, **changes}))
+
+    return write
+
+
+def front(text: str) -> dict[str, Any]:
+    """The front matter, as the hub's own reader (YAML 1.1) and a reader of YAML 1.2 agree on it."""
+    found: dict[str, Any] = YAML(typ="safe").load(text.split("---\n", 2)[1])
+    assert ModelCard(text).data.to_dict() == found
+    return found
+
+
+def test_headings_stand_alone_and_no_placeholder_is_left(card: Callable[..., str], state: State) -> None:
+    text = card(heldout={"loss/knowledge_masking": 2.0, "accuracy/knowledge_masking": 0.5, "targets/knowledge_masking": 9.0})
+    lines = text.split("---\n", 2)[2].splitlines()
+    headings = [index for index, line in enumerate(lines) if line.startswith("#")]
+    assert len(headings) == 4 and all(not lines[index + 1] and not lines[index - 1] for index in headings)
+    assert "{" not in text.replace('"{"', "") and "\n\n\n" not in text
+
+
+def test_the_table_of_stages_shows_what_was_done_and_skipped_steps_are_told(card: Callable[..., str], state: State) -> None:
+    text = card()
+    assert "| one | 4 | knowledge_masking 1, span_boundary 0 |" in text and "| two | 2 |" in text
+    assert "Trained for 6 steps on 12,345 tokens." in text and "changed nothing" not in text
+    skipping = replace(state, seen={**state.seen, "skipped": 3.0})
+    assert "3 of these steps changed nothing" in card(state=skipping)
+
+
+def test_the_card_says_which_heads_lie_beside_the_model(card: Callable[..., str], state: State) -> None:
+    assert "holds the heads of `span_boundary`, `sentence_reordering`" in card()
+    alone = card(state=replace(state, learned=["knowledge_masking"]))
+    assert "auxiliary_heads" not in alone and "only task it learned" in alone
+
+
+@pytest.mark.parametrize("name", ["no", "a: b # c", 'say "hi"\\', "- x", "名字\u2028\x85|", "{0}", "y\n---\nlicense: mit"])
+def test_front_matter_stays_yaml_whatever_is_put_into_it(card: Callable[..., str], name: str) -> None:
+    text = card(name=name, languages=["no", "zh"], licence={"license": name, "license_name": name}, stated=True, base="org/name")
+    found = front(text)
+    assert found["license"] == found["license_name"] == name and found["language"] == ["no", "zh"] and found["base_model"] == "org/name"
+    assert found["tags"] == ["ernie", "knowledge-masking", "kmask"]
+
+
+def test_keys_that_nothing_is_known_about_are_left_out(card: Callable[..., str]) -> None:
+    text = card(languages=[])
+    assert front(text).keys() == {"library_name", "pipeline_tag", "tags"}
+    assert "No licence was stated when this model was exported." in text and "No held-out measurement was made at step 6." in text
+
+
+def test_the_licence_of_the_start_checkpoint_is_told_as_its_own(card: Callable[..., str], state: State) -> None:
+    source = {"path": "/somewhere/bert-zh", "config": {}}
+    text = card(state=replace(state, source=source), licence={"license": "mit"})
+    assert "Licence: mit, as stated by the checkpoint it began from (`bert-zh`)." in text and "began from the checkpoint `bert-zh`" in text
+    assert "Licence: mit." in card(licence={"license": "mit"}, stated=True)
+
+
+def test_figures_have_a_row_for_each_task_and_unit_and_the_majority_where_there_is_one(card: Callable[..., str]) -> None:
+    heldout = {f"{name}/{task}": 0.25 for name in ("loss", "accuracy", "targets") for task in ("knowledge_masking", "sentence_reordering", "entity")}
+    text = card(heldout={**heldout, "majority/sentence_reordering": 0.125, "loss/entity": None})
+    assert "| sentence_reordering | 0.250 | 0.250 | 0.125 | 0 |" in text and "| entity |  | 0.250 |  | 0 |" in text
+    assert "majority" not in card(heldout=heldout)
+
+
+def test_figures_are_those_of_eval_else_of_the_stage_that_ended_else_none(tmp_path: Path, state: State) -> None:
+    assert heldout_figures(tmp_path, state) == {}
+    lines = [("evaluation", 6, "two", 1.0), ("evaluation", 6, "three", 2.0), ("evaluation", 5, "two", 3.0), ("train", 6, "two", 4.0)]
+    text = "".join(json.dumps({"event": event, "step": step, "stage": stage, "loss/word": loss}) + "\n" for event, step, stage, loss in lines)
+    (tmp_path / "metrics.jsonl").write_text(text + '{"event": "evalu')
+    assert heldout_figures(tmp_path, state)["loss/word"] == 1.0
+    assert heldout_figures(tmp_path, replace(state, step=7)) == {}
+    (tmp_path / "evaluation.json").write_text('{"step": 6, "checkpoint": "abc", "loss/word": 5.0}')
+    assert heldout_figures(tmp_path, state, "abc")["loss/word"] == 5.0
+    assert heldout_figures(tmp_path, state, "of another training")["loss/word"] == 1.0
+    (tmp_path / "evaluation.json").write_text('{"step": 5, "loss/word": 5.0}')
+    assert heldout_figures(tmp_path, state)["loss/word"] == 1.0
+    (tmp_path / "evaluation.json").write_text("[]")
+    assert heldout_figures(tmp_path, state)["loss/word"] == 1.0
+
+
+def test_the_pooler_is_trained_or_that_of_the_source_or_initial(card: Callable[..., str], state: State) -> None:
+    from torch import nn
+
+    from pretrain.model import initialise
+
+    drawn = nn.ModuleDict({"ernie": nn.ModuleDict({"pooler": nn.ModuleDict({"dense": nn.Linear(8, 8)})})})
+    initialise(drawn, state.config["seed"])
+    initial = {name: parameter.detach() for name, parameter in drawn.named_parameters()}
+    rounded = {name: tensor.bfloat16().float() for name, tensor in initial.items()}
+    read = {name: torch.randn_like(tensor) * 0.02 for name, tensor in initial.items()}
+    untrained = replace(state, seen={**state.seen, "pooled": 0.0})
+    continued = replace(untrained, source={"path": "x", "config": {}})
+    assert pooler_origin(state, read) == "trained"
+    assert pooler_origin(untrained, initial) == pooler_origin(continued, initial) == pooler_origin(continued, rounded) == "initial"
+    assert pooler_origin(continued, read) == "source"
+    assert "The pooler was trained by 40 targets of sentence-level tasks." in card()
+    assert "it holds the weights of the start checkpoint" in card(pooler="source") and "**The pooler was not trained**" in card(pooler="initial")
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "expected"),
+    [
+        ("/a/b", "nghuyong/ernie-3.0-base-zh", "nghuyong/ernie-3.0-base-zh"),
+        ("/a/b", "bert-base-chinese", "bert-base-chinese"),
+        ("/a/b", "runs/demo", ""),
+        ("/a/b", "/data/bert", ""),
+        ("/a/b", "./bert", ""),
+        ("/a/b", "a/b/c", ""),
+        ("/a/b", "my-model", ""),
+        ("/a/b", None, ""),
+        ("/c/hub/models--google-bert--bert-base-chinese/snapshots/8f23", "", "google-bert/bert-base-chinese"),
+    ],
+)
+def test_the_base_model_is_named_when_it_has_a_name_on_the_hub(path: str, name: str | None, expected: str) -> None:
+    assert base_model({"path": path, "config": {"_name_or_path": name}}) == expected
+    assert base_model(NO_SOURCE) == ""
+
+
+def test_a_licence_is_read_from_the_front_matter_of_the_start_checkpoint(tmp_path: Path) -> None:
+    source = {"path": str(tmp_path), "config": {}}
+    assert source_licence(source) == source_licence(NO_SOURCE) == {}
+    for text, expected in (
+        ("---\nlicense: apache-2.0\nlanguage: zh\n---\n# x\nlicense: mit\n", {"license": "apache-2.0"}),
+        ("---\nlicense: other\nlicense_name: mine\nlicense_link: LICENSE\n---\n", {"license": "other", "license_name": "mine", "license_link": "LICENSE"}),
+        ("---\nlicense: [mit, gpl]\n---\n", {"license": ["mit", "gpl"]}),
+        ("# no front matter\nlicense: mit\n", {}),
+        ("---\nlicense: [\n---\n", {}),
+        ("---\nlicense: true\n---\n", {}),
+    ):
+        (tmp_path / "README.md").write_text(text)
+        assert source_licence(source) == expected
+
+
+def test_languages_are_those_of_the_data_by_characters_if_all_folders_are_those_of_the_checkpoint(tmp_path: Path, state: State) -> None:
+    (tmp_path / "data").mkdir()
+    assert data_languages(state) == []
+    counts = {"characters.a.b.zh": 900, "characters.c.en": 2000, "characters.c.fr": 3, "documents.c.de": 9999}
+    (tmp_path / "data/manifest.json").write_text(json.dumps({"counts": counts, "fingerprint": "f"}))
+    assert data_languages(state) == ["en", "zh"]
+    (tmp_path / "data/manifest.json").write_text(json.dumps({"counts": counts, "fingerprint": "another"}))
+    assert data_languages(state) == []
+
+
+def test_the_example_is_in_the_language_of_the_model_and_hides_one_token() -> None:
+    assert example(["zh", "en"], ["都"]) == "北京是中国的首[MASK]。"
+    assert example(["zh"], ["京"]) == "中国的首都是北[MASK]。"
+    assert example(["en"], ["river", "都"]) == "The Nile is the longest [MASK] in Africa."
+    assert example(["fr"], ["都", "##s"]) == "北京是中国的首[MASK]。"
+    assert example([], ["east", *map(str, range(99))]) == "The sun rises in the [MASK]."
+    assert all(example([code], []).count("[MASK]") == 1 for code in ("zh", "en"))
+
+
+def test_a_state_of_huge_counts_is_still_readable(card: Callable[..., str], state: State) -> None:
+    assert "1,234,567,890,123 tokens" in card(state=replace(state, seen={**state.seen, "tokens": 1234567890123.0}))

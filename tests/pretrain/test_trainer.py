@@ -1,0 +1,323 @@
+"""Whole runs in this process: bad numbers, stage changes, pauses, resumes, full disks. One rank; several ranks are in test_training.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from launch.config import Source, decode, load, plain
+from pretrain import trainer as trainer_module
+from pretrain.checkpoint import Store, latest
+from pretrain.config import Run
+from pretrain.engine import join
+from pretrain.objectives import Loss
+from pretrain.objectives.knowledge_masking import KnowledgeMasking
+from pretrain.settings import DeepSpeed
+from pretrain.trainer import Trainer
+from pretrain.world import World, leave
+
+Events = list[tuple[str, int, Mapping[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    yield join(DeepSpeed(precision="fp32"))
+    leave()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faulty(KnowledgeMasking):
+    """Knowledge masking whose loss is multiplied by a factor in some of its training steps."""
+
+    factors: dict[int, float] = dataclasses.field(default_factory=dict)
+    """Factor of the n-th call of `loss` in training."""
+
+    def loss(self, encoding: Any, batch: Any, targets: Any, head: Any) -> Loss:
+        found = super().loss(encoding, batch, targets, head)
+        if not found.per_target.requires_grad:
+            return found
+        call = next(CALLS)
+        return found._replace(per_target=found.per_target * self.factors.get(call, self.factors.get(-1, 1.0)))
+
+
+CALLS: Iterator[int] = itertools.count()
+
+
+class Runs:
+    """Runs of the tiny configuration, each from its own settings."""
+
+    def __init__(self, file: Path, folder: Path, world: World) -> None:
+        self.file, self.folder, self.world = file, folder, world
+
+    def decoded(self, name: str, *overrides: str) -> Run:
+        return decode(Run, load(self.file, [f"output={self.folder / name}", *overrides]))
+
+    def train(
+        self, name: str, *overrides: str, stop_after: int = -1, faulty: Mapping[int, float] | None = None, hook: Callable[..., None] | None = None
+    ) -> Events:
+        """Train; ``stop_after``: ask to stop during the step after this one."""
+        global CALLS
+        CALLS = itertools.count()
+        run = self.decoded(name, *overrides)
+        resolved = plain(run)
+        if faulty is not None:
+            run = dataclasses.replace(run, tasks={**run.tasks, "knowledge_masking": Faulty(factors=dict(faulty))})
+        events: Events = []
+
+        def report(event: str, step: int, values: Mapping[str, Any]) -> None:
+            events.append((event, step, values))
+            if hook:
+                hook(event, step, values)
+
+        made = Trainer(run, resolved, self.world, report, asked=lambda: made.progress.step >= stop_after >= 0)
+        finished = made.train()
+        assert finished == (stop_after < 0)
+        return events
+
+    def tensors(self, name: str) -> dict[str, torch.Tensor]:
+        found = latest(self.folder / name / "checkpoints", print)
+        assert found is not None
+        return found.tensors()
+
+    def lines(self, name: str, file: str = "metrics.jsonl") -> list[dict[str, Any]]:
+        ours = [json.loads(line, parse_constant=refuse) for line in (self.folder / name / file).read_text().splitlines()]
+        return [{key: value for key, value in line.items() if key not in ("time", "seconds", "tokens_per_second")} for line in ours]
+
+
+def refuse(name: str) -> float:
+    raise AssertionError(f"{name} is no JSON")
+
+
+@pytest.fixture
+def runs(tiny_run: Path, tmp_path: Path, world: World) -> Runs:
+    return Runs(tiny_run, tmp_path, world)
+
+
+def equal(one: Mapping[str, torch.Tensor], two: Mapping[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def notes(events: Events) -> str:
+    return "\n".join(str(values["text"]) for event, _, values in events if event == "note")
+
+
+@pytest.mark.parametrize(("stage", "precision"), [(0, "fp32"), (1, "fp32"), (2, "fp32"), (3, "fp32"), (1, "bf16_parameters")])
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_a_step_with_bad_numbers_is_left_out_written_down_and_survives_a_resume(runs: Runs, stage: int, precision: str, factor: float) -> None:
+    settings = (f"engine.zero_stage={stage}", f"engine.precision={precision}", "batch.rows_per_process=4", "evaluation.every=0")
+    runs.train("whole", *settings, faulty={2: factor})
+    tensors = runs.tensors("whole")
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+    assert int(tensors["ernie.embeddings.word_embeddings.weight#step"]) == 7  # Adam took seven of eight steps
+    lines = runs.lines("whole")
+    (skipped,) = [line for line in lines if line["event"] == "skipped"]
+    assert skipped["step"] == 3 and "knowledge_masking" in skipped["reason"]
+    assert [line["skipped"] for line in lines if line["event"] == "train"] == [0, 0, 1, 0, 0, 0, 0, 0]
+    (listed,) = runs.lines("whole", "skipped.jsonl")
+    assert listed["step"] == 3 and len(listed["rows"]) == 4 and all(row["windows"] and row["documents"] for row in listed["rows"])
+    # the same with a stop just after it: Adam's real count is restored, not the number of the step
+    runs.train("parts", *settings, faulty={2: factor}, stop_after=2)
+    runs.train("parts", *settings, faulty={})
+    assert equal(runs.tensors("parts"), tensors) and runs.lines("parts") == lines
+
+
+def test_weights_are_those_of_before_when_every_step_is_bad_and_the_run_ends_with_a_diagnosis(runs: Runs) -> None:
+    settings = ("stability.bad_steps=3", "evaluation.every=0", "batch.rows_per_process=4", "stages.0.steps=20")
+    with pytest.raises(ValueError, match="3 steps in a row had no finite loss") as caught:
+        runs.train("run", *settings, faulty={0: 1.0, 1: 1.0, -1: float("nan")})
+    assert "step-00000004" in str(caught.value) and "skipped.jsonl" in str(caught.value)
+    good = runs.tensors("run")
+    runs.train("two", *settings, stop_after=1)
+    assert torch.equal(good["ernie.pooler.dense.weight"], runs.tensors("two")["ernie.pooler.dense.weight"])
+    assert torch.equal(good["ernie.encoder.layer.0.output.dense.weight#exp_avg"], runs.tensors("two")["ernie.encoder.layer.0.output.dense.weight#exp_avg"])
+
+
+def test_weights_that_are_not_finite_are_never_saved(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pretrain.optimizer_state import Memory
+
+    collect = Memory.collect
+
+    def broken(self: Memory, everywhere: bool) -> dict[str, torch.Tensor]:
+        tensors = collect(self, everywhere)
+        if self.applied >= 4:
+            tensors["ernie.pooler.dense.bias"][0] = float("nan")
+        return tensors
+
+    monkeypatch.setattr(Memory, "collect", broken)
+    with pytest.raises(ValueError, match=r"not finite.*last good checkpoint is .*step-00000002"):
+        runs.train("run", "evaluation.every=0")
+    assert sorted(path.name for path in (runs.folder / "run/checkpoints").iterdir()) == ["step-00000002"]
+
+
+def test_a_loss_that_jumps_is_reported_or_sends_the_run_back(runs: Runs) -> None:
+    settings = ("stages.0.steps=40", "stability.spike=10", "evaluation.every=0", "batch.rows_per_process=4", "optimization.lr=1e-6", "checkpoints.every=10")
+    events = runs.train("report", *settings, faulty={33: 50.0})
+    assert "jumps to" in notes(events) and [line["step"] for line in runs.lines("report") if line["event"] == "spike"] == [34]
+    events = runs.train("back", *settings, "stability.on_spike=rollback", faulty={33: 50.0})
+    assert "back from step 34 to step-00000030" in notes(events)
+    lines = runs.lines("back")
+    assert [line["step"] for line in lines if line["event"] == "train"] == list(range(1, 45))
+    (listed,) = runs.lines("back", "skipped.jsonl")
+    assert listed["event"] == "rollback" and listed["from"] == 34 and listed["left_out_from"] != listed["to"]
+    with pytest.raises(ValueError, match="jumps again after 1 rollbacks"):
+        runs.train("again", *settings, "stability.on_spike=rollback", "stability.rollbacks=1", faulty={33: 50.0, 37: 50.0})
+
+
+def test_a_stage_goes_on_from_what_it_holds_even_when_its_checkpoint_is_damaged_at_once(runs: Runs) -> None:
+    runs.train("whole")
+
+    def damage(event: str, step: int, values: Mapping[str, Any]) -> None:
+        if event == "checkpoint" and step == 4:
+            file = Path(values["path"]) / "optimizer.safetensors"
+            content = bytearray(file.read_bytes())
+            content[-3] ^= 4
+            file.write_bytes(content)
+
+    runs.train("damaged", hook=damage)
+    assert equal(runs.tensors("damaged"), runs.tensors("whole")) and runs.lines("damaged") == runs.lines("whole")
+
+
+def test_a_task_that_pauses_keeps_its_head_and_what_adam_knew_of_it(runs: Runs) -> None:
+    both, one = "{knowledge_masking: 1, sentence_reordering: 1}", "{knowledge_masking: 1, span_boundary: 0}"
+    stages = f"stages=[{{name: a, steps: 4, tasks: {both}}}, {{name: b, steps: 4, tasks: {one}}}, {{name: c, steps: 2, tasks: {both}}}]"
+    runs.train("run", stages, "checkpoints.keep=10", "evaluation.every=0")
+    saved = {step: Store(runs.folder / "run/checkpoints", 1, print).folder / f"step-{step:08d}" for step in (4, 8, 10)}
+    from pretrain.checkpoint import load as read
+
+    a, b, c = (read(folder) for folder in saved.values())
+    assert a.state.learned == ["knowledge_masking", "sentence_reordering"] and b.state.learned[-1] == "span_boundary"
+    names = [name for name in a.tensors() if name.startswith(("heads.sentence_reordering", "ernie.pooler"))]
+    assert len(names) == 16 and all(torch.equal(a.tensors()[name], b.tensors()[name]) for name in names)
+    steps = [{name: int(value) for name, value in item.tensors().items() if name.endswith("#step")} for item in (a, b, c)]
+    assert [count["heads.sentence_reordering.weight#step"] for count in steps] == [4, 4, 6]
+    assert [count.get("heads.span_boundary.first.weight#step") for count in steps] == [None, 4, 4]
+    assert [count["ernie.encoder.layer.0.output.dense.weight#step"] for count in steps] == [4, 8, 10]
+
+
+def test_adam_corrects_the_bias_of_a_new_head_from_its_own_first_step(runs: Runs) -> None:
+    """The first update of a parameter under Adam is the learning rate in every entry, whatever the rest of the model has seen."""
+    settings = (
+        "optimization.weight_decay=0",
+        "optimization.warmup=0",
+        "optimization.final_share=1",
+        "optimization.clip=0",
+        "optimization.eps=1e-12",
+        "evaluation.every=0",
+    )
+    runs.train("run", *settings, "stages.0.steps=6", "stages.1.steps=1", "checkpoints.keep=10", "stages.1.tasks.sentence_reordering=9")
+    from pretrain.setup import build_model
+
+    run = runs.decoded("run", *settings)
+    from data_prep.encoding import Tokenizer
+
+    fresh = dict(build_model(run, 1, Tokenizer(folder=runs.folder / "run/tokenizer")).named_parameters())
+    moved = (runs.tensors("run")["heads.sentence_reordering.weight"] - fresh["heads.sentence_reordering.weight"]).abs()
+    touched = moved[moved > 0]
+    assert len(touched) and torch.allclose(touched, torch.full_like(touched, 1e-3), rtol=2e-2)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 6])
+def test_lines_of_a_run_that_was_stopped_anywhere_are_those_of_an_undisturbed_one(runs: Runs, stop: int) -> None:
+    """Sums between two lines are part of a checkpoint; evaluations are written once, also at a stage change."""
+    settings = ("tracking.every=3", "evaluation.every=2")
+    runs.train("whole", *settings)
+    runs.train("parts", *settings, stop_after=stop)
+    runs.train("parts", *settings)
+    assert runs.lines("parts") == runs.lines("whole") and equal(runs.tensors("parts"), runs.tensors("whole"))
+
+
+def test_a_full_disk_lets_training_go_on_and_ends_it_only_at_the_last_save(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs.train("whole", "evaluation.every=0")
+    save = Store.save
+    full = {2, 4}
+
+    def sometimes(self: Store, snapshot: Any) -> Path:
+        if snapshot.state.step in full:
+            raise OSError(28, "No space left on device", str(self.folder))
+        return save(self, snapshot)
+
+    monkeypatch.setattr(Store, "save", sometimes)
+    events = runs.train("run", "evaluation.every=0")
+    assert "Training goes on" in notes(events) and "No space left" in notes(events)
+    assert [line["step"] for line in runs.lines("run") if line["event"] == "not_saved"] == [2, 4]
+    assert equal(runs.tensors("run"), runs.tensors("whole"))
+    full |= {8}
+    with pytest.raises(ValueError, match=r"step 8 could not be written.*No space left.*step 6.*run again"):
+        runs.train("last", "evaluation.every=0")
+    full.clear()
+    runs.train("last", "evaluation.every=0")
+    assert equal(runs.tensors("last"), runs.tensors("whole"))
+
+
+def test_two_trainings_into_one_folder_are_refused_by_name(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+    import socket
+
+    from pretrain.lock import held, holder
+
+    monkeypatch.setattr(trainer_module, "LOCK_SECONDS", 0.3)
+    folder = runs.folder / "run"
+    with held(folder, 0, print):
+        assert holder(folder) is not None
+        with pytest.raises(ValueError, match=f"another training .*process {os.getpid()} on {socket.gethostname()}"):
+            runs.train("run")
+    assert holder(folder) is None and not (folder / "checkpoints").exists()
+
+
+def test_asked_before_the_first_step_nothing_is_begun(runs: Runs) -> None:
+    runs.train("run", stop_after=0)
+    assert not (runs.folder / "run/metrics.jsonl").exists() and not (runs.folder / "run/checkpoints").exists()
+
+
+def test_changed_shares_begin_to_count_from_where_they_change(runs: Runs) -> None:
+    shares = "stages.1.tasks={knowledge_masking: 1, span_boundary: 0, sentence_reordering: 1}"
+    settings = ("stages.1.steps=20", "evaluation.every=0", "stages.0.steps=1", "batch.rows_per_process=4")
+    runs.train("run", *settings, "stages.1.tasks={knowledge_masking: 9, span_boundary: 0, sentence_reordering: 1}", stop_after=10)
+    events = runs.train("run", *settings, shares)
+    assert "shares of rows are counted from here" in notes(events) and "stages.1.tasks.knowledge_masking: 9" in notes(events)
+    last = latest(runs.folder / "run/checkpoints", print)
+    assert last is not None
+    served = {name: cursor.served for name, cursor in last.state.cursors.items()}
+    assert abs(served["demo/knowledge_masking"] - served["demo/sentence_reordering"]) <= 1
+
+
+def test_processes_with_another_configuration_are_told_apart(runs: Runs) -> None:
+    from pretrain.agreement import check_agreement
+
+    class Torn(World):
+        def different(self, numbers: Any) -> list[bool]:
+            assert len(numbers) == 4 and all(abs(number) < 2**63 for number in numbers)
+            return [True, False, False, False]
+
+    run = runs.decoded("run")
+    with pytest.raises(ValueError, match="do not have the same configuration: this one"):
+        check_agreement(run, plain(run), {}, Torn(1, 2, torch.device("cpu")))
+
+
+def test_held_out_rows_are_the_same_for_every_seed_and_stage(runs: Runs) -> None:
+    from pretrain.corpus import Corpus
+    from pretrain.evaluation.heldout import heldout_rows
+
+    found = []
+    for seed in (1, 2):
+        run = runs.decoded("run", f"seed={seed}")
+        makers = Corpus(run=run).heldout(list(run.tasks))
+        assert [list(maker.objectives) for maker in makers] == [["knowledge_masking", "span_boundary"], ["sentence_reordering"]]
+        found.append([heldout_rows(stream, 3) for maker in makers for stream in maker.streams.values()])
+        plain_only = Corpus(run=run).heldout(["knowledge_masking"])
+        assert [heldout_rows(stream, 3) for stream in plain_only[0].streams.values()] == found[-1][:1]
+    assert found[0] == found[1] and len(found[0]) == 2
+
+
+def test_a_configuration_source_is_decoded_from_the_checkpoint(runs: Runs) -> None:
+    runs.train("run", "evaluation.every=0", stop_after=1)
+    found = latest(runs.folder / "run/checkpoints", print)
+    assert found is not None and plain(decode(Run, Source(dict(found.state.config), {}))) == found.state.config
