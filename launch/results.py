@@ -156,7 +156,7 @@ def _exported(what: Wanted, folder: Path, licence: str, languages: Sequence[str]
     result = {"run": str(what.folder), "checkpoint": str(found.folder), "step": state.step, "passed_over": passed_over, "folder": str(folder)}
     if dry_run:
         return result
-    card = describe(folder.resolve().name, what.folder, state, weights, licence=licence, languages=languages, digest=digest)
+    card = describe(folder.resolve().name, what.folder, state, licence=licence, languages=languages, digest=digest)
     if not card.licence:
         tell("no licence is stated; give --license to name one")
     manifest = {name: getattr(state, name) for name in ("step", "config", "encoder", "fingerprints", "done", "learned", "seen", "source", "machine")}

@@ -14,13 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
 from pretrain.checkpoint import State
-from pretrain.model import initialise
 from pretrain.model_card import Card
 from pretrain.tracking import Lines
 
@@ -37,15 +33,12 @@ LEAST_SHARE = 0.01
 """Share of the characters from which on a language is named: below it may be documents whose language was mistaken."""
 
 
-def describe(
-    name: str, folder: Path, state: State, tensors: Mapping[str, torch.Tensor], *, licence: str = "", languages: Sequence[str] = (), digest: str = ""
-) -> Card:
+def describe(name: str, folder: Path, state: State, *, licence: str = "", languages: Sequence[str] = (), digest: str = "") -> Card:
     """Look everything up that a card says.
 
     Args:
         name: of the model.
         folder: the run.
-        tensors: weights of the checkpoint.
         licence: what the user stated; that of the start checkpoint otherwise.
         languages: what the user stated; those of the prepared folders otherwise.
         digest: sha256 of the checkpoint's state.json, which evaluation.json must be of.
@@ -57,7 +50,7 @@ def describe(
         state=state,
         languages=known,
         example=example(known, tokens),
-        pooler=pooler_origin(state, tensors),
+        pooler=pooler_origin(state),
         base=base_model(state.source),
         licence={"license": licence} if licence else source_licence(state.source),
         stated=bool(licence),
@@ -94,16 +87,11 @@ def example(languages: Sequence[str], tokens: Sequence[str]) -> str:
     return f"{before}[MASK]{after}"
 
 
-def pooler_origin(state: State, tensors: Mapping[str, torch.Tensor]) -> str:
-    """`trained`, `source` or `initial`; a pooler that was never trained tells by its numbers whether it was drawn or read."""
+def pooler_origin(state: State) -> str:
+    """`trained`, `source` (as the start checkpoint had it) or `initial`."""
     if state.seen["pooled"] > 0:
         return "trained"
-    weight = tensors.get("ernie.pooler.dense.weight")
-    if not state.source or weight is None:
-        return "initial"
-    drawn = nn.ModuleDict({"ernie": nn.ModuleDict({"pooler": nn.ModuleDict({"dense": nn.Linear(weight.shape[1], weight.shape[0])})})})
-    initialise(drawn, state.config["seed"])
-    return "initial" if torch.allclose(next(drawn.parameters()), weight.float(), atol=1e-3) else "source"
+    return "source" if state.source.get("pooler") else "initial"
 
 
 def base_model(source: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ class State:
     seen: Mapping[str, float]
     """Totals since the beginning: tokens, seconds, skipped steps, sentence-level samples (`pooled`)."""
     source: Mapping[str, Any] = field(default_factory=dict)
-    """The checkpoint it began from (model.path): `path` and its `config`; empty when it began from scratch."""
+    """The checkpoint it began from (model.path): `path`, its `config`, had it a `pooler`; empty when it began from scratch."""
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics (tracking.Sums)."""
     guard: Mapping[str, Any] = field(default_factory=dict)

@@ -39,8 +39,8 @@ class Surroundings(NamedTuple):
     report: Report
     asked: Callable[[], bool]
     """Was this process asked to stop?"""
-    trouble: Callable[[], str | None]
-    """Something that was found out in the background and must end the run."""
+    trouble: Callable[[float], str | None]
+    """Something that was found out in the background and must end the run; waits so many seconds for the background's end."""
     machine: Mapping[str, Any]
 
     def note(self, text: str) -> None:

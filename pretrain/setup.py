@@ -66,7 +66,8 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
     check_positions(run, config, run.model.path)
     model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
     new = load_weights(model, pretrained.tensors)
-    return model, {"path": run.model.path, "config": dict(pretrained.config)}, _told(run.model.path, pretrained, model, new)
+    source = {"path": run.model.path, "config": dict(pretrained.config), "pooler": "ernie.pooler.dense.weight" not in new}
+    return model, source, _told(run.model.path, pretrained, model, new)
 
 
 def build_model(run: Run, stage: int, tokenizer: Tokenizer) -> PretrainingModel:

@@ -88,6 +88,11 @@ class ShardWatch:
         """Was every shard looked at?"""
         return self._done.is_set()
 
+    def wait(self, seconds: float) -> str | None:
+        """Wait for the end of the check, at most so long; returns the problem, if there is one."""
+        self._done.wait(seconds)
+        return self.problem
+
     def close(self) -> None:
         """Stop within one block, and keep what was found."""
         self._stop.set()

@@ -24,6 +24,10 @@ from pretrain.schedule import position, total_steps
 from pretrain.stability import Guard, Verdict
 from pretrain.tracking import Sums
 
+LAST_LOOK_SECONDS = 60.0
+"""How long the end of a run waits for the check of its shards."""
+OTHERS = "another process found the reason to stop; its message says more"
+
 
 class StageLoop:
     """The steps of one stage."""
@@ -67,6 +71,9 @@ class StageLoop:
                 break
             if progress.step % run.checkpoints.every == 0:
                 self.saver.save(self.saver.snapshot(self.sums, self.guard, everywhere=False), must=False)
+        trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)
+        if self.world.any(trouble is not None):
+            raise ValueError(trouble or OTHERS)
         snapshot = self.saver.snapshot(self.sums, self.guard, everywhere=True)
         if not progress.going_back:
             self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
@@ -106,13 +113,13 @@ class StageLoop:
         names = list(self.maker.objectives)
         local = [sum(batch.counts[name] for batch in batches) for name in names]
         local += [sum(getattr(batch, name) for batch in batches) for name in ("real_tokens", "masked_tokens", "maskable_tokens", "given_up_units")]
-        trouble = self.around.trouble()
+        trouble = self.around.trouble(0.0)
         local += [sum(batch.input_ids.numel() for batch in batches), int(self.around.asked()), int(trouble is not None)]
         *counts, real, masked, maskable, given_up, slots, stop, bad = self.world.sum(
             torch.tensor(local, dtype=torch.float64, device=self.world.device)
         ).tolist()
         if bad:
-            raise ValueError(trouble or "another process found the reason to stop; its message says more")
+            raise ValueError(trouble or OTHERS)
         self.progress.stopping = stop > 0
         self.progress.tokens += real
         self.sums.count(real=real, masked=masked, maskable=maskable, slots=slots, given_up=given_up)

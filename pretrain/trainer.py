@@ -34,6 +34,8 @@ from pretrain.world import World
 
 LOCK_SECONDS = 20.0
 """How long to wait for a process that is just ending."""
+FIRST_LOOK_SECONDS = 3.0
+"""How long the first step waits for the check of the shards: small corpora are through by then."""
 
 
 class Trainer:
@@ -97,6 +99,7 @@ class Trainer:
             tracker = Tracker(self.run.tracking, self.folder, self.progress.step, self.resolved, self.note)
             watch = ShardWatch(self.corpus.prepared, self.folder / "shards.json")
             watch.start()
+            watch.wait(FIRST_LOOK_SECONDS)
         try:
             while self.progress.step < self.total and not self.progress.stopping:
                 snapshot = self._stage(snapshot, tracker, watch)
@@ -107,6 +110,8 @@ class Trainer:
                 watch.close()
             if tracker:
                 tracker.close()
+        if watch and not watch.done and not self.progress.stopping:
+            self.note("the check of the shards has not come to its end in this run; `kmask prepare verify` does it")
         return not self.progress.stopping
 
     def _stage(self, snapshot: Snapshot | None, tracker: Tracker | None, watch: ShardWatch | None) -> Snapshot:
@@ -137,7 +142,7 @@ class Trainer:
             tracker=tracker,
             report=self.report,
             asked=self.asked,
-            trouble=lambda: watch.problem if watch else None,
+            trouble=lambda patience: watch.wait(patience) if watch else None,
             machine=self._machine(),
         )
         result = StageLoop(around, index, maker, engine).run_steps()
