@@ -321,3 +321,104 @@ def test_a_configuration_source_is_decoded_from_the_checkpoint(runs: Runs) -> No
     runs.train("run", "evaluation.every=0", stop_after=1)
     found = latest(runs.folder / "run/checkpoints", print)
     assert found is not None and plain(decode(Run, Source(dict(found.state.config), {}))) == found.state.config
+
+
+@pytest.mark.parametrize("stage", [1, 3])
+def test_the_loss_scale_of_fp16_is_part_of_a_checkpoint(runs: Runs, monkeypatch: pytest.MonkeyPatch, stage: int) -> None:
+    """fp16 needs a GPU for its speed alone: here the processor computes it."""
+    from deepspeed.accelerator import get_accelerator
+
+    monkeypatch.setattr(type(get_accelerator()), "is_fp16_supported", lambda self: True)
+    settings = (f"engine.zero_stage={stage}", "engine.precision=fp16", "evaluation.every=0", "batch.rows_per_process=4")
+    overflows = {1: 1e8, 2: 1e8}
+    events = runs.train("whole", *settings, faulty=overflows)
+    assert "gradient norm is inf" in notes(events)
+    found = latest(runs.folder / "whole/checkpoints", print)
+    assert found is not None and found.state.loss_scale["cur_scale"] == 2**15 and found.state.seen["skipped"] == 2
+    runs.train("parts", *settings, faulty=overflows, stop_after=3)
+    runs.train("parts", *settings, faulty={})
+    assert runs.lines("parts") == runs.lines("whole") and equal(runs.tensors("parts"), runs.tensors("whole"))
+
+
+def bert_folder(folder: Path, tokens: list[str]) -> Path:
+    """A small BERT with masked-LM head and the vocabulary of the prepared folder."""
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(3)
+    config = BertConfig(vocab_size=len(tokens), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
+    BertForMaskedLM(config).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("".join(token + "\n" for token in tokens), encoding="utf-8")
+    return folder
+
+
+def test_a_start_checkpoint_is_read_once_and_what_was_read_is_told(runs: Runs, prepared: Path, tmp_path: Path) -> None:
+    from data_prep.encoding import Tokenizer
+
+    start = bert_folder(tmp_path / "bert", Tokenizer(folder=prepared / "tokenizer").tokens)
+    settings = (f"model.path={start}", "evaluation.every=0", "batch.rows_per_process=4")
+    told = notes(runs.train("whole", *settings))
+    assert "tensors of the model read; new: " in told and "heads.span_boundary" in told and "the checkpoint has no pooler" in told
+    assert "embeddings.task_type_embeddings" in told
+    runs.train("moved", *settings, stop_after=1)
+    start.rename(tmp_path / "elsewhere")
+    told = notes(runs.train("moved", *settings))
+    assert equal(runs.tensors("moved"), runs.tensors("whole")) and "tensors of the model read" not in told
+    with pytest.raises(ValueError, match=r"no config\.json"):
+        runs.train("fresh", *settings)
+    found = latest(runs.folder / "moved/checkpoints", print)
+    assert found is not None and found.state.source["config"]["attention_probs_dropout_prob"] == 0.1
+
+
+def test_samples_longer_than_the_position_table_are_refused(runs: Runs, prepared: Path, tmp_path: Path) -> None:
+    from data_prep.encoding import Tokenizer
+
+    start = bert_folder(tmp_path / "bert", Tokenizer(folder=prepared / "tokenizer").tokens)
+    with pytest.raises(ValueError, match=r"batch.max_sample_tokens: 128, but .*bert has 64 positions"):
+        runs.train("run", f"model.path={start}", "batch.max_sample_tokens=128")
+
+
+def test_a_task_that_makes_too_long_a_sample_is_named(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pretrain.objectives.sentence_reordering import SentenceReordering
+
+    build = SentenceReordering.build
+
+    def longer(self: Any, text: Any, key: int, name: str, specials: Any) -> Any:
+        sample = build(self, text, key, name, specials)
+        more = torch.zeros(80, dtype=torch.int64).numpy() + 100
+        import numpy as np
+
+        return dataclasses.replace(
+            sample,
+            token_ids_T=np.concatenate([sample.token_ids_T, more]),
+            maskable_T=np.concatenate([sample.maskable_T, more > 0]),
+            segment_ids_T=np.concatenate([sample.segment_ids_T, more * 0]),
+        )
+
+    monkeypatch.setattr(SentenceReordering, "build", longer)
+    with pytest.raises(ValueError, match=r"task 'sentence_reordering' .* made a sample of"):
+        runs.train("run", "stages.0.tasks={knowledge_masking: 0.001, sentence_reordering: 9}")
+
+
+def test_a_damaged_shard_ends_the_run_before_its_end(runs: Runs, prepared: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copied = tmp_path / "data"
+    shutil.copytree(prepared, copied)
+    shard = next(iter(sorted(copied.rglob("train.arrow"))))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match="kmask prepare verify"):
+        runs.train("run", f"data.0.path={copied}", "data.0.name=demo", "evaluation.every=0")
+
+
+def test_wandb_keeps_one_id_over_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    from pretrain.tracking import Tracker, Tracking
+
+    seen: list[str] = []
+    monkeypatch.setattr(wandb, "init", lambda **settings: seen.append(settings["id"]))
+    for step in (0, 5):
+        Tracker(Tracking(), tmp_path, step, {}, print)
+    assert len(set(seen)) == 1 and len(seen) == 2

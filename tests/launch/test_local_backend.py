@@ -1,0 +1,56 @@
+"""The processes of one machine: what the launcher says when a rank dies, and how it stops them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from launch.backends import Command
+from launch.backends.local import Local
+
+
+def ranks(monkeypatch: pytest.MonkeyPatch, *codes: str) -> Local:
+    def commands(self: Local, arguments: Sequence[str], rank_logs: str) -> list[Command]:
+        return [Command([sys.executable, "-c", code], {"RANK": str(rank)}) for rank, code in enumerate(codes)]
+
+    monkeypatch.setattr(Local, "commands", commands)
+    return Local(processes=len(codes))
+
+
+def die(number: signal.Signals) -> str:
+    return f"import os; os.kill(os.getpid(), {int(number)})"
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (signal.SIGSEGV, "run `kmask prepare verify`"),
+        (signal.SIGBUS, "run `kmask prepare verify`"),
+        (signal.SIGKILL, "out of memory"),
+        (signal.SIGABRT, "continue from the last checkpoint"),
+    ],
+)
+def test_a_rank_that_a_signal_ended_is_named_with_advice(
+    number: signal.Signals, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ranks(monkeypatch, "import time; time.sleep(60)", die(number)).run([], str(tmp_path / "logs")) == 1
+    told = capsys.readouterr().err
+    assert f"rank 1 was killed by signal {number.name}" in told and advice in told and "last lines of" in told
+
+
+def test_ranks_hear_a_signal_that_came_while_they_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They inherit it as blocked; without that, the rank below would die in its first second and the launcher say 1."""
+    slow = "import time; time.sleep(1.5); from pretrain import stopping; stopping.listen(); time.sleep(.2); raise SystemExit(5 * stopping.asked())"
+    backend = ranks(monkeypatch, slow, slow)
+    timer = threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGUSR1))
+    timer.start()
+    begun = time.monotonic()
+    assert backend.run([], str(tmp_path / "logs")) == 5
+    assert time.monotonic() - begun < 30
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
