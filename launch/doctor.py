@@ -45,18 +45,26 @@ def _memory() -> str:
 
 
 def _accelerators() -> list[str]:
+    """GPUs, and what ``engine.precision: auto`` means with them; torch is imported only when there is one."""
     from launch.backends.local import gpus
+    from pretrain.precision import automatic
 
-    count = gpus()
+    count, problems, usable = gpus(), [], False
     if not count:
         print("GPUs          none: training runs on the CPU, 2 processes by default")
-        return []
-    import torch
+    else:
+        try:
+            import torch
 
-    if not torch.cuda.is_available():
-        print(f"GPUs          {count}, but this torch cannot use them")
-        return ["GPUs are present, but torch is a CPU build: install the CUDA build of the same version"]
-    for index in range(torch.cuda.device_count()):
-        values = torch.cuda.get_device_properties(index)
-        print(f"GPU {index}         {values.name}, {values.total_memory / 2**30:.0f} GiB, bf16 {'yes' if torch.cuda.is_bf16_supported() else 'no'}")
-    return []
+            usable = torch.cuda.is_available()
+        except ImportError:
+            return []  # told above: torch is missing
+        if not usable:
+            print(f"GPUs          {count}, but this torch cannot use them")
+            problems.append("GPUs are present, but torch is a CPU build: install the CUDA build of the same version")
+        for index in range(torch.cuda.device_count() if usable else 0):
+            values, units = torch.cuda.get_device_properties(index), torch.cuda.is_bf16_supported(including_emulation=False)
+            print(f"GPU {index}         {values.name}, {values.total_memory / 2**30:.0f} GiB, bf16 {'yes' if units else 'no'}")
+    choice = automatic(usable)
+    print(f"precision     auto means {choice.precision} here: {choice.why}")
+    return problems

@@ -66,7 +66,6 @@ def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> int:
         raise ValueError(unanswered(error, run.engine.timeout_minutes)) from error
     finally:
         console.close()
-        stopping.deaf()
     leave()
     if not finished and world.rank == 0:
         print("stopped on request; everything is saved, run the same command again to continue", file=sys.stderr)
@@ -81,6 +80,10 @@ def unanswered(error: RuntimeError, minutes: float) -> str:
     """
     text = str(error)
     first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    if "DataLoader timed out" in text:
+        return f"a data worker has not answered for {minutes:g} minutes (engine.timeout_minutes): it hangs, or the disk with the shards is gone"
+    if "DataLoader worker (pid" in text:
+        return f"a data worker has died ({first}): was it out of memory? Use fewer data_workers; run again to continue from the last checkpoint"
     if any(sign in text for sign in ("Timed out waiting", "timeout", "Timeout")):
         return f"a process of this run has not answered for {minutes:g} minutes (engine.timeout_minutes): it hangs, or its machine is gone ({first})"
     if any(sign in text for sign in ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused")):

@@ -27,7 +27,7 @@ heldout: 0.01                 # share of documents kept apart for evaluation
 """
 
 PRETRAIN = """\
-# Training: kmask train pretrain.yaml   (again to continue, on any number of processes that divides rows_per_step)
+# Training: kmask train pretrain.yaml   (again to continue; with --dry-run: every check, what it would be, nothing written)
 output: runs/my/run
 data:
   - {{path: runs/my/data, name: my}}
@@ -46,10 +46,10 @@ stages:                       # continual multi-task learning: a stage keeps the
   - {{name: order, steps: {steps}, tasks: {{knowledge_masking: 3, span_boundary: 0, sentence_reordering: 1}}}}
 batch:
   max_sample_tokens: {length}
-  rows_per_step: 64           # rows of 8 x max_sample_tokens over all processes
+  rows_per_step: 64           # rows of 8 x max_sample_tokens; processes x rows_per_process must divide it
   rows_per_process: 4         # what fits into one GPU at once; the rest is accumulated
 optimization: {{lr: {lr}, warmup: {warmup}, schedule: linear}}
-engine: {{zero_stage: 1, precision: bf16}}
+engine: {{zero_stage: 1, precision: auto}}   # auto: bf16 where the machine has units for it, else fp32
 evaluation: {{every: 1000, rows: 64}}
 checkpoints: {{every: 1000, keep: 2}}
 tracking: {{every: 50, wandb: offline}}
@@ -96,5 +96,6 @@ def write_recipe(recipe: str, folder: Path, dry_run: bool) -> list[str]:
         f"edit the paths in {folder / 'data.yaml'}, then:",
         f"  kmask prepare {folder / 'data.yaml'}",
         f"  kmask show batch {folder / 'pretrain.yaml'}",
+        f"  kmask train {folder / 'pretrain.yaml'} --dry-run",
         f"  kmask train {folder / 'pretrain.yaml'}",
     ]

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from data_prep.shards import Prepared
 from pretrain.checkpoint import Checkpoint, Snapshot
 from pretrain.config import Run
 from pretrain.corpus import Corpus
@@ -160,9 +161,14 @@ def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:
             read[stream.source.name] += stream.share / whole * run.batch.rows_per_step * stage.steps * text[name]
     found = []
     for name, folder in corpus.prepared.items():
-        heldout = sum(entry.documents for entry in folder.entries if entry.split == "heldout")
-        found.append(FolderPlan(name, folder.tokens("train"), heldout, read[name] / folder.tokens("train")))
+        tokens = folder.tokens("train")
+        found.append(FolderPlan(name, tokens, heldout_documents(folder), read[name] / tokens))
     return found
+
+
+def heldout_documents(folder: Prepared) -> int:
+    """Documents that are kept apart for evaluation."""
+    return sum(entry.documents for entry in folder.entries if entry.split == "heldout")
 
 
 def tokens_per_row(stream: Stream) -> float:

@@ -8,12 +8,13 @@ The order makes a checkpoint know everything that was written before it; what wa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from masking.keyed import hash_key
+from pretrain.batch import Batch
 from pretrain.checkpoint import Snapshot
 from pretrain.engine import Engine
 from pretrain.evaluation.heldout import evaluate
@@ -22,10 +23,13 @@ from pretrain.sampling import Cursor, Sampler, micro_batches
 from pretrain.saving import Saver, Surroundings
 from pretrain.schedule import position, total_steps
 from pretrain.stability import Guard, Verdict
+from pretrain.stopping import start_tracker
 from pretrain.tracking import Sums
 
 LAST_LOOK_SECONDS = 60.0
 """How long the end of a run waits for the check of its shards."""
+LOOK_MINUTES = 0.1
+"""How often a process that waits for a batch looks whether its data workers live."""
 OTHERS = "another process found the reason to stop; its message says more"
 
 
@@ -54,13 +58,15 @@ class StageLoop:
         steps = range(self.first, self.end)
         specs = micro_batches(self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states)
         on_gpu = self.world.device.type == "cuda"
-        batches = loader(self.maker, specs, run.data_workers, on_gpu, run.engine.timeout_minutes)
+        if run.data_workers:
+            start_tracker()
+        batches = loader(self.maker, specs, run.data_workers, on_gpu, min(LOOK_MINUTES, run.engine.timeout_minutes))
         accumulation = run.batch.accumulation(self.world.size)
         if self._evaluation_is_due(self.first):
             self._evaluate()
         for step in steps:
             started = time.perf_counter()
-            ready = [next(batches).to(self.world.device) for _ in range(accumulation)]
+            ready = [self._next(batches).to(self.world.device) for _ in range(accumulation)]
             self._train(step, ready, states.pop(step), started)
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
@@ -79,6 +85,22 @@ class StageLoop:
             self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         progress.guard = self.guard.memory()
         return snapshot
+
+    def _next(self, batches: Iterator[Batch]) -> Batch:
+        """The next batch.
+
+        Torch tells of a data worker that dies by SIGCHLD, which comes too early when the worker dies while it starts; so it is also asked.
+
+        Raises:
+            RuntimeError: a data worker has died, or hangs for engine.timeout_minutes.
+        """
+        deadline = time.monotonic() + 60 * self.run.engine.timeout_minutes
+        while True:
+            try:
+                return next(batches)
+            except RuntimeError as error:
+                if "DataLoader timed out" not in str(error) or time.monotonic() > deadline:
+                    raise
 
     def _train(self, step: int, ready: list[Any], cursors: dict[str, Cursor], started: float) -> None:
         """One step, judged."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT)
 _heard: list[int] = []
@@ -24,13 +25,6 @@ def listen() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _hear)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-
-
-def deaf() -> None:
-    """Give the signals their usual meaning back."""
-    for number in SIGNALS:
-        if signal.getsignal(number) is _hear:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def asked() -> bool:
@@ -46,9 +40,18 @@ def _hear(number: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def shielded() -> Iterator[None]:
-    """Processes started in the block inherit the signals as blocked; this one hears them when the block ends."""
+    """Processes started in the block inherit the signals as blocked; this one hears them when the block ends.
+
+    Before processes of multiprocessing, call ``start_tracker``.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_tracker() -> None:
+    """Start multiprocessing's resource tracker. Were it started with the first worker, it would unblock SIGTERM and SIGINT for the worker."""
+    with shielded():
+        resource_tracker.ensure_running()

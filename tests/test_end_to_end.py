@@ -112,14 +112,15 @@ def test_the_batch_that_show_draws_is_the_batch_that_training_sees(tiny_run: Pat
 
 
 @pytest.mark.parametrize("recipe", ["zh", "en", "continue"])
-def test_init_writes_recipes_that_decode(kmask: Kmask, tmp_path: Path, recipe: str) -> None:
+def test_init_writes_recipes_that_decode(kmask: Kmask, prepared: Path, tmp_path: Path, recipe: str) -> None:
     from data_prep.plan import Preparation
     from launch.config import read_config
     from pretrain.config import Run
 
     done = kmask("init", recipe, tmp_path / "my")
     assert done.returncode == 0 and "kmask prepare" in done.stdout
-    read_config(Preparation, tmp_path / "my/data.yaml", [])
+    checkpoint = [f"vocabulary.path={prepared / 'tokenizer'}"] if recipe == "continue" else []
+    read_config(Preparation, tmp_path / "my/data.yaml", checkpoint)
     read_config(Run, tmp_path / "my/pretrain.yaml", [])
     again = kmask("init", recipe, tmp_path / "my")
     assert again.returncode == 2 and "exists already" in again.stderr
@@ -130,12 +131,12 @@ def test_dry_runs_start_and_write_nothing(kmask: Kmask, tiny_run: Path, tmp_path
     dry = kmask("train", tiny_run, "--dry-run", "--processes", 2)
     assert dry.returncode == 0 and "RANK=1" in dry.stdout and dry.stdout.count("launch.cli train") == 2
     hosts = tmp_path / "hosts"
-    hosts.write_text("a slots=4\nb slots=4\n")
+    hosts.write_text("a slots=2\nb slots=2\n")
     cluster = tmp_path / "cluster.yaml"
     cluster.write_text(f"kind: hostfile\npath: {hosts}\n")
     dry = kmask("launch", cluster, tiny_run, "--dry-run")
     assert dry.returncode == 0 and "--hostfile" in dry.stdout and "--master_addr a" in dry.stdout
-    hosts.write_text("a slots=4\na four\n")
+    hosts.write_text("a slots=2\na four\n")
     broken = kmask("launch", cluster, tiny_run, "--dry-run")
     assert broken.returncode == 2 and "hosts:2" in broken.stderr
     hosts.unlink()
@@ -152,6 +153,7 @@ def test_the_help_reads_like_a_table_of_contents(kmask: Kmask) -> None:
 def test_doctor_says_ready(kmask: Kmask) -> None:
     done = kmask("doctor")
     assert done.returncode == 0 and "ready" in done.stdout, done.stdout
+    assert any(f"precision     auto means {name} here: " in done.stdout for name in ("bf16", "fp32"))
 
 
 def test_shards_of_another_tokenizer_are_refused(kmask: Kmask, prepared: Path, tiny_run: Path, tmp_path: Path) -> None:
