@@ -25,7 +25,7 @@ from torch import nn
 from pretrain.batch import Batch
 from pretrain.optimization import Optimization, SkippingAdamW, parameter_groups
 from pretrain.optimizer_state import Memory
-from pretrain.precision import Choice, automatic, emulated
+from pretrain.precision import Choice, automatic, check_possible, emulated
 from pretrain.settings import DeepSpeed, deepspeed_config
 from pretrain.world import World, free_port
 
@@ -36,8 +36,7 @@ def join(settings: DeepSpeed) -> World:
     Raises:
         ValueError: fp16 without a GPU.
     """
-    if settings.precision == "fp16" and not torch.cuda.is_available():
-        raise ValueError("engine.precision: fp16 needs a GPU; use auto or fp32 on this machine")
+    check_possible(settings.precision, torch.cuda.is_available())
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     os.environ.setdefault("RANK", "0")

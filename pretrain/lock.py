@@ -35,7 +35,7 @@ def held(folder: Path, wait_seconds: float, note: Callable[[str], None]) -> Iter
         while not _taken(descriptor, folder, note):
             holder = describe(folder)
             if time.monotonic() > deadline:
-                raise ValueError(f"{folder}: another training writes into this folder ({holder}). Stop that one, wait for its end, or choose another output.")
+                raise refusal(folder, holder)
             if not told:
                 note(f"{folder} is held by {holder}; waiting up to {wait_seconds:.0f} s for its end")
                 told = True
@@ -47,6 +47,11 @@ def held(folder: Path, wait_seconds: float, note: Callable[[str], None]) -> Iter
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def refusal(folder: Path, who: str) -> ValueError:
+    """What to tell the user whose output is held by somebody else."""
+    return ValueError(f"{folder}: another training writes into this folder ({who}). Stop that one, wait for its end, or choose another output.")
 
 
 def describe(folder: Path) -> str:

@@ -49,3 +49,9 @@ def automatic(gpu: bool) -> Choice:
 def emulated(precision: str, gpu: bool) -> bool:
     """Would this precision be emulated here, many times slower than fp32?"""
     return precision in ("bf16", "bf16_parameters") and automatic(gpu).precision == "fp32"
+
+
+def check_possible(precision: str, gpu: bool) -> None:
+    """Raise ValueError when this machine cannot compute in ``precision`` at all."""
+    if precision == "fp16" and not gpu:
+        raise ValueError("engine.precision: fp16 needs a GPU; use auto or fp32 on this machine")

@@ -26,9 +26,9 @@ from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
 from pretrain.engine import with_precision
-from pretrain.lock import holder
+from pretrain.lock import holder, refusal
 from pretrain.plans import FolderPlan, StagePlan, folder_plans, heldout_documents, stage_plans
-from pretrain.precision import automatic
+from pretrain.precision import automatic, check_possible
 from pretrain.schedule import total_steps
 from pretrain.sizes import Memory, Sizes, training_memory
 from pretrain.world import World
@@ -128,8 +128,7 @@ def decided(run: Run, place: Place) -> tuple[Run, str, list[str]]:
             engine = replace(run.engine, precision=choice.precision)
             return replace(run, engine=engine), f"auto: the machines that train decide; this one would take it, {choice.why}", []
         return run, "", ["precision fp16: every machine needs a GPU"] if asked == "fp16" else []
-    if asked == "fp16" and not gpu:
-        raise ValueError("engine.precision: fp16 needs a GPU; use auto or fp32 on this machine")
+    check_possible(asked, gpu)
     if gpu and place.local > torch.cuda.device_count():
         raise ValueError(f"{place.local} processes need a GPU each, and this machine has {torch.cuda.device_count()}; start fewer")
     engine, notes = with_precision(run.engine, World(0, 1, torch.device("cuda" if gpu else "cpu")))
@@ -151,7 +150,7 @@ def check_output(folder: Path) -> None:
     if not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"output: no permission to write in {there}; choose another output")
     if who := holder(folder):
-        raise ValueError(f"{folder}: another training writes into this folder ({who}). Stop that one, wait for its end, or choose another output.")
+        raise refusal(folder, who)
 
 
 def _machine_changes(state: State, run: Run, place: Place) -> list[str]:

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -35,6 +36,7 @@ def main() -> int:
     if arguments.list:
         print("\n".join([*(kill.name for kill in KILLS), *(fault.name for fault in FAULTS)]))
         return 0
+    plain_signals()
     temporary = arguments.work is None
     work = Path(tempfile.mkdtemp(prefix="kmask-faults-")) if temporary else arguments.work.resolve()
     bench = Bench(work=work, code=arguments.code.resolve(), patience=arguments.patience)
@@ -56,6 +58,14 @@ def main() -> int:
     else:
         print(f"runs and their words are in {work}")
     return 0 if rows and all(row.good for row in rows) else 1
+
+
+def plain_signals() -> None:
+    """Launches hear every signal, under nohup as well; SIGTERM ends this script like Ctrl-C, and its launches with it."""
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGINT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def parse() -> argparse.Namespace:

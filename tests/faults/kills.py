@@ -47,7 +47,9 @@ def judge(event: Event, outcome: Outcome, trained: bool, ranks: bool) -> tuple[b
         return False, f"exit {outcome.code}, expected {' or '.join(map(str, allowed))}: {outcome.last_words}"
     if kill.says and trained and not re.search(kill.says, outcome.text):
         return False, f"exit {outcome.code}, but nothing says {kill.says!r}: {outcome.last_words}"
-    return True, "with a traceback" if "Traceback" in outcome.text else ""
+    if "Traceback" in outcome.text:
+        return False, f"a traceback: {outcome.last_words}"
+    return True, ""
 
 
 def done_before(event: Event) -> bool:
