@@ -141,7 +141,10 @@ def run_train(file: Path, overrides: list[str], processes: int, dry_run: bool) -
 
         return run_rank(read)
     from launch.backends.local import Local
+    from pretrain import stopping
 
+    if not dry_run:
+        stopping.listen()  # Local.run takes over; what arrives until then is not lost
     return start(Local(processes=processes), file, overrides, dry_run, remote=False)
 
 

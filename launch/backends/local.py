@@ -65,7 +65,7 @@ class Local(Backend):
         return [Command(argv, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
 
     def run(self, arguments: Sequence[str], rank_logs: str) -> int:
-        from pretrain.stopping import shielded
+        from pretrain.stopping import asked, shielded
 
         commands = self.commands(arguments, rank_logs)
         ranks: list[subprocess.Popen[bytes]] = []
@@ -73,6 +73,9 @@ class Local(Backend):
         stop = Stopper(ranks)
         previous = {number: signal.signal(number, stop) for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN}
         try:
+            if asked():
+                print("stopped on request before training began", file=sys.stderr)
+                return STOPPED
             for rank, command in enumerate(commands):
                 environment = {**os.environ, **command.environment, "KMASK_PARENT": str(os.getpid())}
                 # Ranks inherit the signals as blocked and hear them once their handlers stand: none dies from one while it starts.
@@ -118,7 +121,7 @@ def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path], stop: Stopper) 
             stop(signal.SIGTERM, None)  # once more: a rank may have been started after the request
             told = True
         codes = [process.poll() for process in ranks]
-        failed = next((rank for rank, code in enumerate(codes) if code not in (None, 0)), None)
+        failed = culprit(codes)
         if failed is not None:
             break
         if all(code == 0 for code in codes):
@@ -140,6 +143,12 @@ def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path], stop: Stopper) 
         tail = logs[failed].read_text(errors="replace").splitlines()[-12:]
         print("\n".join([f"last lines of {logs[failed]}:", *(f"  {line}" for line in tail)]), file=sys.stderr)
     return 1 if code < 0 else code
+
+
+def culprit(codes: Sequence[int | None]) -> int | None:
+    """Which rank failed first, as far as codes tell: others end with an error of their own when one was killed."""
+    failed = [(code > 0, rank) for rank, code in enumerate(codes) if code]
+    return min(failed)[1] if failed else None
 
 
 def gpus() -> int:
