@@ -16,6 +16,7 @@ import functools
 import importlib
 import inspect
 import itertools
+import math
 import pkgutil
 import sys
 import types
@@ -131,6 +132,8 @@ class _Decoder:
         numbers = {int, float} & set(typing.get_args(kind) or (kind,))
         if isinstance(value, bool) and numbers and bool not in (typing.get_args(kind) or (kind,)):
             return self.fail(path, f"expected a number, found {_shown(value)}")
+        if isinstance(value, float) and not math.isfinite(value) and numbers:
+            return self.fail(path, f"expected a finite number, found {_shown(value)}")
         if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
         try:

@@ -84,7 +84,9 @@ def unanswered(error: RuntimeError, minutes: float) -> str:
         return f"a data worker has not answered for {minutes:g} minutes (engine.timeout_minutes): it hangs, or the disk with the shards is gone"
     if "DataLoader worker (pid" in text:
         return f"a data worker has died ({first}): was it out of memory? Use fewer data_workers; run again to continue from the last checkpoint"
-    if any(sign in text for sign in ("Timed out waiting", "timeout", "Timeout")):
+    if "DataLoader worker" in text or "DataLoader timed out" in text:
+        return f"a process that makes batches (data_workers) has ended or hangs: {first}. Was it out of memory? Run again to continue from the last checkpoint"
+    if any(sign in text.lower() for sign in ("timed out", "timeout")):
         return f"a process of this run has not answered for {minutes:g} minutes (engine.timeout_minutes): it hangs, or its machine is gone ({first})"
     if any(sign in text for sign in ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused")):
         return f"another process of this run has ended ({first}); its own message says why"

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from data_prep.files import STAGING_PREFIX, read_json, sha256_file, sha256_json, staged_folder, write_json
+from data_prep.files import STAGING_PREFIX, fsync_file, read_json, sha256_file, sha256_json, staged_folder, staging_name, write_json
 from pretrain.sampling import Cursor
 
 STATE_VERSION = 2
@@ -49,7 +49,7 @@ class State:
     learned: Sequence[str]
     """Tasks whose heads are in the file, in order of introduction; some may pause."""
     fingerprints: Mapping[str, str]
-    """What the cursors count in: the prepared folders."""
+    """What the cursors count in: the prepared folders, also those that left the run."""
     config: Mapping[str, Any]
     """The resolved configuration."""
     encoder: Mapping[str, Any]
@@ -64,6 +64,8 @@ class State:
     """What the watch over bad numbers remembers (stability.Guard)."""
     loss_scale: Mapping[str, Any] = field(default_factory=dict)
     """fp16's dynamic loss scale; empty otherwise."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Lines that metrics.jsonl and skipped.jsonl had: those behind them are written again after a resume."""
     machine: Mapping[str, Any] = field(default_factory=dict)
     """Processes, precision and versions that made it: bitwise promises hold for equal ones."""
 
@@ -106,7 +108,10 @@ class Store:
         self._whole: dict[Path, tuple[tuple[int, int], ...]] = {}
 
     def latest(self) -> Checkpoint | None:
-        """The newest valid checkpoint (see ``latest``)."""
+        """The newest valid checkpoint (see ``latest``). One that a kill caught between two names gets its own back."""
+        for aside in self.folder.glob("step-*.replaced*"):
+            if not (own := aside.with_name(aside.name.partition(".")[0])).exists():
+                aside.rename(own)
         return latest(self.folder, self.note)
 
     def save(self, snapshot: Snapshot) -> Path:
@@ -122,21 +127,29 @@ class Store:
         for left_over in self.folder.glob(f"{STAGING_PREFIX}*"):
             shutil.rmtree(left_over, ignore_errors=True)  # the lock is ours: whoever wrote this has ended
         aside: Path | None = None
-        with staged_folder(target) as staging:
-            _write(staging, snapshot)
-            if target.exists():
-                whole = self._is_whole(target)
-                aside = _free_name(target, "replaced" if whole else "damaged")
-                target.rename(aside)
-                if not whole:
-                    self.note(f"checkpoint {target} was damaged: it is now {aside.name}, and a new one takes its place")
-        if aside is not None and aside.suffix.startswith(".replaced"):
-            shutil.rmtree(aside, ignore_errors=True)
+        try:
+            with staged_folder(target) as staging:
+                _write(staging, snapshot)
+                if target.exists():
+                    aside = self._set_aside(target)
+        except OSError:
+            if aside is not None and not target.exists():
+                aside.rename(target)
+            raise
+        for replaced in self.folder.glob(f"{target.name}.replaced*"):
+            shutil.rmtree(replaced, ignore_errors=True)
         self._whole[target] = _signature(target)
         whole_ones = [path for path in _candidates(self.folder) if self._is_whole(path)]
         for old in [path for path in whole_ones[: -self.keep] if path != target]:
-            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(old.rename(self.folder / staging_name(old.name)), ignore_errors=True)  # never half a checkpoint
         return target
+
+    def _set_aside(self, target: Path) -> Path:
+        whole = self._is_whole(target)
+        aside = target.rename(_free_name(target, "replaced" if whole else "damaged"))
+        if not whole:
+            self.note(f"checkpoint {target} was damaged: it is now {aside.name}, and a new one takes its place")
+        return aside
 
     def _is_whole(self, path: Path) -> bool:
         """Is this a valid checkpoint? Hashed once; afterwards sizes and times of its files tell."""
@@ -166,6 +179,7 @@ def _write(staging: Path, snapshot: Snapshot) -> None:
     mode = (staging / "state.json").stat().st_mode
     for name in TENSOR_FILES:
         (staging / name).chmod(mode)  # safetensors creates private files
+        fsync_file(staging / name)
 
 
 def _candidates(folder: Path) -> list[Path]:

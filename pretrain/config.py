@@ -141,7 +141,16 @@ class Run:
             raise ValueError(f"data: the names {names} must differ; set `name`")
         if not self.tasks or not isinstance(next(iter(self.tasks.values())), KnowledgeMasking) or "knowledge_masking" not in self.tasks:
             raise ValueError("tasks: the first task must be knowledge_masking of kind knowledge_masking (task id 0 is what fine-tuning sees)")
+        named = [stage.name for stage in self.stages]
+        if len(set(named)) < len(named):
+            raise ValueError(f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)")
+        for name in ("threads", "data_workers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
         for stage in self.stages:
+            idle = [task for task, share in stage.tasks.items() if not share and task in self.tasks and self.tasks[task].SENTENCE_LEVEL]
+            if idle:
+                raise ValueError(f"stages: {stage.name} gives {idle[0]} no rows; leave it out, then its head stays as it is until a later stage takes it up")
             unknown = [task for task in stage.tasks if task not in self.tasks]
             if unknown:
                 raise ValueError(f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})")

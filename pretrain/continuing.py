@@ -35,6 +35,8 @@ FREE = (
     "tasks.*.weight",
 )
 ABSENT = "not set"
+NAMED = ("tasks", "masking")
+"""Below these, a key that is new is the user's; elsewhere it is a setting that the checkpoint's version did not know yet."""
 
 
 class Changes(NamedTuple):
@@ -61,12 +63,15 @@ def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: M
     """All differences between the checkpoint's configuration and this one."""
     stages = _stages(state, resolved["stages"])
     allowed, refused = stages.allowed, [*_order_of_tasks(state, resolved), *_folders(state, fingerprints), *stages.refused]
-    future = tuple(f"tasks.{task}." for task in state.config["tasks"] if task not in state.learned)
+    future = tuple(f"tasks.{task}." for task in {**state.config["tasks"], **resolved["tasks"]} if task not in state.learned)
     for key, before, now in _differences(_ordinary(state.config), _ordinary(resolved)):
         free = any(fnmatch.fnmatchcase(key, pattern) for pattern in FREE) or f"{key}.".startswith(future)
         (allowed if free else refused).append(f"{key}: {_shown(before)} -> {_shown(now)}")
-    for key, before, now in _differences(_by_name(state.config["data"]), _by_name(resolved["data"]), "data", new=True):
+    folders, folders_now = _by_name(state.config["data"]), _by_name(resolved["data"])
+    for key, before, now in _differences(folders, folders_now, "data", new=True):
         allowed.append(f"{key}: {_shown(before)} -> {_shown(now)}")
+    if folders.keys() == folders_now.keys() and list(folders) != list(folders_now):
+        allowed.append(f"data: the order {list(folders)} -> {list(folders_now)} (rows of equal claim come in this order)")
     return Changes(allowed, refused)
 
 
@@ -83,7 +88,8 @@ def _differences(before: Any, now: Any, path: str = "", new: bool = False) -> It
     """(dotted key, value before, value now) of every leaf that differs; keys that were unknown before count only if ``new``."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in [*before, *(key for key in now if new and key not in before)]:
-            yield from _differences(before.get(key, ABSENT), now.get(key, ABSENT), f"{path}.{key}" if path else str(key), new)
+            inner = f"{path}.{key}" if path else str(key)
+            yield from _differences(before.get(key, ABSENT), now.get(key, ABSENT), inner, new or inner in NAMED)
     elif before != now:
         yield path, before, now
 
@@ -117,8 +123,8 @@ def _stages(state: State, now: Sequence[Mapping[str, Any]]) -> Changes:
     if len(now) <= present:
         names = ", ".join(str(item["name"]) for item in state.done)
         return Changes([], [f"stages: {present + 1} were trained ({names}), {len(now)} are listed"])
-    for index, stage in enumerate(now):
-        was = before[index] if index < len(before) else ABSENT
+    for index in range(max(len(before), len(now))):
+        was, stage = (items[index] if index < len(items) else ABSENT for items in (before, now))
         for key, old, value in _differences(was, stage, f"stages.{index}", new=True):
             done = state.done[index]["steps"] if index <= present else 0
             if index < present:

@@ -93,15 +93,19 @@ class Corpus:
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
         """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses.
 
-        Token-level tasks are measured on plain rows, each sentence-level task on rows of its own: the figures of one do not change when
-        another joins. Neither the seed of the run nor its stage decides which rows these are.
+        Token-level tasks are measured on plain rows, each sentence-level task on rows of its own, and each folder under the levels it has:
+        the figures of one do not change when another joins. Neither the seed of the run nor its stage decides which rows these are.
         """
-        masking = fixed_masking(next(iter(self.prepared.values())).levels, self.run.masking.shuffle)
         sentence = [name for name in self.run.tasks if name in tasks and self.run.tasks[name].SENTENCE_LEVEL]
         plain = [name for name in self.run.tasks if name in tasks and name not in sentence]
         groups = [("knowledge_masking", plain)] if plain else []
         groups += [(name, [name]) for name in sentence]
-        return [self._maker(self._streams({rows: 1.0}, "heldout", HELDOUT_SEED), names, masking, "heldout", HELDOUT_SEED) for rows, names in groups]
+        makers = []
+        for rows, names in groups:
+            for stream in self._streams({rows: 1.0}, "heldout", HELDOUT_SEED).values():
+                masking = fixed_masking(stream.source.prepared.levels, self.run.masking.shuffle)
+                makers.append(self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED))
+        return makers
 
     def _maker(self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int) -> BatchMaker:
         return BatchMaker(

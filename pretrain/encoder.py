@@ -53,6 +53,10 @@ class Model:
         for name in ("layers", "hidden", "heads", "max_positions", "segment_types"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
+        if self.intermediate < 0:
+            raise ValueError(f"intermediate: {self.intermediate} must be 0 (4 x hidden) or positive")
+        if not self.layer_norm_eps > 0:
+            raise ValueError(f"layer_norm_eps: {self.layer_norm_eps} must be positive")
         if self.hidden % self.heads:
             raise ValueError(f"heads: {self.heads} does not divide hidden = {self.hidden}")
         for name in ("dropout", "attention_dropout"):
@@ -60,9 +64,16 @@ class Model:
                 raise ValueError(f"{name}: {getattr(self, name)} must lie in [0, 1)")
 
     def config(self, vocabulary_size: int, tasks: int, pad_id: int) -> Any:
-        """transformers' ErnieConfig with ``tasks`` rows in the task table."""
-        from transformers import ErnieConfig
+        """transformers' ErnieConfig with ``tasks`` rows in the task table.
 
+        Raises:
+            ValueError: transformers does not know the activation.
+        """
+        from transformers import ErnieConfig
+        from transformers.activations import ACT2FN
+
+        if self.activation not in ACT2FN:
+            raise ValueError(f"model.activation: {self.activation!r} is not one of {', '.join(sorted(ACT2FN))}")
         return ErnieConfig(
             vocab_size=vocabulary_size,
             hidden_size=self.hidden,

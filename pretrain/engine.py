@@ -97,8 +97,9 @@ class Engine:
         betas = (optimization.betas[0], optimization.betas[1])
         self.adam = SkippingAdamW(groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=world.device.type == "cuda")
         config = deepspeed_config(settings, optimization, rows, accumulation, world.size)
+        frozen = {name: parameter.detach().float().cpu().clone() for name, parameter in model.named_parameters() if not parameter.requires_grad}
         self.engine, *_ = deepspeed.initialize(model=model.to(world.device), optimizer=self.adam, config=config)
-        self.memory = Memory(self.engine, self.adam, settings, world, steps)
+        self.memory = Memory(self.engine, self.adam, settings, world, steps, frozen)
         set_timeouts(settings.timeout_minutes)
 
     def eval(self) -> None:

@@ -49,8 +49,9 @@ class Optimization:
             raise ValueError(f"betas: {self.betas} must be two numbers in [0, 1)")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule: {self.schedule!r} is not one of {', '.join(SCHEDULES)}")
-        if not self.lr > 0:
-            raise ValueError(f"lr: {self.lr} must be positive")
+        for name in ("lr", "eps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: {getattr(self, name)} must be positive")
         for name in ("warmup", "weight_decay", "clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")

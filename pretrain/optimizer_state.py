@@ -28,14 +28,17 @@ class Memory:
 
     Args:
         steps: how many steps of Adam each parameter had seen when the engine was made, by name; 0 when absent.
+        frozen: fp32 weights of the parameters that are not trained, from before the engine took the model.
     """
 
-    def __init__(self, engine: Any, adam: SkippingAdamW, settings: DeepSpeed, world: World, steps: Mapping[str, int]) -> None:
+    def __init__(
+        self, engine: Any, adam: SkippingAdamW, settings: DeepSpeed, world: World, steps: Mapping[str, int], frozen: Mapping[str, torch.Tensor]
+    ) -> None:
         self.engine, self.adam, self.settings, self.world = engine, adam, settings, world
         self.steps, self.applied = dict(steps), 0
         self.restored = False
-        self.kept: dict[str, torch.Tensor] = {}
-        """Everything about parameters that are not trained, as it was restored: exact also where the model holds bf16 copies."""
+        self.kept: dict[str, torch.Tensor] = dict(frozen)
+        """Everything about parameters that are not trained, as it was before: exact also where the model holds bf16 copies."""
 
     def _named(self) -> list[tuple[str, nn.Parameter]]:
         return list(self.engine.module.named_parameters())
@@ -54,29 +57,22 @@ class Memory:
         for name, parameter in self._named():
             if name in self.kept:
                 continue
+            nothing = torch.zeros(_shape(parameter))
             parts = {name: self._weight(parameter)}
-            if parameter.requires_grad:
-                nothing = torch.zeros(_shape(parameter))
-                parts |= {f"{name}#{moment}": self._moment(parameter, moment) if stepped else nothing for moment in MOMENTS}
+            parts |= {f"{name}#{moment}": self._moment(parameter, moment) if stepped else nothing for moment in MOMENTS}
             if wanted:
                 tensors.update({key: value.detach().float().cpu().clone().contiguous() for key, value in parts.items()})
-            if wanted and parameter.requires_grad:
                 tensors[f"{name}#step"] = torch.tensor(self.steps.get(name, 0) + self.applied)
         return tensors
 
     def _weight(self, parameter: nn.Parameter) -> torch.Tensor:
-        if self.settings.zero_stage > 0 and parameter.requires_grad:
-            from deepspeed.utils import safe_get_full_fp32_param
+        if self.settings.zero_stage == 0:
+            return parameter.data
+        from deepspeed.utils import safe_get_full_fp32_param
 
-            found = safe_get_full_fp32_param(parameter)
-            assert found is not None
-            return found.view(_shape(parameter))  # type: ignore[no-any-return]
-        if self.settings.zero_stage == 3:
-            import deepspeed
-
-            with deepspeed.zero.GatheredParameters([parameter]):
-                return parameter.data.clone()
-        return parameter.data
+        found = safe_get_full_fp32_param(parameter)
+        assert found is not None
+        return found.view(_shape(parameter))  # type: ignore[no-any-return]
 
     def _link_moments(self) -> None:
         """ZeRO 1 and 2 link parameters to Adam's state after the first *group* has stepped, when other groups have none: do it again."""
@@ -101,8 +97,7 @@ class Memory:
         self._link_moments()
         for name, parameter in self._named():
             if not parameter.requires_grad:
-                mine = (name, *(f"{name}#{item}" for item in (*MOMENTS, "step")))
-                self.kept.update({key: tensors[key] for key in mine if key in tensors and (key != name or tensors[key].shape == _shape(parameter))})
+                self.kept |= {key: tensors[key] for item in (*MOMENTS, "step") if (key := f"{name}#{item}") in tensors}
                 continue
             shape = _shape(parameter)
             if self.settings.precision in ("bf16_parameters", "fp16") and name in tensors:

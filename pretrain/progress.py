@@ -24,6 +24,8 @@ class Progress:
     shares: dict[str, float] = field(default_factory=dict)
     done: list[dict[str, Any]] = field(default_factory=list)
     learned: list[str] = field(default_factory=list)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    """Of every folder that a cursor ever counted in, also of those that left the run."""
     source: Mapping[str, Any] = field(default_factory=dict)
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics, as of the last checkpoint; a stage goes on with them."""
@@ -49,6 +51,7 @@ class Progress:
             shares=dict(state.shares),
             done=[dict(item) for item in state.done],
             learned=list(state.learned),
+            fingerprints=dict(state.fingerprints),
             source=state.source,
             window=state.window,
             guard=state.guard,
@@ -80,7 +83,16 @@ class Progress:
         seen = {"tokens": self.tokens, "seconds": self.seconds, "skipped": float(self.skipped), "pooled": self.pooled}
         done = [dict(item) for item in self.done]
         return State(
-            step=self.step, stage=stage, cursors=dict(self.cursors), shares=self.shares, done=done, learned=self.learned, source=self.source, seen=seen, **rest
+            step=self.step,
+            stage=stage,
+            cursors=dict(self.cursors),
+            shares=self.shares,
+            done=done,
+            learned=self.learned,
+            fingerprints=dict(self.fingerprints),
+            source=self.source,
+            seen=seen,
+            **rest,
         )
 
     def back_to(self, state: State, rolled_back: int) -> Progress:

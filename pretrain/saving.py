@@ -81,12 +81,12 @@ class Saver:
         progress = self.around.progress
         state = progress.state(
             self.index,
-            fingerprints=self.around.corpus.fingerprints,
             config=self.around.resolved,
             encoder=self.engine.encoder_config(),
             window=sums.kept(),
             guard=guard.memory(),
             loss_scale=self.engine.memory.loss_scale(),
+            lines=self.around.tracker.lines() if self.around.tracker else {},
             machine=self.around.machine,
         )
         return Snapshot(state=state, tensors=tensors)

@@ -7,6 +7,8 @@ from typing import Any
 
 from pretrain.optimization import Optimization
 
+LONGEST_PATIENCE = 100_000
+"""Minutes: ten weeks, within what torch can count."""
 PRECISIONS = ("auto", "fp32", "bf16", "bf16_parameters", "fp16")
 
 
@@ -30,8 +32,8 @@ class DeepSpeed:
             raise ValueError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if self.precision in ("bf16_parameters", "fp16") and self.zero_stage == 0:
             raise ValueError(f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)")
-        if not self.timeout_minutes > 0:
-            raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be positive")
+        if not 0 < self.timeout_minutes <= LONGEST_PATIENCE:
+            raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be positive and at most {LONGEST_PATIENCE:,}")
 
 
 def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: int) -> dict[str, Any]:

@@ -46,12 +46,13 @@ class StageLoop:
         self.heldout = around.corpus.heldout(list(maker.objectives))
         self.sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
         self.sums = Sums(list(maker.objectives), self.progress.window)
-        self.guard = Guard(run.stability, self.progress.guard)
+        new = self.first == self.end - self.stage.steps
+        self.guard = Guard(run.stability, {**self.progress.guard, "losses": {}} if new else self.progress.guard)
         self.saver = Saver(around, index, engine)
         self.progress.window = {}
 
-    def run_steps(self) -> Snapshot:
-        """All steps; returns what the next stage begins from, on every rank."""
+    def run_steps(self) -> Snapshot | None:
+        """All steps; returns what the next stage begins from, on every rank, or None when the run goes back."""
         run, progress = self.run, self.progress
         states: dict[int, dict[str, Cursor]] = {}
         per_process = run.batch.rows_per_process
@@ -80,10 +81,11 @@ class StageLoop:
         trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)
         if self.world.any(trouble is not None):
             raise ValueError(trouble or OTHERS)
-        snapshot = self.saver.snapshot(self.sums, self.guard, everywhere=True)
-        if not progress.going_back:
-            self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         progress.guard = self.guard.memory()
+        if progress.going_back:
+            return None
+        snapshot = self.saver.snapshot(self.sums, self.guard, everywhere=True)
+        self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         return snapshot
 
     def _next(self, batches: Iterator[Batch]) -> Batch:

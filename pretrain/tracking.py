@@ -67,9 +67,10 @@ class Sums:
     def __init__(self, tasks: list[str], kept: Mapping[str, Any]) -> None:
         self.tasks = tasks
         self.clear()
-        if kept.get("tasks") == tasks:
-            self.stats = torch.tensor(kept["stats"], dtype=torch.float64)
-            self.counts = {name: float(kept[name]) for name in self.COUNTS}
+        for task, row in zip(kept.get("tasks", []), kept.get("stats", []), strict=True):
+            if task in tasks:
+                self.stats[tasks.index(task)] = torch.tensor(row, dtype=torch.float64)
+        self.counts |= {name: float(kept[name]) for name in self.COUNTS if name in kept}
 
     def clear(self) -> None:
         """Begin anew."""
@@ -109,27 +110,31 @@ class Lines:
     def __init__(self, file: Path, say: Callable[[str], None]) -> None:
         self.file, self.say = file, say
         self.waiting: list[str] = []
+        self.count = 0
+        """Lines in all, those that wait included."""
 
     def read(self) -> list[dict[str, Any]]:
         """All lines; a half-written last one is left out."""
         if not self.file.exists():
             return []
         found = []
-        for line in self.file.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in self.file.read_text(encoding="utf-8", errors="replace").split("\n"):
             with contextlib.suppress(ValueError):
                 found.append(json.loads(line))
         return [item for item in found if isinstance(item, dict)]
 
-    def drop_after(self, step: int) -> list[dict[str, Any]]:
-        """Forget steps that will be done again; returns what stays."""
+    def keep(self, count: int) -> list[dict[str, Any]]:
+        """Forget all lines but the first so many; returns those."""
         self.waiting.clear()
-        kept = [item for item in self.read() if item.get("step", 0) <= step]
+        kept = self.read()[:count]
         if self.file.exists():
             write_atomic(self.file, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in kept))
+        self.count = len(kept)
         return kept
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add a line, and those that wait."""
+        self.count += 1
         self.waiting.append(json.dumps(finite(record), ensure_ascii=False, allow_nan=False) + "\n")
         before = self.file.stat().st_size if self.file.exists() else 0
         try:
@@ -147,17 +152,22 @@ class Lines:
 class Tracker:
     """Writes events of rank 0: metrics.jsonl, skipped.jsonl, wandb."""
 
-    def __init__(self, settings: Tracking, folder: Path, step: int, config: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Tracking, folder: Path, lines: Mapping[str, int], config: Mapping[str, Any], say: Callable[[str], None]) -> None:
         self.say = say
         self.metrics, self.rows = Lines(folder / "metrics.jsonl", say), Lines(folder / "skipped.jsonl", say)
         self._known: set[tuple[str, int, str]] = set()
-        self.drop_after(step)
+        self.keep(lines)
         self._wandb = self._start_wandb(settings, folder, config) if settings.wandb != "disabled" else None
 
-    def drop_after(self, step: int) -> None:
-        """Forget what was written about steps that a resumed run will do again."""
-        self.rows.drop_after(step)
-        self._known = {(str(item.get("event")), int(item.get("step", 0)), str(item.get("stage"))) for item in self.metrics.drop_after(step)}
+    def keep(self, lines: Mapping[str, int]) -> None:
+        """Forget what was written after a checkpoint that had these ``lines``: it will be done, and written, again."""
+        self.rows.keep(lines.get("skipped", 0))
+        kept = self.metrics.keep(lines.get("metrics", 0))
+        self._known = {(str(item.get("event")), int(item.get("step", 0)), str(item.get("stage"))) for item in kept}
+
+    def lines(self) -> dict[str, int]:
+        """How many lines there are now."""
+        return {"metrics": self.metrics.count, "skipped": self.rows.count}
 
     def has(self, event: str, step: int, stage: str) -> bool:
         """Was this written already, in this process or before a resume?"""

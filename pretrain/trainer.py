@@ -28,7 +28,7 @@ from pretrain.saving import Report, Surroundings
 from pretrain.schedule import position, total_steps
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
 from pretrain.shard_watch import ShardWatch
-from pretrain.stage import StageLoop
+from pretrain.stage import OTHERS, StageLoop
 from pretrain.tracking import Tracker
 from pretrain.world import World
 
@@ -64,16 +64,29 @@ class Trainer:
         """
         self.run.batch.accumulation(self.world.size)
         check_agreement(self.run, self.resolved, self.corpus.fingerprints, self.world)
-        with held(self.folder, LOCK_SECONDS, self.note) if self.world.rank == 0 else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            self._lock(stack)
             snapshot = self._newest()
             self.report("begin", self.progress.step, {"total": self.total, "resumed": snapshot is not None, "world": self.world.size})
             if self.progress.step >= self.total:
                 return True
+            self.progress.fingerprints.update(self.corpus.fingerprints)
             if self.world.any(self.asked()):
                 return False
             for note in [*self.notes, *self.corpus.specials.notes]:
                 self.note(note)
             return self._stages(snapshot)
+
+    def _lock(self, stack: contextlib.ExitStack) -> None:
+        """The folder is ours, or all ranks end; nobody reads in it before that."""
+        refused: Exception | None = None
+        if self.world.rank == 0:
+            try:
+                stack.enter_context(held(self.folder, LOCK_SECONDS, self.note))
+            except (ValueError, OSError) as error:
+                refused = error
+        if self.world.any(refused is not None):
+            raise refused or ValueError(OTHERS)
 
     def _newest(self) -> Snapshot | None:
         """The newest checkpoint, if this configuration may continue it."""
@@ -87,6 +100,8 @@ class Trainer:
         if changed:
             self.note("changed since the checkpoint: " + "; ".join(changed))
         self.progress = Progress.of(found.state)
+        if changed:
+            self.progress.guard = {**self.progress.guard, "losses": {}}  # what was usual may not be so any more
         return found.snapshot()
 
     def _machine(self) -> dict[str, Any]:
@@ -96,7 +111,7 @@ class Trainer:
         tracker = watch = None
         if self.world.rank == 0:
             keep_tokenizer(self.corpus.tokenizer.folder, self.folder / "tokenizer")
-            tracker = Tracker(self.run.tracking, self.folder, self.progress.step, self.resolved, self.note)
+            tracker = Tracker(self.run.tracking, self.folder, snapshot.state.lines if snapshot else {}, self.resolved, self.note)
             watch = ShardWatch(self.corpus.prepared, self.folder / "shards.json")
             watch.start()
             watch.wait(FIRST_LOOK_SECONDS)
@@ -110,11 +125,11 @@ class Trainer:
                 watch.close()
             if tracker:
                 tracker.close()
-        if watch and not watch.done and not self.progress.stopping:
+        if watch and not watch.done and self.progress.step >= self.total:
             self.note("the check of the shards has not come to its end in this run; `kmask prepare verify` does it")
-        return not self.progress.stopping
+        return self.progress.step >= self.total
 
-    def _stage(self, snapshot: Snapshot | None, tracker: Tracker | None, watch: ShardWatch | None) -> Snapshot:
+    def _stage(self, snapshot: Snapshot | None, tracker: Tracker | None, watch: ShardWatch | None) -> Snapshot | None:
         """One stage from wherever it stands to its end."""
         run, progress, world = self.run, self.progress, self.world
         index = position(run.stages, progress.step).stage
@@ -159,7 +174,7 @@ class Trainer:
         self.progress = self.progress.back_to(found.state, self.progress.guard["rolled_back"])
         self.progress.stopping = stopping
         if tracker:
-            tracker.drop_after(self.progress.step)
+            tracker.keep(found.state.lines)
             record = {"from": step, "count": self.progress.guard["rolled_back"]}
             tracker.log("rollback", self.progress.step, record)
             cursors = {"left_out_from": found.state.cursors, "to": self.progress.cursors}

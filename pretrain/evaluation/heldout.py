@@ -88,25 +88,21 @@ def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:
 @torch.no_grad()
 def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: World) -> Measured | None:
     """This rank's sums over its share of the held-out rows; None when there are none at all."""
-    tasks: list[str] = []
-    stats: list[torch.Tensor] = []
+    sums: dict[str, torch.Tensor] = {}
     labels: dict[str, torch.Tensor] = {}
     for maker in makers:
-        rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
-        if not rows:
-            return None
         names = list(maker.objectives)
-        labels |= {name: torch.zeros(task.classes, dtype=torch.int64, device=world.device) for name, task in maker.objectives.items() if task.classes}
-        total: torch.Tensor | None = None
+        rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
         for first in range(0, len(rows), world.size):
             # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and discards it.
             mine = first + world.rank
             batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 0.0)].to(world.device)
             _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
-            found = found if mine < len(rows) else torch.zeros_like(found)
-            total = found if total is None else total + found
-            for name in [name for name in names if name in labels and mine < len(rows)]:
-                labels[name] += torch.bincount(batch.targets[name]["label"], minlength=len(labels[name]))
-        assert total is not None
-        tasks, stats = tasks + names, [*stats, total]
-    return Measured(tasks, torch.cat(stats), labels) if stats else None
+            for name, row in zip(names, found if mine < len(rows) else torch.zeros_like(found), strict=True):
+                sums[name] = sums[name] + row if name in sums else row
+            for name, count in ((name, maker.objectives[name].classes) for name in names):
+                if count:
+                    label = batch.targets[name]["label"] if mine < len(rows) else batch.targets[name]["label"][:0]
+                    known = labels.get(name, torch.zeros(count, dtype=torch.int64, device=world.device))
+                    labels[name] = known + torch.bincount(label, minlength=count)
+    return Measured(list(sums), torch.stack(list(sums.values())), labels) if sums else None

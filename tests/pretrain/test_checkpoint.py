@@ -149,6 +149,34 @@ def test_a_full_disk_is_an_oserror_and_leaves_everything_as_it_was(tmp_path: Pat
     assert names(tmp_path) == ["step-00000001", "step-00000002"]
 
 
+def test_a_checkpoint_that_a_kill_caught_between_two_names_gets_its_own_back(tmp_path: Path) -> None:
+    store = save(tmp_path, 1, 2)
+    (tmp_path / "step-00000002").rename(tmp_path / "step-00000002.replaced")
+    found = store.latest()
+    assert found is not None and found.state.step == 2 and names(tmp_path) == ["step-00000001", "step-00000002"]
+
+
+def test_a_rename_that_fails_leaves_the_checkpoint_of_this_step_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = save(tmp_path, 1, 2)
+    rename = Path.rename
+
+    def fail(self: Path, target: Any) -> Path:
+        if self.name.startswith(".staging"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="No space"):
+        store.save(Snapshot(state=make_state(2), tensors=TENSORS))
+    assert names(tmp_path) == ["step-00000001", "step-00000002"]
+
+
+def test_pruning_never_leaves_half_a_checkpoint_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *_, **__: None)  # killed before anything is deleted
+    save(tmp_path, 1, 2, 3)
+    assert [name for name in names(tmp_path) if name.startswith("step")] == ["step-00000002", "step-00000003"]
+
+
 def test_a_table_with_fewer_rows_is_extended_and_nothing_else() -> None:
     grown = fitted(torch.ones(2, 3), torch.full((4, 3), 5.0))
     assert grown.tolist() == [[1, 1, 1], [1, 1, 1], [5, 5, 5], [5, 5, 5]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,51 @@ def test_the_refusal_lists_the_differing_keys_only_and_the_remedy(run_file: Path
         check_continues(state, run, plain(run), FOLDERS)
     assert "optimization" not in str(caught.value) and "choose a new output" in str(caught.value)
     assert check_continues(state, decoded(run_file, "threads=1"), plain(decoded(run_file, "threads=1")), FOLDERS) == ["threads: 0 -> 1"]
+
+
+def test_another_order_of_folders_removed_stages_and_new_keys_are_told(run_file: Path) -> None:
+    run = decoded(run_file)
+    state, resolved = state_of(run, (2,)), plain(run)
+    two = {**resolved, "data": [resolved["data"][0], {**resolved["data"][0], "name": "two"}]}
+    swapped = {**two, "data": two["data"][::-1]}
+    allowed = compare(replace(state, config=two), run, swapped, FOLDERS).allowed
+    assert any("the order ['demo', 'two'] -> ['two', 'demo']" in line for line in allowed)
+    allowed = compare(state, run, {**resolved, "stages": resolved["stages"][:1]}, FOLDERS).allowed
+    assert any(line.startswith("stages.1: ") and line.endswith("-> not set") for line in allowed)
+    boundary = resolved["tasks"]["span_boundary"]
+    named = {**resolved, "tasks": {**resolved["tasks"], "span_boundary": {**boundary, "labels": {"a": 1}}}}
+    assert "tasks.span_boundary.labels: not set ->" in "\n".join(compare(state, run, named, FOLDERS).refused)
+    joined = {**resolved, "tasks": {**resolved["tasks"], "more": boundary}}
+    found = compare(state, run, joined, FOLDERS)
+    assert not found.refused and any(line.startswith("tasks.more: not set") for line in found.allowed)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("stages.1.name=one", "the names one, one must differ"),
+        ("stages.0.tasks.sentence_reordering=0", "gives sentence_reordering no rows; leave it out"),
+        ("threads=-1", "threads: -1 must not be negative"),
+        ("data_workers=-1", "data_workers: -1 must not be negative"),
+        ("engine.timeout_minutes=1e30", "at most 100,000"),
+        ("engine.timeout_minutes=.inf", "expected a finite number"),
+        ("optimization.clip=.nan", "expected a finite number"),
+        ("optimization.eps=0", "eps: 0.0 must be positive"),
+        ("stages.0.tasks.knowledge_masking=.nan", "expected a finite number"),
+        ("data.0.weight=.inf", "expected a finite number"),
+        ("model.intermediate=-1", "intermediate: -1"),
+        ("model.layer_norm_eps=-1", "layer_norm_eps: -1"),
+    ],
+)
+def test_nonsense_is_refused_at_its_key(run_file: Path, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match="command line") as caught:
+        decoded(run_file, override)
+    assert message in str(caught.value)
+
+
+def test_an_activation_that_transformers_does_not_know_is_refused(run_file: Path) -> None:
+    with pytest.raises(ValueError, match=r"model\.activation: 'zzz' is not one of .*gelu"):
+        decoded(run_file, "model.activation=zzz").model.config(100, 1, 0)
 
 
 def test_the_order_of_learned_tasks_is_fixed(run_file: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_failing_tracker_never_ends_a_run(tmp_path: Path, monkeypatch: pytest.
         raise RuntimeError("no disk")
 
     monkeypatch.setattr(wandb, "init", broken)
-    tracker = Tracker(Tracking(), tmp_path, 0, {}, told.append)
+    tracker = Tracker(Tracking(), tmp_path, {}, {}, told.append)
     tracker.log("train", 1, {"loss": 1.0})
     tracker.close()
     assert "wandb is off for this run" in told[0]
@@ -95,7 +95,7 @@ def test_a_failing_tracker_never_ends_a_run(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_resumed_run_forgets_the_lines_it_will_write_again(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"ste')
-    Tracker(Tracking(wandb="disabled"), tmp_path, 2, {}, print)
+    Tracker(Tracking(wandb="disabled"), tmp_path, {"metrics": 2}, {}, print)
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
 
 

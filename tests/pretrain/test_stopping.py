@@ -150,6 +150,30 @@ def test_lines_are_json_and_wait_for_space_on_the_disk(tmp_path: Path, monkeypat
     assert finite({"a": -math.inf}) == {"a": None}
 
 
+def test_a_line_may_hold_any_character(tmp_path: Path) -> None:
+    lines = Lines(tmp_path / "skipped.jsonl", print)
+    lines.append({"documents": ["a\u2028b", "c\u0085d", "e\u2029\n"]})
+    lines.append({"step": 2})
+    assert lines.keep(2) == lines.read() == [{"documents": ["a\u2028b", "c\u0085d", "e\u2029\n"]}, {"step": 2}]
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("[gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 12000ms for recv operation to complete", "has not answered for 10 minutes"),
+        ("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4711", "another process of this run has ended"),
+        ("DataLoader timed out after 600 seconds", "makes batches (data_workers) has ended or hangs"),
+        ("DataLoader worker (pid(s) 17) exited unexpectedly", "makes batches (data_workers) has ended or hangs"),
+    ],
+)
+def test_errors_of_torch_that_mean_a_lost_process_become_a_sentence(text: str, meaning: str) -> None:
+    from launch.ranks import unanswered
+
+    assert meaning in unanswered(RuntimeError(text), 10)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        unanswered(RuntimeError("shape mismatch"), 10)
+
+
 def test_sums_survive_json_bit_for_bit() -> None:
     sums = Sums(["a", "b"], {})
     sums.stats += torch.rand(sums.stats.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) / 3
@@ -157,4 +181,5 @@ def test_sums_survive_json_bit_for_bit() -> None:
     kept = json.loads(json.dumps(sums.kept()))
     again = Sums(["a", "b"], kept)
     assert torch.equal(again.stats, sums.stats) and again.counts == sums.counts
-    assert Sums(["a"], kept).counts["real"] == 0  # sums of other tasks mean nothing
+    more = Sums(["new", "a"], kept)  # a task joined within the stage
+    assert torch.equal(more.stats[1], sums.stats[0]) and not more.stats[0].any() and more.counts == sums.counts

@@ -167,6 +167,9 @@ def test_a_loss_that_jumps_is_reported_or_sends_the_run_back(runs: Runs) -> None
     assert [line["step"] for line in lines if line["event"] == "train"] == list(range(1, 45))
     (listed,) = runs.lines("back", "skipped.jsonl")
     assert listed["event"] == "rollback" and listed["from"] == 34 and listed["left_out_from"] != listed["to"]
+    runs.train("parts", *settings, "stability.on_spike=rollback", faulty={33: 50.0}, stop_after=33)  # stopped in the very step
+    runs.train("parts", *settings, "stability.on_spike=rollback", faulty={3: 50.0})
+    assert runs.lines("parts") == lines and runs.lines("parts", "skipped.jsonl") == [listed] and equal(runs.tensors("parts"), runs.tensors("back"))
     with pytest.raises(ValueError, match="jumps again after 1 rollbacks"):
         runs.train("again", *settings, "stability.on_spike=rollback", "stability.rollbacks=1", faulty={33: 50.0, 37: 50.0})
 
@@ -420,5 +423,86 @@ def test_wandb_keeps_one_id_over_restarts(tmp_path: Path, monkeypatch: pytest.Mo
     seen: list[str] = []
     monkeypatch.setattr(wandb, "init", lambda **settings: seen.append(settings["id"]))
     for step in (0, 5):
-        Tracker(Tracking(), tmp_path, step, {}, print)
+        Tracker(Tracking(), tmp_path, {"metrics": step}, {}, print)
     assert len(set(seen)) == 1 and len(seen) == 2
+
+
+def test_nobody_reads_the_folder_before_it_is_locked(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank 0 may wait for a process that is saving: the others would find an older checkpoint than rank 0 in the end."""
+    import contextlib
+
+    seen: list[str] = []
+
+    class Watched(World):
+        def any(self, yes: bool) -> bool:
+            seen.append("together")
+            return yes
+
+    @contextlib.contextmanager
+    def lock(*_: Any) -> Iterator[None]:
+        seen.append("locked")
+        yield
+
+    def read(self: Store) -> None:
+        seen.append("read")
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(trainer_module, "held", lock)
+    monkeypatch.setattr(Store, "latest", read)
+    run = runs.decoded("run")
+    with pytest.raises(ValueError, match="far enough"):
+        Trainer(run, plain(run), Watched(0, 1, torch.device("cpu")), lambda *_: None).train()
+    assert seen[seen.index("locked") :] == ["locked", "together", "read"]
+
+    class Refused(World):
+        def any(self, yes: bool) -> bool:
+            return True
+
+    with pytest.raises(ValueError, match="another process found the reason"):
+        Trainer(run, plain(run), Refused(1, 1, torch.device("cpu")), lambda *_: None).train()
+
+
+def test_a_folder_that_left_the_run_is_remembered_as_long_as_its_cursors(runs: Runs, prepared: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from pretrain.continuing import compare
+
+    shutil.copytree(prepared, tmp_path / "two")
+    one = f"{{path: {prepared}, name: demo}}"
+    both, settings = f"data=[{one}, {{path: {tmp_path / 'two'}, name: two}}]", ("evaluation.every=0", "batch.rows_per_process=4", "stages.0.steps=9")
+    runs.train("run", both, *settings, stop_after=2)
+    runs.train("run", f"data=[{one}]", *settings, stop_after=4)
+    found = latest(runs.folder / "run/checkpoints", print)
+    assert found is not None and set(found.state.fingerprints) == {"demo", "two"} == {name.partition("/")[0] for name in found.state.cursors}
+    run = runs.decoded("run", both, *settings)
+    refused = compare(found.state, run, plain(run), {"demo": found.state.fingerprints["demo"], "two": "other"}).refused
+    assert "data two: its shards changed" in "\n".join(refused)
+
+
+@pytest.mark.parametrize("stage", [1, 3])
+def test_weights_that_nothing_trains_keep_all_their_bits(runs: Runs, stage: int) -> None:
+    from data_prep.encoding import Tokenizer
+    from pretrain.setup import build_model
+
+    settings = ("engine.precision=bf16_parameters", f"engine.zero_stage={stage}", "evaluation.every=0", "batch.rows_per_process=4")
+    runs.train("run", *settings, stop_after=1)
+    run = runs.decoded("run")
+    fresh = dict(build_model(run, 0, Tokenizer(folder=runs.folder / "run/tokenizer")).named_parameters())
+    name = "ernie.pooler.dense.weight"
+    assert torch.equal(runs.tensors("run")[name], fresh[name]) and not torch.equal(fresh[name], fresh[name].bfloat16().float())
+
+
+def test_what_was_a_usual_loss_is_forgotten_at_a_stage_change_and_when_settings_change(runs: Runs) -> None:
+    settings = ("stability.spike=10", "evaluation.every=0", "batch.rows_per_process=4", "stages.1.steps=6")
+    runs.train("run", *settings, stop_after=6)
+    found = latest(runs.folder / "run/checkpoints", print)
+    assert found is not None and found.state.step == 7 and len(found.state.guard["losses"]["knowledge_masking"]) == 3
+    runs.train("run", *settings, "optimization.lr=2e-3", stop_after=8)
+    found = latest(runs.folder / "run/checkpoints", print)
+    assert found is not None and found.state.step == 9 and len(found.state.guard["losses"]["knowledge_masking"]) == 2
+
+
+def test_a_request_to_stop_in_the_last_step_ends_a_finished_run(runs: Runs) -> None:
+    run = runs.decoded("run", "evaluation.every=0")
+    made = Trainer(run, plain(run), runs.world, lambda *_: None, asked=lambda: made.progress.step >= 7)
+    assert made.train() is True and made.progress.step == 8
