@@ -80,11 +80,9 @@ def unanswered(error: RuntimeError, minutes: float) -> str:
     """
     text = str(error)
     first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    if "DataLoader timed out" in text:
-        return f"a data worker has not answered for {minutes:g} minutes (engine.timeout_minutes): it hangs, or the disk with the shards is gone"
-    if "DataLoader worker (pid" in text:
-        return f"a data worker has died ({first}): was it out of memory? Use fewer data_workers; run again to continue from the last checkpoint"
-    if "DataLoader worker" in text or "DataLoader timed out" in text:
+    if " in DataLoader worker process " in text:
+        raise error  # its own error, with the traceback
+    if "DataLoader timed out" in text or "DataLoader worker (pid" in text:
         return f"a process that makes batches (data_workers) has ended or hangs: {first}. Was it out of memory? Run again to continue from the last checkpoint"
     if any(sign in text.lower() for sign in ("timed out", "timeout")):
         return f"a process of this run has not answered for {minutes:g} minutes (engine.timeout_minutes): it hangs, or its machine is gone ({first})"

@@ -5,8 +5,10 @@ MicroBatchSpec --read windows, objective.build--> Samples --pack, mask--> Packed
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
@@ -61,6 +63,12 @@ class BatchMaker(Dataset[Batch]):
         return to_batch(packed, self.task_ids, {name: arrays for name, (arrays, _) in made.items()}, {name: count for name, (_, count) in made.items()})
 
 
+def end_if_orphaned(rank: int, worker: int) -> None:
+    """End a data worker whose rank was killed while it was starting: torch's own watch begins now, and would watch its new parent."""
+    if os.getppid() != rank:
+        os._exit(1)
+
+
 def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float) -> Iterator[Batch]:
     """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one).
 
@@ -69,7 +77,8 @@ def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin
     """
     settings: dict[str, Any] = {}
     if workers:
-        settings = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "timeout": 60 * patience_minutes}
+        begin = partial(end_if_orphaned, os.getpid())
+        settings = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "timeout": 60 * patience_minutes, "worker_init_fn": begin}
     data_loader = DataLoader(maker, sampler=specs, batch_size=None, num_workers=workers, pin_memory=pin, **settings)
     with shielded():
         return iter(data_loader)

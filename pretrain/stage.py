@@ -7,6 +7,7 @@ The order makes a checkpoint know everything that was written before it; what wa
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -95,6 +96,7 @@ class StageLoop:
 
         Raises:
             RuntimeError: a data worker has died, or hangs for engine.timeout_minutes.
+            ValueError: what could not be made into a batch, in the words of the code that noticed.
         """
         deadline = time.monotonic() + 60 * self.run.engine.timeout_minutes
         while True:
@@ -103,6 +105,10 @@ class StageLoop:
             except RuntimeError as error:
                 if "DataLoader timed out" not in str(error) or time.monotonic() > deadline:
                     raise
+            except (ValueError, OSError) as error:
+                if " in DataLoader worker process " not in str(error):
+                    raise
+                raise ValueError(re.split(r"(?m)^[\w.]*Error: ", str(error))[-1].strip()) from error  # behind the worker's traceback
 
     def _train(self, step: int, ready: list[Any], cursors: dict[str, Cursor], started: float) -> None:
         """One step, judged."""

@@ -27,7 +27,7 @@ for place in (ROOT, ROOT / "tests"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
-from processes import Launch, Outcome  # noqa: E402
+from processes import SURVIVAL_SECONDS, Launch, Outcome  # noqa: E402
 from tiny import TINY_RUN  # noqa: E402
 
 STAGES = (
@@ -127,7 +127,8 @@ class Bench:
         log = logs / f"{len(list(logs.glob('*'))):02d}.log" if logs.is_dir() else logs / "00.log"
         path = os.pathsep.join([str(self.code), *filter(None, [environment.pop("PYTHONPATH", "")])])
         arguments = ["train", str(self.file), f"output={output}", *overrides, "--processes", "2"]
-        launch = Launch(arguments, self.code, log, {"PYTHONPATH": path, **environment})
+        survival = SURVIVAL_SECONDS * self.patience
+        launch = Launch(arguments, self.code, log, {"PYTHONPATH": path, **environment}, survival=survival)
         self.launches.append(launch)
         return launch
 

@@ -23,7 +23,7 @@ from pathlib import Path
 TAG = "KMASK_FAULT_TAG"
 RANK_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "KMASK_DEBUG")
 SURVIVAL_SECONDS = 30.0
-"""How long a rank may outlive its launcher."""
+"""How long a rank or a data worker may outlive its launcher."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Outcome:
     seconds: float
     """From the call of ``finish`` to the end of the launcher."""
     survivors: int
-    """Processes that lived on for SURVIVAL_SECONDS after the launcher."""
+    """Processes that lived on for `survival` seconds after the launcher."""
 
     @property
     def last_words(self) -> str:
@@ -69,8 +69,9 @@ class Launch:
         log: Path,
         environment: Mapping[str, str],
         nice: int = 0,
+        survival: float = SURVIVAL_SECONDS,
     ) -> None:
-        self.tag, self.log = uuid.uuid4().hex, log
+        self.tag, self.log, self.survival = uuid.uuid4().hex, log, survival
         self.started = time.time()
         self.ended = 0.0
         inherited = {name: value for name, value in os.environ.items() if name not in RANK_VARIABLES}
@@ -132,7 +133,7 @@ class Launch:
             code = OUT_OF_TIME
         seconds = time.monotonic() - begun
         self.ended = time.time()
-        deadline = time.monotonic() + (SURVIVAL_SECONDS if code != OUT_OF_TIME else 0.0)
+        deadline = time.monotonic() + (self.survival if code != OUT_OF_TIME else 0.0)
         while (left := self.trainers()) and time.monotonic() < deadline:
             time.sleep(0.05)
         self.clear()
