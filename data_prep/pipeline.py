@@ -15,6 +15,7 @@ same time, on any machines that share the folder, divide the files, steps and pa
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import shutil
 from collections.abc import Iterator
@@ -34,7 +35,8 @@ from data_prep.running.reading import PartReader
 from data_prep.running.steps import Step, run_step
 from data_prep.running.supervision import NOTES, Watch, run_all
 from data_prep.shards import SPLITS
-from data_prep.vocabularies.tokenizer_step import TokenizerStep, place_tokenizer, sampled_parts
+from data_prep.vocabularies.sampling import Sample
+from data_prep.vocabularies.tokenizer_step import TokenizerStep, place_tokenizer
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -72,8 +74,17 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     everything = range(len(plan["parts"]))
     duplicates: Dropped | None = None
 
-    def run(step: Step, parts: range, as_in_parts: bool = False) -> Path:
-        reader = PartReader(preparation=preparation, plan=plan, folder=folder, stage=step.name, watch=watch, duplicates=duplicates, as_in_parts=as_in_parts)
+    def run(step: Step, parts: range, as_in_parts: bool = False, sample: Sample | None = None) -> Path:
+        reader = PartReader(
+            preparation=preparation,
+            plan=plan,
+            folder=folder,
+            stage=step.name,
+            watch=watch,
+            duplicates=duplicates,
+            as_in_parts=as_in_parts,
+            sample=sample,
+        )
 
         def heard(done: int) -> None:
             listen(Progress(step.name, done, len(parts), 0, 0))
@@ -83,8 +94,8 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     if preparation.duplicates:
         duplicates = Dropped.open(run(preparation.duplicates, everything))
     vocabulary = preparation.vocabulary
-    sample = range(0) if vocabulary.path else sampled_parts(plan, vocabulary.train_characters)
-    trained = run(TokenizerStep(vocabulary=vocabulary), sample)
+    read = range(0) if vocabulary.path else everything
+    trained = run(TokenizerStep(vocabulary=vocabulary), read, sample=Sample.of(plan, vocabulary.train_characters))
     place_tokenizer(trained, folder / "tokenizer")
     worker = PartWorker(preparation=preparation, plan=plan, folder=folder, watch=watch, duplicates=duplicates)
     _ = worker.tokenizer.special_ids
@@ -121,14 +132,11 @@ def make_parts(worker: PartWorker, listen: Listener) -> None:
 
 
 def sample_texts(worker: PartWorker, limit: int, listen: Listener) -> Iterator[str]:
-    """Cleaned texts in this process: all of them, or every n-th part when the corpus is larger than ``limit`` characters."""
-    parts = sampled_parts(worker.plan, limit)
-    read = 0
-    for done, part in enumerate(parts, 1):
-        for document in worker.documents(part):
+    """Cleaned texts in this process: all of them, or passages of every part when the corpus is larger than ``limit`` characters."""
+    reader = dataclasses.replace(worker.reader, sample=Sample.of(worker.plan, limit))
+    parts = range(len(worker.plan["parts"]))
+    for part in parts:
+        for document in reader.documents(part):
             if isinstance(document, Document):
-                read += len(document.text)
                 yield document.text
-        listen(Progress("vocabulary", done, len(parts), 0, 0))
-        if read > limit:
-            return
+        listen(Progress("vocabulary", part + 1, len(parts), 0, 0))

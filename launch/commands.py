@@ -116,6 +116,8 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
     dropped = {name.removeprefix("dropped."): count for name, count in counts.items() if name.startswith("dropped.")}
     if dropped:
         print("  left out: " + "; ".join(f"{reason}: {count:,}" for reason, count in dropped.items()))
+    for warning in warnings(manifest, folder):
+        print(f"warning: {warning}", file=sys.stderr)
     rejected = total("rejected.")
     if not rejected:
         return 0
@@ -127,6 +129,15 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
             item = json.loads(line)
             print(f"  {item['path']}:{item['line']}: {item['reason']} ({item['detail']})", file=sys.stderr)
     return SET_ASIDE
+
+
+def warnings(manifest: dict[str, Any], folder: Path) -> list[str]:
+    """What is prepared as asked and yet hardly what was meant."""
+    from data_prep.counting.tallies import TALLY
+    from data_prep.files import read_json
+    from data_prep.vocabularies import unknowns
+
+    return unknowns.warnings(read_json(folder / TALLY))
 
 
 def run_train(file: Path, overrides: list[str], processes: int, dry_run: bool) -> int:
