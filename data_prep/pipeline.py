@@ -3,7 +3,8 @@
     1. survey   read every file once: hash, size, slices that begin at documents
     2. plan     an immutable plan.json: settings, content hashes, parts; a different plan for the same folder is refused
     3. steps    what needs the whole corpus: duplicates, the vocabulary
-    4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped
+    4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped; where the share held out is so small
+                that it selects no document, the part with the nearest one is made again with it
     5. tables   document frequencies, when asked for
     6. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
 
@@ -17,7 +18,9 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import math
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +105,7 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     if preparation.discourse and preparation.discourse.cap:
         run(DiscourseStep(discourse=preparation.discourse), everything)
     make_parts(worker, listen)
+    keep_one_apart(worker)
     if preparation.frequencies:
         run(FrequencyStep(annotation=worker.annotation), everything, as_in_parts=True)
     return finish(worker)
@@ -129,6 +133,22 @@ def make_parts(worker: PartWorker, listen: Listener) -> None:
     for report in run_all(worker.preparation.engine, worker, missing):
         count(report)
         listen(Progress("parts", done, total, documents, rejected))
+
+
+def keep_one_apart(worker: PartWorker) -> None:
+    """Hold out the document with the smallest draw when the share selects none, by making its part again."""
+    reports = [report for part in range(len(worker.plan["parts"])) if (report := worker.finished(part)) is not None]
+    documents = Counter[str]()
+    for report in reports:
+        documents.update({shard["split"]: shard["documents"] for shard in report["shards"]})
+    drawn = [(*report["least_draw"], report["part"]) for report in reports if report.get("least_draw")]
+    if documents["heldout"] or not worker.preparation.heldout or not drawn:
+        return
+    least, count, part = min(drawn)
+    if count < documents["train"]:  # not where all documents have one id, or there is one document
+        again = dataclasses.replace(worker, threshold=math.nextafter(least, 1))
+        for _ in run_all(worker.preparation.engine, again, [part]):
+            pass
 
 
 def sample_texts(worker: PartWorker, limit: int, listen: Listener) -> Iterator[str]:

@@ -137,7 +137,14 @@ def warnings(manifest: dict[str, Any], folder: Path) -> list[str]:
     from data_prep.files import read_json
     from data_prep.vocabularies import unknowns
 
-    return unknowns.warnings(read_json(folder / TALLY))
+    share, found = manifest["settings"]["heldout"], unknowns.warnings(read_json(folder / TALLY))
+    apart = sum(shard["documents"] for shard in manifest["shards"] if shard["split"] == "heldout")
+    whole = sum(count for name, count in manifest["counts"].items() if name.startswith("documents."))
+    if share and not apart:
+        found.append(f"heldout: {share} selects none of {whole:,} document(s), and none can be spared: nothing will be there to evaluate on")
+    elif any(name.startswith("heldout.") for name in manifest["counts"]):
+        found.append(f"heldout: {share} selects none of {whole:,} documents; {apart} is kept apart all the same. Raise `heldout` to evaluate on more")
+    return found
 
 
 def run_train(file: Path, overrides: list[str], processes: int, dry_run: bool) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from launch.config import ConfigError
 
 DATA = """\
 # Preparation: kmask prepare data.yaml
-output: runs/my/data          # filled by `kmask prepare`; running again continues
+output: runs/{name}/data   # filled by `kmask prepare`; running again continues
 corpora:
   # One entry per format. JSONL: one object a line. Plain text: {{kind: plain_text, paths: [...], document: file|block|line}}.
   - kind: jsonl
@@ -28,9 +29,9 @@ heldout: 0.01                 # share of documents kept apart for evaluation
 
 PRETRAIN = """\
 # Training: kmask train pretrain.yaml   (again to continue; with --dry-run: every check, what it would be, nothing written)
-output: runs/my/run
+output: runs/{name}/run
 data:
-  - {{path: runs/my/data, name: my}}
+  - {{path: runs/{name}/data, name: {name}}}
 model:
 {model}
 masking:
@@ -78,11 +79,17 @@ RECIPES: dict[str, dict[str, object]] = {
 }
 
 
+def name_of(folder: Path) -> str:
+    """What the outputs are called: the folder's name, as it can stand in YAML and in paths."""
+    return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "my"
+
+
 def write_recipe(recipe: str, folder: Path, dry_run: bool) -> list[str]:
     """Write data.yaml and pretrain.yaml; never over existing files. Returns what to tell the user."""
     if recipe not in RECIPES:
         raise ConfigError(f"init {recipe}: one of {', '.join(RECIPES)}")
-    files = {folder / "data.yaml": DATA.format(**RECIPES[recipe]), folder / "pretrain.yaml": PRETRAIN.format(**RECIPES[recipe])}
+    values = {**RECIPES[recipe], "name": name_of(folder)}
+    files = {folder / "data.yaml": DATA.format(**values), folder / "pretrain.yaml": PRETRAIN.format(**values)}
     for file in files:
         if file.exists():
             raise ConfigError(f"{file} exists already; choose another folder")
