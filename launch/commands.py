@@ -11,7 +11,7 @@ from typing import Any
 from launch.config import ConfigError, decode, load, plain, read_config
 from launch.console import Bar
 
-SET_ASIDE, SHOWN_REJECTED = 3, 5
+USER_ERROR, SET_ASIDE, SHOWN_REJECTED = 2, 3, 5
 
 
 def config_class(kind: str) -> type:
@@ -74,8 +74,7 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
 
     def listen(progress: Progress) -> None:
         if progress.stage == "parts":
-            text = f"{progress.documents:,} documents, {progress.rejected:,} set aside"
-            bar.update(progress.done, progress.total, text)
+            bar.update(progress.done, progress.total, f"{progress.documents:,} documents,", f"{progress.rejected:,} set aside")
         elif progress.done == progress.total:
             bar.say(f"surveyed {progress.total / 1e6:,.1f} MB of files" if progress.stage == "survey" else f"{progress.stage}: corpus read")
 
@@ -176,5 +175,21 @@ def start(backend: Any, file: Path, overrides: list[str], dry_run: bool, remote:
         from launch import dry_run as dry
 
         return dry.dry_run(backend, file, overrides, remote)
-    value = load(file, overrides).value
-    return int(backend.run(["train", str(file), *overrides], str(Path(str(value.get("output", "."))) / "logs")))
+    output = Path(str(load(file, overrides).value.get("output", ".")))
+    new = not output.exists()
+    code = int(backend.run(["train", str(file), *overrides], str(output / "logs")))
+    if new and code == USER_ERROR:
+        forget_start(output)
+    return code
+
+
+def forget_start(output: Path) -> None:
+    """Remove what a start that was refused has left: a folder with logs and a lock, in which nothing was trained."""
+    import contextlib
+    import shutil
+
+    from pretrain.lock import NAME, held
+
+    if output.is_dir() and all(path.name in ("logs", NAME) for path in output.iterdir()):
+        with contextlib.suppress(ValueError, OSError), held(output, 0, lambda note: None):  # not under another training that has just begun
+            shutil.rmtree(output)
