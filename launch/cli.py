@@ -6,7 +6,6 @@ set aside; 5 stopped on request after saving.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -191,14 +190,10 @@ def config_show(config: ConfigFile, overrides: Overrides = None) -> None:
 
 @config_app.command("schema")
 def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` or `cluster`.")]) -> None:
-    """JSON Schema, for editors."""
-    from launch.commands import config_class
-    from launch.schema import schema
+    """JSON Schema, for editors; its description says how a file names it."""
+    from launch.schema import schema_text
 
-    value = schema(config_class(kind))
-    if "properties" in value:
-        value["properties"]["extends"] = {"type": "string", "description": "Another file, relative to this one, whose keys come first."}
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    print(schema_text(kind), end="")
 
 
 @config_app.command("reference")

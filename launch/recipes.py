@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 from launch.config import ConfigError
+from launch.schema import schema_text
 
 DATA = """\
+# yaml-language-server: $schema=data.schema.json
 # Preparation: kmask prepare data.yaml
 output: runs/{name}/data   # filled by `kmask prepare`; running again continues
 corpora:
@@ -28,6 +30,7 @@ heldout: 0.01                 # share of documents kept apart for evaluation
 """
 
 PRETRAIN = """\
+# yaml-language-server: $schema=pretrain.schema.json
 # Training: kmask train pretrain.yaml   (again to continue; with --dry-run: every check, what it would be, nothing written)
 output: runs/{name}/run
 data:
@@ -85,7 +88,7 @@ def name_of(folder: Path) -> str:
 
 
 def write_recipe(recipe: str, folder: Path, dry_run: bool) -> list[str]:
-    """Write data.yaml and pretrain.yaml; never over existing files. Returns what to tell the user."""
+    """Write data.yaml and pretrain.yaml with the schemas that editors read; never over existing files. Returns what to tell the user."""
     if recipe not in RECIPES:
         raise ConfigError(f"init {recipe}: one of {', '.join(RECIPES)}")
     values = {**RECIPES[recipe], "name": name_of(folder)}
@@ -96,6 +99,7 @@ def write_recipe(recipe: str, folder: Path, dry_run: bool) -> list[str]:
     if dry_run:
         return [f"would write {file}:\n{text}" for file, text in files.items()]
     folder.mkdir(parents=True, exist_ok=True)
+    files |= {folder / f"{kind}.schema.json": schema_text(kind) for kind in ("data", "pretrain")}
     for file, text in files.items():
         file.write_text(text, encoding="utf-8")
     return [

@@ -123,6 +123,10 @@ def test_init_writes_recipes_that_decode(kmask: Kmask, prepared: Path, tmp_path:
     data = read_config(Preparation, tmp_path / "my/data.yaml", checkpoint)
     run = read_config(Run, tmp_path / "my/pretrain.yaml", [])
     assert run.output == "runs/my/run" and run.data[0].path == data.output == "runs/my/data" and run.data[0].name == "my"
+    for kind in ("data", "pretrain"):  # recipe and schema name each other
+        assert (tmp_path / f"my/{kind}.yaml").read_text().startswith(f"# yaml-language-server: $schema={kind}.schema.json\n")
+        schema = json.loads((tmp_path / f"my/{kind}.schema.json").read_text())
+        assert f"# yaml-language-server: $schema={kind}.schema.json" in schema["$comment"] and "output" in schema["properties"]
     again = kmask("init", recipe, tmp_path / "my")
     assert again.returncode == 2 and "exists already" in again.stderr
 
