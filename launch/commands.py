@@ -136,7 +136,8 @@ def warnings(manifest: dict[str, Any], folder: Path) -> list[str]:
     from data_prep.files import read_json
     from data_prep.vocabularies import unknowns
 
-    share, found = manifest["settings"]["heldout"], unknowns.warnings(read_json(folder / TALLY))
+    found = unknowns.warnings(read_json(folder / TALLY)) if (folder / TALLY).is_file() else []
+    share = manifest.get("settings", {}).get("heldout", 0)
     apart = sum(shard["documents"] for shard in manifest["shards"] if shard["split"] == "heldout")
     whole = sum(count for name, count in manifest["counts"].items() if name.startswith("documents."))
     if share and not apart:
