@@ -50,6 +50,8 @@ class PartWorker(Task):
     duplicates: Dropped | None = None
     """Documents to leave out because an earlier one says the same."""
     stage: str = "parts"
+    threshold: float | None = None
+    """Documents whose draw lies below it are held out; None: below the share of the settings."""
 
     @cached_property
     def annotation(self) -> Annotation:
@@ -89,6 +91,7 @@ class PartWorker(Task):
         rejected: list[Rejected] = []
         counts, lost = Counter[str](), Counter[str]()
         tally = Tally(list(self.preparation.labels), self.tokenizer)
+        draws: list[float] = []
         for place, document in self.reader.placed(part, lost):
             result = document if isinstance(document, Rejected) else self.attempt(document)
             if isinstance(result, Exception):
@@ -98,15 +101,17 @@ class PartWorker(Task):
                 continue
             self.count(*result, counts)
             tally.add(*result)
-            heldout = uniform(hash_key("heldout", result[1].id), 0) < self.preparation.heldout
-            split = "heldout" if heldout else "train"
+            draws.append(uniform(hash_key("heldout", result[1].id), 0))
+            split = "heldout" if draws[-1] < (self.preparation.heldout if self.threshold is None else self.threshold) else "train"
             encoded[split].append(result[1])
             encoded[DISCOURSE_SPLITS[split]] += self.joined(result[0], counts)
         counts.update({f"dropped.{level} given by the user: cleaning left nothing of it": count for level, count in lost.items()})
         unknown = self.tokenizer.special_ids["[UNK]"]
         counts["tokens.unknown"] = sum(int((item.token_ids_T == unknown).sum()) for split in SPLITS for item in encoded[split])
         counts.update({f"rejected.{reason}": count for reason, count in Counter(item.reason for item in rejected).items()})
-        return self.publish(part, encoded, rejected, counts, tally)
+        if self.threshold is not None:
+            counts["heldout.kept apart although the share selects none"] = len(encoded["heldout"])
+        return self.publish(part, encoded, rejected, counts, tally, draws)
 
     def joined(self, annotated: Annotated, counts: Counter[str]) -> Iterator[Encoded]:
         """The discourse pairs of a document that balance keeps."""
@@ -171,7 +176,9 @@ class PartWorker(Task):
         for reason, count in [*annotated.dropped.items(), *encoded.dropped.items()]:
             counts[f"dropped.{reason}"] += count
 
-    def publish(self, part: int, encoded: dict[str, list[Encoded]], rejected: list[Rejected], counts: Counter[str], tally: Tally) -> dict[str, Any]:
+    def publish(
+        self, part: int, encoded: dict[str, list[Encoded]], rejected: list[Rejected], counts: Counter[str], tally: Tally, draws: list[float]
+    ) -> dict[str, Any]:
         """Write the shards and the report of a part, all or nothing."""
         vocabulary_size = len(self.tokenizer.tokens)
         folder = self.part_folder(part)
@@ -195,6 +202,8 @@ class PartWorker(Task):
                 "bytes": sum(piece[-1] for piece in self.plan["parts"][part]),
                 "shards": shards,
                 "rejected": len(rejected),
+                "least_draw": [min(draws), draws.count(min(draws))] if draws else [],
+                "threshold": self.threshold,
                 "counts": dict(sorted(counts.items())),
             }
             write_json(staging / PART, report)
@@ -206,6 +215,8 @@ class PartWorker(Task):
         try:
             report: dict[str, Any] = read_json(folder / PART)
             if report["fingerprint"] != self.plan["fingerprint"] or not all((folder / name).is_file() for name in (REJECTED, TALLY)):
+                return None
+            if self.threshold is not None and report["threshold"] != self.threshold:
                 return None
             for shard in report["shards"]:
                 file = self.folder / shard["path"]

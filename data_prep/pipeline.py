@@ -3,7 +3,8 @@
     1. survey   read every file once: hash, size, slices that begin at documents
     2. plan     an immutable plan.json: settings, content hashes, parts; a different plan for the same folder is refused
     3. steps    what needs the whole corpus: duplicates, the vocabulary
-    4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped
+    4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped; where the share held out is so small
+                that it selects no document, the part with the nearest one is made again with it
     5. tables   document frequencies, when asked for
     6. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
 
@@ -15,8 +16,11 @@ same time, on any machines that share the folder, divide the files, steps and pa
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import math
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +38,8 @@ from data_prep.running.reading import PartReader
 from data_prep.running.steps import Step, run_step
 from data_prep.running.supervision import NOTES, Watch, run_all
 from data_prep.shards import SPLITS
-from data_prep.vocabularies.tokenizer_step import TokenizerStep, place_tokenizer, sampled_parts
+from data_prep.vocabularies.sampling import Sample
+from data_prep.vocabularies.tokenizer_step import TokenizerStep, place_tokenizer
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -72,8 +77,17 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     everything = range(len(plan["parts"]))
     duplicates: Dropped | None = None
 
-    def run(step: Step, parts: range, as_in_parts: bool = False) -> Path:
-        reader = PartReader(preparation=preparation, plan=plan, folder=folder, stage=step.name, watch=watch, duplicates=duplicates, as_in_parts=as_in_parts)
+    def run(step: Step, parts: range, as_in_parts: bool = False, sample: Sample | None = None) -> Path:
+        reader = PartReader(
+            preparation=preparation,
+            plan=plan,
+            folder=folder,
+            stage=step.name,
+            watch=watch,
+            duplicates=duplicates,
+            as_in_parts=as_in_parts,
+            sample=sample,
+        )
 
         def heard(done: int) -> None:
             listen(Progress(step.name, done, len(parts), 0, 0))
@@ -83,14 +97,15 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     if preparation.duplicates:
         duplicates = Dropped.open(run(preparation.duplicates, everything))
     vocabulary = preparation.vocabulary
-    sample = range(0) if vocabulary.path else sampled_parts(plan, vocabulary.train_characters)
-    trained = run(TokenizerStep(vocabulary=vocabulary), sample)
+    read = range(0) if vocabulary.path else everything
+    trained = run(TokenizerStep(vocabulary=vocabulary), read, sample=Sample.of(plan, vocabulary.train_characters))
     place_tokenizer(trained, folder / "tokenizer")
     worker = PartWorker(preparation=preparation, plan=plan, folder=folder, watch=watch, duplicates=duplicates)
     _ = worker.tokenizer.special_ids
     if preparation.discourse and preparation.discourse.cap:
         run(DiscourseStep(discourse=preparation.discourse), everything)
     make_parts(worker, listen)
+    keep_one_apart(worker)
     if preparation.frequencies:
         run(FrequencyStep(annotation=worker.annotation), everything, as_in_parts=True)
     return finish(worker)
@@ -120,15 +135,28 @@ def make_parts(worker: PartWorker, listen: Listener) -> None:
         listen(Progress("parts", done, total, documents, rejected))
 
 
+def keep_one_apart(worker: PartWorker) -> None:
+    """Hold out the document with the smallest draw when the share selects none, by making its part again."""
+    reports = [report for part in range(len(worker.plan["parts"])) if (report := worker.finished(part)) is not None]
+    documents = Counter[str]()
+    for report in reports:
+        documents.update({shard["split"]: shard["documents"] for shard in report["shards"]})
+    drawn = [(*report["least_draw"], report["part"]) for report in reports if report.get("least_draw")]
+    if documents["heldout"] or not worker.preparation.heldout or not drawn:
+        return
+    least, count, part = min(drawn)
+    if count < documents["train"]:  # not where all documents have one id, or there is one document
+        again = dataclasses.replace(worker, threshold=math.nextafter(least, 1))
+        for _ in run_all(worker.preparation.engine, again, [part]):
+            pass
+
+
 def sample_texts(worker: PartWorker, limit: int, listen: Listener) -> Iterator[str]:
-    """Cleaned texts in this process: all of them, or every n-th part when the corpus is larger than ``limit`` characters."""
-    parts = sampled_parts(worker.plan, limit)
-    read = 0
-    for done, part in enumerate(parts, 1):
-        for document in worker.documents(part):
+    """Cleaned texts in this process: all of them, or passages of every part when the corpus is larger than ``limit`` characters."""
+    reader = dataclasses.replace(worker.reader, sample=Sample.of(worker.plan, limit))
+    parts = range(len(worker.plan["parts"]))
+    for part in parts:
+        for document in reader.documents(part):
             if isinstance(document, Document):
-                read += len(document.text)
                 yield document.text
-        listen(Progress("vocabulary", done, len(parts), 0, 0))
-        if read > limit:
-            return
+        listen(Progress("vocabulary", part + 1, len(parts), 0, 0))

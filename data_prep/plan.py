@@ -113,10 +113,21 @@ class Preparation:
         """Every label any unit can carry, numbered.
 
         Raises:
-            ValueError: more than 255 of them.
+            ValueError: more than 255 of them, or lexicons that cannot be read: all of them at once.
         """
         given = [label for corpus in self.corpora for labels in corpus.given_labels().values() for label in labels]
-        labels = dict.fromkeys([WORD, *given, *(label for annotator in self.annotators for label in annotator.labels())])
+        found: list[Label] = []
+        problems: list[ValueError | OSError] = []
+        for annotator in self.annotators:
+            try:
+                found += annotator.labels()
+            except (ValueError, OSError) as error:
+                problems.append(error)
+        if len(problems) > 1:
+            raise ValueError("\n".join(str(error) for error in problems))
+        if problems:
+            raise problems[0]
+        labels = dict.fromkeys([WORD, *given, *found])
         if len(labels) > MAX_LABELS:
             raise ValueError(f"annotators: {len(labels)} different types; at most {MAX_LABELS} fit. Merge rare types in the lexicons.")
         return {label: index for index, label in enumerate(labels)}

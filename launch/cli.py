@@ -6,22 +6,33 @@ set aside; 5 stopped on request after saving.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from launch.lexicons import lexicon_app
 from launch.packages import check_packages
 from launch.preparations import prepare_app
+from launch.view_commands import show_app
 from launch.vocabularies import vocab_app
 
 USER_ERROR = 2
 
+
+class InOrder(TyperGroup):
+    """Commands by the number of their panel, in the order of a project."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, sorted by panel."""
+        return sorted(self.commands, key=lambda name: str(getattr(self.commands[name], "rich_help_panel", None) or "9"))
+
+
 app = typer.Typer(
+    cls=InOrder,
     help="Knowledge-masked pretraining: raw Chinese and English text in, Hugging Face checkpoint out.",
     no_args_is_help=True,
     add_completion=False,
@@ -29,10 +40,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 config_app = typer.Typer(help="Look at configurations: `show` resolves one, `schema` and `reference` list every key.", no_args_is_help=True)
-app.add_typer(config_app, name="config")
+app.add_typer(config_app, name="config", rich_help_panel="1. Begin")
 app.add_typer(prepare_app, name="prepare", rich_help_panel="2. Prepare")
 app.add_typer(lexicon_app, name="lexicon", rich_help_panel="2. Prepare")
 app.add_typer(vocab_app, name="vocab", rich_help_panel="2. Prepare")
+app.add_typer(show_app, name="show", rich_help_panel="3. Look")
 
 ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see configs/ or `kmask init`.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Changes to it: dotted.key=value ...")]
@@ -43,6 +55,10 @@ def main() -> None:
     """Entry point of the `kmask` command."""
     try:
         check_packages()
+        if os.environ.get("NO_COLOR"):
+            from typer import rich_utils
+
+            rich_utils.COLOR_SYSTEM = None
         app()
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("KMASK_DEBUG") or (isinstance(error, RuntimeError) and not str(error).startswith("a worker process died")):
@@ -56,6 +72,22 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(130)
+
+
+def tell_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"kmask {version('kmask')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=tell_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
+    """Knowledge-masked pretraining: raw Chinese and English text in, Hugging Face checkpoint out."""
 
 
 @app.command(rich_help_panel="1. Begin")
@@ -77,30 +109,6 @@ def doctor() -> None:
     from launch.doctor import examine
 
     raise typer.Exit(examine())
-
-
-@app.command(rich_help_panel="3. Look")
-def show(
-    what: Annotated[str, typer.Argument(help="`document`, `shard`, `masks`, `batch` or `schedule`.")],
-    target: Annotated[Path, typer.Argument(help="A prepared folder (document, shard, masks) or a pretraining YAML (masks, batch, schedule).")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Changes: dotted.key=value ... of a YAML; of a scheme as in ngram.max_words=2.")] = None,
-    number: Annotated[int, typer.Option("--number", "-n", help="Which document, shard, window or step.")] = 0,
-    html: Annotated[Path | None, typer.Option(help="Also write a self-contained page.")] = None,
-    schemes: Annotated[str, typer.Option(help="masks: these schemes only, as in `whole_unit,ngram`.")] = "",
-    tokens: Annotated[int, typer.Option(help="masks: longest window, in tokens.")] = 126,
-    windows: Annotated[int, typer.Option(help="masks: how many windows the tables count.")] = 2000,
-    progress: Annotated[float, typer.Option(help="masks: how far training is, 0 to 1, for schemes in stages.")] = 0.0,
-) -> None:
-    """Units in brackets with their kind, hidden tokens in colour, masking schemes side by side, targets, the order of tasks."""
-    if what == "masks":
-        from launch.masks import Request, show_masks
-
-        wanted = [name.strip() for name in schemes.split(",") if name.strip()]
-        show_masks(Request(target, overrides or [], number, wanted, tokens, windows, progress), html)
-        return
-    from launch.showing import show_command
-
-    show_command(what, target, overrides or [], number, html)
 
 
 @app.command(rich_help_panel="4. Train")
@@ -182,14 +190,10 @@ def config_show(config: ConfigFile, overrides: Overrides = None) -> None:
 
 @config_app.command("schema")
 def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` or `cluster`.")]) -> None:
-    """JSON Schema, for editors."""
-    from launch.commands import config_class
-    from launch.schema import schema
+    """JSON Schema, for editors; its description says how a file names it."""
+    from launch.schema import schema_text
 
-    value = schema(config_class(kind))
-    if "properties" in value:
-        value["properties"]["extends"] = {"type": "string", "description": "Another file, relative to this one, whose keys come first."}
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    print(schema_text(kind), end="")
 
 
 @config_app.command("reference")

@@ -11,7 +11,7 @@ from typing import Any
 from launch.config import ConfigError, decode, load, plain, read_config
 from launch.console import Bar
 
-SET_ASIDE, SHOWN_REJECTED = 3, 5
+USER_ERROR, SET_ASIDE, SHOWN_REJECTED = 2, 3, 5
 
 
 def config_class(kind: str) -> type:
@@ -74,8 +74,7 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
 
     def listen(progress: Progress) -> None:
         if progress.stage == "parts":
-            text = f"{progress.documents:,} documents, {progress.rejected:,} set aside"
-            bar.update(progress.done, progress.total, text)
+            bar.update(progress.done, progress.total, f"{progress.documents:,} documents,", f"{progress.rejected:,} set aside")
         elif progress.done == progress.total:
             bar.say(f"surveyed {progress.total / 1e6:,.1f} MB of files" if progress.stage == "survey" else f"{progress.stage}: corpus read")
 
@@ -116,6 +115,8 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
     dropped = {name.removeprefix("dropped."): count for name, count in counts.items() if name.startswith("dropped.")}
     if dropped:
         print("  left out: " + "; ".join(f"{reason}: {count:,}" for reason, count in dropped.items()))
+    for warning in warnings(manifest, folder):
+        print(f"warning: {warning}", file=sys.stderr)
     rejected = total("rejected.")
     if not rejected:
         return 0
@@ -127,6 +128,23 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
             item = json.loads(line)
             print(f"  {item['path']}:{item['line']}: {item['reason']} ({item['detail']})", file=sys.stderr)
     return SET_ASIDE
+
+
+def warnings(manifest: dict[str, Any], folder: Path) -> list[str]:
+    """What is prepared as asked and yet hardly what was meant."""
+    from data_prep.counting.tallies import TALLY
+    from data_prep.files import read_json
+    from data_prep.vocabularies import unknowns
+
+    found = unknowns.warnings(read_json(folder / TALLY)) if (folder / TALLY).is_file() else []
+    share = manifest.get("settings", {}).get("heldout", 0)
+    apart = sum(shard["documents"] for shard in manifest["shards"] if shard["split"] == "heldout")
+    whole = sum(count for name, count in manifest["counts"].items() if name.startswith("documents."))
+    if share and not apart:
+        found.append(f"heldout: {share} selects none of {whole:,} document(s), and none can be spared: nothing will be there to evaluate on")
+    elif any(name.startswith("heldout.") for name in manifest["counts"]):
+        found.append(f"heldout: {share} selects none of {whole:,} documents; {apart} is kept apart all the same. Raise `heldout` to evaluate on more")
+    return found
 
 
 def run_train(file: Path, overrides: list[str], processes: int, dry_run: bool) -> int:
@@ -161,5 +179,21 @@ def start(backend: Any, file: Path, overrides: list[str], dry_run: bool, remote:
         from launch import dry_run as dry
 
         return dry.dry_run(backend, file, overrides, remote)
-    value = load(file, overrides).value
-    return int(backend.run(["train", str(file), *overrides], str(Path(str(value.get("output", "."))) / "logs")))
+    output = Path(str(load(file, overrides).value.get("output", ".")))
+    new = not output.exists()
+    code = int(backend.run(["train", str(file), *overrides], str(output / "logs")))
+    if new and code == USER_ERROR:
+        forget_start(output)
+    return code
+
+
+def forget_start(output: Path) -> None:
+    """Remove what a start that was refused has left: a folder with logs and a lock, in which nothing was trained."""
+    import contextlib
+    import shutil
+
+    from pretrain.lock import NAME, held
+
+    if output.is_dir() and all(path.name in ("logs", NAME) for path in output.iterdir()):
+        with contextlib.suppress(ValueError, OSError), held(output, 0, lambda note: None):  # not under another training that has just begun
+            shutil.rmtree(output)

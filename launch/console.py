@@ -1,13 +1,35 @@
-"""What the user sees while something runs: a live bar on a terminal, one plain line every few seconds in a log."""
+"""What the user sees while something runs: a live bar on a terminal, one plain line every few seconds in a log.
+
+On a narrow terminal the parts of the text that do not fit are left out, from the last to the first; bar, percent and time left stay.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 LINE_SECONDS = 10.0
+BAR, BESIDE = 24, 24
+"""Columns of the bar, and of percent, time left and the spaces between all."""
+
+
+def rich_console(**settings: Any) -> Any:
+    """A rich console that writes no escapes under NO_COLOR (rich alone would leave bold and dim)."""
+    from rich.console import Console
+
+    return Console(**{"color_system": None, **settings}) if os.environ.get("NO_COLOR") else Console(**settings)
+
+
+def fitting(parts: Sequence[str], room: int) -> str:
+    """The first of ``parts`` that fit into so many columns, a space between them."""
+    from rich.cells import cell_len
+
+    widths = accumulate(cell_len(part) + 1 for part in parts)
+    return " ".join(part for part, width in zip(parts, widths, strict=True) if width - 1 <= room)
 
 
 def clock(seconds: float) -> str:
@@ -21,24 +43,24 @@ class Bar:
 
     def __init__(self, title: str, unit: str) -> None:
         self.title, self.unit = title, unit
-        self.terminal = sys.stderr.isatty()
+        self.terminal = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         self.begun = time.monotonic()
         self.printed = 0.0
         self.first: float | None = None
         self._bar: Any = None
 
-    def update(self, done: float, total: float, text: str) -> None:
-        """Show how far it is."""
+    def update(self, done: float, total: float, *parts: str) -> None:
+        """Show how far it is; of ``parts``, the first come first."""
         if self.first is None:
             self.first = done
         if self.terminal:
-            self._live(done, total, text)
+            self._live(done, total, parts)
             return
         now = time.monotonic()
         if now - self.printed >= LINE_SECONDS or done >= total:
             self.printed = now
             share = f"{done / total:4.0%}" if total else ""
-            print(f"{self.title} {share} {self.left(done, total)} {text}", file=sys.stderr, flush=True)
+            self.say(" ".join(part for part in (self.title, share, self.left(done, total), *parts) if part))
 
     def left(self, done: float, total: float) -> str:
         """Estimated time to the end."""
@@ -47,23 +69,30 @@ class Bar:
             return ""
         return f"{clock((time.monotonic() - self.begun) / passed * (total - done))} left"
 
-    def _live(self, done: float, total: float, text: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
+    def _live(self, done: float, total: float, parts: Sequence[str]) -> None:
         if self._bar is None:
-            columns = (TextColumn("{task.description}"), BarColumn(24), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[text]}"))
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+            console = rich_console(stderr=True)
+            bar = BarColumn(self._bar_width(console.width))
+            title, text = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[text]}", markup=False)
+            self._bar = Progress(title, bar, TaskProgressColumn(), TimeRemainingColumn(), text, console=console, transient=False)
             self._bar.start()
-            self._bar.add_task(self.title, total=total, completed=done, text=text)
-        self._bar.update(0, completed=done, total=total, text=text)
+            self._bar.add_task(self.title, total=total, completed=done, text="")
+        width = self._bar.console.width
+        room = width - len(self.title) - self._bar_width(width) - BESIDE
+        self._bar.update(0, completed=done, total=total, text=fitting(parts, room))
+
+    def _bar_width(self, width: int) -> int:
+        return max(4, min(BAR, width - len(self.title) - BESIDE))
 
     def say(self, text: str) -> None:
         """A line above the bar."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
         else:
-            print(text, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{text}\n")  # in one piece: other processes may write to the same pipe
+            sys.stderr.flush()
 
     def close(self) -> None:
         """Leave the bar as it is."""
@@ -87,19 +116,23 @@ class TrainConsole:
         elif event == "stage":
             self.bar.say(f"stage {values['index'] + 1} `{values['name']}`: {values['steps']} steps of {', '.join(values['tasks'])}")
         elif event == "train":
-            self.bar.update(step, self.total, self.line(values))
+            self.bar.update(step, self.total, *self.parts(values))
         elif event == "evaluation":
             self.bar.say(f"held-out at step {step}: {self.line(values)} | accuracy " + kinds(values))
         elif event == "note":
             self.bar.say(f"note: {values['text']}")
 
-    def line(self, values: Mapping[str, Any]) -> str:
-        """Losses, and speed where it is known."""
+    def parts(self, values: Mapping[str, Any]) -> list[str]:
+        """Speed where it is known, and losses."""
         from masking.spans import KINDS
 
-        parts = [f"{name.removeprefix('loss/')} {value:.3f}" for name, value in values.items() if name.startswith("loss/") and name[5:] not in KINDS]
+        losses = [f"{name.removeprefix('loss/')} {value:.3f}" for name, value in values.items() if name.startswith("loss/") and name[5:] not in KINDS]
         speed = [f"{values['tokens_per_second']:,.0f} tokens/s"] if "tokens_per_second" in values else []
-        return " ".join([*parts, *speed])
+        return [*losses, *speed]
+
+    def line(self, values: Mapping[str, Any]) -> str:
+        """The same as one text."""
+        return " ".join(self.parts(values))
 
     def close(self) -> None:
         """End the bar."""

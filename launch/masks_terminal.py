@@ -27,9 +27,9 @@ SHORT = {"hidden": "all", "phrase": "phr.", "entity": "ent."}
 
 def print_comparison(comparison: Comparison) -> None:
     """The whole view, as wide as the terminal (at most 120 columns)."""
-    from rich.console import Console
+    from launch.console import rich_console
 
-    console = Console(highlight=False)
+    console = rich_console(highlight=False)
     width = min(console.width, WIDEST)
     print_lines(lines(comparison, width, has_colours(console)))
     for title, header, rows in tables(comparison):

@@ -85,7 +85,7 @@ def show_first(folder: Path, preparation: Preparation) -> None:
     from data_prep.encoding import Tokenizer
     from data_prep.shards import Shard
     from launch.showing import print_lines
-    from launch.views import document_lines
+    from launch.views import bracket_legend, document_lines
 
     levels = tuple(preparation.levels)
     shard = Shard(folder / "sample.arrow", levels)
@@ -94,6 +94,8 @@ def show_first(folder: Path, preparation: Preparation) -> None:
         seen.setdefault(shard.text_of("source", document), document)
     chosen = list(dict.fromkeys([*seen.values(), *range(len(shard))]))[: max(SHOWN_DOCUMENTS, min(len(seen), 6))]
     view = Sample(Tokenizer(folder=folder / "tokenizer"), levels, tuple(preparation.labels))
+    print()
+    print_lines([bracket_legend()])
     for document in chosen:
         lines = list(document_lines(view, shard, document, "sample"))
         print()

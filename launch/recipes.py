@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from launch.config import ConfigError
+from launch.schema import schema_text
 
 DATA = """\
+# yaml-language-server: $schema=data.schema.json
 # Preparation: kmask prepare data.yaml
-output: runs/my/data          # filled by `kmask prepare`; running again continues
+output: runs/{name}/data   # filled by `kmask prepare`; running again continues
 corpora:
   # One entry per format. JSONL: one object a line. Plain text: {{kind: plain_text, paths: [...], document: file|block|line}}.
   - kind: jsonl
@@ -27,10 +30,11 @@ heldout: 0.01                 # share of documents kept apart for evaluation
 """
 
 PRETRAIN = """\
+# yaml-language-server: $schema=pretrain.schema.json
 # Training: kmask train pretrain.yaml   (again to continue; with --dry-run: every check, what it would be, nothing written)
-output: runs/my/run
+output: runs/{name}/run
 data:
-  - {{path: runs/my/data, name: my}}
+  - {{path: runs/{name}/data, name: {name}}}
 model:
 {model}
 masking:
@@ -78,17 +82,24 @@ RECIPES: dict[str, dict[str, object]] = {
 }
 
 
+def name_of(folder: Path) -> str:
+    """What the outputs are called: the folder's name, as it can stand in YAML and in paths."""
+    return re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "my"
+
+
 def write_recipe(recipe: str, folder: Path, dry_run: bool) -> list[str]:
-    """Write data.yaml and pretrain.yaml; never over existing files. Returns what to tell the user."""
+    """Write data.yaml and pretrain.yaml with the schemas that editors read; never over existing files. Returns what to tell the user."""
     if recipe not in RECIPES:
         raise ConfigError(f"init {recipe}: one of {', '.join(RECIPES)}")
-    files = {folder / "data.yaml": DATA.format(**RECIPES[recipe]), folder / "pretrain.yaml": PRETRAIN.format(**RECIPES[recipe])}
+    values = {**RECIPES[recipe], "name": name_of(folder)}
+    files = {folder / "data.yaml": DATA.format(**values), folder / "pretrain.yaml": PRETRAIN.format(**values)}
     for file in files:
         if file.exists():
             raise ConfigError(f"{file} exists already; choose another folder")
     if dry_run:
         return [f"would write {file}:\n{text}" for file, text in files.items()]
     folder.mkdir(parents=True, exist_ok=True)
+    files |= {folder / f"{kind}.schema.json": schema_text(kind) for kind in ("data", "pretrain")}
     for file, text in files.items():
         file.write_text(text, encoding="utf-8")
     return [

@@ -102,6 +102,7 @@ def write_report(folder: Path, file: Path) -> None:
 
 def report(facts: Facts) -> str:
     """The page."""
+    from data_prep.vocabularies import unknowns
     from launch.report_units import frequent, lengths, passages, units, unknown
 
     sections = [
@@ -118,6 +119,7 @@ def report(facts: Facts) -> str:
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in shown)
     body = "".join(f'<h2 id="{name}">{title}</h2>{content}' for name, title, content in shown)
     warning = "" if facts.tally else "<p>This folder was prepared without a tally: histograms, frequent units and samples are missing. Prepare it again.</p>"
+    warning += "".join(f'<p class="warning">Warning: {escape(text)}</p>' for text in (unknowns.warnings(facts.tally) if facts.tally else []))
     name = facts.folder.resolve()
     heading = f'<h1>{escape(name.name)}</h1><div class="quiet">prepared corpus · {escape(str(facts.folder))}</div>'
     return framed(f"{name.name} · prepared corpus", f"{heading}<nav>{links}</nav>{tiles(facts)}{warning}{body}")

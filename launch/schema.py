@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import types
 import typing
 from typing import Any
 
 from launch.config import adapter, field_docs, find_kind, kinds
+
+
+def schema_text(name: str) -> str:
+    """The schema of `data`, `pretrain` or `cluster` as a file. It says how a YAML file names it, as the recipes of `kmask init` do."""
+    from launch.commands import config_class
+
+    value = schema(config_class(name))
+    if "properties" in value:
+        value["properties"]["extends"] = {"type": "string", "description": "Another file, relative to this one, whose keys come first."}
+    file = f"{name}.schema.json"
+    how = f"Written by `kmask config schema {name} > {file}`. Editors use it for files that begin with `# yaml-language-server: $schema={file}`."
+    head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": f"kmask: {name}", "$comment": how}
+    return json.dumps({**head, **value}, indent=1, ensure_ascii=False) + "\n"
 
 
 def schema(kind: Any) -> dict[str, Any]:

@@ -45,10 +45,11 @@ def show_command(what: str, target: Path, overrides: list[str], number: int, htm
 
 def print_lines(lines: Iterable[Line]) -> None:
     """Render on the terminal (colours only where there are any)."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    from launch.console import rich_console
+
+    console = rich_console(highlight=False, soft_wrap=True)
     colours = has_colours(console)
     for line in lines:
         text = Text()

@@ -32,14 +32,7 @@ def document_lines(prepared: Any, shard: Any, document: int, split: str) -> Iter
     tokens = [prepared.tokenizer.tokens[index] for index in shard.token_ids.row(document)]
     facts = [shard.text_of(name, document) for name in ("id", "title", "language", "source")]
     yield [Word(f"{facts[0]}  {facts[1]}", "title"), Word(f"   {facts[2]}, {facts[3]}, {split}, {len(tokens)} tokens", "dim")]
-    yield [
-        Word("[entity]", "entity"),
-        Word(" "),
-        Word("[phrase]", "phrase"),
-        Word(" "),
-        Word("[word]", "word"),
-        Word("  levels overlap; brackets of all are drawn", "dim"),
-    ]
+    yield bracket_legend()
     before: dict[int, list[Word]] = {}
     after: dict[int, list[Word]] = {}
     for level in sorted(prepared.levels, key=lambda name: name != "entity"):
@@ -59,6 +52,18 @@ def document_lines(prepared: Any, shard: Any, document: int, split: str) -> Iter
         if position + 1 in ends:
             yield line
             line = []
+
+
+def bracket_legend() -> Line:
+    """What the brackets of a document mean."""
+    return [
+        Word("[ORG 北京大学]", "entity"),
+        Word(" an entity, "),
+        Word("[term 机器翻译]", "phrase"),
+        Word(" a phrase with its kind, "),
+        Word("[机器]", "word"),
+        Word(" a word of several tokens; levels overlap, brackets of all are drawn", "dim"),
+    ]
 
 
 def show_shard(folder: Path, overrides: list[str], number: int) -> Iterable[Line]:
@@ -146,6 +151,7 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
     unit_end_T, kind_T = packed.units.partition(precedence(packed.units.levels))
     actions = dict(zip(packed.hidden.position_M.tolist(), packed.hidden.action_M.tolist(), strict=True))
     boundary = boundary_targets(packed.spans, packed.units, 20)
+    told = False
     for index, sample in enumerate(packed.samples[:SHOWN_SAMPLES]):
         start = int(packed.sample_start_S[index])
         end = start + len(sample.token_ids_T)
@@ -166,6 +172,10 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
         ]
         if targets:
             yield [Word("SBO: " + "; ".join(targets) + (" ..." if int(mine.sum()) > 8 else ""), "dim")]
+            told = True
+    if told:
+        yield []
+        yield [Word("SBO (span boundary objective): a hidden token = f(token left of its run, token right of it, place in the run from 0)", "dim")]
 
 
 def show_schedule(file: Path, overrides: list[str], number: int) -> Iterable[Line]:

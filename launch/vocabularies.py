@@ -130,10 +130,11 @@ def _preparation(config: Path, overrides: list[str] | None) -> Any:
 
 def _render(value: dict[str, Any]) -> None:
     """Tables for a person."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from launch.console import rich_console
+
+    console = rich_console()
     console.print(f"{value['folder']}: {value['tokens']:,} tokens in {value['rows']:,} rows, {value['unused']:,} unused, {value['gaps']:,} gaps", markup=False)
     console.print("special: " + " ".join(f"{token} {'missing' if index is None else index}" for token, index in value["special"].items()), markup=False)
     table = Table("class", "tokens")

@@ -120,10 +120,28 @@ def test_init_writes_recipes_that_decode(kmask: Kmask, prepared: Path, tmp_path:
     done = kmask("init", recipe, tmp_path / "my")
     assert done.returncode == 0 and "kmask prepare" in done.stdout
     checkpoint = [f"vocabulary.path={prepared / 'tokenizer'}"] if recipe == "continue" else []
-    read_config(Preparation, tmp_path / "my/data.yaml", checkpoint)
-    read_config(Run, tmp_path / "my/pretrain.yaml", [])
+    data = read_config(Preparation, tmp_path / "my/data.yaml", checkpoint)
+    run = read_config(Run, tmp_path / "my/pretrain.yaml", [])
+    assert run.output == "runs/my/run" and run.data[0].path == data.output == "runs/my/data" and run.data[0].name == "my"
+    for kind in ("data", "pretrain"):  # recipe and schema name each other
+        assert (tmp_path / f"my/{kind}.yaml").read_text().startswith(f"# yaml-language-server: $schema={kind}.schema.json\n")
+        schema = json.loads((tmp_path / f"my/{kind}.schema.json").read_text())
+        assert f"# yaml-language-server: $schema={kind}.schema.json" in schema["$comment"] and "output" in schema["properties"]
     again = kmask("init", recipe, tmp_path / "my")
     assert again.returncode == 2 and "exists already" in again.stderr
+
+
+@pytest.mark.parametrize(("folder", "name"), [("laws", "laws"), ("a: b #1", "a-b-1"), ("法律 2", "法律-2"), ("x/.hidden", "hidden")])
+def test_a_recipe_names_its_outputs_after_its_folder(folder: str, name: str, tmp_path: Path) -> None:
+    from data_prep.plan import Preparation
+    from launch.config import read_config
+    from launch.recipes import write_recipe
+    from pretrain.config import Run
+
+    write_recipe("zh", tmp_path / folder, False)
+    assert read_config(Preparation, tmp_path / folder / "data.yaml", []).output == f"runs/{name}/data"
+    run = read_config(Run, tmp_path / folder / "pretrain.yaml", [])
+    assert (run.output, run.data[0].path, run.data[0].name) == (f"runs/{name}/run", f"runs/{name}/data", name)
 
 
 def test_dry_runs_start_and_write_nothing(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:

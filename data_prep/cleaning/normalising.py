@@ -31,6 +31,7 @@ from data_prep.cleaning.characters import HAN as HAN_CLASS
 from data_prep.cleaning.characters import HAN_RANGES, LETTER, UNASSIGNED_HAN, class_counts, code_points
 from data_prep.cleaning.conversions import check_package, package_version, repaired, simplified
 from data_prep.cleaning.edits import Edit, compositions, differences, move, substitutions
+from data_prep.cleaning.markdown import markdown_text
 from data_prep.documents import Document, Given, Record, Rejected
 
 HAN = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in HAN_RANGES) + "]")
@@ -133,6 +134,8 @@ class Cleaning:
     `hk2sp` (their words too: 軟體 becomes 软件). Empty: leave it. Needs kmask[opencc]."""
     repair: bool = False
     """Repair mojibake (`Ã©` for é) with ftfy; full-width punctuation, quotes and ligatures stay. Needs kmask[ftfy]."""
+    markdown: bool = False
+    """The texts are Markdown: keep what a reader sees (no marks, links' addresses, images, tables, fenced code; see markdown.py)."""
     half_width: bool = False
     """Full-width letters and digits (Ａ１) become half-width (A1); punctuation stays."""
 
@@ -202,11 +205,12 @@ class Cleaning:
 
     @cached_property
     def _plain(self) -> bool:
-        return not (self.simplify or self.repair or self.half_width)
+        return not (self.simplify or self.repair or self.half_width or self.markdown)
 
     @cached_property
     def _rules(self) -> tuple[Rule, ...]:
         rules = [Rule(repaired, lambda text: differences(text, repaired(text)))] if self.repair else []
+        rules += [Rule(markdown_text, lambda text: differences(text, markdown_text(text), ""))] if self.markdown else []
         rules += [COMPOSE, *WHITE_SPACE_RULES, *([HALVE] if self.half_width else []), *([JOIN] if self.join_wrapped_lines else [])]
         if name := self.simplify:
             rules.append(Rule(lambda text: simplified(text, name), lambda text: _simplification_edits(text, name)))

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from data_prep.inputs.streams import open_bytes
 
 BLOCK_BYTES = 1 << 22
 SHOWN_ERRORS = 5
+AT_LINE = re.compile(r":[0-9]+: ")
 
 
 def lines_of(path: str, malformed: list[str], *, what: str, comments: bool = False) -> Iterator[tuple[int, str]]:
@@ -48,6 +51,10 @@ def lines_of(path: str, malformed: list[str], *, what: str, comments: bool = Fal
 
 
 def refusal(what: str, malformed: Sequence[str], remedy: str) -> ValueError:
-    """The error that shows the first malformed lines, counts the rest and says what to do."""
-    more = f"\n  ... and {len(malformed) - SHOWN_ERRORS} more" if len(malformed) > SHOWN_ERRORS else ""
-    return ValueError(f"{what} with malformed lines:\n  " + "\n  ".join(malformed[:SHOWN_ERRORS]) + more + f"\n{remedy}")
+    """The error that shows the first malformed lines of each file, counts the rest and says what to do."""
+    shown: list[str] = []
+    for path, group in groupby(malformed, key=lambda line: line[: match.start() if (match := AT_LINE.search(line)) else 0]):
+        lines = list(group)
+        more = [f"... and {len(lines) - SHOWN_ERRORS} more{f' in {path}' if path else ''}"] if len(lines) > SHOWN_ERRORS else []
+        shown += [*lines[:SHOWN_ERRORS], *more]
+    return ValueError(f"{what} with malformed lines:\n  " + "\n  ".join(shown) + f"\n{remedy}")

@@ -144,6 +144,7 @@ def _txt(line: str) -> Sequence[tuple[str, str]]:
 
 
 def _tsv(line: str) -> Sequence[tuple[str, str]]:
+    line = line.rstrip()  # tabs at the end, as spreadsheets write them, say nothing
     if "\t" not in line:
         return ((line.strip(), ""),)
     fields = [field.strip() for field in line.split("\t")]

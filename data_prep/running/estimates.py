@@ -46,7 +46,7 @@ class Estimate:
     seconds: float
     """One worker's time for the rest of the sample."""
     cleaning_seconds: float
-    """Of these, reading and cleaning, which training a vocabulary does once more."""
+    """Of these, reading and cleaning, which counting words for a vocabulary does once more, in all workers."""
     training_seconds: float
     """Training a vocabulary on the sample; 0 when it is taken from a folder."""
     shard_bytes: int
@@ -68,7 +68,7 @@ class Estimate:
         """Wall time of the whole, the survey (already done) left out."""
         sharing = min(self.workers, self.parts)
         once = (self.cleaning_seconds + self.training_seconds) * self.train_bytes / max(self.sample_bytes, 1) if self.training_seconds else 0.0
-        return (once + self.loading_seconds + self.text_bytes / self.bytes_per_second / sharing) / 3600
+        return (self.loading_seconds + (once + self.text_bytes / self.bytes_per_second) / sharing) / 3600
 
     @property
     def disk_bytes(self) -> int:

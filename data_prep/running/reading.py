@@ -7,6 +7,7 @@ An exception on one document sets that document aside; what concerns the run its
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
 from data_prep.plan import Preparation
 from data_prep.running.supervision import KILLED, NOWHERE, Moment, Watch
 from data_prep.running.surveying import UNPACKED
+from data_prep.vocabularies.sampling import Sample, chosen, passages
 
 REJECTED = "rejected.jsonl"
 OUR_CONCERN = (OSError, MemoryError, ImportError)
@@ -49,6 +51,8 @@ class PartReader:
     """Documents to leave out because an earlier one says the same."""
     as_in_parts: bool = False
     """Leave out what the finished parts have set aside."""
+    sample: Sample | None = None
+    """Read these passages only; the texts are for counting then."""
 
     @cached_property
     def evaluation(self) -> Evaluation | None:
@@ -69,6 +73,7 @@ class PartReader:
         set_aside = self._set_aside(part) if self.as_in_parts else set()
         _ = self.evaluation  # what is wrong with these files is no fault of a document
         with self.watch.noting(self.stage, part) as note:
+            shares = self._shares(part, note) if self.sample else {}
             for number, (file, record) in enumerate(self._records(part)):
                 place = record.place
                 note.at(number, file, place)
@@ -80,6 +85,8 @@ class PartReader:
                     yield place, reason.at(place)
                 elif tuple(place) in set_aside:
                     yield place, Rejected(place, "set aside", "")
+                elif self.sample:
+                    yield place, self._sampled(record, self.plan["inputs"][file]["source"], shares)
                 else:
                     yield place, self._clean(record, self.plan["inputs"][file]["source"], lost)
                 note.after(number, file, place)
@@ -89,6 +96,29 @@ class PartReader:
             corpus = self.preparation.corpora[self.plan["inputs"][file]["corpus"]]
             for record in corpus.read(Slice(self.plan["paths"][file], *place), self.folder / UNPACKED):
                 yield file, record
+
+    def _shares(self, part: int, note: Any) -> dict[tuple[str, str], float]:
+        """How much of each source and language is read: one more walk over the part, to count its characters."""
+        assert self.sample is not None
+        sizes, characters = Counter[str](), Counter[tuple[str, str]]()
+        for file, *_, size in self.plan["parts"][part]:
+            sizes[self.plan["inputs"][file]["source"]] += size
+        for number, (file, record) in enumerate(self._records(part)):
+            note.at(number, file, record.place)
+            if isinstance(record, Record):
+                characters[self.plan["inputs"][file]["source"], self._language(record)] += len(record.text)
+        return self.sample.shares(sizes, characters)
+
+    def _language(self, record: Record) -> str:
+        return record.language or self.preparation.cleaning.language(record.text)
+
+    def _sampled(self, record: Record, source: str, shares: dict[tuple[str, str], float]) -> Document | Rejected:
+        """The chosen passages of a document; it is cleaned only when there are some."""
+        numbers = chosen(record.id, record.place.line, len(record.text), shares.get((source, self._language(record)), 1.0))
+        if not numbers:
+            return Rejected(record.place, "not sampled", "")
+        document = self._clean(record, source, None)
+        return dataclasses.replace(document, text=passages(document.text, numbers), given={}) if isinstance(document, Document) else document
 
     def _clean(self, record: Record, source: str, lost: Counter[str] | None) -> Document | Rejected:
         try:

@@ -1,14 +1,14 @@
-"""The tokenizer as a corpus-wide step: the texts it is trained on are read by the engine, and it is made once.
+"""The tokenizer as a corpus-wide step: words are counted where the parts are read, and the pieces are made of all counts, once.
 
-map      every n-th part -> texts.jsonl, cleaned
-reduce   the texts in order, up to `train_characters` -> the files of a tokenizer folder
+map      a part's documents (all, or the passages of sampling.py)  ->  counts.json: characters and words, as the tokenizer sees them
+reduce   the counts of all parts added up  ->  the files of a tokenizer folder
 place    PREPARED/tokenizer/: a copy, made again when it is not what was trained
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,10 @@ from data_prep.documents import Document
 from data_prep.files import staged_folder
 from data_prep.running.steps import STEP, Step, take_away
 from data_prep.running.surveying import settings_of
-from data_prep.vocabularies.vocabulary import Vocabulary
+from data_prep.vocabularies.vocabulary import Vocabulary, bert_normalizer
+from data_prep.vocabularies.vocabulary_training import WordTally
 
-TEXTS = "texts.jsonl"
-
-
-def sampled_parts(plan: dict[str, Any], characters: int) -> range:
-    """The parts that hold about so many characters, evenly over the corpus: all, or every n-th."""
-    total = sum(item["size"] for item in plan["inputs"])
-    return range(0, len(plan["parts"]), max(1, total // (2 * characters)))  # at about two bytes a character
+COUNTS = "counts.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,32 +34,16 @@ class TokenizerStep(Step):
         return settings_of(self.vocabulary, drop=("path",))  # the content of an existing one is in the plan
 
     def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
-        import orjson
-
-        read = 0
-        with (folder / TEXTS).open("wb") as file:
-            for _, document in documents:
-                file.write(orjson.dumps(document.text.encode(errors="replace").decode()) + b"\n")  # half a surrogate pair is no text
-                read += len(document.text)
-                if read > self.vocabulary.train_characters:
-                    return
+        tally = WordTally(bert_normalizer(self.vocabulary.lowercase))
+        for _, document in documents:
+            tally.add(document.text.encode(errors="replace").decode())  # half a surrogate pair is no text
+        tally.write(folder / COUNTS)
 
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:
-        self.vocabulary.make(folder, self.texts(folders))
-
-    def texts(self, folders: Sequence[Path]) -> Iterator[str]:
-        """What was mapped, in order, up to the limit."""
-        import orjson
-
-        read = 0
+        tally = WordTally(bert_normalizer(self.vocabulary.lowercase))
         for part in folders:
-            with (part / TEXTS).open("rb") as lines:
-                for line in lines:
-                    text = orjson.loads(line)
-                    read += len(text)
-                    yield text
-            if read > self.vocabulary.train_characters:
-                return
+            tally.join(part / COUNTS)
+        self.vocabulary.make_counted(folder, tally)
 
 
 def place_tokenizer(made: Path, folder: Path) -> None:

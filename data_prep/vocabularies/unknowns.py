@@ -1,13 +1,15 @@
 """Which characters a tokenizer does not know: those that become [UNK] when they stand alone.
 
     characters of the sentences that hold an [UNK]  ->  {"蠊": 3, "⒈": 2}
+    groups of a tally                               ->  a warning for each language that loses more than 1 % of its tokens
 
 Each character is shown to the tokenizer once in a process; afterwards a table answers for whole arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +20,24 @@ from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
 
 NEW, KNOWN, UNKNOWN = 0, 1, 2
+MOST_UNKNOWN = 0.01
+"""A larger share of [UNK] among the tokens of a language is worth a warning."""
+
+
+def warnings(tally: Mapping[str, Any]) -> list[str]:
+    """A sentence for each language of which more than 1 % of the tokens are [UNK], and what to do."""
+    tokens, unknown = Counter[str](), Counter[str]()
+    for group in tally["groups"]:
+        tokens[group["language"]] += group["tokens"]
+        unknown[group["language"]] += group["unknown"]
+    shown = " ".join(character for character, _ in tally["unknown_characters"][:10])
+    remedy = "Raise vocabulary.size, train on more text (vocabulary.train_characters), or give another vocabulary.path."
+    return [
+        f"{unknown[language] / tokens[language]:.1%} of the {tokens[language]:,} tokens of {language} are [UNK]: the vocabulary does not fit this text"
+        + (f" (most frequent unknown characters: {shown})" if shown else "") + f". {remedy}"
+        for language in sorted(tokens)
+        if unknown[language] > MOST_UNKNOWN * tokens[language]
+    ]  # fmt: skip
 
 
 class Alphabet:

@@ -18,7 +18,7 @@ from typing import Any
 
 from data_prep.encoding import Tokenizer
 from data_prep.files import write_atomic
-from data_prep.vocabularies.vocabulary_training import train_pieces
+from data_prep.vocabularies.vocabulary_training import WordTally, train_pieces
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SPECIAL_NAMES = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
@@ -37,14 +37,19 @@ class Vocabulary:
     """Lower-case and strip accents before cutting (an `uncased` model)."""
     min_frequency: int = 2
     """Characters and pieces seen fewer times stay out of a trained vocabulary."""
+    characters: str = "common"
+    """Single characters of a trained vocabulary. `common`: those seen and, with Chinese in the corpus and room in the vocabulary (a quarter
+    of it stays for pieces), the 3,755 of GB2312's first level; `seen`: only those seen."""
     train_characters: int = 200_000_000
-    """At most this many characters, taken evenly over the corpus, are read for training."""
+    """At most about this many characters are read for training: a sample of passages in every part, divided evenly over sources and languages."""
 
     def __post_init__(self) -> None:
         if self.size < 100 or self.size > 2**24:
             raise ValueError(f"size: {self.size} must lie between 100 and {2**24}")
         if self.min_frequency < 1:
             raise ValueError(f"min_frequency: {self.min_frequency} must be at least 1")
+        if self.characters not in ("common", "seen"):
+            raise ValueError(f"characters: {self.characters!r} is not one of common, seen")
         if self.train_characters < 1:
             raise ValueError(f"train_characters: {self.train_characters} must be at least 1")
         if self.path:
@@ -60,6 +65,13 @@ class Vocabulary:
         else:
             save(train(texts, self), folder, lowercase=self.lowercase)
 
+    def make_counted(self, folder: Path, tally: WordTally) -> None:
+        """The same from the counts of texts."""
+        if self.path:
+            adopt(Path(self.path), folder)
+        else:
+            save(trained(tally, self), folder, lowercase=self.lowercase)
+
 
 def train(texts: Iterator[str], settings: Vocabulary) -> Any:
     """A WordPiece tokenizer (``tokenizers.Tokenizer``) trained on ``texts``.
@@ -67,8 +79,16 @@ def train(texts: Iterator[str], settings: Vocabulary) -> Any:
     Raises:
         ValueError: the texts are empty.
     """
-    normalizer = bert_normalizer(settings.lowercase)
-    ids = train_pieces(texts, normalizer, size=settings.size, min_frequency=settings.min_frequency, special_tokens=SPECIAL_TOKENS)
+    tally = WordTally(bert_normalizer(settings.lowercase))
+    for text in texts:
+        tally.add(text)
+    return trained(tally, settings)
+
+
+def trained(tally: WordTally, settings: Vocabulary) -> Any:
+    """The same from the counts of texts."""
+    alphabet = tally.alphabet(settings.size, settings.min_frequency, common=settings.characters == "common")
+    ids = train_pieces(tally, alphabet, size=settings.size, min_frequency=settings.min_frequency, special_tokens=SPECIAL_TOKENS)
     return bert(ids, lowercase=settings.lowercase)
 
 

@@ -6,21 +6,28 @@
 
 Han characters are words of one character, so a Chinese corpus feeds the trainer hardly anything. At most MAX_WORDS distinct words are
 held: when there are more, the rarest are forgotten (lossy counting), which touches only words too rare to decide a merge.
+Tallies of parts are written, and joined in the order of the parts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from data_prep.segmenters.pretokenizer import Pretokenizer
+from data_prep.segmenters.pretokenizer import Pretokenizer, inner_C
 
 MAX_WORDS = 1_000_000
 LONGEST_WORD = 100
 """BERT's tokenizer gives up on longer ones, so they teach nothing."""
+MOST_DIGITS = 4
+"""Words with more digits are numbers of things (70160000000h1): they are spelled digit by digit, and teach no pieces."""
 FED_CHARACTERS = 1 << 14
+CHINESE_SHARE = 0.01
+"""With so many level-1 characters among all, a corpus is taken to hold Chinese."""
 
 
 @dataclass
@@ -41,20 +48,48 @@ class WordTally:
         spans = Pretokenizer().words(normal)
         short = spans[spans[:, 1] - spans[:, 0] <= LONGEST_WORD].tolist()
         self.words.update([normal[start:end] for start, end in short])
+        self._forget()
+
+    def _forget(self) -> None:
         while len(self.words) > MAX_WORDS:
             self.forgotten += 1
             self.words = Counter({word: count - 1 for word, count in self.words.items() if count > 1})
 
-    def alphabet(self, size: int, min_frequency: int) -> list[str]:
-        """The characters of a vocabulary of ``size`` entries, sorted: seen often enough and among the most frequent."""
+    def write(self, file: Path) -> None:
+        """Keep the counts for ``join``."""
+        import orjson
+
+        file.write_bytes(orjson.dumps({"characters": self.characters, "words": self.words, "forgotten": self.forgotten}))
+
+    def join(self, file: Path) -> None:
+        """Add the counts that another tally wrote."""
+        import orjson
+
+        counts = orjson.loads(file.read_bytes())
+        self.characters.update(counts["characters"])
+        self.words.update(counts["words"])
+        self.forgotten += counts["forgotten"]
+        self._forget()
+
+    def alphabet(self, size: int, min_frequency: int, *, common: bool = False) -> list[str]:
+        """The characters of a vocabulary of ``size`` entries, sorted: seen often enough and among the most frequent.
+
+        With ``common``, those of GB2312's first level as well, where Chinese was seen and they leave a quarter of the entries free.
+        """
         frequent = sorted((-count, character) for character, count in self.characters.items() if count >= min_frequency and not character.isspace())
-        return sorted(character for _, character in frequent[: max(size // 2, size - 20000)])
+        seen = {character for _, character in frequent[: max(size // 2, size - 20000)]}
+        chinese = sum(self.characters[character] for character in common_characters()) if common else 0
+        if chinese and chinese >= CHINESE_SHARE * self.characters.total() and len(both := seen.union(common_characters())) <= size * 3 // 4:
+            seen = both
+        return sorted(seen)
 
     def feed(self) -> Iterator[str]:
-        """Every word as often as it was counted, in lines of bounded length."""
+        """Every word as often as it was counted (long numbers left out), in lines of bounded length."""
         line: list[str] = []
         characters = 0
         for word, count in sorted(self.words.items()):
+            if sum(map(str.isdecimal, word)) > MOST_DIGITS:
+                continue
             while count:
                 repeats = min(count, 1 + FED_CHARACTERS // len(word))
                 line.append(" ".join([word] * repeats))
@@ -66,24 +101,26 @@ class WordTally:
         yield " ".join(line)
 
 
-def train_pieces(texts: Iterable[str], normalizer: Any, *, size: int, min_frequency: int, special_tokens: tuple[str, ...]) -> dict[str, int]:
-    """Token -> id of a WordPiece vocabulary trained on ``texts``, which are read once.
+@cache
+def common_characters() -> tuple[str, ...]:
+    """The first level of GB2312: the 3,755 characters of common Chinese text."""
+    codes = (bytes((row, column)) for row in range(0xB0, 0xD8) for column in range(0xA1, 0xFF) if (row, column) < (0xD7, 0xFA))
+    return tuple(code.decode("gb2312") for code in codes)
+
+
+def train_pieces(tally: WordTally, characters: list[str], *, size: int, min_frequency: int, special_tokens: tuple[str, ...]) -> dict[str, int]:
+    """Token -> id of a WordPiece vocabulary over an alphabet, with the pieces of counted words.
 
     Raises:
-        ValueError: the texts are empty.
+        ValueError: the alphabet is empty.
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    tally = WordTally(normalizer)
-    for text in texts:
-        tally.add(text)
-    characters = tally.alphabet(size, min_frequency)
     if not characters:
         raise ValueError("the corpus holds no text to train a vocabulary on")
     # The trainer numbers `##c` pieces in the random order of a hash map, and ids break ties between pieces. Numbered here, as if
     # they were special tokens, they make the result a function of the texts.
-    inner = Pretokenizer()
-    joined = [f"##{character}" for character in characters if len(inner.words(f"a{character}"))]
+    joined = [f"##{character}" for character in characters if inner_C()[ord(character)]]
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
         min_frequency=min_frequency,

@@ -30,6 +30,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "pre_segmented": DOCUMENTS,
     "wikiextractor": [{"output": "plain"}, {"output": "json"}],
     "annotated_jsonl": [{"kinds": ["PER"]}],
+    "conll": [{"kinds": ["PER"], "document": kind} for kind in ("sentence", "docstart", "file")],
     "pairs": [{"classes": ["0"], "format": kind, "columns": ["first", "second", "label"]} for kind in ("jsonl", "tsv", "csv")],
 }
 """Settings under which a format reads differently; a format that is not listed is tested with its defaults."""

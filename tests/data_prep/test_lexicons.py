@@ -87,7 +87,6 @@ def test_an_explicit_txt_takes_the_whole_line(tmp_path: Path) -> None:
         ("a\tb\tc", "has 3 columns"),
         ("a\tb\t3\td", "has 4 columns"),
         ("\tLOC", "has 2 columns"),
-        ("北京\t", "has 2 columns"),
         ("北京\ttwo words", "neither a type nor a frequency"),
         ("北京\t3?", "neither a type nor a frequency"),
         ("北京\t" + "X" * 33, "neither a type nor a frequency"),
@@ -257,3 +256,29 @@ def test_every_line_becomes_an_entry_or_is_counted(content: bytes, format: str, 
     counted = len(entries.surfaces) + len(entries.malformed) + sum(entries.left_out.values())
     assert counted >= len(meant) if format in ("auto", "patterns") else counted == len(meant)
     assert all(surface == surface.strip() and "\n" not in surface and "\t" not in surface for surface in entries.surfaces)
+
+
+@pytest.mark.parametrize("line", ["北京\tLOC\t120\t\t", "北京\tLOC\t", "北京\t\t", "北京\t"])
+def test_tabs_at_the_end_of_a_line_say_nothing(line: str, tmp_path: Path) -> None:
+    entries = load(tmp_path, f"{line}\n上海\tLOC\n")
+    assert entries.surfaces == ["北京", "上海"]
+    assert entries.types[0] == ("LOC" if "LOC" in line else "")
+
+
+def test_all_malformed_lexicons_are_reported_at_once(tmp_path: Path) -> None:
+    from data_prep.annotators.lexicon import Lexicon
+    from data_prep.corpora.jsonl import Jsonl
+    from data_prep.plan import Preparation
+
+    for name, lines in (("a", 7), ("b", 1), ("c", 2)):
+        (tmp_path / f"{name}.tsv").write_text("上海\n" + "北京\tLOC\textra\n" * lines, encoding="utf-8")
+    annotators = [
+        Lexicon(level="entity", paths=[str(tmp_path / "a.tsv"), str(tmp_path / "b.tsv")]),
+        Lexicon(level="phrase", paths=[str(tmp_path / "missing.tsv")]),
+        Lexicon(level="phrase", paths=[str(tmp_path / "c.tsv")]),
+    ]
+    with pytest.raises(ValueError, match="lexicon with malformed lines") as caught:
+        _ = Preparation(output="o", corpora=[Jsonl(paths=["x"])], annotators=annotators).labels
+    told = str(caught.value)
+    assert [told.count(f"{name}.tsv:") for name in "abc"] == [5, 1, 2]
+    assert f"... and 2 more in {tmp_path / 'a.tsv'}" in told and "missing.tsv: no such file" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,8 @@ def test_training_on_nothing_is_an_error(tmp_path: Path) -> None:
         Vocabulary().make(tmp_path / "t", iter([" ", "\n"]))
 
 
-@pytest.mark.parametrize("arguments", [{"size": 99}, {"size": 2**24 + 1}, {"min_frequency": 0}, {"train_characters": 0}])
-def test_impossible_settings_are_refused(arguments: dict[str, int]) -> None:
+@pytest.mark.parametrize("arguments", [{"size": 99}, {"size": 2**24 + 1}, {"min_frequency": 0}, {"train_characters": 0}, {"characters": "all"}])
+def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
     (name,) = arguments
     with pytest.raises(ValueError, match=f"^{name}: "):
         Vocabulary(**arguments)  # type: ignore[arg-type]
@@ -321,7 +322,8 @@ def test_training_equals_training_on_the_texts_themselves() -> None:
     from tokenizers import models, pre_tokenizers, trainers
 
     settings = Vocabulary(size=1500)
-    ours = train(iter(texts()), settings).get_vocab()
+    known = [re.sub(r"\w+", lambda word: word[0] if sum(map(str.isdecimal, word[0])) <= 4 else "", text) for text in texts()]  # long numbers teach nothing
+    ours = train(iter(known), settings).get_vocab()
     backend = Backend(models.WordPiece(unk_token="[UNK]"))
     backend.normalizer, backend.pre_tokenizer = bert_normalizer(True), pre_tokenizers.BertPreTokenizer()
     first = [token for token, _ in sorted(ours.items(), key=lambda item: item[1])]
@@ -335,8 +337,36 @@ def test_training_equals_training_on_the_texts_themselves() -> None:
         special_tokens=[*SPECIAL_TOKENS, *pieces],
         show_progress=False,
     )
-    backend.train_from_iterator(texts(), trainer)
+    backend.train_from_iterator(known, trainer)
     assert backend.get_vocab() == ours
+
+
+def test_pieces_are_not_learned_from_the_numbers_of_things_and_years_are() -> None:
+    tokens = train(iter(["course 70160000000h1 of 1984 and covid19, again 70160000000h1 and 2010-10-11"] * 4), Vocabulary(size=400)).get_vocab()
+    assert {"1984", "covid19", "course", "7", "##7"} <= set(tokens)
+    assert not [token for token in tokens if sum(map(str.isdigit, token)) > 4 or "701" in token]
+
+
+def test_a_small_chinese_corpus_keeps_the_common_characters_where_there_is_room() -> None:
+    common = vocabulary_training.common_characters()
+    assert len(set(common)) == 3755 and common[0] == "啊" and common[-1] == "座"
+    small = ["他在北京大学读书，龘字很少见。The river."] * 3
+    assert set(common) | {"龘", "，"} <= set(train(iter(small), Vocabulary(size=6000)).get_vocab())
+    for settings in (Vocabulary(size=6000, characters="seen"), Vocabulary(size=4000)):
+        assert "啊" not in train(iter(small), settings).get_vocab()
+    assert "啊" not in train(iter([*texts()[-20:], "the word 中国 once"]), Vocabulary(size=6000)).get_vocab()  # English
+
+
+def test_counts_of_parts_join_to_the_counts_of_the_whole(tmp_path: Path) -> None:
+    whole, joined = WordTally(bert_normalizer(True)), WordTally(bert_normalizer(True))
+    for number in range(3):
+        part = WordTally(bert_normalizer(True))
+        for text in texts()[number::3]:
+            whole.add(text)
+            part.add(text)
+        part.write(tmp_path / f"{number}.json")
+        joined.join(tmp_path / f"{number}.json")
+    assert (joined.characters, joined.words) == (whole.characters, whole.words)
 
 
 def test_the_rarest_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
