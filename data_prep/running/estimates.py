@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Estimate:
     """Parts of the plan."""
     train_bytes: int
     """Text that the vocabulary is trained on."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was counted in the sample, under the names of part.json."""
 
     @property
     def bytes_per_second(self) -> float:
@@ -129,7 +131,8 @@ def measure(preparation: Preparation, plan: dict[str, Any], folder: Path) -> Est
         folder / "sample.arrow", [worker.encode(document, Counter()) for document in examples.values()], preparation.levels, len(worker.tokenizer.tokens)
     )
     loaded_at = time.perf_counter()
-    encoded: list[Encoded] = [worker.encode(document, Counter()) for document in documents]
+    counts: Counter[str] = Counter()
+    encoded: list[Encoded] = [worker.encode(document, counts) for document in documents]
     write_shard(folder / "sample.arrow", encoded, preparation.levels, len(worker.tokenizer.tokens))
     done_at = time.perf_counter()
     text_bytes = sum(item["size"] for item in plan["inputs"])
@@ -146,4 +149,5 @@ def measure(preparation: Preparation, plan: dict[str, Any], folder: Path) -> Est
         workers=getattr(preparation.engine, "workers", 0) or len(os.sched_getaffinity(0)),
         parts=len(plan["parts"]),
         train_bytes=min(text_bytes, 2 * preparation.vocabulary.train_characters),
+        counts=counts,
     )
