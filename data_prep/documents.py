@@ -82,7 +82,7 @@ class Place(NamedTuple):
     line: int
     """1-based line on which the document starts."""
     offset: int
-    """Byte offset of that line in the uncompressed file."""
+    """Byte offset of that line in the uncompressed file, as UTF-8."""
 
 
 class Record(NamedTuple):

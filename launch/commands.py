@@ -91,11 +91,14 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
 
 
 def malformed_lines(preparation: Any) -> list[str]:
-    """A line for each lexicon of which lines were left out, and for each segmenter that cannot produce words it was given."""
+    """A line for each lexicon of which lines were left out, each segmenter that cannot produce words it was given, each corpus with misnamed files."""
     found: list[list[str]] = [getattr(annotator, "malformed", []) for annotator in preparation.annotators]
     lexicons = [f"lexicon: {len(lines)} malformed line(s) left out, first {lines[0]}" for lines in found if lines]
     taught = {name: words for name, segmenter in preparation.segmenters.items() if (words := getattr(segmenter, "dictionary", None)) and words.unreachable}
+    misnamed = [name for corpus in preparation.corpora for name in corpus.misnamed()]
+    shown = ", ".join(misnamed[:SHOWN_REJECTED])
     return [
+        *([f"warning: {len(misnamed):,} file(s) left out, their names are not UTF-8 (rename them): {shown}"] if misnamed else []),
         *lexicons,
         *(f"segmenter {name}: {len(words.unreachable):,} word(s) it cannot produce left out, first {words.unreachable[0]}" for name, words in taught.items()),
     ]

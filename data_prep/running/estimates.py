@@ -26,7 +26,7 @@ from data_prep.shard_writer import write_shard
 SAMPLE_BYTES, MOST_SOURCES, PLACES = 300_000, 24, 3
 """Text read from each source, from how many sources at most, and from how many places of each."""
 FARTHEST = 1 << 28
-"""Places farther than this into a compressed file are left out: one must read through to them."""
+"""Places farther than this into a file that is compressed or not UTF-8 are left out: one must read through to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,9 @@ def spread(preparation: Preparation, plan: dict[str, Any]) -> dict[str, list[tup
     found: dict[str, list[tuple[int, Slice]]] = {}
     for index, *place in (piece for part in plan["parts"] for piece in part):
         path = plan["paths"][index]
-        compressed = preparation.corpora[plan["inputs"][index]["corpus"]].disk_bytes(Path(path)) < plan["inputs"][index]["size"]
-        if place[0] <= FARTHEST or not compressed:
+        corpus = preparation.corpora[plan["inputs"][index]["corpus"]]
+        sequential = corpus.disk_bytes(Path(path)) < plan["inputs"][index]["size"] or getattr(corpus, "encoding", "utf-8") != "utf-8"
+        if place[0] <= FARTHEST or not sequential:
             found.setdefault(plan["inputs"][index]["source"], []).append((index, Slice(path, *place)))
     step = max(1, len(found) // MOST_SOURCES)
     sources = sorted(found)[::step][:MOST_SOURCES]
