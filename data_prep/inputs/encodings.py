@@ -75,10 +75,11 @@ def likely_encoding(raw: bytes) -> str:
     probe = raw[:PROBED]
     if probe.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_utf16(probe):
         return "utf-16"
-    shares = {name: share for name in FREQUENT if (share := _frequent_share(probe, name)) is not None}
+    texts = {name: text for name in FREQUENT if (text := _decoded(probe, name))}
+    shares = {name: _frequent_share(probe, name) for name in texts}
     best = max(shares, key=shares.__getitem__, default="")
-    # Rare characters (GBK's traditional ones): nearly only Han, and impossible in the other encoding.
-    return best if best and (shares[best] >= SURE or (len(shares) == 1 and _han_share(probe, best) >= SURE)) else ""
+    # Rare characters (traditional ones in GBK): nearly only Han, and impossible in the other encoding.
+    return best if best and (shares[best] >= SURE or (len(texts) == 1 and _han_share(texts[best]) >= SURE)) else ""
 
 
 def _is_utf16(probe: bytes) -> bool:
@@ -91,26 +92,30 @@ def _is_utf16(probe: bytes) -> bool:
     return False
 
 
-def _han_share(probe: bytes, name: str) -> float:
+def _decoded(probe: bytes, name: str) -> str:
+    """The text when it is read in an encoding (its end may be cut), empty where it cannot be."""
+    try:
+        return codecs.getincrementaldecoder(ENCODINGS[name])().decode(probe)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _han_share(text: str) -> float:
     """Share of Han characters and their punctuation beyond ASCII; 0 where nearly all is ASCII."""
-    text = codecs.getincrementaldecoder(ENCODINGS[name])().decode(probe)
     beyond = [ord(character) for character in text if not character.isascii()]
     han = sum(0x4E00 <= point <= 0x9FFF or 0x3000 <= point <= 0x303F or 0xFF00 <= point <= 0xFFEF for point in beyond)
-    return han / len(beyond) if len(beyond) * 6 >= len(text) else 0.0
+    return han / len(beyond) if len(beyond) >= max(FEWEST_PAIRS, len(text) // 6) else 0.0
 
 
-def _frequent_share(probe: bytes, name: str) -> float | None:
-    """Share of punctuation and the first block of Han characters among all pairs of bytes, read as GB18030 or Big5; None where it is not."""
-    try:
-        codecs.getincrementaldecoder(ENCODINGS[name])().decode(probe)
-    except UnicodeDecodeError:
-        return None
+def _frequent_share(probe: bytes, name: str) -> float:
+    """Share of frequent Han characters and punctuation among all pairs of bytes, read as GB18030 or Big5; 0 where there is hardly a Han character."""
     first, last, least = FREQUENT[name]
-    frequent = pairs = at = 0
+    pairs = han = signs = at = 0
     while at + 1 < len(probe):
         lead, trail = probe[at], probe[at + 1]
         if lead >= 0x80:
             pairs += 1
-            frequent += (first <= lead <= last or 0xA1 <= lead <= 0xA3) and trail >= least
+            han += first <= lead <= last and trail >= least
+            signs += 0xA1 <= lead <= 0xA3 and trail >= least
         at += 2 if lead >= 0x80 else 1
-    return frequent / pairs if pairs >= FEWEST_PAIRS else None
+    return (han + signs) / pairs if han >= FEWEST_PAIRS and han * 2 >= pairs else 0.0

@@ -112,6 +112,8 @@ def test_a_file_cut_short_inside_a_character_costs_its_last_document(tmp_path: P
 def test_text_that_is_not_utf8_is_set_aside_with_what_it_looks_like_and_what_to_set(kind: str, codec: str, named: str, tmp_path: Path) -> None:
     cls, arguments, content = KINDS[kind]
     path = tmp_path / "x.txt"
+    if named == "gb18030":  # usually simplified: traditional characters are rare ones there
+        content = content.replace("長江發源於哪裡", "长江发源于哪里")
     path.write_bytes(content.encode(codec))
     rejected = [record for record in read(cls(paths=[str(path)], **arguments), path, 1 << 20, None) if isinstance(record, Rejected)]
     assert rejected[0].reason == "invalid UTF-8"
