@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from data_prep.documents import Label, Place, Record, Rejected
-from data_prep.inputs.encodings import ENCODINGS, likely_encoding
 from data_prep.inputs.file_names import is_utf8_name, matching_files, shown_name
 from data_prep.inputs.slice_cache import SliceWriter, identity, is_sequential, open_slice
 from data_prep.inputs.streams import LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
+from data_prep.inputs.text_encodings import ENCODINGS, likely_encoding
 
 BOM = b"\xef\xbb\xbf"
 INVALID = "invalid UTF-8"

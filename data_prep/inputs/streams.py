@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
-from data_prep.inputs.encodings import Transcoded
+from data_prep.inputs.text_encodings import Transcoded
 
 COMPRESSED = (".gz", ".zst", ".bz2")
 LONGEST_DOCUMENT = 1 << 26

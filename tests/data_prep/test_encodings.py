@@ -20,7 +20,7 @@ from data_prep.corpora.pre_segmented import PreSegmented
 from data_prep.corpora.wikiextractor import Wikiextractor
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
-from data_prep.inputs.encodings import BLOCK, ENCODINGS, likely_encoding
+from data_prep.inputs.text_encodings import BLOCK, ENCODINGS, likely_encoding
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation
 from data_prep.running.surveying import settings_of
