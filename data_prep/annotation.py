@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotators import Annotator
+from data_prep.annotators import NONE, Annotator, Found
 from data_prep.cleaning.normalising import HAN
 from data_prep.documents import SEGMENT, Annotated, Document, Label, Spans, Units
 from data_prep.segmenters import Segmenter
 from data_prep.sentences import split_sentences
 
 WORD = Label("", "segmenter")
-NONE = Units(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8))
+CUT = "word cut by a higher unit or a sentence end"
+"""Reason under which cut words are counted."""
 ALL_LABELS = np.arange(256, dtype=np.uint8)
 
 
@@ -39,7 +40,7 @@ class Annotation:
     """Every label that can occur, numbered."""
 
     @cached_property
-    def _groups(self) -> list[tuple[list[int], Callable[[Document, Spans], list[Units]]]]:
+    def _groups(self) -> list[tuple[list[int], Callable[[Document, Spans, Spans], list[Found]]]]:
         """Annotators of one kind work together (one pass over the text for all lexicons): their places in the list, and how."""
         kinds: dict[type[Annotator], list[int]] = {}
         for number, annotator in enumerate(self.annotators):
@@ -56,9 +57,10 @@ class Annotation:
         from data_prep import kernels
 
         sentences_S2, paragraph_ends_P = split_sentences(document.characters)
+        whole_W2 = np.ascontiguousarray(self.words(document))
         dropped: Counter[str] = Counter()
         units: dict[str, Units] = {}
-        for level, numbers_L, found in [*self._given(document), *self._found(document, sentences_S2)]:
+        for level, numbers_L, found in [*self._given(document), *self._found(document, sentences_S2, whole_W2, dropped)]:
             earlier = units.get(level, NONE)
             start_U, end_U, label_U, crossing, clashing = kernels.settle(
                 earlier.start_U, earlier.end_U, earlier.label_U, found.start_U, found.end_U, found.label_U, numbers_L, sentences_S2
@@ -69,12 +71,12 @@ class Annotation:
                     self._count(dropped, labels, level, reason)
         edges = np.concatenate([sentences_S2[:, 0], *(array for found in units.values() for array in (found.start_U, found.end_U))])
         edges.sort()
-        words_W2, crossed = kernels.cut(self.words(document), edges)
+        words_W2, crossed = kernels.cut(whole_W2, edges)
         if crossed:
-            dropped["word cut by a higher unit or a sentence end"] += crossed
+            dropped[CUT] += crossed
         kind = self.labels[WORD]
         units["word"] = Units(words_W2[:, 0], words_W2[:, 1], np.full(len(words_W2), kind, np.uint8))
-        return Annotated(document=document, sentences_S2=sentences_S2, paragraph_ends_P=paragraph_ends_P, units=units, dropped=dropped)
+        return Annotated(document=document, sentences_S2=sentences_S2, paragraph_ends_P=paragraph_ends_P, units=units, dropped=dropped, words=len(whole_W2))
 
     def _given(self, document: Document) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
         """What the user has marked himself, by level."""
@@ -84,11 +86,16 @@ class Annotation:
             if level not in ("word", SEGMENT)
         ]
 
-    def _found(self, document: Document, sentences_S2: Spans) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
-        """What each annotator finds, in their order, with what its label numbers are in the plan."""
+    def _found(
+        self, document: Document, sentences_S2: Spans, words_W2: Spans, dropped: Counter[str]
+    ) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:  # fmt: skip
+        """What each annotator finds, in their order, with what its label numbers are in the plan; what it refuses is counted."""
         found: dict[int, Units] = {}
         for numbers, annotate in self._groups:
-            found.update(zip(numbers, annotate(document, sentences_S2), strict=True))
+            for number, (units, refused) in zip(numbers, annotate(document, sentences_S2, words_W2), strict=True):
+                found[number] = units
+                if len(refused):
+                    self._count(dropped, self._numbers[number][refused.label_U], self.annotators[number].level, "crosses a word")
         return [(self.annotators[number].level, self._numbers[number], found[number]) for number in range(len(self.annotators))]
 
     def _count(self, dropped: Counter[str], labels: npt.NDArray[np.uint8], level: str, reason: str) -> None:

@@ -82,7 +82,7 @@ class Place(NamedTuple):
     line: int
     """1-based line on which the document starts."""
     offset: int
-    """Byte offset of that line in the uncompressed file."""
+    """Byte offset of that line in the uncompressed file, as UTF-8."""
 
 
 class Record(NamedTuple):
@@ -141,3 +141,5 @@ class Annotated:
     """By level; labels are numbered by the plan's list of labels."""
     dropped: Mapping[str, int]
     """How many units were not kept, by reason (``entity crosses a sentence`` ...)."""
+    words: int = 0
+    """How many words of two characters and more there were before any was cut."""

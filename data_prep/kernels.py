@@ -160,11 +160,17 @@ def wordpiece(
 
 @njit(cache=True)
 def match(
-    characters_N: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array, children_H: Array, value_N: Array, label_EG: Array, shift: int
-) -> tuple[Array, Array, Array, Array]:
+    characters_N: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array, children_H: Array, value_N: Array, label_EG: Array, shift: int,
+    words_W2: Array, most_G: Array,
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """Leftmost-longest occurrences of the entries of every group that stand alone: start, end (int32), label (uint8), group by group.
 
-    The last array, int64[G + 1], says where each group's occurrences begin.
+    The last array, int64[2 G + 1], says where each group's occurrences begin, and after those of the last group, where the occurrences
+    begin that each group refused (the longest at their place, and longer than what was taken there; they may overlap).
+
+    ``most_G`` is what a group takes: 0 occurrences whose edges are edges of words, 1 also those inside one word, 2 also those that hold
+    a part of a word and more. Where the longest is refused, the longest that is not is taken. A character in no word of ``words_W2``
+    (sorted, disjoint) is a word of its own.
 
     ``label_EG`` is the label of an entry in a group, -1 where the group does not list it. ``first_C`` is the node of a first
     character below 65536, ``pairs_B`` the bits of ``pair_bit`` for the first two characters of the entries: most places end there, without
@@ -174,7 +180,8 @@ def match(
     capacity = 1024
     found_M4 = np.empty((capacity, 4), np.int32)
     free_G, end_G, entry_G = np.zeros(groups, np.int64), np.zeros(groups, np.int64), np.zeros(groups, np.int64)
-    count, size, last_latin = 0, len(characters_N), False
+    lost_G, lost_entry_G = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
+    count, size, last_latin, words, word = 0, len(characters_N), False, len(words_W2), 0
     mask = np.uint64(len(keys_H) - 1)
     for start in range(size):
         character = characters_N[start]
@@ -185,7 +192,7 @@ def match(
         node = np.int64(first_C[character] if character < 65536 else RARE)
         if node < 0 and node != RARE:
             continue
-        hit, at = False, start
+        hit, at, final = False, start, 0
         while True:
             if at == start + 1:
                 bit = ((np.uint64(character) << np.uint64(21) | np.uint64(characters_N[at])) * HASH) >> PAIR_SHIFT
@@ -204,35 +211,52 @@ def match(
             if entry >= 0:
                 last = characters_N[at - 1]
                 if at >= size or not (last < 0x370 and latin_C[last] and characters_N[at] < 0x370 and latin_C[characters_N[at]]):
+                    while word < words and words_W2[word, 1] <= start:
+                        word += 1
+                    cuts, final = 0, max(final, word)
+                    while final < words and words_W2[final, 1] < at:
+                        final += 1
+                    if word < words and words_W2[word, 0] < start:
+                        cuts = 1 if at <= words_W2[word, 1] else 2
+                    elif final < words and words_W2[final, 0] < at < words_W2[final, 1]:
+                        cuts = 1 if words_W2[final, 0] <= start else 2
                     for group in range(groups):
                         if label_EG[entry, group] >= 0 and free_G[group] <= start:
-                            end_G[group], entry_G[group] = at, entry
+                            if cuts <= most_G[group]:
+                                end_G[group], entry_G[group] = at, entry
+                            else:
+                                lost_G[group], lost_entry_G[group] = at, entry
                             hit = True
             if at >= size:
                 break
         if hit:
-            if count + groups > capacity:
-                grown_M4 = np.empty((capacity * 2 + groups, 4), np.int32)
+            if count + 2 * groups > capacity:
+                grown_M4 = np.empty((capacity * 2 + 2 * groups, 4), np.int32)
                 grown_M4[:count] = found_M4[:count]
-                found_M4, capacity = grown_M4, capacity * 2 + groups
+                found_M4, capacity = grown_M4, capacity * 2 + 2 * groups
             for group in range(groups):
+                if lost_G[group] > max(start, end_G[group]):
+                    found_M4[count, 0], found_M4[count, 1], found_M4[count, 2] = groups + group, start, lost_G[group]
+                    found_M4[count, 3] = label_EG[lost_entry_G[group], group]
+                    count += 1
+                lost_G[group] = 0
                 if end_G[group] > start:
                     found_M4[count, 0], found_M4[count, 1], found_M4[count, 2] = group, start, end_G[group]
                     found_M4[count, 3] = label_EG[entry_G[group], group]
                     free_G[group], end_G[group] = end_G[group], 0
                     count += 1
-    offsets_G1 = np.zeros(groups + 1, np.int64)
+    offsets_F1 = np.zeros(2 * groups + 1, np.int64)
     for occurrence in range(count):
-        offsets_G1[found_M4[occurrence, 0] + 1] += 1
-    for group in range(groups):
-        offsets_G1[group + 1] += offsets_G1[group]
-        free_G[group] = offsets_G1[group]
+        offsets_F1[found_M4[occurrence, 0] + 1] += 1
+    for kind in range(2 * groups):
+        offsets_F1[kind + 1] += offsets_F1[kind]
+    free_F = offsets_F1[:-1].copy()
     start_M, end_M, label_M = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.uint8)
     for occurrence in range(count):
-        place = free_G[found_M4[occurrence, 0]]
+        place = free_F[found_M4[occurrence, 0]]
         start_M[place], end_M[place], label_M[place] = found_M4[occurrence, 1], found_M4[occurrence, 2], found_M4[occurrence, 3]
-        free_G[found_M4[occurrence, 0]] += 1
-    return start_M, end_M, label_M, offsets_G1
+        free_F[found_M4[occurrence, 0]] += 1
+    return start_M, end_M, label_M, offsets_F1
 
 
 @njit(cache=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.annotation import Annotation
+from data_prep.annotation import CUT, Annotation
 from data_prep.cleaning.dropped import Dropped
 from data_prep.counting.tallies import TALLY, Tally
 from data_prep.documents import Annotated, Document, Rejected
@@ -169,6 +169,8 @@ class PartWorker(Task):
         """Count a document with its characters and units."""
         counts[f"documents.{encoded.source}.{encoded.language}"] += 1
         counts[f"characters.{encoded.source}.{encoded.language}"] += len(annotated.document.text)
+        counts[f"words.{encoded.language}"] += annotated.words
+        counts[f"words cut.{encoded.language}"] += annotated.dropped.get(CUT, 0)
         for level, units in encoded.units.items():
             for label, count in enumerate(np.bincount(units.label_U).tolist()):
                 if count:

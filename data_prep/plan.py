@@ -166,7 +166,7 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
         "cleaning": preparation.cleaning.fingerprint(),
         **{name: chosen.fingerprint() if (chosen := getattr(preparation, name)) is not None else None for name in ("quality", "decontamination", "duplicates")},
         "segmenters": {
-            language: {**settings_of(segmenter, drop=("user_words",)), **words_of(segmenter), "version": segmenter.version()}
+            language: {**settings_of(segmenter, drop=("user_words", "lexicons")), **words_of(segmenter), "version": segmenter.version()}
             for language, segmenter in sorted(preparation.segmenters.items())
         },
         "annotators": [annotator.fingerprint() for annotator in preparation.annotators],
@@ -198,13 +198,14 @@ def group(slices: Sequence[tuple[int, Slice]], part_bytes: int) -> list[list[lis
 
 
 def words_of(segmenter: Segmenter) -> dict[str, Any]:
-    """Hashes of a segmenter's user dictionaries."""
-    paths: list[str] = getattr(segmenter, "user_words", [])
-    for path in paths:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"user_words {path}: no such file (looked from {Path.cwd()})")
+    """Hashes of a segmenter's user dictionaries and lexicons, of those it has."""
+    found: dict[str, list[str]] = {name: paths for name in ("user_words", "lexicons") if (paths := getattr(segmenter, name, []))}
+    for name, paths in found.items():
+        for path in paths:
+            if not Path(path).is_file():
+                raise FileNotFoundError(f"{name} {path}: no such file (looked from {Path.cwd()})")
     _ = getattr(segmenter, "dictionary", None)  # a malformed line is told now, not by every worker
-    return {"user_words": [sha256_file(Path(path)) for path in paths]} if paths else {}
+    return {name: [sha256_file(Path(path)) for path in paths] for name, paths in found.items()}
 
 
 def vocabulary_files(vocabulary: Vocabulary) -> dict[str, Any]:

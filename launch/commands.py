@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from launch.config import ConfigError, decode, load, plain, read_config
 from launch.console import Bar
 
 USER_ERROR, SET_ASIDE, SHOWN_REJECTED = 2, 3, 5
+MANY_CUT = 0.02
+"""Share of cut words that is worth a warning."""
 
 
 def config_class(kind: str) -> type:
@@ -87,9 +90,29 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
 
 
 def malformed_lines(preparation: Any) -> list[str]:
-    """A line for each lexicon of which lines were left out."""
+    """A line for each lexicon of which lines were left out, each segmenter that cannot produce words it was given, each corpus with misnamed files."""
     found: list[list[str]] = [getattr(annotator, "malformed", []) for annotator in preparation.annotators]
-    return [f"lexicon: {len(lines)} malformed line(s) left out, first {lines[0]}" for lines in found if lines]
+    lexicons = [f"lexicon: {len(lines)} malformed line(s) left out, first {lines[0]}" for lines in found if lines]
+    taught = {name: words for name, segmenter in preparation.segmenters.items() if (words := getattr(segmenter, "dictionary", None)) and words.unreachable}
+    misnamed = [name for corpus in preparation.corpora for name in corpus.misnamed()]
+    shown = ", ".join(misnamed[:SHOWN_REJECTED])
+    return [
+        *([f"warning: {len(misnamed):,} file(s) left out, their names are not UTF-8 (rename them): {shown}"] if misnamed else []),
+        *lexicons,
+        *(f"segmenter {name}: {len(words.unreachable):,} word(s) it cannot produce left out, first {words.unreachable[0]}" for name, words in taught.items()),
+    ]
+
+
+def cut_lines(counts: Mapping[str, int]) -> list[str]:
+    """A warning for each language in which units cut more than a few words."""
+    lines = []
+    for name, words in counts.items():
+        language = name.removeprefix("words.")
+        cut = counts.get(f"words cut.{language}", 0)
+        if name.startswith("words.") and cut > MANY_CUT * words:
+            remedy = "`boundaries: words` in a lexicon leaves its matches inside words out, `min_frequency` rare entries; `lexicons` of a segmenter teaches it"
+            lines.append(f"warning: phrases and entities cut {cut:,} of {words:,} {language} words ({cut / words:.1%}). {remedy}.")
+    return lines
 
 
 def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
@@ -115,6 +138,8 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
     dropped = {name.removeprefix("dropped."): count for name, count in counts.items() if name.startswith("dropped.")}
     if dropped:
         print("  left out: " + "; ".join(f"{reason}: {count:,}" for reason, count in dropped.items()))
+    for line in cut_lines(counts):
+        print(f"  {line}")
     for warning in warnings(manifest, folder):
         print(f"warning: {warning}", file=sys.stderr)
     rejected = total("rejected.")

@@ -16,11 +16,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from launch.commands import cut_lines
 from launch.page_style import framed
 from launch.plots import bar, percent, short, table
 
 SHOWN_SOURCES, SHOWN_EXAMPLES, SHOWN_REASONS = 14, 3, 60
-KNOWN = ("documents", "characters", "units", "dropped", "rejected", "tokens")
+KNOWN = ("documents", "characters", "units", "dropped", "rejected", "tokens", "words", "words cut")
 """Counters that have a section of their own, by the beginning of their name."""
 
 
@@ -197,11 +198,15 @@ def left_out(facts: Facts) -> str:
         parts.append("<p class=quiet>All of them are listed in <code>rejected.jsonl</code>.</p>")
     else:
         parts.append("<p>No document was set aside.</p>")
+    parts += [f'<p style="color:var(--warn)">{escape(line)}</p>' for line in cut_lines(facts.counts)]
     dropped = facts.under("dropped.")
     if dropped:
         most = dropped[0][1]
         rows = [[escape(reason), f"{count:,}", bar(count / most)] for reason, count in dropped[:SHOWN_REASONS]]
-        explained = "Units that met another of higher precedence, a sentence end or the inside of a token; words that a higher unit cuts stay, in two pieces."
+        explained = (
+            "Units that met another of higher precedence, a sentence end, a part of a word or the inside of a token; words that a higher unit cuts stay, "
+            "in two pieces."
+        )
         parts.append(f"<h3>Units cut or dropped</h3><p class=quiet>{explained}</p>{table(['', 'units', ''], rows, 'snw')}")
     return "".join([*parts, *others(facts)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.annotation import Annotation
+from data_prep.annotation import CUT, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.annotators.part_of_speech import PartOfSpeech
@@ -76,7 +76,7 @@ def entity_rows(annotation: Annotation, gold: Sequence[Marked], language: str) -
         on_edges = {(start, end) for start, end, _ in marked if start not in inside and end not in inside}
         fitting += len(on_edges)
         whole += sum(span in listed or span[1] - span[0] == 1 for span in on_edges)
-        cut += annotated.dropped.get("word cut by a higher unit or a sentence end", 0)
+        cut += annotated.dropped.get(CUT, 0)
         seen += len(spans["word"])
         units = annotated.units.get("entity")
         found = set(zip(units.start_U.tolist(), units.end_U.tolist(), (kinds[label] for label in units.label_U), strict=True)) if units else set()

@@ -5,9 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from data_prep.documents import Document, Label, Spans, Units
+
+NONE = Units(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8))
+
+
+class Found(NamedTuple):
+    """What an annotator finds in a document."""
+
+    units: Units
+    refused: Units = NONE
+    """Units left out because they cross the edge of a word; they may overlap each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +49,6 @@ class Annotator(ABC):
         """What decides the units: settings, contents of files, versions."""
 
     @classmethod
-    def together(cls, annotators: Sequence[Annotator]) -> Callable[[Document, Spans], list[Units]]:
-        """How annotators of this kind work on one document: what each finds, in order. A kind may share work between them."""
-        return lambda document, sentences_S2: [annotator.annotate(document, sentences_S2) for annotator in annotators]
+    def together(cls, annotators: Sequence[Annotator]) -> Callable[[Document, Spans, Spans], list[Found]]:
+        """How annotators of this kind work on a document, its sentences and its words: what each finds, in order. A kind may share work between them."""
+        return lambda document, sentences_S2, words_W2: [Found(annotator.annotate(document, sentences_S2)) for annotator in annotators]

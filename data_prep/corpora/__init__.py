@@ -8,7 +8,6 @@ a Record (``parse``).
 
 from __future__ import annotations
 
-import glob
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,14 +16,18 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from data_prep.documents import Label, Place, Record, Rejected
-from data_prep.inputs.slice_cache import SliceWriter, identity, open_slice
-from data_prep.inputs.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
+from data_prep.inputs.file_names import is_utf8_name, matching_files, shown_name
+from data_prep.inputs.slice_cache import SliceWriter, identity, is_sequential, open_slice
+from data_prep.inputs.streams import LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
+from data_prep.inputs.text_encodings import ENCODINGS, likely_encoding
 
 BOM = b"\xef\xbb\xbf"
+INVALID = "invalid UTF-8"
+"""Reason of a document that cannot be decoded."""
 
 
 class Slice(NamedTuple):
-    """``[start, end)`` of ``path``, beginning at a document: bytes of the uncompressed content, or rows where a format has rows."""
+    """``[start, end)`` of ``path``, beginning at a document: bytes of the uncompressed content as UTF-8, or rows where a format has rows."""
 
     path: str
     start: int
@@ -93,21 +96,28 @@ class Corpus(ABC):
         return None
 
     def files(self) -> list[Path]:
-        """All files, patterns expanded, in a stable order.
+        """All files, patterns expanded, in a stable order; those of ``misnamed`` are left out.
 
         Raises:
             FileNotFoundError: a path or pattern matches nothing.
         """
         found: dict[Path, None] = {}
         for pattern in self.paths:
-            path = Path(pattern)
-            matches = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute patterns)
-            matches = [match for match in matches if match.is_file()]
+            matches = matching_files(pattern)
             if not matches:
-                hint = "it is a folder; add a pattern such as /*.jsonl" if path.is_dir() else "no such file"
+                hint = "it is a folder; add a pattern such as /*.jsonl" if Path(pattern).is_dir() else "no such file"
                 raise FileNotFoundError(f"corpus path {pattern}: {hint} (looked from {Path.cwd()})")
-            found.update(dict.fromkeys(matches))
+            sound = [match for match in matches if is_utf8_name(match)]
+            if not sound:
+                raise FileNotFoundError(
+                    f"corpus path {shown_name(pattern)}: only files whose names are not UTF-8, such as {shown_name(matches[0])}. Rename them."
+                )
+            found.update(dict.fromkeys(sound))
         return list(found)
+
+    def misnamed(self) -> list[str]:
+        """Files under the patterns that are left out because their names are not UTF-8 (and can stand in no report), as they can be shown."""
+        return [shown_name(match) for pattern in self.paths for match in matching_files(pattern) if not is_utf8_name(match)]
 
     def source_of(self, path: str) -> str:
         """The name under which documents of ``path`` are counted."""
@@ -117,6 +127,15 @@ class Corpus(ABC):
 @dataclass(frozen=True, kw_only=True)
 class LineCorpus(Corpus):
     """Base of the readers whose documents begin at a line."""
+
+    encoding: str = "utf-8"
+    """`utf-8`, `gb18030` (also for GBK and GB2312), `big5`, `utf-16` (by its byte order mark; `utf-16-le`, `utf-16-be` without one)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoding not in ENCODINGS:
+            hint = "; gb18030 reads GBK and GB2312 too" if self.encoding.lower().startswith(("gb", "cp936", "euc")) else ""
+            raise ValueError(f"encoding: {self.encoding!r} is not one of {', '.join(ENCODINGS)}{hint}")
 
     @abstractmethod
     def starts_document(self, line: bytes, previous: bytes | None) -> bool:
@@ -129,8 +148,7 @@ class LineCorpus(Corpus):
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
         slices: list[Slice] = []
         start, start_line = 0, 1
-        keep = cache if path.suffix in COMPRESSED else None
-        with open_bytes(path) as stream, SliceWriter(keep, identity(path)) as writer:
+        with open_bytes(path, self.encoding) as stream, self.keeper(path, cache) as writer:
             scan = LineScan(stream, writer)
             while True:
                 scan.leap(start + slice_bytes)
@@ -144,15 +162,27 @@ class LineCorpus(Corpus):
                     return Survey(scan.sha256.hexdigest(), scan.offset, slices)
                 scan.take(line)
 
+    def keeper(self, path: Path, cache: Path | None) -> SliceWriter:
+        """Keeps what is surveyed, where a part could not be read without reading everything before it."""
+        return SliceWriter(cache if is_sequential(path, self.encoding) else None, identity(path, self.encoding))
+
     def read(self, piece: Slice, cache: Path | None = None) -> Iterator[Record | Rejected]:
         source = self.source_of(piece.path)
-        with open_slice(Path(piece.path), piece.start, piece.end, cache) as stream:
+        with open_slice(Path(piece.path), piece.start, piece.end, cache, self.encoding) as stream:
             for place, raw, size in self._documents(stream, piece):
                 if size > LONGEST_DOCUMENT:
                     detail = f"{size} bytes; one document may have {LONGEST_DOCUMENT}. Divide it, or choose a setting under which the file holds several"
                     yield Rejected(place, "document too long", detail)
                 elif (result := self.parse(raw, place, source)) is not None:
-                    yield result
+                    yield self._by_encoding(result)
+
+    def _by_encoding(self, result: Record | Rejected) -> Record | Rejected:
+        """A rejection for broken text names the encoding that was asked for, and not the stream's."""
+        if self.encoding == "utf-8" or not isinstance(result, Rejected) or result.reason != INVALID:
+            return result
+        return result._replace(
+            reason=f"invalid {self.encoding}", detail=f"in the document at line {result.place.line}, bytes that are no text in {self.encoding}"
+        )
 
     def _documents(self, stream: IO[bytes], piece: Slice) -> Iterator[tuple[Place, bytes, int]]:
         """Place, content and size of each document; the content of one that is too long is left out."""
@@ -180,12 +210,20 @@ class LineCorpus(Corpus):
             yield place, b"".join(lines), size
 
 
-def decode(raw: bytes, place: Place) -> str | Rejected:
-    """UTF-8 text, or a rejection that names the first bad byte."""
+def decode(raw: bytes, place: Place, remedy: bool = True) -> str | Rejected:
+    """UTF-8 text, or a rejection that names the first bad byte and what the text looks like (``remedy``: and how to say so)."""
     try:
-        return raw.decode()
+        text = raw.decode()
     except UnicodeDecodeError as error:
-        return Rejected(place, "invalid UTF-8", f"byte {place.offset + error.start}: {error.reason}")
+        return Rejected(place, INVALID, f"byte {place.offset + error.start}: {error.reason}{_guess(raw, remedy)}")
+    if "\0" in text and (guess := _guess(raw, remedy)):  # ASCII in UTF-16 is UTF-8 full of zeros
+        return Rejected(place, INVALID, f"byte {place.offset + raw.index(0)}: zero{guess}")
+    return text
+
+
+def _guess(raw: bytes, remedy: bool) -> str:
+    found = likely_encoding(raw)
+    return f"; looks like {found.upper()}{f': set `encoding: {found}`' if remedy else ''}" if found else ""
 
 
 def json_object(raw: bytes, place: Place) -> dict[str, Any] | Rejected:

@@ -21,7 +21,6 @@ from typing import IO, Any
 
 from data_prep.corpora import BOM, LineCorpus, Slice, Survey, as_text, decode, json_object, stand_in_id
 from data_prep.documents import SEGMENT, Given, Place, Record, Rejected
-from data_prep.inputs.slice_cache import SliceWriter, identity
 from data_prep.inputs.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line
 
 FORMATS = {".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv"}
@@ -90,7 +89,7 @@ class Pairs(LineCorpus):
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
         if self.format_of(str(path)) == "jsonl":
             return super().survey(path, slice_bytes, cache)
-        with open_bytes(path) as stream:
+        with open_bytes(path, self.encoding) as stream:
             if stream.read(1):
                 self._check_header(str(path))
         return super().survey(path, slice_bytes, cache) if self.format_of(str(path)) == "tsv" else self._survey_rows(path, slice_bytes, cache)
@@ -99,7 +98,7 @@ class Pairs(LineCorpus):
         """Like a survey of lines, for rows that may reach over several."""
         slices: list[Slice] = []
         start, line = 0, 1
-        with open_bytes(path) as stream, SliceWriter(cache if path.suffix in COMPRESSED else None, identity(path)) as writer:
+        with open_bytes(path, self.encoding) as stream, self.keeper(path, cache) as writer:
             scan = LineScan(stream, writer)
             for row in quoted_rows(stream):
                 if scan.offset - start >= slice_bytes:
@@ -191,7 +190,7 @@ class Pairs(LineCorpus):
     def _header(self, path: str) -> list[str]:
         """The names of a file's columns."""
         if not self.columns and path not in self._headers:
-            with open_bytes(Path(path)) as stream:
+            with open_bytes(Path(path), self.encoding) as stream:
                 rows = quoted_rows(stream) if self.format_of(path) == "csv" else iter([stream.readline(LONGEST_DOCUMENT)])
                 fields = self._fields(next(rows).removeprefix(BOM), Place(path, 1, 0))
             if isinstance(fields, Rejected):

@@ -1,4 +1,4 @@
-"""Slices of a compressed file, unpacked once: nobody has to decompress a file from its start to reach its end.
+"""Slices of a compressed file, or one in another encoding than UTF-8, unpacked once: nobody has to read it from its start to reach its end.
 
     survey of zhwiki.jsonl.gz   ->  CACHE/<file>/67108864-134217800.zst ...   one file a slice, while the survey passes anyway
     read of that slice          ->  that file, or the original from its start where the cache has nothing usable
@@ -20,10 +20,15 @@ from data_prep.files import staging_name
 from data_prep.inputs.streams import COMPRESSED, decompressed, is_damage, open_bytes, skip
 
 
-def identity(path: Path) -> str:
-    """A file as it is now: another content has another identity."""
+def identity(path: Path, encoding: str = "utf-8") -> str:
+    """A file as it is now: another content, or the same read in another encoding, has another identity."""
     status = path.stat()
-    return f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}"
+    return f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}" + (f"\0{encoding}" if encoding != "utf-8" else "")
+
+
+def is_sequential(path: Path, encoding: str = "utf-8") -> bool:
+    """Must one read through the file to reach a place in its content?"""
+    return path.suffix in COMPRESSED or encoding != "utf-8"
 
 
 def slice_file(cache: Path, owner: str, start: int, end: int) -> Path:
@@ -100,19 +105,19 @@ class SliceWriter:
 
 
 @contextlib.contextmanager
-def open_slice(path: Path, start: int, end: int, cache: Path | None) -> Iterator[IO[bytes]]:
-    """A stream of the uncompressed content of ``path`` that stands at ``start``.
+def open_slice(path: Path, start: int, end: int, cache: Path | None, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
+    """A stream of the uncompressed content of ``path``, as UTF-8, that stands at ``start``.
 
     Raises:
         OSError, ValueError: like ``open_bytes``.
     """
-    if cache is not None and start and path.suffix in COMPRESSED:
-        file = slice_file(cache, identity(path), start, end)
+    if cache is not None and start and is_sequential(path, encoding):
+        file = slice_file(cache, identity(path, encoding), start, end)
         if is_whole(file, end - start):
             with file.open("rb") as raw:
                 yield decompressed(raw)
             return
-    with open_bytes(path) as stream:
+    with open_bytes(path, encoding) as stream:
         skip(stream, start)
         yield stream
 

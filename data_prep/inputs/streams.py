@@ -1,8 +1,8 @@
 """Open plain and compressed files as one kind of byte stream.
 
-    open_bytes(path) -> a binary file of the *uncompressed* content (.gz, .zst, .bz2 or plain)
+    open_bytes(path) -> a binary file of the *uncompressed* content (.gz, .zst, .bz2 or plain), as UTF-8 where another encoding is named
 
-Offsets everywhere in data_prep count uncompressed bytes, so a part of a compressed file is named like a part of a plain one.
+Offsets everywhere in data_prep count these bytes, so a part of a compressed file is named like a part of a plain one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
+
+from data_prep.inputs.text_encodings import Transcoded
 
 COMPRESSED = (".gz", ".zst", ".bz2")
 LONGEST_DOCUMENT = 1 << 26
@@ -32,23 +34,24 @@ def stem(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """The uncompressed content of ``path`` as a buffered binary stream.
+def open_bytes(path: Path, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
+    """The uncompressed content of ``path`` as a buffered binary stream; text in another encoding than UTF-8 as UTF-8.
 
     Raises:
         OSError: the path cannot be read.
-        ValueError: the compressed data is damaged; raised from the reads inside the block, naming the file.
+        ValueError: the compressed data is damaged, or the text is UTF-8 after all; raised from the reads inside the block, naming the file.
     """
     try:
         with contextlib.ExitStack() as stack:
             if path.suffix == ".gz":
-                yield stack.enter_context(io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), 1 << 20))  # noqa: SIM115
+                stream: IO[bytes] = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".bz2":
-                yield stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
+                stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".zst":
-                yield stack.enter_context(decompressed(stack.enter_context(path.open("rb"))))
+                stream = stack.enter_context(decompressed(stack.enter_context(path.open("rb"))))
             else:
-                yield stack.enter_context(path.open("rb", buffering=1 << 20))
+                stream = stack.enter_context(path.open("rb", buffering=1 << 20))
+            yield stream if encoding == "utf-8" else stack.enter_context(io.BufferedReader(Transcoded(stream, encoding, path), 1 << 20))
     except Exception as error:
         if is_damage(error):
             raise ValueError(f"{path} is damaged or cut short ({error}). Fetch it again, or remove it from the configuration.") from None

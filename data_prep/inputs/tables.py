@@ -91,7 +91,7 @@ class TableCorpus(Corpus):
         metadata = (values.get(role, absent) for role in ("id", "title", "language"))
         for row, (raw, *others) in enumerate(zip(values["text"], *metadata, strict=True), first):
             place = Place(path, row + 1, row)
-            text = decode(raw or b"", place._replace(offset=0))
+            text = decode(raw or b"", place._replace(offset=0), remedy=False)
             if isinstance(text, Rejected):
                 yield text._replace(place=place, detail=f"row {row + 1}, {text.detail}")
                 continue

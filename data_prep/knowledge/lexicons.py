@@ -1,7 +1,7 @@
 """Files of words and names, in every format users have them: lines in, one list of entries out.
 
     txt        New York                              the whole line
-    tsv        New York<TAB>LOC<TAB>120              type, frequency, or type and frequency; both may be missing
+    tsv        New York<TAB>LOC<TAB>120              type, count, or type and count; both may be missing
     userdict   云计算 5 nz                            jieba's user dictionary: word, frequency, part of speech (data_prep/knowledge/user_words.py)
     patterns   {"label": "LOC", "pattern": "Rome"}   spaCy's EntityRuler, one JSON object a line (data_prep/knowledge/ruler_patterns.py)
     mined      云计算<TAB>0.731<TAB>42<TAB>...          what `kmask lexicon mine` writes under a comment `# surface score count ...`
@@ -28,7 +28,7 @@ from data_prep.cleaning.normalising import Cleaning
 from data_prep.inputs.streams import COMPRESSED
 from data_prep.inputs.text_lines import lines_of, refusal
 from data_prep.knowledge.ruler_patterns import is_pattern, pattern_entries
-from data_prep.knowledge.user_words import JIEBA_TAGS, TAG_TYPES, parse_user_word
+from data_prep.knowledge.user_words import JIEBA_TAGS, TAG_TYPES, UserWord, UserWords, parse_user_word
 
 FORMATS = ("auto", "txt", "tsv", "userdict", "patterns", "mined")
 LONGEST_TYPE, LONGEST_SURFACE = 32, 1000
@@ -40,8 +40,19 @@ SCORE = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|inf)|nan")
 MINED_HEADER = re.compile(r"#\s*surface\s+score\b")
 NUMBERED = re.compile(r"\S[^\t]*? [0-9]+(?: ([a-z]+))?")
 
-Parser = Callable[[str], Sequence[tuple[str, str]]]
-"""A line -> surfaces with types (empty when the line names none); ValueError says what is wrong with it."""
+
+class Named(NamedTuple):
+    """One surface that a line names."""
+
+    surface: str
+    type: str = ""
+    """Empty when the line names none."""
+    seen: float | None = None
+    """How often its list has seen it; None when the line does not say."""
+
+
+Parser = Callable[[str], Sequence[Named]]
+"""A line -> what it names; ValueError says what is wrong with it."""
 
 
 class Entries(NamedTuple):
@@ -55,23 +66,32 @@ class Entries(NamedTuple):
     """How many well-formed entries were not taken, by reason."""
 
 
-def load_entries(paths: Sequence[str], *, min_characters: int = 2, default_type: str = "", on_malformed: str = "refuse", format: str = "auto") -> Entries:
+def load_entries(
+    paths: Sequence[str], *, min_characters: int = 2, min_frequency: float = 0, default_type: str = "", on_malformed: str = "refuse", format: str = "auto"
+) -> Entries:
     """The entries of all files, surfaces cleaned like the text of documents. The first line that lists a surface decides its type.
+
+    A line with a count below ``min_frequency`` is left out; one without a count stays.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: malformed lines under ``on_malformed: refuse``, no entry at all, or a file whose format cannot be told safely.
+        ValueError: malformed lines under ``on_malformed: refuse``, no entry at all, a ``min_frequency`` over files without a single count, or
+            a file whose format cannot be told safely.
     """
     if format not in FORMATS:
         raise ValueError(f"format: {format!r} is not one of {', '.join(FORMATS)}")
     entries: dict[str, str] = {}
     malformed: list[str] = []
     left_out: Counter[str] = Counter()
+    counted = False
     for path in paths:
-        for surface, named in _surfaces(path, _parser(path, format), malformed):
+        for surface, named, seen in _surfaces(path, _parser(path, format), malformed):
             kind = sys.intern(named or default_type)
+            counted = counted or seen is not None
             if len(surface) < min_characters:
                 left_out[f"shorter than {min_characters} characters"] += 1
+            elif seen is not None and seen < min_frequency:
+                left_out[f"seen less than {min_frequency:g} times"] += 1
             elif surface not in entries:
                 entries[surface] = kind
             else:
@@ -79,13 +99,32 @@ def load_entries(paths: Sequence[str], *, min_characters: int = 2, default_type:
     if malformed and on_malformed == "refuse":
         remedy = "Write `surface` or `surface<TAB>TYPE` on each line, or set `on_malformed: skip` to leave such lines out."
         raise refusal("lexicon", malformed, remedy)
+    if min_frequency and entries and not counted:
+        raise ValueError(f"lexicon {', '.join(paths)}: min_frequency is {min_frequency:g}, and no line says how often its entry was seen")
     if not entries:
-        raise ValueError(f"lexicon {', '.join(paths)}: no entry of {min_characters} characters or more")
+        often = f" seen {min_frequency:g} times or more" if min_frequency else ""
+        raise ValueError(f"lexicon {', '.join(paths)}: no entry of {min_characters} characters or more{often}")
     return Entries(list(entries), list(entries.values()), malformed, dict(sorted(left_out.items())))
 
 
-def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[tuple[str, str]]:
-    """Cleaned surfaces of a file with the types their lines name; what cannot be read is added to ``malformed``."""
+def lexicon_words(paths: Sequence[str], alphabet: str) -> UserWords:
+    """The entries of lexicons as words for a segmenter that builds words from ``alphabet``, each with a frequency that keeps it whole.
+
+    Malformed lines and entries the segmenter cannot produce are listed as unreachable.
+
+    Raises:
+        FileNotFoundError, ValueError: like ``load_entries``.
+    """
+    if not paths:
+        return UserWords([], [])
+    reachable = re.compile(f"[{alphabet}]+")
+    entries = load_entries(paths, on_malformed="skip")
+    words = [UserWord(surface, None, "") for surface in entries.surfaces if reachable.fullmatch(surface)]
+    return UserWords(words, [*entries.malformed, *(surface for surface in entries.surfaces if not reachable.fullmatch(surface))])
+
+
+def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[Named]:
+    """What the lines of a file name, surfaces cleaned; what cannot be read is added to ``malformed``."""
     clean = Cleaning().text
     for number, line in lines_of(path, malformed, what="lexicon"):
         try:
@@ -93,7 +132,7 @@ def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[tuple[
         except ValueError as error:
             malformed.append(f"{path}:{number}: {error}")
             continue
-        for surface, kind in found:
+        for surface, kind, seen in found:
             # What prints, is composed and has no double space is clean already: nearly all entries, and several times as fast.
             if not surface.isprintable() or "  " in surface or not unicodedata.is_normalized("NFC", surface):
                 surface = clean(surface)
@@ -102,12 +141,12 @@ def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[tuple[
             elif len(surface) > LONGEST_SURFACE:
                 malformed.append(f"{path}:{number}: an entry of {len(surface)} characters; at most {LONGEST_SURFACE} are taken for a word or name")
             else:
-                yield surface, kind
+                yield Named(surface, kind, seen)
 
 
 def _parser(path: str, format: str) -> Parser:
     """How the lines of ``path`` are read."""
-    parsers: dict[str, Parser] = {"txt": _txt, "tsv": _tsv, "userdict": _userdict, "patterns": pattern_entries, "mined": _mined}
+    parsers: dict[str, Parser] = {"txt": _txt, "tsv": _tsv, "userdict": _userdict, "patterns": _patterns, "mined": _mined}
     return parsers[format if format != "auto" else _guess(path)]
 
 
@@ -137,32 +176,37 @@ def _guess(path: str) -> str:
     return "tsv"
 
 
-def _txt(line: str) -> Sequence[tuple[str, str]]:
+def _txt(line: str) -> Sequence[Named]:
     if "\t" in line.strip():
         raise ValueError(f"{line[:60]!r} has a tab; with `format: txt` a line is one surface")
-    return ((line.strip(), ""),)
+    return (Named(line.strip()),)
 
 
-def _tsv(line: str) -> Sequence[tuple[str, str]]:
+def _patterns(line: str) -> Sequence[Named]:
+    return [Named(surface, kind) for surface, kind in pattern_entries(line)]
+
+
+def _tsv(line: str) -> Sequence[Named]:
     line = line.rstrip()  # tabs at the end, as spreadsheets write them, say nothing
     if "\t" not in line:
-        return ((line.strip(), ""),)
+        return (Named(line.strip()),)
     fields = [field.strip() for field in line.split("\t")]
     if not all(fields) or len(fields) > 3 or (len(fields) == 3 and not NUMBER.fullmatch(fields[2])):
         raise ValueError(f"{line[:60]!r} has {len(fields)} columns, not surface, type, frequency")
-    kind = "" if len(fields) == 2 and NUMBER.fullmatch(fields[1]) else fields[1]
+    counted = len(fields) == 3 or NUMBER.fullmatch(fields[1]) is not None
+    kind = "" if counted and len(fields) == 2 else fields[1]
     if len(kind) > LONGEST_TYPE or kind[:1].isdigit() or any(map(str.isspace, kind)):
         raise ValueError(f"{kind[:40]!r} is neither a type nor a frequency")
-    return ((fields[0], kind),)
+    return (Named(fields[0], kind, float(fields[-1]) if counted else None),)
 
 
-def _userdict(line: str) -> Sequence[tuple[str, str]]:
+def _userdict(line: str) -> Sequence[Named]:
     word = parse_user_word(line)
-    return ((word.word, TAG_TYPES.get(word.tag, word.tag if word.tag.isupper() else "")),)
+    return (Named(word.word, TAG_TYPES.get(word.tag, word.tag if word.tag.isupper() else ""), word.frequency),)
 
 
-def _mined(line: str) -> Sequence[tuple[str, str]]:
+def _mined(line: str) -> Sequence[Named]:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) < 3 or not fields[0] or not SCORE.fullmatch(fields[1]) or not fields[2].isdecimal():
         raise ValueError(f"{line[:60]!r} is not surface, score, count, separated by tabs")
-    return ((fields[0], ""),)
+    return (Named(fields[0], "", float(fields[2])),)

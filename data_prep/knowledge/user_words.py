@@ -47,6 +47,11 @@ class UserWords(NamedTuple):
     unreachable: list[str]
     """``file:line: word`` for words that the engine cannot produce."""
 
+    def with_others(self, others: UserWords) -> UserWords:
+        """These words, and those of ``others`` that are not among them."""
+        own = {word.word for word in self.words}
+        return UserWords([*self.words, *(word for word in others.words if word.word not in own)], [*self.unreachable, *others.unreachable])
+
 
 def parse_user_word(line: str) -> UserWord:
     """One line of a user dictionary. Latin words keep their blanks (`new york`) unless a number follows them.

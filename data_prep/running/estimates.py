@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from data_prep.shard_writer import write_shard
 SAMPLE_BYTES, MOST_SOURCES, PLACES = 300_000, 24, 3
 """Text read from each source, from how many sources at most, and from how many places of each."""
 FARTHEST = 1 << 28
-"""Places farther than this into a compressed file are left out: one must read through to them."""
+"""Places farther than this into a file that is compressed or not UTF-8 are left out: one must read through to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,8 @@ class Estimate:
     """Parts of the plan."""
     train_bytes: int
     """Text that the vocabulary is trained on."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was counted in the sample, under the names of part.json."""
 
     @property
     def bytes_per_second(self) -> float:
@@ -82,8 +84,9 @@ def spread(preparation: Preparation, plan: dict[str, Any]) -> dict[str, list[tup
     found: dict[str, list[tuple[int, Slice]]] = {}
     for index, *place in (piece for part in plan["parts"] for piece in part):
         path = plan["paths"][index]
-        compressed = preparation.corpora[plan["inputs"][index]["corpus"]].disk_bytes(Path(path)) < plan["inputs"][index]["size"]
-        if place[0] <= FARTHEST or not compressed:
+        corpus = preparation.corpora[plan["inputs"][index]["corpus"]]
+        sequential = corpus.disk_bytes(Path(path)) < plan["inputs"][index]["size"] or getattr(corpus, "encoding", "utf-8") != "utf-8"
+        if place[0] <= FARTHEST or not sequential:
             found.setdefault(plan["inputs"][index]["source"], []).append((index, Slice(path, *place)))
     step = max(1, len(found) // MOST_SOURCES)
     sources = sorted(found)[::step][:MOST_SOURCES]
@@ -129,7 +132,8 @@ def measure(preparation: Preparation, plan: dict[str, Any], folder: Path) -> Est
         folder / "sample.arrow", [worker.encode(document, Counter()) for document in examples.values()], preparation.levels, len(worker.tokenizer.tokens)
     )
     loaded_at = time.perf_counter()
-    encoded: list[Encoded] = [worker.encode(document, Counter()) for document in documents]
+    counts: Counter[str] = Counter()
+    encoded: list[Encoded] = [worker.encode(document, counts) for document in documents]
     write_shard(folder / "sample.arrow", encoded, preparation.levels, len(worker.tokenizer.tokens))
     done_at = time.perf_counter()
     text_bytes = sum(item["size"] for item in plan["inputs"])
@@ -146,4 +150,5 @@ def measure(preparation: Preparation, plan: dict[str, Any], folder: Path) -> Est
         workers=getattr(preparation.engine, "workers", 0) or len(os.sched_getaffinity(0)),
         parts=len(plan["parts"]),
         train_bytes=min(text_bytes, 2 * preparation.vocabulary.train_characters),
+        counts=counts,
     )

@@ -35,18 +35,20 @@ class CompiledJieba(Segmenter):
     """Join unknown characters into words with jieba's hidden Markov model."""
     user_words: list[str] = field(default_factory=list)
     """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+    lexicons: list[str] = field(default_factory=list)
+    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none; counts are not read."""
 
     @cached_property
     def dictionary(self) -> UserWords:
         """The words added, and those jieba cannot produce."""
-        return Jieba(user_words=self.user_words).dictionary
+        return Jieba(user_words=self.user_words, lexicons=self.lexicons).dictionary
 
     @cached_property
     def model(self) -> dict[str, Any]:
         """The arguments of the compiled loop after the text; see ``kernels.unigram_words``."""
         from jieba.finalseg import emit_P, start_P, trans_P
 
-        engine = Jieba(user_words=self.user_words).engine
+        engine = Jieba(user_words=self.user_words, lexicons=self.lexicons).engine
         engine.check_initialized()
         words = {word: frequency for word, frequency in engine.FREQ.items() if frequency}
         trie = Trie.build(list(words))

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from data_prep.documents import Spans
+from data_prep.knowledge.lexicons import lexicon_words
 from data_prep.knowledge.user_words import UserWords, load_user_words
 from data_prep.pieces import long_spans, places
 from data_prep.segmenters import Segmenter
@@ -27,19 +28,27 @@ class Jieba(Segmenter):
     """Join unknown characters into words with jieba's hidden Markov model."""
     user_words: list[str] = field(default_factory=list)
     """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+    lexicons: list[str] = field(default_factory=list)
+    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none; counts are not read."""
 
     @cached_property
     def dictionary(self) -> UserWords:
         """The words added, and those jieba cannot produce."""
-        return load_user_words(self.user_words, ALPHABET)
+        return load_user_words(self.user_words, ALPHABET).with_others(lexicon_words(self.lexicons, ALPHABET))
 
     @cached_property
     def engine(self) -> Any:
-        """jieba with the added words."""
+        """jieba with the added words.
+
+        jieba keeps its dictionary in a file in the shared folder for temporary files and believes whatever it finds there; so the dictionary
+        is read from jieba's package itself, half a second a process, and no file is left behind.
+        """
         import jieba
 
         jieba.setLogLevel(logging.WARNING)
         engine = jieba.Tokenizer()
+        engine.FREQ, engine.total = engine.gen_pfdict(engine.get_dict_file())
+        engine.initialized = True
         for word, frequency, tag in self.dictionary.words:
             engine.add_word(word, frequency, tag or None)
         return engine

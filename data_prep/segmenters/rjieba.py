@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from data_prep.documents import Spans
+from data_prep.knowledge.lexicons import lexicon_words
 from data_prep.knowledge.user_words import UserWords, load_user_words
 from data_prep.pieces import long_spans, places
 from data_prep.segmenters import Segmenter
@@ -26,11 +27,13 @@ class Rjieba(Segmenter):
     """Join unknown characters into words with jieba's hidden Markov model. Without it, output equals jieba's exactly."""
     user_words: list[str] = field(default_factory=list)
     """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+    lexicons: list[str] = field(default_factory=list)
+    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none; counts are not read."""
 
     @cached_property
     def dictionary(self) -> UserWords:
         """The words added, and those rjieba cannot produce."""
-        return load_user_words(self.user_words, ALPHABET)
+        return load_user_words(self.user_words, ALPHABET).with_others(lexicon_words(self.lexicons, ALPHABET))
 
     @cached_property
     def engine(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from hypothesis import strategies as st
 from data_prep import kernels
 from data_prep.annotation import WORD, Annotation
 from data_prep.annotators import Annotator
+from data_prep.annotators.lexicon import Lexicon
 from data_prep.documents import Annotated, Document, Given, Label, Spans, Units
 from data_prep.segmenters import Segmenter
+from data_prep.segmenters.compiled_jieba import CompiledJieba
+from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.segmenters.spacy import Spacy
@@ -232,3 +236,75 @@ def test_cutting_splits_words_at_edges_and_nowhere_else(words: list[tuple[int, i
         crossed += len(points) > 2
     pieces, count = kernels.cut(arrays(words), np.array(sorted(edges), np.int32))
     assert ([tuple(piece) for piece in pieces.tolist()], count) == (expected, crossed)
+
+
+# --- lexicons and words ---------------------------------------------------------------------------------------------------------
+
+
+def bounded(folder: Path, bars: str, entries: str, **arguments: Any) -> Annotated:
+    (folder / "l.tsv").write_text(entries, encoding="utf-8")
+    lexicon = Lexicon(level="entity", paths=[str(folder / "l.tsv")], **arguments)
+    document = Document(id="1", language="zh", text=bars.replace("|", ""), title="", source="s")
+    labels = {label: number for number, label in enumerate([WORD, *lexicon.labels()])}
+    return Annotation(segmenters={"zh": Cut(bars=bars)}, annotators=[lexicon], labels=labels).annotate(document)
+
+
+def entities(annotated: Annotated) -> list[str]:
+    units = annotated.units["entity"]
+    return [annotated.document.text[start:end] for start, end in zip(units.start_U.tolist(), units.end_U.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("bars", "entry", "kept_under"),
+    [
+        ("以上|地方", "上地", {"any"}),
+        ("第十|二条", "十二条", {"any"}),
+        ("范围|内", "围内", {"any"}),
+        ("人民法院|判决", "法院", {"any", "inside"}),
+        ("人民法院|判决", "人民", {"any", "inside"}),
+        ("人民法院|判决", "民法", {"any", "inside"}),
+        ("在|北京|大学", "北京大学", {"any", "inside", "words"}),
+        ("在|北|京|上", "北京", {"any", "inside", "words"}),
+    ],
+)
+@pytest.mark.parametrize("boundaries", ["any", "inside", "words"])
+def test_a_match_that_crosses_a_word_is_refused_and_counted(bars: str, entry: str, kept_under: set[str], boundaries: str, tmp_path: Path) -> None:
+    result = bounded(tmp_path, bars, f"{entry}\tLOC\n", boundaries=boundaries)
+    assert entities(result) == [entry] * (boundaries in kept_under)
+    assert result.dropped.get("entity LOC crosses a word", 0) == (boundaries not in kept_under)
+    assert result.words == sum(len(word) > 1 for word in bars.split("|"))
+
+
+def test_crossing_matches_are_refused_unless_they_are_asked_for(tmp_path: Path) -> None:
+    assert entities(bounded(tmp_path, "以上|地方", "上地\tLOC\n")) == []
+
+
+def test_where_the_longest_match_crosses_a_word_a_shorter_one_is_taken_and_the_text_behind_stays_free(tmp_path: Path) -> None:
+    result = bounded(tmp_path, "北京|大学生|活", "北京大学\tORG\n北京\tLOC\n大学生活\tTERM\n")
+    assert entities(result) == ["北京", "大学生活"]
+    assert result.dropped == {"entity ORG crosses a word": 1}
+
+
+def test_words_given_by_the_user_are_not_crossed_either(tmp_path: Path) -> None:
+    (tmp_path / "l.tsv").write_text("上地\tLOC\n", encoding="utf-8")
+    lexicon = Lexicon(level="entity", paths=[str(tmp_path / "l.tsv")])
+    given = {"word": [Given(0, 2, ""), Given(2, 4, "")]}
+    document = Document(id="1", language="zh", text="以上地方", title="", source="s", given=given)
+    labels = {label: number for number, label in enumerate([WORD, *lexicon.labels()])}
+    assert entities(Annotation(segmenters={}, annotators=[lexicon], labels=labels).annotate(document)) == []
+    # Without any words there is nothing to cross.
+    assert len(lexicon.annotate(document, np.array([[0, 4]], np.int32))) == 1
+
+
+@pytest.mark.parametrize("segmenter", [Rjieba, Jieba, CompiledJieba])
+def test_a_segmenter_that_is_taught_the_lexicon_has_its_entries_as_words(segmenter: Any, tmp_path: Path) -> None:
+    (tmp_path / "l.tsv").write_text("玄铁重剑谱\tWORK\t7\nNew York\tLOC\n卡尔·马克思\tPER\n", encoding="utf-8")
+    paths = [str(tmp_path / "l.tsv")]
+    lexicon = Lexicon(level="entity", paths=paths, boundaries="words")
+    document = Document(id="1", language="zh", text="他读完了玄铁重剑谱才走", title="", source="s")
+    labels = {label: number for number, label in enumerate([WORD, *lexicon.labels()])}
+    for taught in (segmenter(lexicons=paths), segmenter(lexicons=paths, user_words=paths[:0])):
+        annotated = Annotation(segmenters={"zh": taught}, annotators=[lexicon], labels=labels).annotate(document)
+        assert entities(annotated) == ["玄铁重剑谱"]
+        assert [4, 9] in taught.words(document.text).tolist()
+        assert taught.dictionary.unreachable == ["New York", "卡尔·马克思"]

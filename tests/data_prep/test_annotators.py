@@ -203,7 +203,10 @@ def test_a_missing_file_and_a_file_without_entries_are_named(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("arguments", "field"),
-    [({"paths": []}, "paths"), ({"on_malformed": "x"}, "on_malformed"), ({"origin": "ner"}, "origin"), ({"min_characters": 0}, "min_characters")],
+    [
+        *[({"paths": []}, "paths"), ({"on_malformed": "x"}, "on_malformed"), ({"origin": "ner"}, "origin"), ({"min_characters": 0}, "min_characters")],
+        *[({"boundaries": "edges"}, "boundaries"), ({"min_frequency": -1}, "min_frequency"), ({"min_frequency": float("nan")}, "min_frequency")],
+    ],
 )
 def test_impossible_settings_are_refused(arguments: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
@@ -254,7 +257,7 @@ def test_the_fingerprint_follows_content_and_settings_but_not_the_place(tmp_path
     first = lexicon(tmp_path, "北京\n").fingerprint()
     assert lexicon(tmp_path, "北京\n", "other.tsv").fingerprint() == first
     assert lexicon(tmp_path, "北京\n上海\n").fingerprint() != first
-    for change in ({"type": "LOC"}, {"origin": "user"}, {"min_characters": 1}):
+    for change in ({"type": "LOC"}, {"origin": "user"}, {"min_characters": 1}, {"boundaries": "any"}):
         assert lexicon(tmp_path, "北京\n", **change).fingerprint() != first
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import kernels
-from data_prep.annotators.lexicon import Matcher
+from data_prep.annotators.lexicon import BOUNDARIES, Matcher
 from data_prep.documents import Document
 from data_prep.trie import Trie
 
@@ -76,8 +76,47 @@ def test_every_lexicon_finds_its_longest_entries_from_the_left(lexicons: list[di
     label_EG = np.array([[lexicon.get(surface, -1) for lexicon in lexicons] for surface in surfaces], np.int16)
     matcher = Matcher.over(surfaces, label_EG)
     document = Document(id="1", language="zh", text=text, title="", source="s")
-    for lexicon, found in zip(lexicons, matcher.units(document, np.zeros((0, 2), np.int32)), strict=True):
+    for lexicon, found in zip(lexicons, [found.units for found in matcher.find(document, np.zeros((0, 2), np.int32), np.zeros((0, 2), np.int32))], strict=True):
         assert list(zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)) == slow_match(text, lexicon)
+
+
+def cuts(start: int, end: int, words: list[tuple[int, int]]) -> int:
+    """0: both edges are edges of words; 1: inside one word; 2: it holds a part of a word and more."""
+    broken = [word for word in words if any(word[0] < edge < word[1] for edge in (start, end))]
+    return 0 if not broken else 1 if all(first <= start and end <= last for first, last in broken) else 2
+
+
+def slow_bounded(text: str, entries: set[str], words: list[tuple[int, int]], most: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The definition, one position after the other: what is found, and what is refused."""
+    found, refused, position = [], [], 0
+    while position < len(text):
+        ends = sorted(position + len(entry) for entry in entries if text.startswith(entry, position))
+        taken = max((end for end in ends if cuts(position, end, words) <= most), default=0)
+        if ends and ends[-1] > taken:
+            refused.append((position, ends[-1]))
+        if taken:
+            found.append((position, taken))
+        position = taken or position + 1
+    return found, refused
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.sets(st.text("北京大", min_size=1, max_size=4), min_size=1, max_size=6), min_size=1, max_size=3),
+    st.text("北京大", max_size=24),
+    st.lists(st.integers(0, 24), unique=True, max_size=14).map(sorted),
+    st.lists(st.integers(0, 2), min_size=3, max_size=3),
+)
+def test_matches_keep_to_the_words_as_far_as_each_lexicon_asks(lexicons: list[set[str]], text: str, ends: list[int], most: list[int]) -> None:
+    words = [(start, end) for start, end in itertools.pairwise(ends) if end <= len(text) and end - start > 1]
+    surfaces = sorted(set().union(*lexicons))
+    label_EG = np.array([[0 if surface in lexicon else -1 for lexicon in lexicons] for surface in surfaces], np.int16)
+    matcher = Matcher.over(surfaces, label_EG, [BOUNDARIES[number] for number in most[: len(lexicons)]])
+    document = Document(id="1", language="zh", text=text, title="", source="s")
+    results = matcher.find(document, np.zeros((0, 2), np.int32), np.array(words, np.int32).reshape(-1, 2))
+    for lexicon, result, number in zip(lexicons, results, most, strict=False):
+        found = [list(zip(units.start_U.tolist(), units.end_U.tolist(), strict=True)) for units in result]
+        assert tuple(found) == slow_bounded(text, lexicon, words, number)
 
 
 edges = st.lists(st.integers(0, 24), unique=True, max_size=12).map(sorted)

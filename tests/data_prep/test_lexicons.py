@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.cleaning.normalising import Cleaning
-from data_prep.knowledge.lexicons import FORMATS, Entries, load_entries
+from data_prep.knowledge.lexicons import FORMATS, Entries, lexicon_words, load_entries
+from data_prep.knowledge.user_words import UserWord, UserWords
 
 
 def load(folder: Path, content: str | bytes, name: str = "l.txt", **arguments: Any) -> Entries:
@@ -282,3 +283,36 @@ def test_all_malformed_lexicons_are_reported_at_once(tmp_path: Path) -> None:
     told = str(caught.value)
     assert [told.count(f"{name}.tsv:") for name in "abc"] == [5, 1, 2]
     assert f"... and 2 more in {tmp_path / 'a.tsv'}" in told and "missing.tsv: no such file" in told
+
+
+# --- counts ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "format"),
+    [
+        ("北京\tLOC\t900\n行一\tLOC\t2\n上地\t0.5\n长江\n", "tsv"),
+        ("北京 900 ns\n行一 2 nr\n上地 1\n长江\n", "userdict"),
+        ("# surface\tscore\tcount\n北京\t0.9\t900\n行一\t0.9\t2\n上地\t0.1\t1\n", "mined"),
+    ],
+)
+def test_entries_seen_less_often_than_asked_are_left_out_and_counted(content: str, format: str, tmp_path: Path) -> None:
+    found = load(tmp_path, content, format=format, min_frequency=3)
+    assert found.surfaces == ["北京"] + ["长江"] * (format != "mined"), "a line without a count stays"
+    assert found.left_out == {"seen less than 3 times": 2}
+    assert len(load(tmp_path, content, format=format).surfaces) == len(load(tmp_path, content, format=format, min_frequency=0.5).surfaces) >= 3
+
+
+def test_a_frequency_asked_of_lists_without_counts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"l\.txt: min_frequency is 3, and no line says how often"):
+        load(tmp_path, "北京\tLOC\n上海\n", min_frequency=3)
+    with pytest.raises(ValueError, match=r"no entry of 2 characters or more seen 5 times or more"):
+        load(tmp_path, "北京\tLOC\t4\n", min_frequency=5)
+
+
+def test_a_lexicon_becomes_words_without_what_the_segmenter_cannot_produce(tmp_path: Path) -> None:
+    (tmp_path / "l.tsv").write_text("北京大学\tORG\t900\nNew York\tLOC\n卡尔·马克思\na\tb\tc\n", encoding="utf-8")
+    found = lexicon_words([str(tmp_path / "l.tsv")], "\u4e00-\u9fffa-zA-Z")
+    assert found.words == [UserWord("北京大学", None, "")], "counts of a list of names are no counts of words"
+    assert len(found.unreachable) == 3 and "l.tsv:4: " in found.unreachable[0] and found.unreachable[1:] == ["New York", "卡尔·马克思"]
+    assert lexicon_words([], "a") == UserWords([], [])

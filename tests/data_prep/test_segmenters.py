@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -324,3 +327,26 @@ def test_the_version_of_a_spacy_segmenter_follows_the_content_of_its_folder(tmp_
     nlp.to_disk(tmp_path / "other")
     one, same, other = (Spacy(pipeline=str(tmp_path / name)).version() for name in ("one", "same", "other"))
     assert one == same != other
+
+
+# --- jieba's dictionary -----------------------------------------------------------------------------------------------------------
+
+PLANTED = """
+import logging, marshal, sys, tempfile
+from pathlib import Path
+from data_prep.knowledge.tagging import Tagger
+from data_prep.segmenters.compiled_jieba import CompiledJieba
+from data_prep.segmenters.jieba import Jieba
+place = Path(tempfile.gettempdir())
+assert str(place) == sys.argv[1]
+(place / "jieba.cache").write_bytes(marshal.dumps(({"大": 9, "大学在": 9, "大学": 0}, 9)))
+print(*[kind(hmm=False).words("他在北京大学在读").tolist() for kind in (Jieba, CompiledJieba)])
+print([pair.word for pair in Tagger(engine="jieba")._jieba.cut("他在北京大学在读")])
+"""
+
+
+def test_a_file_planted_for_jieba_in_the_shared_temporary_folder_changes_no_word(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", PLANTED, str(tmp_path)], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[[2, 6], [6, 8]] [[2, 6], [6, 8]]", "['他', '在', '北京大学', '在读']"]
+    assert [file.name for file in tmp_path.iterdir()] == ["jieba.cache"], "and none is left there by us"

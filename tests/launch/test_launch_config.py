@@ -539,7 +539,7 @@ def test_plain_values_round_trip(toy: Any, tmp_path: Path) -> None:
     )
     result = plain(value)
     assert json.loads(json.dumps(result)) == result
-    assert result["corpora"][0] == {"kind": "plain_text", "paths": ["a"], "source": "", "language": "", "document": "line"}
+    assert result["corpora"][0] == {"kind": "plain_text", "paths": ["a"], "source": "", "language": "", "encoding": "utf-8", "document": "line"}
     assert toy(json.dumps(result, ensure_ascii=False)) == value
 
 

@@ -114,6 +114,26 @@ def test_an_estimate_grows_with_the_corpus_and_shrinks_with_workers() -> None:
     assert estimate().disk_bytes == 1.01e9
 
 
+@pytest.mark.parametrize(("entries", "warned"), [("上地\tLOC\n", False), ("民法\tLOC\n", True)])
+def test_plan_summary_and_report_warn_when_units_cut_many_words(entries: str, warned: bool, run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"text": "人民法院判决以上地方有效。"}\n' * 4, encoding="utf-8")
+    (tmp_path / "l.tsv").write_text(entries, encoding="utf-8")
+    config = tmp_path / "data.yaml"
+    config.write_text(
+        f"output: {tmp_path}/out\ncorpora: [{{kind: jsonl, paths: [{tmp_path}/corpus.jsonl]}}]\nvocabulary: {{size: 100, min_frequency: 1}}\n"
+        f"annotators: [{{kind: lexicon, level: entity, paths: [{tmp_path}/l.tsv]}}]\nheldout: 0\n"
+    )
+    warning = re.compile(r"warning: phrases and entities cut 4 of \d+ zh words \(\d+\.\d%\)\. `boundaries: words`")
+    plan, done = run("prepare", "plan", config), run("prepare", config)
+    assert (plan.code, done.code) == (0, 0), plan.err + done.err
+    assert run("prepare", "report", config).code == 0
+    page = (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert [warning.search(text) is not None for text in (plan.out, done.out, page)] == [warned] * 3
+    assert all(("entity LOC crosses a word" in text) is not warned for text in (done.out, page))
+    counts = read_json(tmp_path / "out/manifest.json")["counts"]
+    assert counts["words cut.zh"] == 4 * warned and counts["words.zh"] >= 12
+
+
 # --- status ---------------------------------------------------------------------------------------------------------------------
 
 
