@@ -188,7 +188,10 @@ def run_train(file: Path, overrides: list[str], processes: int, dry_run: bool) -
 
     if not dry_run:
         stopping.listen()  # Local.run takes over; what arrives until then is not lost
-    return start(Local(processes=processes), file, overrides, dry_run, remote=False)
+    try:
+        return start(Local(processes=processes), file, overrides, dry_run, remote=False)
+    finally:
+        stopping.forget()
 
 
 def run_launch(cluster: Path, file: Path, overrides: list[str], dry_run: bool) -> int:

@@ -27,6 +27,14 @@ def listen() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
+def forget() -> None:
+    """Give the signals their usual meaning back, and forget what was heard."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is _hear:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    _heard.clear()
+
+
 def asked() -> bool:
     """Was this process asked to stop?"""
     return bool(_heard)

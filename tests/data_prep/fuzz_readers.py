@@ -261,6 +261,7 @@ TARGETS = {
     "jsonl": Target("jsonl", jsonl),
     **{f"plain_text-{document}": Target("plain_text", plain, {"document": document}) for document in ("file", "block", "line")},
     **{f"pre_segmented-{document}": Target("pre_segmented", plain, {"document": document}) for document in ("file", "block", "line")},
+    "conll": Target("conll", plain, {"kinds": ["PER"]}),
     "annotated_jsonl": Target("annotated_jsonl", annotated, {"kinds": ["PER", "TERM", "W"], "levels": {"TERM": "phrase", "W": "word"}}),
     "wikiextractor-plain": Target("wikiextractor", extracted, {"output": "plain"}),
     "wikiextractor-json": Target("wikiextractor", jsonl, {"output": "json"}),

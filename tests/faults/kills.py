@@ -23,6 +23,8 @@ from table import Row
 
 TRIES = 3
 """How often an event is tried whose moment did not come."""
+LAST_STEPS = TOTAL - 3
+"""A signal that is sent after this step may come too late to be heard: the run may end as if it had not been sent."""
 
 
 def steps_of(run: Path, launch: Launch) -> tuple[int, int] | None:
@@ -33,13 +35,13 @@ def steps_of(run: Path, launch: Launch) -> tuple[int, int] | None:
     return (min(steps), max(steps)) if steps else None
 
 
-def judge(event: Event, outcome: Outcome, trained: bool, ranks: bool) -> tuple[bool | None, str]:
-    """Did the launch end as it has to? And if not, why not."""
+def judge(event: Event, outcome: Outcome, step: int, trained: bool, ranks: bool) -> tuple[bool | None, str]:
+    """Did the launch, hit when ``step`` was its newest, end as it has to? And if not, why not."""
     kill = event.kill
     if outcome.survivors:
         return False, f"{outcome.survivors} process(es) outlived the launcher"
     if outcome.code == 0:
-        return (None, "went on to the end") if kill.quiet or done_before(event) else (False, "exit 0")
+        return (None, "went on to the end") if kill.quiet or step >= LAST_STEPS else (False, f"exit 0, hit at step {step}")
     allowed = kill.codes if ranks else (*kill.codes, -kill.number)
     if outcome.code == OUT_OF_TIME:
         return False, f"did not end within {kill.seconds:.0f} s; last words: {outcome.last_words}"
@@ -50,11 +52,6 @@ def judge(event: Event, outcome: Outcome, trained: bool, ranks: bool) -> tuple[b
     if "Traceback" in outcome.text:
         return False, f"a traceback: {outcome.last_words}"
     return True, ""
-
-
-def done_before(event: Event) -> bool:
-    """Can the run have ended before the signal was heard?"""
-    return event.moment.step >= TOTAL - 3
 
 
 @dataclass(kw_only=True)
@@ -90,13 +87,14 @@ def launch_and_strike(bench: Bench, mode: str, run: Path, event: Event | None, o
     """Start training, strike (or leave it alone), and wait for its end."""
     startup = bench.reference(mode).startup
     launch = bench.launch(run, [*MODES[mode], *overrides, *(event.kill.overrides if event else ())])
-    if event is None or not strike(bench, run, launch, event, startup):
+    step = strike(bench, run, launch, event, startup) if event else None
+    if event is None or step is None:
         outcome = launch.finish(bench.limit)
         return Blow(hit=False, outcome=outcome, trained=steps_of(run, launch), detected=None, remark="")
     ranks = bool(launch.find("rank"))
     outcome = launch.finish(event.kill.seconds * bench.patience)
     trained = steps_of(run, launch)
-    detected, remark = judge(event, outcome, trained is not None, ranks)
+    detected, remark = judge(event, outcome, step, trained is not None, ranks)
     return Blow(hit=True, outcome=outcome, trained=trained, detected=detected, remark=remark)
 
 

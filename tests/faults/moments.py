@@ -170,8 +170,8 @@ def staged(run: Path) -> set[str]:
         return set()
 
 
-def strike(bench: Bench, run: Path, launch: Launch, event: Event, startup: float) -> bool:
-    """Wait for the moment and send the signal. False when the launch ended before."""
+def strike(bench: Bench, run: Path, launch: Launch, event: Event, startup: float) -> int | None:
+    """Wait for the moment and send the signal. The newest step of then (-1: none), or None when the launch ended before."""
     watch, deadline = Watch(run, launch), time.monotonic() + bench.limit
     if event.moment.kind == START:
         time.sleep(max(0.0, launch.started + event.moment.fraction * startup - time.time()))
@@ -180,7 +180,8 @@ def strike(bench: Bench, run: Path, launch: Launch, event: Event, startup: float
             time.sleep(0.001)
         time.sleep(event.moment.fraction * SPANS[event.moment.kind])
     while launch.running and time.monotonic() < deadline:
+        step = watch.look()
         if launch.send(event.kill.role, event.kill.number):
-            return True
+            return step
         time.sleep(0.01)  # the process is not there yet
-    return False
+    return None

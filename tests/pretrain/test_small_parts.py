@@ -122,7 +122,7 @@ def test_a_signal_that_arrives_after_the_ranks_agreed_stops_all_of_them_at_the_n
     loop = StageLoop.__new__(StageLoop)
     loop.progress, loop.world, loop.maker = Progress(), Interrupted(0, 1, torch.device("cpu")), maker
     loop.sums = Sums(list(maker.objectives), {})
-    loop.around = SimpleNamespace(asked=lambda: bool(asked), trouble=lambda: None)  # type: ignore[assignment]
+    loop.around = SimpleNamespace(asked=lambda: bool(asked), trouble=lambda patience: None)  # type: ignore[assignment]
     previous = signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
     batches = [maker[MicroBatchSpec(0, rows, 0.0)]]
     try:

@@ -23,7 +23,8 @@ from pretrain.tracking import Lines, Sums, finite
 
 
 def python(code: str, **settings: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, **settings)
+    usual = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background inherits it as ignored
+    return subprocess.Popen([sys.executable, "-c", usual + code], cwd=ROOT, stdout=subprocess.PIPE, text=True, **settings)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT])
