@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from typer.core import TyperGroup
 from launch.lexicons import lexicon_app
 from launch.packages import check_packages
 from launch.preparations import prepare_app
+from launch.ranks import end_at_once
 from launch.view_commands import show_app
 from launch.vocabularies import vocab_app
 
@@ -62,12 +64,17 @@ def main() -> None:
         app()
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("KMASK_DEBUG") or (isinstance(error, RuntimeError) and not str(error).startswith("a worker process died")):
+            if "RANK" in os.environ:
+                traceback.print_exc()
+                end_at_once(1)
             raise
         message = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename and error.strerror else str(error)
         if os.environ.get("RANK", "0") == "0":
             print(f"error: {message}", file=sys.stderr)
         else:
             print(f"rank {os.environ['RANK']}: {message}", file=sys.stderr)
+        if "RANK" in os.environ:
+            end_at_once(USER_ERROR)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from pretrain.config import Run
@@ -70,6 +71,15 @@ def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> int:
     if not finished and world.rank == 0:
         print("stopped on request; everything is saved, run the same command again to continue", file=sys.stderr)
     return 0 if finished else STOPPED
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End a rank that failed: the destructors of torch's process groups abort when another rank is gone, and the code would be SIGABRT's."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def unanswered(error: RuntimeError, minutes: float) -> str:
