@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from launch.lexicons import lexicon_app
 from launch.packages import check_packages
 from launch.preparations import prepare_app
-from launch.ranks import end_at_once
+from launch.ranks import end_at_once, has_joined
 from launch.view_commands import show_app
 from launch.vocabularies import vocab_app
 
@@ -64,7 +64,7 @@ def main() -> None:
         app()
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("KMASK_DEBUG") or (isinstance(error, RuntimeError) and not str(error).startswith("a worker process died")):
-            if "RANK" in os.environ:
+            if has_joined():
                 traceback.print_exc()
                 end_at_once(1)
             raise
@@ -73,7 +73,7 @@ def main() -> None:
             print(f"error: {message}", file=sys.stderr)
         else:
             print(f"rank {os.environ['RANK']}: {message}", file=sys.stderr)
-        if "RANK" in os.environ:
+        if has_joined():
             end_at_once(USER_ERROR)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:

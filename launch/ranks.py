@@ -73,6 +73,12 @@ def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> int:
     return 0 if finished else STOPPED
 
 
+def has_joined() -> bool:
+    """Is this process a rank that has met the others?"""
+    distributed: Any = sys.modules.get("torch.distributed")
+    return is_rank() and distributed is not None and bool(distributed.is_initialized())
+
+
 def end_at_once(code: int) -> NoReturn:
     """End a rank that failed: the destructors of torch's process groups abort when another rank is gone, and the code would be SIGABRT's."""
     for child in multiprocessing.active_children():

@@ -172,7 +172,7 @@ def test_a_number_that_another_process_got_meanwhile_does_not_keep_a_left_over(t
     assert names_in(tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", ["plan.json", "a@b@1@2@" + HEX, "x" * 250, "长江" * 60, staging_name("plan.json"), ""])
+@pytest.mark.parametrize("name", ["plan.json", "a@b@1@2@" + HEX, "x" * 250, "长江" * 60, staging_name("plan.json"), ""], ids=range(6))
 @pytest.mark.parametrize("host", ["node3", "gpu-node3", "a@b/c", "n" * 64])
 def test_a_temporary_name_tells_its_maker_whatever_it_is_for(name: str, host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: host)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -31,7 +33,8 @@ Events = list[tuple[str, int, Mapping[str, Any]]]
 def world() -> Iterator[World]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for each other are slow on a busy machine
-    yield join(DeepSpeed(precision="fp32"))
+    with mock.patch.dict(os.environ):  # joining makes this process a rank, and later tests start processes
+        yield join(DeepSpeed(precision="fp32"))
     leave()
     torch.set_num_threads(threads)
 
