@@ -9,7 +9,7 @@
 Shards of labelled pairs (corpora/pairs.py, discourse.py) have two more columns, ``segment_ends`` and ``label``; the manifest names the
 classes of each split that has them. Training asks for its splits by name, so further splits (``discourse.arrow``) disturb nobody.
 
-A shard is opened memory-mapped; its list columns are used as one flat array plus offsets, so reading a document costs two
+A shard is opened memory-mapped (of very many, the newest); its list columns are used as one flat array plus offsets, so reading a document costs two
 slices. A column is checked on first use, as far as the shape of the data goes (shard_columns.py). ``datasets.Dataset.from_file`` opens the same file.
 
 Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments, U units of one level.
@@ -30,6 +30,7 @@ from data_prep.documents import Label
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
 from data_prep.shard_columns import damaged, ends_problem, list_column, number_column, read_batch, text_at, text_column, unit_column
+from data_prep.shard_maps import opened
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -79,7 +80,13 @@ class Shard:
 
     @cached_property
     def _batch(self) -> Any:
+        opened(self)
         return read_batch(self.path)
+
+    def close(self) -> None:
+        """Let the file go. Arrays that are still held stay good; the next use maps and checks it again."""
+        for name in self.__dict__.keys() - self.__dataclass_fields__.keys():
+            del self.__dict__[name]
 
     @cached_property
     def token_ids(self) -> ListColumn:

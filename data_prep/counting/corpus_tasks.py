@@ -1,4 +1,4 @@
-"""What can be done with a data configuration besides preparing it: mine a lexicon, count frequencies, read texts for a vocabulary.
+"""What can be done with a data configuration besides preparing it: mine a lexicon, read texts for a vocabulary.
 
     Preparation -> survey (annotators and vocabulary set aside: they may be what is being made) -> PartWorker -> step or texts
 
@@ -17,7 +17,7 @@ from data_prep.documents import Document
 from data_prep.files import write_atomic
 from data_prep.parts import PartWorker
 from data_prep.pipeline import sample_texts
-from data_prep.plan import Listener, Preparation, make_plan
+from data_prep.plan import Listener, Preparation, check_not_empty, make_plan
 from data_prep.running.steps import run_step
 from data_prep.vocabularies.vocabulary import Vocabulary
 
@@ -30,19 +30,18 @@ def survey(preparation: Preparation, listen: Listener) -> PartWorker:
     """
     bare = dataclasses.replace(preparation, annotators=[], vocabulary=Vocabulary())
     plan = make_plan(bare, listen)
-    if not plan["parts"]:
-        raise ValueError(f"the corpus is empty: {len(plan['paths'])} file(s), no text in any of them ({', '.join(plan['paths'][:3])})")
+    check_not_empty(plan)
     return PartWorker(preparation=bare, plan=plan, folder=Path(preparation.output))
 
 
 def mine(preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]) -> int:
     """Write the mined lexicon to ``file`` and return its number of entries. ``mapped(done, parts)`` hears how far it is."""
     worker = survey(preparation, listen)
-    plan, parts = worker.plan, len(worker.plan["parts"])
-    share = min(1.0, mining.sample_bytes / max(1, sum(item["size"] for item in plan["inputs"])))
+    plan, parts = worker.plan, worker.plan.parts
+    share = min(1.0, mining.sample_bytes / max(1, plan.bytes))
     step = MiningStep(mining=mining, annotation=worker.annotation, share=share)
     work = file.with_name(f".{file.name}.work")
-    result = run_step(step, worker.documents, parts, preparation.engine, work, plan["fingerprint"], lambda done: mapped(done, parts))
+    result = run_step(step, worker.documents, parts, preparation.engine, work, plan.fingerprint, lambda done: mapped(done, parts))
     lexicon = (result / LEXICON).read_text(encoding="utf-8")
     write_atomic(file, lexicon)
     shutil.rmtree(work)
