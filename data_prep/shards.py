@@ -29,7 +29,7 @@ import numpy.typing as npt
 from data_prep.documents import Label
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
-from data_prep.shard_columns import damaged, ends_problem, list_column, number_column, read_batch, text_at, text_column, unit_column
+from data_prep.shard_columns import ListColumn, UnitColumn, damaged, ends_problem, list_column, number_column, read_batch, text_at, text_column, unit_column
 from data_prep.shard_maps import opened
 
 SCHEMA_VERSION = 1
@@ -47,26 +47,6 @@ class ShardEntry(NamedTuple):
     sha256: str
     size: int
     """In bytes."""
-
-
-class UnitColumn(NamedTuple):
-    """All units of one level of a shard, flat; document d owns ``[offsets_D1[d], offsets_D1[d + 1])``."""
-
-    offsets_D1: npt.NDArray[np.int32]
-    start_U: npt.NDArray[np.uint32]
-    length_U: npt.NDArray[np.uint16]
-    label_U: npt.NDArray[np.uint8]
-
-
-class ListColumn(NamedTuple):
-    """A list column of a shard, flat; document d owns ``values[offsets_D1[d] : offsets_D1[d + 1]]``."""
-
-    offsets_D1: npt.NDArray[np.int32]
-    values: npt.NDArray[Any]
-
-    def row(self, document: int) -> npt.NDArray[Any]:
-        """The values of one document, without a copy."""
-        return self.values[self.offsets_D1[document] : self.offsets_D1[document + 1]]
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ LOW_DISK = 1.1
 
 
 def show_plan(file: Path, overrides: list[str]) -> None:
-    """Survey, measure a sample, and print the outcome. Writes nothing but temporary files."""
-    from data_prep.plan import Preparation, check_not_empty, make_plan
+    """Survey, measure a sample, and print the outcome. Keeps nothing but the survey of a large corpus, which `prepare` takes up."""
+    from data_prep.counting.corpus_tasks import kept_plan
+    from data_prep.plan import Preparation, check_not_empty
     from data_prep.running.estimates import measure
 
     preparation = read_config(Preparation, file, overrides)
     bar = Bar("survey", "bytes")
-    plan = make_plan(preparation, lambda progress: bar.update(progress.done, progress.total, ""))
+    plan = kept_plan(preparation, lambda progress: bar.update(progress.done, progress.total, ""))
     bar.close()
     for line in [*plan_lines(preparation, plan), *malformed_lines(preparation)]:
         print(line)
