@@ -39,7 +39,7 @@ def documents_of(preparation: Preparation, language: str, limit: int) -> Iterato
     plan = make_plan(preparation, lambda progress: None)
     worker = PartWorker(preparation=preparation, plan=plan, folder=Path())
     size = 0
-    for part in range(len(plan["parts"])):
+    for part in range(plan.parts):
         for document in worker.documents(part):
             if isinstance(document, Document) and document.language == language:
                 yield document
@@ -78,10 +78,10 @@ def kmask_speed(preparation: Preparation, documents: list[Document], tokenizer: 
         worker = PartWorker(preparation=ours, plan=plan, folder=folder)
         worker(0)
         begun = time.process_time()
-        for part in range(1, len(plan["parts"])):
+        for part in range(1, plan.parts):
             worker(part)
         seconds = time.process_time() - begun
-        return float(sum(piece[-1] for part in plan["parts"][1:] for piece in part) / seconds)
+        return float(sum(plan.part_bytes(part) for part in range(1, plan.parts)) / seconds)
 
 
 def mapped(preparation: Preparation, backend: Any) -> Callable[[dict[str, list[str]]], dict[str, list[Any]]]:

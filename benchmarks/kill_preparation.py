@@ -60,7 +60,6 @@ corpora: [{{kind: jsonl, paths: ["{folder}/*.jsonl", "{folder}/*.jsonl.gz"]}}]
 annotators: [{{kind: lexicon, level: entity, paths: ["{folder}/entities.tsv"]}}]
 duplicates: {{}}
 vocabulary: {{size: 400, min_frequency: 1}}
-frequencies: true
 heldout: 0.1
 part_bytes: {part_bytes}
 """

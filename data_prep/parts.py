@@ -27,6 +27,7 @@ from data_prep.files import read_json, sha256_file, staged_folder, write_atomic,
 from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.knowledge.discourse import Balance
 from data_prep.plan import Preparation
+from data_prep.planned import Plan
 from data_prep.running.reading import OUR_CONCERN, REJECTED, PartReader, failed
 from data_prep.running.steps import take_away
 from data_prep.running.supervision import NOWHERE, Moment, Task, Watch
@@ -43,7 +44,7 @@ class PartWorker(Task):
     """Does one part of the plan; sent to worker processes."""
 
     preparation: Preparation
-    plan: dict[str, Any]
+    plan: Plan
     folder: Path
     """The prepared folder."""
     watch: Watch = NOWHERE
@@ -200,8 +201,8 @@ class PartWorker(Task):
             write_atomic(staging / TALLY, json.dumps(tally.plain(), ensure_ascii=False))
             report = {
                 "part": part,
-                "fingerprint": self.plan["fingerprint"],
-                "bytes": sum(piece[-1] for piece in self.plan["parts"][part]),
+                "fingerprint": self.plan.fingerprint,
+                "bytes": self.plan.part_bytes(part),
                 "shards": shards,
                 "rejected": len(rejected),
                 "least_draw": [min(draws), draws.count(min(draws))] if draws else [],
@@ -216,7 +217,7 @@ class PartWorker(Task):
         folder = self.part_folder(part)
         try:
             report: dict[str, Any] = read_json(folder / PART)
-            if report["fingerprint"] != self.plan["fingerprint"] or not all((folder / name).is_file() for name in (REJECTED, TALLY)):
+            if report["fingerprint"] != self.plan.fingerprint or not all((folder / name).is_file() for name in (REJECTED, TALLY)):
                 return None
             if self.threshold is not None and report["threshold"] != self.threshold:
                 return None

@@ -5,8 +5,7 @@
     3. steps    what needs the whole corpus: duplicates, the vocabulary
     4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped; where the share held out is so small
                 that it selects no document, the part with the nearest one is made again with it
-    5. tables   document frequencies, when asked for
-    6. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
+    5. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
 
 A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes. Launches at the
 same time, on any machines that share the folder, divide the files, steps and parts among themselves.
@@ -26,14 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.cleaning.dropped import Dropped
-from data_prep.counting.frequencies import FrequencyStep
 from data_prep.documents import Document
 from data_prep.files import remove_staging, staging_name
 from data_prep.knowledge.discourse import DiscourseStep
 from data_prep.parts import PartWorker
-from data_prep.plan import Listener, Preparation, Progress, make_plan
+from data_prep.plan import Listener, Preparation, Progress, check_not_empty, make_plan
 from data_prep.running.adoption import adopt_plan
-from data_prep.running.finishing import finish
+from data_prep.running.finishing import finish_once, finished
 from data_prep.running.reading import PartReader
 from data_prep.running.steps import Step, run_step
 from data_prep.running.supervision import NOTES, Watch, run_all
@@ -68,16 +66,18 @@ def prepare(preparation: Preparation, listen: Listener) -> dict[str, Any]:
 
 def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Listener) -> dict[str, Any]:
     plan = make_plan(preparation, listen, watch)
-    if not plan["parts"]:
-        raise ValueError(f"the corpus is empty: {len(plan['paths'])} file(s), no text in any of them ({', '.join(plan['paths'][:3])})")
-    adopt_plan(folder, plan)
+    check_not_empty(plan)
+    plan = adopt_plan(folder, plan, folder / watch.launch)
+    if (manifest := finished(folder, plan)) is not None:
+        listen(Progress("parts", plan.slice_bytes, plan.slice_bytes, _documents(manifest["shards"]), 0))
+        return manifest
     (folder / "parts").mkdir(exist_ok=True)
     for place in (folder, folder / "parts"):
         remove_staging(place)
-    everything = range(len(plan["parts"]))
+    everything = range(plan.parts)
     duplicates: Dropped | None = None
 
-    def run(step: Step, parts: range, as_in_parts: bool = False, sample: Sample | None = None) -> Path:
+    def run(step: Step, parts: range, sample: Sample | None = None) -> Path:
         reader = PartReader(
             preparation=preparation,
             plan=plan,
@@ -85,14 +85,13 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
             stage=step.name,
             watch=watch,
             duplicates=duplicates,
-            as_in_parts=as_in_parts,
             sample=sample,
         )
 
         def heard(done: int) -> None:
             listen(Progress(step.name, done, len(parts), 0, 0))
 
-        return run_step(step, reader.documents, parts, preparation.engine, folder, plan["fingerprint"], heard, watch, reader.path_of)
+        return run_step(step, reader.documents, parts, preparation.engine, folder, plan.fingerprint, heard, watch, reader.path_of)
 
     if preparation.duplicates:
         duplicates = Dropped.open(run(preparation.duplicates, everything))
@@ -104,48 +103,65 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     _ = worker.tokenizer.special_ids
     if preparation.discourse and preparation.discourse.cap:
         run(DiscourseStep(discourse=preparation.discourse), everything)
-    make_parts(worker, listen)
-    keep_one_apart(worker)
-    if preparation.frequencies:
-        run(FrequencyStep(annotation=worker.annotation), everything, as_in_parts=True)
-    return finish(worker)
+    keep_one_apart(worker, make_parts(worker, listen))
+    return finish_once(worker)
 
 
-def make_parts(worker: PartWorker, listen: Listener) -> None:
+@dataclasses.dataclass
+class Made:
+    """What the parts hold, as far as they are made."""
+
+    bytes: int = 0
+    rejected: int = 0
+    documents: Counter[str] = dataclasses.field(default_factory=Counter)
+    """By split."""
+    least: tuple[float, int, int] | None = None
+    """The smallest draw of a document, how many have it in its part, and the part."""
+
+    def count(self, report: dict[str, Any]) -> None:
+        """Add a part."""
+        self.bytes += report["bytes"]
+        self.rejected += report["rejected"]
+        for shard in report["shards"]:
+            self.documents[shard["split"]] += shard["documents"]
+        if report.get("least_draw"):
+            drawn = (*report["least_draw"], report["part"])
+            self.least = min(self.least or drawn, drawn)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Documents in the shards of text, and those set aside."""
+        return sum(self.documents[split] for split in SPLITS), self.rejected
+
+
+def _documents(shards: list[dict[str, Any]]) -> int:
+    return sum(shard["documents"] for shard in shards if shard["split"] in SPLITS)
+
+
+def make_parts(worker: PartWorker, listen: Listener) -> Made:
     """Make the parts that are not there, and tell how far it is in bytes."""
-    total = sum(item["size"] for item in worker.plan["inputs"])
-    done = documents = rejected = 0
+    total = worker.plan.bytes
+    made = Made()
     missing = []
-
-    def count(report: dict[str, Any]) -> None:
-        nonlocal done, documents, rejected
-        done += report["bytes"]
-        documents += sum(shard["documents"] for shard in report["shards"] if shard["split"] in SPLITS)
-        rejected += report["rejected"]
-
-    for part in range(len(worker.plan["parts"])):
+    for part in range(worker.plan.parts):
         report = worker.finished(part)
         if report is None:
             missing.append(part)
         else:
-            count(report)
-    listen(Progress("parts", done, total, documents, rejected))
+            made.count(report)
+    listen(Progress("parts", made.bytes, total, *made.progress))
     for report in run_all(worker.preparation.engine, worker, missing):
-        count(report)
-        listen(Progress("parts", done, total, documents, rejected))
+        made.count(report)
+        listen(Progress("parts", made.bytes, total, *made.progress))
+    return made
 
 
-def keep_one_apart(worker: PartWorker) -> None:
+def keep_one_apart(worker: PartWorker, made: Made) -> None:
     """Hold out the document with the smallest draw when the share selects none, by making its part again."""
-    reports = [report for part in range(len(worker.plan["parts"])) if (report := worker.finished(part)) is not None]
-    documents = Counter[str]()
-    for report in reports:
-        documents.update({shard["split"]: shard["documents"] for shard in report["shards"]})
-    drawn = [(*report["least_draw"], report["part"]) for report in reports if report.get("least_draw")]
-    if documents["heldout"] or not worker.preparation.heldout or not drawn:
+    if made.documents["heldout"] or not worker.preparation.heldout or made.least is None:
         return
-    least, count, part = min(drawn)
-    if count < documents["train"]:  # not where all documents have one id, or there is one document
+    least, count, part = made.least
+    if count < made.documents["train"]:  # not where all documents have one id, or there is one document
         again = dataclasses.replace(worker, threshold=math.nextafter(least, 1))
         for _ in run_all(worker.preparation.engine, again, [part]):
             pass
@@ -154,7 +170,7 @@ def keep_one_apart(worker: PartWorker) -> None:
 def sample_texts(worker: PartWorker, limit: int, listen: Listener) -> Iterator[str]:
     """Cleaned texts in this process: all of them, or passages of every part when the corpus is larger than ``limit`` characters."""
     reader = dataclasses.replace(worker.reader, sample=Sample.of(worker.plan, limit))
-    parts = range(len(worker.plan["parts"]))
+    parts = range(worker.plan.parts)
     for part in parts:
         for document in reader.documents(part):
             if isinstance(document, Document):

@@ -1,6 +1,6 @@
 """What will be done, before anything is done: the settings, the inputs by content, and the parts.
 
-    Preparation (from YAML)  --survey the files-->  plan: settings, hashes, labels, parts [input, start, end, line, size]
+    Preparation (from YAML)  --survey the files-->  Plan (planned.py): settings, files with their hashes, labels, parts as slices of files
 
 The plan is pure: equal inputs and settings give an equal plan, and its fingerprint names the shards. A folder that was begun
 with another plan is refused with the difference.
@@ -8,7 +8,8 @@ with another plan is refused with the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +21,17 @@ from data_prep.cleaning.decontamination import Decontamination
 from data_prep.cleaning.duplicates import Duplicates
 from data_prep.cleaning.normalising import Cleaning
 from data_prep.cleaning.quality import Quality
-from data_prep.corpora import Corpus, Slice
+from data_prep.corpora import Corpus
 from data_prep.documents import SEGMENT, Label
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
-from data_prep.files import sha256_file, sha256_json
+from data_prep.files import sha256_file
 from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.knowledge.discourse import Discourse
+from data_prep.planned import Plan
+from data_prep.running.dividing import joined_slices, parts_of, sources_of, wanted_bytes
 from data_prep.running.supervision import NOWHERE, Watch
-from data_prep.running.surveying import SHARED_BYTES, Surveyor, settings_of, survey_all
+from data_prep.running.surveying import SHARED_BYTES, SHARED_FILES, Listing, Surveyor, settings_of, survey_all
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
@@ -38,7 +41,6 @@ from data_prep.vocabularies.vocabulary import Vocabulary, check_folder
 RULES_VERSION = 1
 """Raised whenever cleaning, sentences, annotation or encoding change what they produce."""
 MAX_LABELS = 255
-MIN_PART_BYTES, MAX_PART_BYTES, WANTED_PARTS = 1 << 20, 1 << 23, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +67,11 @@ class Preparation:
     """Train a vocabulary, or take an existing one."""
     discourse: Discourse | None = None
     """Pairs of sentences joined by a discourse marker, as shards of their own (`discourse: {}` takes the defaults); none when left out."""
-    frequencies: bool = False
-    """Count in how many documents each word and unit occurs, as a side table for masking by tf-idf. May be asked for later."""
     heldout: float = 0.01
     """Share of documents kept apart for evaluation, chosen by a hash of their id."""
     part_bytes: int = 0
-    """Text per part and shard in bytes; 0 chooses from the size of the corpus (about 64 parts, each of 1 to 8 MiB, so that a worker stays small)."""
+    """Text per part and shard in bytes; 0 chooses from the size of the corpus (about 64 parts of 1 to 8 MiB, so that a worker stays small; from 64 GiB on
+    about 8,192 parts, of at most 64 MiB)."""
     engine: Engine = field(default_factory=Local)
     """Where parts run."""
 
@@ -148,16 +149,16 @@ class Progress(NamedTuple):
 Listener = Callable[[Progress], None]
 
 
-def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = None) -> dict[str, Any]:
+def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = None) -> Plan:
     """Survey the inputs and divide them into parts. Pure: equal inputs and settings give an equal plan.
 
     With ``watch``, a large corpus is surveyed by the engine, and what was found is kept in the prepared folder.
     """
-    files = [(number, path) for number, corpus in enumerate(preparation.corpora) for path in corpus.files()]
-    total = sum(preparation.corpora[number].disk_bytes(path) for number, path in files)
-    part_bytes = preparation.part_bytes or min(MAX_PART_BYTES, max(MIN_PART_BYTES, total // WANTED_PARTS))
-    shared = watch if total >= SHARED_BYTES else None
-    surveyor = Surveyor(corpora=preparation.corpora, files=files, part_bytes=part_bytes, watch=shared or NOWHERE)
+    listing = Listing.of(preparation.corpora)
+    total = int(listing.bytes_F.sum())
+    part_bytes = preparation.part_bytes or wanted_bytes(total)
+    shared = watch if total >= SHARED_BYTES or len(listing.bytes_F) >= SHARED_FILES else None
+    surveyor = Surveyor(corpora=preparation.corpora, listing=listing, part_bytes=part_bytes, watch=shared or NOWHERE)
     surveys = survey_all(surveyor, preparation.engine if shared else None, lambda seen: listen(Progress("survey", seen, total, 0, 0)))
     settings = {
         "schema": SCHEMA_VERSION,
@@ -175,26 +176,23 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
         "heldout": preparation.heldout,
         "part_bytes": part_bytes,
     }
-    inputs = [
-        {"corpus": number, "source": preparation.corpora[number].source_of(str(path)), "sha256": survey.sha256, "size": survey.size}
-        for (number, path), survey in zip(files, surveys, strict=True)
-    ]
-    plan = {"settings": settings, "inputs": inputs, "labels": [label._asdict() for label in preparation.labels], "levels": preparation.levels}
-    parts = group([(index, piece) for index, survey in enumerate(surveys) for piece in survey.slices], part_bytes)
-    return {**plan, "fingerprint": sha256_json(plan), "parts": parts, "paths": [str(path) for _, path in files]}
+    slices_S5 = joined_slices(listing, surveys)
+    files = {
+        "path": listing.table.column("path").to_pylist(),
+        "corpus": (corpora := listing.table.column("corpus").to_pylist()),
+        "source": sources_of(preparation.corpora, corpora, listing),
+        "sha256": [sha256 for survey in surveys for sha256 in survey.sha256],
+        "size": [size for survey in surveys for size in survey.size],
+    }
+    labels = [label._asdict() for label in preparation.labels]
+    return Plan.of(settings, labels, preparation.levels, files, parts_of(slices_S5[:, 4].tolist(), part_bytes), slices_S5)
 
 
-def group(slices: Sequence[tuple[int, Slice]], part_bytes: int) -> list[list[list[int]]]:
-    """Slices [input, start, end, line, size] joined into parts of about ``part_bytes``, in order."""
-    parts: list[list[list[int]]] = []
-    filled = part_bytes
-    for index, piece in slices:
-        if filled + piece.size // 2 >= part_bytes:
-            parts.append([])
-            filled = 0
-        parts[-1].append([index, piece.start, piece.end, piece.line, piece.size])
-        filled += piece.size
-    return parts
+def check_not_empty(plan: Plan) -> None:
+    """Raise ValueError when there is nothing to read."""
+    if not plan.parts:
+        first = ", ".join(file.path for file in itertools.islice(plan.all_files(), 3))
+        raise ValueError(f"the corpus is empty: {plan.files} file(s), no text in any of them ({first})")
 
 
 def words_of(segmenter: Segmenter) -> dict[str, Any]:

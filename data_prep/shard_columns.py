@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,26 @@ Offsets = npt.NDArray[np.int32]
 UNIT_FIELDS = {"start": "uint32", "length": "uint16", "label": "uint8"}
 UNREADABLE = (ValueError, OSError, LookupError, TypeError, AttributeError, NotImplementedError, MemoryError)
 """What pyarrow and numpy raise for bytes that are no shard, whichever of them are wrong."""
+
+
+class UnitColumn(NamedTuple):
+    """All units of one level of a shard, flat; document d owns ``[offsets_D1[d], offsets_D1[d + 1])``."""
+
+    offsets_D1: npt.NDArray[np.int32]
+    start_U: npt.NDArray[np.uint32]
+    length_U: npt.NDArray[np.uint16]
+    label_U: npt.NDArray[np.uint8]
+
+
+class ListColumn(NamedTuple):
+    """A list column of a shard, flat; document d owns ``values[offsets_D1[d] : offsets_D1[d + 1]]``."""
+
+    offsets_D1: npt.NDArray[np.int32]
+    values: npt.NDArray[Any]
+
+    def row(self, document: int) -> npt.NDArray[Any]:
+        """The values of one document, without a copy."""
+        return self.values[self.offsets_D1[document] : self.offsets_D1[document + 1]]
 
 
 class DamagedShardError(ValueError):

@@ -9,7 +9,7 @@
 Shards of labelled pairs (corpora/pairs.py, discourse.py) have two more columns, ``segment_ends`` and ``label``; the manifest names the
 classes of each split that has them. Training asks for its splits by name, so further splits (``discourse.arrow``) disturb nobody.
 
-A shard is opened memory-mapped; its list columns are used as one flat array plus offsets, so reading a document costs two
+A shard is opened memory-mapped (of very many, the newest); its list columns are used as one flat array plus offsets, so reading a document costs two
 slices. A column is checked on first use, as far as the shape of the data goes (shard_columns.py). ``datasets.Dataset.from_file`` opens the same file.
 
 Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments, U units of one level.
@@ -29,7 +29,8 @@ import numpy.typing as npt
 from data_prep.documents import Label
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
-from data_prep.shard_columns import damaged, ends_problem, list_column, number_column, read_batch, text_at, text_column, unit_column
+from data_prep.shard_columns import ListColumn, UnitColumn, damaged, ends_problem, list_column, number_column, read_batch, text_at, text_column, unit_column
+from data_prep.shard_maps import opened
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -48,26 +49,6 @@ class ShardEntry(NamedTuple):
     """In bytes."""
 
 
-class UnitColumn(NamedTuple):
-    """All units of one level of a shard, flat; document d owns ``[offsets_D1[d], offsets_D1[d + 1])``."""
-
-    offsets_D1: npt.NDArray[np.int32]
-    start_U: npt.NDArray[np.uint32]
-    length_U: npt.NDArray[np.uint16]
-    label_U: npt.NDArray[np.uint8]
-
-
-class ListColumn(NamedTuple):
-    """A list column of a shard, flat; document d owns ``values[offsets_D1[d] : offsets_D1[d + 1]]``."""
-
-    offsets_D1: npt.NDArray[np.int32]
-    values: npt.NDArray[Any]
-
-    def row(self, document: int) -> npt.NDArray[Any]:
-        """The values of one document, without a copy."""
-        return self.values[self.offsets_D1[document] : self.offsets_D1[document + 1]]
-
-
 @dataclass(frozen=True)
 class Shard:
     """One memory-mapped shard. Opening is lazy and cheap; every array is a view of the file. Raises ValueError when it is damaged."""
@@ -79,7 +60,13 @@ class Shard:
 
     @cached_property
     def _batch(self) -> Any:
+        opened(self)
         return read_batch(self.path)
+
+    def close(self) -> None:
+        """Let the file go. Arrays that are still held stay good; the next use maps and checks it again."""
+        for name in self.__dict__.keys() - self.__dataclass_fields__.keys():
+            del self.__dict__[name]
 
     @cached_property
     def token_ids(self) -> ListColumn:

@@ -154,7 +154,7 @@ def bench_prepare(file: Path, seconds: float) -> None:
             preparation.vocabulary.make(folder / "tokenizer", sample_texts(worker, 5_000_000, lambda progress: None))
         counts: Counter[str] = Counter()
         done, begun = 0, 0.0
-        for part in range(len(plan["parts"])):
+        for part in range(plan.parts):
             for document in worker.documents(part):
                 if isinstance(document, Document):
                     worker.encode(document, counts)
@@ -167,5 +167,5 @@ def bench_prepare(file: Path, seconds: float) -> None:
             if begun and time.perf_counter() - begun > seconds:
                 break
         speed = done / max(time.perf_counter() - begun, 1e-9)
-    size = sum(item["size"] for item in plan["inputs"])
+    size = plan.bytes
     print(f"{speed / 1e6:.2f} MB/s per core over {done / 1e6:.1f} MB; the whole corpus ({size / 1e6:,.1f} MB) takes about {size / speed / 60:.1f} core-minutes")

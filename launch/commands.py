@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from launch.config import ConfigError, decode, load, plain, read_config
-from launch.console import Bar
+from launch.console import Bar, Stages
 
 USER_ERROR, SET_ASIDE, SHOWN_REJECTED = 2, 3, 5
 MANY_CUT = 0.02
@@ -71,14 +71,18 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
 
         print(slurm_script(file, overrides, slurm), end="")
         return 0
-    bar = Bar("prepare", "bytes")
+    bar, stages = Bar("prepare", "bytes"), Stages()
     for line in malformed_lines(preparation):
         bar.say(line)
 
     def listen(progress: Progress) -> None:
         if progress.stage == "parts":
+            stages.bar.close()
             bar.update(progress.done, progress.total, f"{progress.documents:,} documents,", f"{progress.rejected:,} set aside")
-        elif progress.done == progress.total:
+            return
+        stages.update(progress.stage, progress.done, progress.total)
+        if progress.done == progress.total:
+            stages.bar.close()
             bar.say(f"surveyed {progress.total / 1e6:,.1f} MB of files" if progress.stage == "survey" else f"{progress.stage}: corpus read")
 
     begun = time.monotonic()
@@ -86,6 +90,7 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
         manifest = prepare(preparation, listen)
     finally:
         bar.close()
+        stages.bar.close()
     return summarise(manifest, Path(preparation.output), time.monotonic() - begun)
 
 

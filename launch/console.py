@@ -44,15 +44,15 @@ class Bar:
     def __init__(self, title: str, unit: str) -> None:
         self.title, self.unit = title, unit
         self.terminal = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        self.begun = time.monotonic()
+        self.begun = 0.0
         self.printed = 0.0
         self.first: float | None = None
         self._bar: Any = None
 
     def update(self, done: float, total: float, *parts: str) -> None:
         """Show how far it is; of ``parts``, the first come first."""
-        if self.first is None:
-            self.first = done
+        if self.first is None:  # what came before (an earlier stage, loading this one's data) tells nothing about speed
+            self.first, self.begun = done, time.monotonic()
         if self.terminal:
             self._live(done, total, parts)
             return
@@ -60,28 +60,30 @@ class Bar:
         if now - self.printed >= LINE_SECONDS or done >= total:
             self.printed = now
             share = f"{done / total:4.0%}" if total else ""
-            self.say(" ".join(part for part in (self.title, share, self.left(done, total), *parts) if part))
+            left = self.left(done, total)
+            self.say(" ".join(part for part in (self.title, share, left and f"{left} left", *parts) if part))
 
     def left(self, done: float, total: float) -> str:
         """Estimated time to the end."""
         passed = done - (self.first or 0.0)
         if passed <= 0 or not total:
             return ""
-        return f"{clock((time.monotonic() - self.begun) / passed * (total - done))} left"
+        return clock((time.monotonic() - self.begun) / passed * (total - done))
 
     def _live(self, done: float, total: float, parts: Sequence[str]) -> None:
         if self._bar is None:
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
             console = rich_console(stderr=True)
             bar = BarColumn(self._bar_width(console.width))
             title, text = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[text]}", markup=False)
-            self._bar = Progress(title, bar, TaskProgressColumn(), TimeRemainingColumn(), text, console=console, transient=False)
+            left = TextColumn("{task.fields[left]}", markup=False)
+            self._bar = Progress(title, bar, TaskProgressColumn(), left, text, console=console, transient=False)
             self._bar.start()
-            self._bar.add_task(self.title, total=total, completed=done, text="")
+            self._bar.add_task(self.title, total=total, completed=done, text="", left="")
         width = self._bar.console.width
         room = width - len(self.title) - self._bar_width(width) - BESIDE
-        self._bar.update(0, completed=done, total=total, text=fitting(parts, room))
+        self._bar.update(0, completed=done, total=total, text=fitting(parts, room), left=self.left(done, total))
 
     def _bar_width(self, width: int) -> int:
         return max(4, min(BAR, width - len(self.title) - BESIDE))
@@ -99,6 +101,22 @@ class Bar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+class Stages:
+    """A bar for each stage of a command, the one after the other."""
+
+    def __init__(self) -> None:
+        self.bar = Bar("", "")
+
+    def update(self, stage: str, done: float, total: float, *parts: str) -> None:
+        """Show how far a stage is. In a log, one that takes less than a few seconds leaves no line."""
+        if stage != self.bar.title:
+            self.bar.close()
+            self.bar = Bar(stage, "")
+            self.bar.printed = time.monotonic()
+        if self.bar.terminal or done < total:
+            self.bar.update(done, total, *parts)
 
 
 class TrainConsole:

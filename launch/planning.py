@@ -13,6 +13,7 @@ from launch.console import Bar, clock
 
 if TYPE_CHECKING:
     from data_prep.plan import Preparation
+    from data_prep.planned import Plan
     from data_prep.running.estimates import Estimate
 
 SHOWN_SOURCES, SHOWN_DOCUMENTS, SHOWN_SENTENCES = 20, 2, 3
@@ -21,18 +22,18 @@ LOW_DISK = 1.1
 
 
 def show_plan(file: Path, overrides: list[str]) -> None:
-    """Survey, measure a sample, and print the outcome. Writes nothing but temporary files."""
-    from data_prep.plan import Preparation, make_plan
+    """Survey, measure a sample, and print the outcome. Keeps nothing but the survey of a large corpus, which `prepare` takes up."""
+    from data_prep.counting.corpus_tasks import kept_plan
+    from data_prep.plan import Preparation, check_not_empty
     from data_prep.running.estimates import measure
 
     preparation = read_config(Preparation, file, overrides)
     bar = Bar("survey", "bytes")
-    plan = make_plan(preparation, lambda progress: bar.update(progress.done, progress.total, ""))
+    plan = kept_plan(preparation, lambda progress: bar.update(progress.done, progress.total, ""))
     bar.close()
     for line in [*plan_lines(preparation, plan), *malformed_lines(preparation)]:
         print(line)
-    if not plan["parts"]:
-        raise ValueError(f"the corpus is empty: {len(plan['paths'])} file(s), no text in any of them ({', '.join(plan['paths'][:3])})")
+    check_not_empty(plan)
     with TemporaryDirectory() as temporary:
         estimate = measure(preparation, plan, Path(temporary))
         for line in estimate_lines(preparation, estimate):
@@ -40,21 +41,18 @@ def show_plan(file: Path, overrides: list[str]) -> None:
         show_first(Path(temporary), preparation)
 
 
-def plan_lines(preparation: Preparation, plan: dict[str, Any]) -> list[str]:
+def plan_lines(preparation: Preparation, plan: Plan) -> list[str]:
     """Files, sources, parts, levels and labels."""
-    sizes: Counter[str] = Counter()
-    files: Counter[str] = Counter()
-    for item in plan["inputs"]:
-        sizes[item["source"]] += item["size"]
-        files[item["source"]] += 1
-    lines = [f"{len(plan['inputs']):,} file(s), {sum(sizes.values()):,} bytes of text, {len(plan['parts']):,} part(s) -> {preparation.output}"]
+    sources = plan.sources()
+    sizes = Counter({name: size for name, (size, _) in sources.items()})
+    lines = [f"{plan.files:,} file(s), {plan.bytes:,} bytes of text, {plan.parts:,} part(s) -> {preparation.output}"]
     for name, size in sizes.most_common(SHOWN_SOURCES):
-        lines.append(f"  {name:28s} {size / 1e6:12,.2f} MB in {files[name]:,} file(s)")
+        lines.append(f"  {name:28s} {size / 1e6:12,.2f} MB in {sources[name][1]:,} file(s)")
     if len(sizes) > SHOWN_SOURCES:
         rest = sum(size for _, size in sizes.most_common()[SHOWN_SOURCES:])
         lines.append(f"  {f'{len(sizes) - SHOWN_SOURCES} more sources':28s} {rest / 1e6:12,.2f} MB")
-    lines.append(f"levels: {', '.join(plan['levels'])}")
-    types = dict.fromkeys(f"{label['type']} ({label['origin']})" for label in plan["labels"] if label["type"])
+    lines.append(f"levels: {', '.join(plan.levels)}")
+    types = dict.fromkeys(f"{label['type']} ({label['origin']})" for label in plan.labels if label["type"])
     lines.append(f"labels: {', '.join(types) or 'none'}")
     return lines
 

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launch.commands import cut_lines
 from launch.page_style import framed
 from launch.plots import bar, percent, short, table
+
+if TYPE_CHECKING:
+    from data_prep.planned import Plan
 
 SHOWN_SOURCES, SHOWN_EXAMPLES, SHOWN_REASONS = 14, 3, 60
 KNOWN = ("documents", "characters", "units", "dropped", "rejected", "tokens", "words", "words cut")
@@ -31,7 +34,7 @@ class Facts:
 
     folder: Path
     manifest: dict[str, Any]
-    plan: dict[str, Any]
+    plan: Plan
     tally: dict[str, Any] | None
     """None in folders that were prepared by a version without tallies."""
 
@@ -44,6 +47,7 @@ class Facts:
         """
         from data_prep.counting.tallies import TALLY
         from data_prep.files import read_json
+        from data_prep.planned import Plan
         from data_prep.shards import MANIFEST
 
         if not (folder / MANIFEST).is_file():
@@ -51,7 +55,7 @@ class Facts:
             hint = "preparation has not finished (`kmask prepare status` tells how far it is)" if begun else "give the `output` of a data configuration"
             raise ValueError(f"{folder} holds no {MANIFEST}: {hint}")
         tally = read_json(folder / TALLY) if (folder / TALLY).is_file() else None
-        return Facts(folder=folder, manifest=read_json(folder / MANIFEST), plan=read_json(folder / "plan.json"), tally=tally)
+        return Facts(folder=folder, manifest=read_json(folder / MANIFEST), plan=Plan.read(folder), tally=tally)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -145,9 +149,7 @@ def tiles(facts: Facts) -> str:
 def read(facts: Facts) -> str:
     """Documents, characters and tokens by source and language, and the writing systems."""
     whole = facts.total("characters.")
-    sizes: Counter[str] = Counter()
-    for item in facts.plan["inputs"]:
-        sizes[item["source"]] += item["size"]
+    sizes = Counter(facts.plan.source_bytes())
     rows = []
     for source, language in facts.sources[:SHOWN_SOURCES]:
         characters = facts.counts[f"characters.{source}.{language}"]
@@ -163,7 +165,7 @@ def read(facts: Facts) -> str:
         cells = [f'<span class="quiet">{len(rest)} more</span>', "", f"{documents:,}", f"{characters:,}", f"{tokens:,}"]
         rows.append([*cells, percent(characters, whole), bar(characters / whole)])
     heads = ["source", "language", "documents", "characters", "tokens", "share", ""]
-    files = f"<p>{len(facts.plan['inputs']):,} file(s), {short(sum(sizes.values()))}B of text, in {len(facts.plan['parts']):,} part(s).</p>"
+    files = f"<p>{facts.plan.files:,} file(s), {short(sum(sizes.values()))}B of text, in {facts.plan.parts:,} part(s).</p>"
     return files + table(heads, rows, "ssnnnnw") + volumes(sizes) + scripts(facts)
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from launch.config import read_config
+from launch.console import Bar
 
 vocab_app = typer.Typer(help="Vocabularies: `train` one, `inspect` one, `extend` one with what it lacks.", no_args_is_help=True)
 
@@ -35,16 +36,16 @@ def train_command(
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to it: dotted.key=value ...")] = None,
 ) -> None:
     """Train the vocabulary that a data YAML describes, and nothing else."""
-    from data_prep.counting.corpus_tasks import texts
-    from data_prep.files import staged_folder
+    from data_prep.counting.corpus_tasks import train
 
     preparation = _preparation(config, overrides)
     if preparation.vocabulary.path:
         raise ValueError(f"vocabulary.path: {config} takes an existing vocabulary ({preparation.vocabulary.path}); there is nothing to train")
     if output.exists():
         raise ValueError(f"{output} exists already. Choose another folder, or delete it.")
-    with staged_folder(output) as staging:
-        preparation.vocabulary.make(staging, texts(preparation, preparation.vocabulary.train_characters, silent))
+    bar = Bar("vocabulary", "parts")
+    train(preparation, output, lambda done, parts: bar.update(done, parts, "parts read"))
+    bar.close()
     print(f"{len((output / 'vocab.txt').read_text(encoding='utf-8').splitlines()):,} tokens in {output}")
 
 

@@ -54,7 +54,7 @@ class Corpus(ABC):
     paths: list[str]
     """Files or glob patterns; .gz, .zst and .bz2 are read as they are. Relative paths start at the working directory."""
     source: str = ""
-    """Name under which the documents are counted; the file's name by default."""
+    """Name under which the documents are counted; by default the file's name, and that of the common folder for more than 100 files."""
     language: str = ""
     """`zh` or `en`; recognised for each document by its script when empty."""
 

@@ -1,1 +1,1 @@
-"""What is counted over a whole corpus: mined lexicons, document frequencies, the statistics of a report."""
+"""What is counted over a whole corpus: mined lexicons and the statistics of a report."""

@@ -1,7 +1,8 @@
-"""What can be done with a data configuration besides preparing it: mine a lexicon, count frequencies, read texts for a vocabulary.
+"""What can be done with a data configuration besides preparing it: mine a lexicon, read texts for a vocabulary.
 
     Preparation -> survey (annotators and vocabulary set aside: they may be what is being made) -> PartWorker -> step or texts
 
+The survey of a large corpus is made by all workers and kept in the prepared folder, where `kmask prepare` and the next command find it.
 Intermediate files lie in a hidden folder beside the result, are picked up again after an interruption, and go when it is done.
 """
 
@@ -14,11 +15,15 @@ from pathlib import Path
 
 from data_prep.counting.mining import LEXICON, Mining, MiningStep
 from data_prep.documents import Document
-from data_prep.files import write_atomic
+from data_prep.files import staging_name, write_atomic
 from data_prep.parts import PartWorker
 from data_prep.pipeline import sample_texts
-from data_prep.plan import Listener, Preparation, make_plan
+from data_prep.plan import Listener, Preparation, check_not_empty, make_plan
+from data_prep.planned import Plan
 from data_prep.running.steps import run_step
+from data_prep.running.supervision import NOTES, Watch
+from data_prep.vocabularies.sampling import Sample
+from data_prep.vocabularies.tokenizer_step import TokenizerStep, place_tokenizer
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 
@@ -29,20 +34,40 @@ def survey(preparation: Preparation, listen: Listener) -> PartWorker:
         ValueError: the corpus is empty.
     """
     bare = dataclasses.replace(preparation, annotators=[], vocabulary=Vocabulary())
-    plan = make_plan(bare, listen)
-    if not plan["parts"]:
-        raise ValueError(f"the corpus is empty: {len(plan['paths'])} file(s), no text in any of them ({', '.join(plan['paths'][:3])})")
+    plan = kept_plan(bare, listen)
+    check_not_empty(plan)
     return PartWorker(preparation=bare, plan=plan, folder=Path(preparation.output))
+
+
+def kept_plan(preparation: Preparation, listen: Listener) -> Plan:
+    """The plan of ``preparation``; a large corpus is surveyed once for all commands."""
+    watch = Watch(folder=Path(preparation.output), launch=staging_name(NOTES))
+    try:
+        return make_plan(preparation, listen, watch)
+    finally:
+        shutil.rmtree(watch.folder / watch.launch, ignore_errors=True)
+
+
+def train(preparation: Preparation, folder: Path, mapped: Callable[[int, int], None]) -> None:
+    """Write the tokenizer folder that ``preparation`` would train, counting words in all workers. ``mapped(done, parts)`` hears how far it is."""
+    worker = survey(preparation, lambda progress: None)
+    parts = worker.plan.parts
+    reader = dataclasses.replace(worker.reader, sample=Sample.of(worker.plan, preparation.vocabulary.train_characters))
+    work = folder.with_name(f".{folder.name}.work")
+    step = TokenizerStep(vocabulary=preparation.vocabulary)
+    result = run_step(step, reader.documents, parts, preparation.engine, work, worker.plan.fingerprint, lambda done: mapped(done, parts))
+    place_tokenizer(result, folder)
+    shutil.rmtree(work)
 
 
 def mine(preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]) -> int:
     """Write the mined lexicon to ``file`` and return its number of entries. ``mapped(done, parts)`` hears how far it is."""
     worker = survey(preparation, listen)
-    plan, parts = worker.plan, len(worker.plan["parts"])
-    share = min(1.0, mining.sample_bytes / max(1, sum(item["size"] for item in plan["inputs"])))
+    plan, parts = worker.plan, worker.plan.parts
+    share = min(1.0, mining.sample_bytes / max(1, plan.bytes))
     step = MiningStep(mining=mining, annotation=worker.annotation, share=share)
     work = file.with_name(f".{file.name}.work")
-    result = run_step(step, worker.documents, parts, preparation.engine, work, plan["fingerprint"], lambda done: mapped(done, parts))
+    result = run_step(step, worker.documents, parts, preparation.engine, work, plan.fingerprint, lambda done: mapped(done, parts))
     lexicon = (result / LEXICON).read_text(encoding="utf-8")
     write_atomic(file, lexicon)
     shutil.rmtree(work)

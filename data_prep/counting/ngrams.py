@@ -1,4 +1,4 @@
-"""Documents -> blocks of tokens: the arrays behind mining and frequencies.
+"""Documents -> blocks of tokens: the arrays behind mining.
 
     text     他在 New York 工作。2015年       tokens  \\n  他 | 在 | New | York | 工作  。   0  年  \\n
     joins    BREAK TOUCHING SPACED SPACED SPACED TOUCHING BREAK TOUCHING TOUCHING     (how a token is joined to the one before it)

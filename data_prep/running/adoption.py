@@ -10,29 +10,38 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.files import fsync_folder, read_json, staging_name, write_json
+from data_prep.planned import PLAN, Plan
 
-PLAN = "plan.json"
 
-
-def adopt_plan(folder: Path, plan: dict[str, Any]) -> None:
-    """Write plan.json, or check that the one there is ours.
+def adopt_plan(folder: Path, plan: Plan, scratch: Path) -> Plan:
+    """Write the plan, or check that the one there is ours; the same plan with its columns on disk: in the folder, or in
+    ``scratch`` when the inputs lie elsewhere than those of its plan.json.
 
     Raises:
         ValueError: the folder was begun with other inputs or settings; lists what differs.
     """
     file = folder / PLAN
     if not file.exists():
-        _write_once(file, plan)
+        folder.mkdir(parents=True, exist_ok=True)
+        plan = plan.write_columns(folder)
+        _write_once(file, plan.said())
     present = read_json(file)
-    if present.get("fingerprint") == plan["fingerprint"]:
-        return
-    differences = "\n  ".join(difference("", present.get("settings"), plan["settings"])) or "the input files changed"
-    before, now = [{item["source"]: item["sha256"] for item in value["inputs"]} for value in (present, plan)]
+    if present.get("fingerprint") == plan.fingerprint:
+        return plan.write_columns(folder if present.get("columns") == plan.columns_name else scratch)
+    differences = "\n  ".join(difference("", present.get("settings"), plan.settings)) or "the input files changed"
+    before, now = hashes(Plan.read(folder)), hashes(plan)
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if changed:
         differences += f"\n  changed, new or removed inputs: {', '.join(changed[:8])}{' ...' if len(changed) > 8 else ''}"
     remedy = f"Nothing was touched. Choose another output folder (output=...), or delete {folder} to start over."
     raise ValueError(f"{folder} was begun with other settings:\n  {differences}\n{remedy}")
+
+
+def hashes(plan: Plan) -> dict[str, str]:
+    """Hashes of the files by their paths, without the folder that all have in common."""
+    found = {file.path: file.sha256 for file in plan.all_files()}
+    root = os.path.commonpath([str(Path(path).parent) for path in found]) if found else ""
+    return {os.path.relpath(path, root or "."): sha256 for path, sha256 in found.items()}
 
 
 def _write_once(file: Path, plan: dict[str, Any]) -> None:

@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from data_prep.corpora import Slice
+from data_prep.corpora import Corpus, Slice
 from data_prep.documents import Document, Record, Rejected
 from data_prep.encoding import Encoded
 from data_prep.parts import PartWorker
 from data_prep.plan import Preparation
+from data_prep.planned import Plan, PlannedFile
 from data_prep.shard_writer import write_shard
 
 SAMPLE_BYTES, MOST_SOURCES, PLACES = 300_000, 24, 3
@@ -79,25 +79,30 @@ class Estimate:
         return int(share * self.text_bytes * (1 + min(self.workers, self.parts) / self.parts))
 
 
-def spread(preparation: Preparation, plan: dict[str, Any]) -> dict[str, list[tuple[int, Slice]]]:
+def spread(preparation: Preparation, plan: Plan) -> dict[str, list[tuple[int, Slice]]]:
     """For each source, up to three places from its beginning to its end: (input, slice)."""
     found: dict[str, list[tuple[int, Slice]]] = {}
-    for index, *place in (piece for part in plan["parts"] for piece in part):
-        path = plan["paths"][index]
-        corpus = preparation.corpora[plan["inputs"][index]["corpus"]]
-        sequential = corpus.disk_bytes(Path(path)) < plan["inputs"][index]["size"] or getattr(corpus, "encoding", "utf-8") != "utf-8"
-        if place[0] <= FARTHEST or not sequential:
-            found.setdefault(plan["inputs"][index]["source"], []).append((index, Slice(path, *place)))
+    last, file = -1, plan.file(0)
+    for index, *place in plan.all_slices():
+        if index != last:
+            last, file = index, plan.file(index)
+        if place[0] <= FARTHEST or not is_read_through(preparation.corpora[file.corpus], file):
+            found.setdefault(file.source, []).append((index, Slice(file.path, *place)))
     step = max(1, len(found) // MOST_SOURCES)
     sources = sorted(found)[::step][:MOST_SOURCES]
     return {name: [found[name][i] for i in sorted({round(k * (len(found[name]) - 1) / max(PLACES - 1, 1)) for k in range(PLACES)})] for name in sources}
 
 
-def sample_records(preparation: Preparation, plan: dict[str, Any]) -> Iterator[tuple[str, Record | Rejected, int]]:
+def is_read_through(corpus: Corpus, file: PlannedFile) -> bool:
+    """Must one read through the file to reach a place in it?"""
+    return corpus.disk_bytes(Path(file.path)) < file.size or getattr(corpus, "encoding", "utf-8") != "utf-8"
+
+
+def sample_records(preparation: Preparation, plan: Plan) -> Iterator[tuple[str, Record | Rejected, int]]:
     """Documents of every source with the number of bytes of text they stand for."""
     for source, places in spread(preparation, plan).items():
         for index, piece in places:
-            corpus = preparation.corpora[plan["inputs"][index]["corpus"]]
+            corpus = preparation.corpora[plan.file(index).corpus]
             read = 0
             for record in corpus.read(piece):
                 size = len(record.text.encode("utf-8", "surrogatepass")) if isinstance(record, Record) else 0
@@ -107,7 +112,7 @@ def sample_records(preparation: Preparation, plan: dict[str, Any]) -> Iterator[t
                     break
 
 
-def measure(preparation: Preparation, plan: dict[str, Any], folder: Path) -> Estimate:
+def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
     """Prepare a sample into ``folder`` (a temporary one): `tokenizer/` and `sample.arrow`."""
     set_aside: Counter[str] = Counter()
     documents: list[Document] = []
@@ -136,7 +141,7 @@ def measure(preparation: Preparation, plan: dict[str, Any], folder: Path) -> Est
     encoded: list[Encoded] = [worker.encode(document, counts) for document in documents]
     write_shard(folder / "sample.arrow", encoded, preparation.levels, len(worker.tokenizer.tokens))
     done_at = time.perf_counter()
-    text_bytes = sum(item["size"] for item in plan["inputs"])
+    text_bytes = plan.bytes
     return Estimate(
         text_bytes=text_bytes,
         sample_bytes=max(size, 1),
@@ -148,7 +153,7 @@ def measure(preparation: Preparation, plan: dict[str, Any], folder: Path) -> Est
         training_seconds=0.0 if preparation.vocabulary.path else trained_at - cleaned_at,
         shard_bytes=(folder / "sample.arrow").stat().st_size,
         workers=getattr(preparation.engine, "workers", 0) or len(os.sched_getaffinity(0)),
-        parts=len(plan["parts"]),
+        parts=plan.parts,
         train_bytes=min(text_bytes, 2 * preparation.vocabulary.train_characters),
         counts=counts,
     )

@@ -1,23 +1,80 @@
 """The last step: manifest, list of documents set aside, and statistics of a prepared folder, from the reports of its parts.
 
-parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json (last: it says that all is there)
+parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json (it says that all is there)
+all of that with its sizes                              ->  inventory.arrow, by which the next launch sees at a glance that nothing is to do
+
+One launch does it; those that come meanwhile wait and take its result.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from data_prep.arrow_files import read_table, write_table
 from data_prep.counting.tallies import TALLY, merge
 from data_prep.files import fsync_file, read_json, remove_staging, staging_name, write_json
 from data_prep.parts import PartWorker
-from data_prep.running.claims import tidy
+from data_prep.planned import Plan
+from data_prep.running.claims import claim, tidy
 from data_prep.running.reading import REJECTED
+from data_prep.running.supervision import POLL_SECONDS
 from data_prep.running.surveying import UNPACKED
 from data_prep.shards import MANIFEST, SCHEMA_VERSION
+
+INVENTORY = "inventory.arrow"
+
+
+def finish_once(worker: PartWorker) -> dict[str, Any]:
+    """Finish the folder, or wait for the launch that does, and return the manifest."""
+    folder = worker.folder
+    while True:
+        with claim(folder / "claims" / "finish") as mine:
+            manifest = (finished(folder, worker.plan) or finish(worker)) if mine else None
+        if manifest is not None:
+            tidy(folder / "claims")
+            return manifest
+        time.sleep(POLL_SECONDS)
+
+
+def finished(folder: Path, plan: Plan) -> dict[str, Any] | None:
+    """The manifest of a folder in which every file is there and as long as it was made; None when something is to do."""
+    try:
+        table = read_table(folder / INVENTORY)
+        if (table.schema.metadata or {}).get(b"fingerprint") != plan.fingerprint.encode():
+            return None
+        for path, size in zip(table.column("path").to_pylist(), table.column("size").to_pylist(), strict=True):
+            if os.stat(f"{folder}/{path}").st_size != size:  # noqa: PTH116 (a Path for each of a million files takes twice the time)
+                return None
+        manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    except (OSError, ValueError, KeyError):
+        return None
+    return manifest if manifest.get("fingerprint") == plan.fingerprint else None
+
+
+def take_inventory(folder: Path, plan: Plan) -> None:
+    """Write down every file that belongs to the finished folder, with its size."""
+    import pyarrow as pa
+
+    found: list[tuple[str, int]] = []
+    places = [".", "tokenizer", *(f"steps/{step.name}/result" for step in folder.glob("steps/*")), *(f"parts/{part:06d}" for part in range(plan.parts))]
+    for place in places:
+        with contextlib.suppress(FileNotFoundError), os.scandir(folder / place) as entries:
+            names = [(entry.name, entry.stat().st_size) for entry in entries if entry.is_file() and not entry.name.startswith(".")]
+            found += [(name if place == "." else f"{place}/{name}", size) for name, size in names if name != INVENTORY]
+    paths, sizes = zip(*sorted(found), strict=True)
+    table = pa.table([pa.array(paths, pa.large_string()), pa.array(sizes, pa.int64())], ["path", "size"])
+    staging = folder / staging_name(INVENTORY)
+    write_table(table.replace_schema_metadata({"fingerprint": plan.fingerprint}), staging)
+    fsync_file(staging)
+    staging.replace(folder / INVENTORY)
 
 
 def finish(worker: PartWorker) -> dict[str, Any]:
@@ -28,7 +85,7 @@ def finish(worker: PartWorker) -> dict[str, Any]:
         ValueError: there is not one usable document.
     """
     folder, plan = worker.folder, worker.plan
-    parts = range(len(plan["parts"]))
+    parts = range(plan.parts)
     counts: Counter[str] = Counter()
     shards: list[dict[str, Any]] = []
     for part in parts:
@@ -46,11 +103,11 @@ def finish(worker: PartWorker) -> dict[str, Any]:
     tokenizer = worker.tokenizer
     manifest = {
         "schema": SCHEMA_VERSION,
-        "fingerprint": plan["fingerprint"],
+        "fingerprint": plan.fingerprint,
         "tokenizer": {"vocabulary_sha256": tokenizer.vocabulary_sha256, "rules_sha256": tokenizer.rules_sha256, "size": len(tokenizer.tokens)},
-        "settings": plan["settings"],
+        "settings": plan.settings,
         "levels": worker.preparation.levels,
-        "labels": plan["labels"],
+        "labels": plan.labels,
         **({"classes": worker.preparation.classes} if worker.preparation.classes else {}),
         **({"evaluation": {"texts": evaluation.texts, "too_short": evaluation.short}} if (evaluation := worker.reader.evaluation) else {}),
         "shards": shards,
@@ -60,7 +117,7 @@ def finish(worker: PartWorker) -> dict[str, Any]:
     shutil.rmtree(folder / UNPACKED, ignore_errors=True)
     for place in (folder, *(folder / name for name in ("parts", "survey", "steps")), *folder.glob("steps/*/"), *folder.glob("poison/*/")):
         remove_staging(place)
-    tidy(folder / "claims")
+    take_inventory(folder, plan)
     return manifest
 
 
@@ -68,10 +125,9 @@ def _total(counts: Counter[str]) -> int:
     return sum(count for name, count in counts.items() if name.startswith("rejected."))
 
 
-def empty_files(plan: dict[str, Any]) -> list[dict[str, Any]]:
+def empty_files(plan: Plan) -> list[dict[str, Any]]:
     """Inputs without a single byte, listed like documents that were set aside."""
-    empty = [path for path, item in zip(plan["paths"], plan["inputs"], strict=True) if not item["size"]]
-    return [{"path": path, "line": 1, "offset": 0, "reason": "empty file", "detail": "no bytes in it"} for path in empty]
+    return [{"path": path, "line": 1, "offset": 0, "reason": "empty file", "detail": "no bytes in it"} for path in plan.empty_files()]
 
 
 def left_out_elsewhere(worker: PartWorker) -> list[dict[str, Any]]:
@@ -82,7 +138,7 @@ def left_out_elsewhere(worker: PartWorker) -> list[dict[str, Any]]:
 
 def rejected_lines(worker: PartWorker) -> Iterator[bytes]:
     """What the parts set aside, a JSON object a line."""
-    for part in range(len(worker.plan["parts"])):
+    for part in range(worker.plan.parts):
         with (worker.part_folder(part) / REJECTED).open("rb") as lines:
             yield from lines
 

@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 from data_prep.files import STAGING_PREFIX, maker_of, read_json
+from data_prep.planned import Plan
 from data_prep.running.claims import is_claimed
 from data_prep.running.supervision import NOTE, NOTES, Moment
 from data_prep.shards import MANIFEST
@@ -40,11 +41,11 @@ def status(folder: Path) -> dict[str, Any]:
             "launches": launched,
             "workers": working,
         }
-    plan = read_json(folder / "plan.json")
-    reports, times = finished_parts(folder, len(plan["parts"]))
-    total = sum(piece[-1] for part in plan["parts"] for piece in part)
+    plan = Plan.read(folder)
+    reports, times = finished_parts(folder, plan.parts)
+    total = plan.slice_bytes
     done = sum(report["bytes"] for report in reports)
-    finished = (folder / MANIFEST).is_file() and len(reports) == len(plan["parts"])
+    finished = (folder / MANIFEST).is_file() and len(reports) == plan.parts
     speed = bytes_per_second(times, [report["bytes"] for report in reports])
     reasons: Counter[str] = Counter()
     for report in reports:
@@ -53,13 +54,13 @@ def status(folder: Path) -> dict[str, Any]:
         "folder": str(folder),
         "state": "running" if running else "finished" if finished else "stopped",
         "stage": working[0]["stage"] if working else "finished" if finished and not running else stage(folder, bool(reports)),
-        "parts": {"done": len(reports), "total": len(plan["parts"])},
+        "parts": {"done": len(reports), "total": plan.parts},
         "bytes": {"done": done, "total": total},
         "documents": sum(shard["documents"] for report in reports for shard in report["shards"]),
         "set_aside": dict(reasons.most_common()),
         "megabytes_per_second": round(speed / 1e6, 3),
         "seconds_left": 0 if finished else round((total - done) / speed) if speed else None,
-        "steps": steps(folder, len(plan["parts"])),
+        "steps": steps(folder, plan.parts),
         "launches": launched,
         "workers": working,
     }

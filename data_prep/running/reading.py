@@ -1,6 +1,6 @@
 """The documents of a part: read, cleaned, and without those that an earlier stage has sorted out.
 
-    plan["parts"][17] = [[input, start, end, line, size], ...]  ->  (place, Document | Rejected) for each record, in order
+    plan.slices(17) = [(file, start, end, line, size), ...]  ->  (place, Document | Rejected) for each record, in order
 
 An exception on one document sets that document aside; what concerns the run itself (a full disk, a missing package, memory) passes on.
 """
@@ -8,7 +8,6 @@ An exception on one document sets that document aside; what concerns the run its
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from data_prep.cleaning.normalising import lost_spans
 from data_prep.corpora import Slice
 from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
 from data_prep.plan import Preparation
+from data_prep.planned import Plan
 from data_prep.running.supervision import KILLED, NOWHERE, Moment, Watch
 from data_prep.running.surveying import UNPACKED
 from data_prep.vocabularies.sampling import Sample, chosen, passages
@@ -41,7 +41,7 @@ class PartReader:
     """Reads parts for one stage."""
 
     preparation: Preparation
-    plan: dict[str, Any]
+    plan: Plan
     folder: Path
     """The prepared folder."""
     stage: str = "reading"
@@ -49,8 +49,6 @@ class PartReader:
     watch: Watch = NOWHERE
     duplicates: Dropped | None = None
     """Documents to leave out because an earlier one says the same."""
-    as_in_parts: bool = False
-    """Leave out what the finished parts have set aside."""
     sample: Sample | None = None
     """Read these passages only; the texts are for counting then."""
 
@@ -70,11 +68,10 @@ class PartReader:
     def placed(self, part: int, lost: Counter[str] | None = None) -> Iterator[tuple[Place, Document | Rejected]]:
         """The same with their places. ``lost`` counts, by level, the user's own spans of which cleaning left nothing."""
         quarantined = self.watch.quarantined(self.stage, part)
-        set_aside = self._set_aside(part) if self.as_in_parts else set()
         _ = self.evaluation  # what is wrong with these files is no fault of a document
         with self.watch.noting(self.stage, part) as note:
             shares = self._shares(part, note) if self.sample else {}
-            for number, (file, record) in enumerate(self._records(part)):
+            for number, (file, source, record) in enumerate(self._records(part)):
                 place = record.place
                 note.at(number, file, place)
                 if isinstance(record, Rejected):
@@ -83,30 +80,32 @@ class PartReader:
                     yield place, Rejected(place, KILLED, quarantined[number])
                 elif self.duplicates and (reason := self.duplicates.reason(part, number)):
                     yield place, reason.at(place)
-                elif tuple(place) in set_aside:
-                    yield place, Rejected(place, "set aside", "")
                 elif self.sample:
-                    yield place, self._sampled(record, self.plan["inputs"][file]["source"], shares)
+                    yield place, self._sampled(record, source, shares)
                 else:
-                    yield place, self._clean(record, self.plan["inputs"][file]["source"], lost)
+                    yield place, self._clean(record, source, lost)
                 note.after(number, file, place)
 
-    def _records(self, part: int) -> Iterator[tuple[int, Record | Rejected]]:
-        for file, *place in self.plan["parts"][part]:
-            corpus = self.preparation.corpora[self.plan["inputs"][file]["corpus"]]
-            for record in corpus.read(Slice(self.plan["paths"][file], *place), self.folder / UNPACKED):
-                yield file, record
+    def _records(self, part: int) -> Iterator[tuple[int, str, Record | Rejected]]:
+        """Number and source of the file of each record, and the record."""
+        for number, *place in self.plan.slices(part):
+            file = self.plan.file(number)
+            corpus = self.preparation.corpora[file.corpus]
+            if corpus.source_of(file.path) != file.source:
+                corpus = dataclasses.replace(corpus, source=file.source)
+            for record in corpus.read(Slice(file.path, *place), self.folder / UNPACKED):
+                yield number, file.source, record
 
     def _shares(self, part: int, note: Any) -> dict[tuple[str, str], float]:
         """How much of each source and language is read: one more walk over the part, to count its characters."""
         assert self.sample is not None
         sizes, characters = Counter[str](), Counter[tuple[str, str]]()
-        for file, *_, size in self.plan["parts"][part]:
-            sizes[self.plan["inputs"][file]["source"]] += size
-        for number, (file, record) in enumerate(self._records(part)):
+        for piece in self.plan.slices(part):
+            sizes[self.plan.file(piece.file).source] += piece.size
+        for number, (file, source, record) in enumerate(self._records(part)):
             note.at(number, file, record.place)
             if isinstance(record, Record):
-                characters[self.plan["inputs"][file]["source"], self._language(record)] += len(record.text)
+                characters[source, self._language(record)] += len(record.text)
         return self.sample.shares(sizes, characters)
 
     def _language(self, record: Record) -> str:
@@ -136,12 +135,6 @@ class PartReader:
         except Exception as error:
             return failed(record.place, error)
 
-    def _set_aside(self, part: int) -> set[tuple[str, int, int]]:
-        """Places of the documents that are not in the shards of a part."""
-        with (self.folder / "parts" / f"{part:06d}" / REJECTED).open("rb") as lines:
-            return {(item["path"], item["line"], item["offset"]) for item in map(json.loads, lines)}
-
     def path_of(self, part: int, moment: Moment | None) -> str:
         """The file that was read when a worker on ``part`` died."""
-        file = moment.file if moment and moment.number >= 0 else self.plan["parts"][part][0][0]
-        return str(self.plan["paths"][file])
+        return self.plan.file(moment.file if moment and moment.number >= 0 else self.plan.slices(part)[0].file).path

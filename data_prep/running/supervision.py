@@ -28,6 +28,7 @@ from data_prep.documents import Place
 from data_prep.engines import Died, Engine
 from data_prep.files import read_json, write_json
 from data_prep.running.claims import claim, is_claimed
+from masking.keyed import hash_key, uniform
 
 DEATHS, ELSEWHERE, MOST_DEATHS = 3, 5, 20
 """Deaths at one record before it is quarantined; in a row outside any record, and altogether on one part, before the run gives up."""
@@ -112,6 +113,11 @@ class Watch:
         finally:
             note.close()
 
+    def turned(self, parts: list[int]) -> list[int]:
+        """``parts`` from another one on for each launch: launches that begin together do not ask for the same parts one after the other."""
+        at = int(uniform(hash_key("launch", self.launch), 0) * len(parts)) if self.launch else 0
+        return parts[at:] + parts[:at]
+
     def take_note(self, stage: str, part: int) -> Moment | None:
         """What the dead worker on a part was at, None when it had not begun. The note is removed."""
         file = self.note_file(stage, part)
@@ -185,7 +191,7 @@ def run_all(engine: Engine, task: Task, parts: Sequence[int]) -> Iterator[Any]:
     Raises:
         RuntimeError: workers die without a document that could be blamed.
     """
-    left = list(parts)
+    left = task.watch.turned(list(parts))
     deaths: dict[int, list[Moment | None]] = defaultdict(list)
     while left:
         suspects = [part for part in left if _is_suspect(deaths[part])]
@@ -202,7 +208,7 @@ def run_all(engine: Engine, task: Task, parts: Sequence[int]) -> Iterator[Any]:
                     yield result
         while busy and not left and all(is_claimed(task.claim_file(part)) for part in busy):
             time.sleep(POLL_SECONDS)
-        left = sorted(left + busy)
+        left = task.watch.turned(sorted(left + busy))
 
 
 def _is_suspect(deaths: Sequence[Moment | None]) -> bool:

@@ -20,9 +20,10 @@ import numpy.typing as npt
 
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json, sha256_file
-from data_prep.shard_columns import DamagedShardError
+from data_prep.planned import Plan
+from data_prep.shard_columns import DamagedShardError, ListColumn, UnitColumn
 from data_prep.shard_writer import arrow_schema
-from data_prep.shards import MANIFEST, SCHEMA_VERSION, ListColumn, Shard, UnitColumn
+from data_prep.shards import MANIFEST, SCHEMA_VERSION, Shard
 
 
 def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total: None) -> Iterator[str]:
@@ -34,7 +35,7 @@ def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total
     if not (folder / "plan.json").is_file() and not (folder / MANIFEST).is_file():
         raise ValueError(f"{folder} is no prepared folder (neither plan.json nor {MANIFEST} in it). Give the `output` of a data configuration.")
     try:
-        plan = read_json(folder / "plan.json")
+        plan = Plan.read(folder)
         manifest = read_json(folder / MANIFEST)
     except FileNotFoundError as error:
         yield f"{Path(error.filename).name}: missing; preparation has not finished"
@@ -45,8 +46,8 @@ def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total
     if manifest.get("schema") != SCHEMA_VERSION:
         yield f"{MANIFEST}: schema {manifest.get('schema')!r}, this version of kmask reads {SCHEMA_VERSION}"
         return
-    if manifest["fingerprint"] != plan["fingerprint"]:
-        yield f"{MANIFEST}: made by another plan ({manifest['fingerprint'][:12]}) than plan.json ({plan['fingerprint'][:12]})"
+    if manifest["fingerprint"] != plan.fingerprint:
+        yield f"{MANIFEST}: made by another plan ({manifest['fingerprint'][:12]}) than plan.json ({plan.fingerprint[:12]})"
     yield from _tokenizer(folder, manifest["tokenizer"])
     yield from _parts(folder, plan, manifest)
     sizes = {shard["path"]: (folder / shard["path"]).stat().st_size for shard in manifest["shards"] if (folder / shard["path"]).is_file()}
@@ -69,11 +70,11 @@ def _tokenizer(folder: Path, expected: dict[str, Any]) -> Iterator[str]:
             yield f"tokenizer: its {name.removesuffix('_sha256')} changed ({str(expected[name])[:12]} expected, {str(value)[:12]} found)"
 
 
-def _parts(folder: Path, plan: dict[str, Any], manifest: dict[str, Any]) -> Iterator[str]:
+def _parts(folder: Path, plan: Plan, manifest: dict[str, Any]) -> Iterator[str]:
     """The parts' own reports against the plan and the manifest."""
     listed: dict[str, dict[str, Any]] = {shard["path"]: shard for shard in manifest["shards"]}
     reported: dict[str, Any] = {}
-    for part in range(len(plan["parts"])):
+    for part in range(plan.parts):
         name = f"parts/{part:06d}/part.json"
         try:
             report = read_json(folder / name)
@@ -83,8 +84,8 @@ def _parts(folder: Path, plan: dict[str, Any], manifest: dict[str, Any]) -> Iter
         except ValueError as error:
             yield str(error)
             continue
-        if report.get("fingerprint") != plan["fingerprint"]:
-            yield f"{name}: made by another plan ({str(report.get('fingerprint'))[:12]}) than plan.json ({plan['fingerprint'][:12]})"
+        if report.get("fingerprint") != plan.fingerprint:
+            yield f"{name}: made by another plan ({str(report.get('fingerprint'))[:12]}) than plan.json ({plan.fingerprint[:12]})"
         reported.update({shard["path"]: shard for shard in report.get("shards", [])})
     for path in sorted(listed.keys() | reported.keys()):
         if path in reported and listed.get(path) != reported[path]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from data_prep.planned import Plan
 from masking.keyed import hash_key, uniform
 
 K = TypeVar("K")
@@ -41,11 +42,9 @@ class Sample:
     """By source: wanted characters for each byte of its text."""
 
     @staticmethod
-    def of(plan: Mapping[str, Any], characters: int) -> Sample | None:
+    def of(plan: Plan, characters: int) -> Sample | None:
         """A sample of about so many characters; None: the corpus is no larger, all of it is read."""
-        sizes: dict[str, float] = {}
-        for item in plan["inputs"]:
-            sizes[item["source"]] = sizes.get(item["source"], 0.0) + item["size"]
+        sizes: dict[str, float] = {**plan.source_bytes()}
         if sum(sizes.values()) <= characters:  # a character has at least one byte
             return None
         return Sample(characters_per_byte={name: budget / max(sizes[name], 1) for name, budget in divided(characters, sizes).items()})

@@ -7,7 +7,9 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,15 @@ from data_prep.cleaning.normalising import Cleaning
 from data_prep.cleaning.quality import Quality
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.plain_text import PlainText
-from data_prep.counting.frequencies import Frequencies
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
-from data_prep.files import STAGING_PREFIX, staging_name
+from data_prep.files import STAGING_PREFIX, sha256_json, staging_name
 from data_prep.parts import PartWorker
 from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, Progress, group, make_plan
+from data_prep.plan import Preparation, Progress, make_plan
+from data_prep.planned import Plan
+from data_prep.running import finishing
+from data_prep.running.dividing import parts_of
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import Prepared
@@ -170,7 +174,7 @@ def test_units_of_the_shards_are_those_of_the_text(settings: Preparation) -> Non
 def test_progress_reaches_the_total_in_every_stage(settings: Preparation) -> None:
     heard: list[Progress] = []
     prepare(settings, heard.append)
-    assert [progress.stage for progress in heard][:2] == ["survey", "survey"]
+    assert heard[0].stage == "survey"
     assert {progress.stage for progress in heard} == {"survey", "parts"}
     last = heard[-1]
     assert (last.done, last.documents, last.rejected) == (last.total, 40, 0)
@@ -241,36 +245,15 @@ def test_documents_are_dropped_by_every_rule_that_is_asked_for(settings: Prepara
         duplicates=Duplicates(near=False),
         decontamination=Decontamination(paths=[str(tmp_path / "test.txt")], words=5),
         heldout=0.0,
-        frequencies=True,
     )
     manifest = prepare(strict, quiet)
     reasons = [(item["line"], item["reason"]) for item in map(json.loads, (Path(settings.output) / "rejected.jsonl").read_text().splitlines())]
     assert reasons[0] == (2, "duplicate") and reasons[2] == (4, "contaminated: test.txt") and reasons[1][1].startswith("quality: ")
     assert {shard["documents"] for shard in manifest["shards"]} == {2}
     assert manifest["evaluation"] == {"texts": {"test.txt": 2}, "too_short": {"test.txt": 1}}
-    table = Frequencies.open(Path(settings.output) / "steps/frequencies/result")
-    assert table.documents == 2
     assert not list((Path(settings.output) / "steps").glob("*/parts"))
     prepare(replace(strict, output=str(tmp_path / "two"), engine=Local(workers=2)), quiet)
     assert content(tmp_path / "two") == content(Path(settings.output))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fragile(Pretokenizer):
-    """Fails on one document."""
-
-    def words(self, text: str) -> Any:
-        if "New York" in text:
-            raise IndexError("list index out of range")
-        return super().words(text)
-
-
-def test_a_table_made_after_the_parts_holds_the_documents_of_the_shards(settings: Preparation) -> None:
-    fragile = replace(settings, segmenters={**settings.segmenters, "en": Fragile()}, frequencies=True)
-    counts = prepare(fragile, quiet)["counts"]
-    failed = counts["rejected.failed"]
-    assert 0 < failed < 20
-    assert Frequencies.open(Path(settings.output) / "steps/frequencies/result").documents == 40 - failed
 
 
 # --- exactly once ---------------------------------------------------------------------------------------------------------------
@@ -314,6 +297,23 @@ def foreign_report(folder: Path) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), "fingerprint": "another plan's"}))
 
 
+def cut_rejected(folder: Path) -> None:
+    (folder / "rejected.jsonl").write_bytes(b"{")
+
+
+def lose_inventory(folder: Path) -> None:
+    (folder / "inventory.arrow").unlink()
+
+
+def cut_inventory(folder: Path) -> None:
+    file = folder / "inventory.arrow"
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def lose_columns_of_the_plan(folder: Path) -> None:
+    shutil.rmtree(next(folder.glob("plan-*")))
+
+
 def leave_staging(folder: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
@@ -355,6 +355,10 @@ DISTURBANCES = [
     change_tokenizer,
     delete_tokenizer_and_its_source,
     lose_tally,
+    cut_rejected,
+    lose_inventory,
+    cut_inventory,
+    lose_columns_of_the_plan,
     delete_part,
     delete_shard,
     cut_shard,
@@ -372,9 +376,56 @@ def test_a_run_that_was_killed_or_damaged_ends_in_the_same_bytes(disturb: Callab
     assert content(Path(settings.output)) == done
 
 
+def test_a_launch_that_finds_everything_done_reads_no_part(settings: Preparation, done: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Progress] = []
+    for name in ("finished", "make"):
+        monkeypatch.setattr(PartWorker, name, None)  # would fail
+    assert prepare(settings, heard.append) == json.loads(done["manifest.json"])
+    size = sum(piece.size for piece in Plan.read(Path(settings.output)).all_slices())
+    assert (heard[-1].done, heard[-1].total, heard[-1].documents) == (size, size, 40)
+    assert content(Path(settings.output)) == done
+
+
+def test_launches_that_come_while_one_finishes_take_its_result(settings: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+    finishing_began, others_wait, finished = threading.Event(), threading.Event(), []
+    original = finishing.finish
+
+    def slow(worker: PartWorker) -> dict[str, Any]:
+        finished.append(worker)
+        finishing_began.set()
+        assert others_wait.wait(60)
+        return original(worker)
+
+    monkeypatch.setattr(finishing, "finish", slow)
+    monkeypatch.setattr(finishing.time, "sleep", lambda seconds: others_wait.set())
+    with ThreadPoolExecutor(2) as launches:
+        first = launches.submit(prepare, settings, quiet)
+        assert finishing_began.wait(60)
+        second = launches.submit(prepare, settings, quiet)
+        assert first.result() == second.result()
+    assert len(finished) == 1
+
+
+def test_a_folder_begun_by_an_earlier_version_goes_on(settings: Preparation, done: dict[str, bytes]) -> None:
+    folder = Path(settings.output)
+    plan = Plan.read(folder)
+    inputs = [{name: getattr(file, name) for name in ("corpus", "source", "sha256", "size")} for file in plan.all_files()]
+    old = {name: plan.said()[name] for name in ("settings", "labels", "levels", "fingerprint")}
+    parts = [[list(piece) for piece in plan.slices(part)] for part in range(plan.parts)]
+    old |= {"inputs": inputs, "parts": parts, "paths": [file.path for file in plan.all_files()]}
+    (folder / "plan.json").write_text(json.dumps(old))
+    shutil.rmtree(folder / plan.columns_name)
+    assert sha256_json({name: old[name] for name in ("settings", "inputs", "labels", "levels")}) == plan.fingerprint
+    delete_part(folder)
+    prepare(settings, quiet)
+    rest = {name: value for name, value in content(folder).items() if not name.startswith(("plan", "inventory"))}
+    assert rest == {name: value for name, value in done.items() if not name.startswith(("plan", "inventory"))}
+    assert list(Plan.read(folder).all_slices()) == list(plan.all_slices())
+
+
 def test_a_part_is_known_by_the_sizes_of_its_shards_and_thoroughly_by_their_hashes(settings: Preparation, done: dict[str, bytes]) -> None:
     folder = Path(settings.output)
-    worker = PartWorker(preparation=settings, plan=json.loads(done["plan.json"]), folder=folder)
+    worker = PartWorker(preparation=settings, plan=Plan.read(folder), folder=folder)
     report = worker.finished(1, thorough=True)
     assert report and [shard["size"] for shard in report["shards"]] == [len(done[shard["path"]]) for shard in report["shards"]]
     file = folder / report["shards"][0]["path"]
@@ -566,21 +617,22 @@ def test_a_larger_held_out_share_keeps_the_smaller_one_inside(settings: Preparat
 
 def test_the_plan_is_pure_and_its_parts_cover_every_byte(settings: Preparation) -> None:
     plan = make_plan(settings, quiet)
-    assert plan == make_plan(replace(settings, output="elsewhere", engine=Local(workers=5)), quiet)
-    assert json.loads(json.dumps(plan)) == plan
-    pieces = [tuple(piece) for part in plan["parts"] for piece in part]
-    for index, item in enumerate(plan["inputs"]):
+    again = make_plan(replace(settings, output="elsewhere", engine=Local(workers=5)), quiet)
+    assert again.said() == plan.said() and list(again.all_slices()) == list(plan.all_slices()) and list(again.all_files()) == list(plan.all_files())
+    assert json.loads(json.dumps(plan.said())) == plan.said()
+    pieces = list(plan.all_slices())
+    for index, item in enumerate(plan.all_files()):
         edges = [(start, end) for number, start, end, *_ in pieces if number == index]
         assert [start for start, _ in edges] == [0, *(end for _, end in edges[:-1])]
-        assert edges[-1][1] == item["size"]
+        assert edges[-1][1] == item.size
 
 
 def test_small_files_share_a_part_and_large_ones_have_several(settings: Preparation, write_jsonl: Callable[..., Path]) -> None:
     files = [str(write_jsonl(f"{number}.jsonl", [document(number)])) for number in range(12)]
     plan = make_plan(replace(settings, corpora=[Jsonl(paths=files)], part_bytes=1000), quiet)
-    assert 1 < len(plan["parts"]) < 6
-    assert sorted(piece[0] for part in plan["parts"] for piece in part) == list(range(12))
-    assert group([], 100) == []
+    assert 1 < plan.parts < 6
+    assert [piece.file for part in range(plan.parts) for piece in plan.slices(part)] == list(range(12))
+    assert parts_of([], 100) == []
 
 
 def test_an_empty_file_among_others_is_listed_and_the_others_are_kept(settings: Preparation, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep import shard_maps
 from data_prep.documents import Label
 from data_prep.encoding import Encoded, Tokenizer, TokenUnits
 from data_prep.shard_writer import arrow_schema, write_shard
@@ -408,3 +410,22 @@ def test_shards_of_another_size_than_they_were_made_with_are_counted_and_the_fir
     told = rf"2 shard\(s\) have another size than the manifest says, first parts/000000/train\.arrow \({size:,} bytes expected, {size - 8:,} found\)"
     with pytest.raises(ValueError, match=rf"{told}\. Run `kmask prepare verify {prepared}`, delete the parts it names and run `kmask prepare` again"):
         Prepared.open(prepared)
+
+
+def test_of_very_many_shards_the_newest_are_mapped_and_all_can_be_read(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_maps, "_mapped", deque())
+    monkeypatch.setattr(shard_maps, "most", lambda: 3)
+    original = Prepared.open(prepared).shards("train")[0]
+    copies = [Shard(Path(shutil.copyfile(original.path, tmp_path / f"{number}.arrow")), original.levels) for number in range(8)]
+
+    def mapped() -> int:
+        return len({line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in line})
+
+    held = copies[0].token_ids.row(0)
+    expected = held.tolist()
+    for _ in range(2):
+        for shard in copies:
+            assert shard.token_ids.row(0).tolist() == expected
+            assert shard.text_of("id", 0) == original.text_of("id", 0)
+            assert mapped() <= 4  # three, and the one whose array is held
+    assert held.tolist() == expected

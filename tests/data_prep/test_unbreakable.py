@@ -9,6 +9,7 @@ import errno
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import resource
 import shutil
@@ -33,7 +34,8 @@ from data_prep.engines.local import Local
 from data_prep.files import staging_name
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation, Progress, make_plan
-from data_prep.running import claims
+from data_prep.planned import Plan
+from data_prep.running import claims, surveying
 from data_prep.running.claims import claim, is_claimed
 from data_prep.running.supervision import Moment, Task, Watch, run_all
 from data_prep.segmenters import Segmenter
@@ -246,7 +248,7 @@ def supervised(tmp_path: Path, deaths: dict[int, list[int]]) -> tuple[list[int],
 def test_the_third_death_at_one_record_happens_alone_and_quarantines_it(tmp_path: Path) -> None:
     results, rounds, watch = supervised(tmp_path, {1: [7] * 9, 3: [2] * 9})
     assert sorted(results) == [0, 1, 2, 3, 4]
-    assert rounds == [[0, 1, 2, 3, 4], [1, 3], [1], [3], [1, 3]]
+    assert [sorted(parts) for parts in rounds] in ([[0, 1, 2, 3, 4], [1, 3], [1], [3], [1, 3]], [[0, 1, 2, 3, 4], [1, 3], [3], [1], [1, 3]])
     assert set(watch.quarantined("deadly", 1)) == {7} and set(watch.quarantined("deadly", 3)) == {2}
 
 
@@ -322,25 +324,57 @@ def test_what_is_held_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # --- many files -----------------------------------------------------------------------------------------------------------------
 
 
+def same(one: Plan, other: Plan) -> bool:
+    """Do two plans say the same and read the same?"""
+    return one.said() == other.said() and list(one.all_files()) == list(other.all_files()) and list(one.all_slices()) == list(other.all_slices())
+
+
 def test_a_large_corpus_is_surveyed_by_the_engine_and_only_once(settings: Preparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(4):
         write_corpus(tmp_path / f"more-{number}.jsonl", {number: "Rome."})
     many = replace(settings, corpora=[Jsonl(paths=[str(tmp_path / "*.jsonl")])])
     alone = make_plan(many, quiet)
     monkeypatch.setattr(plan, "SHARED_BYTES", 1)
+    monkeypatch.setattr(surveying, "BATCH_BYTES", 1)  # one file a batch
     watch = Watch(folder=tmp_path / "out", launch="notes")
-    assert make_plan(many, quiet, watch) == alone
+    assert same(make_plan(many, quiet, watch), alone)
     kept = sorted((tmp_path / "out/survey").iterdir())
     assert len(kept) == 5
-    monkeypatch.setattr(Jsonl, "survey", None)  # would fail
-    assert make_plan(replace(many, engine=Here()), quiet, watch) == alone
-    monkeypatch.undo()
-    monkeypatch.setattr(plan, "SHARED_BYTES", 1)
+    with monkeypatch.context() as without:
+        without.setattr(Jsonl, "survey", None)  # would fail
+        assert same(make_plan(replace(many, engine=Here()), quiet, watch), alone)
     kept[0].write_text("{")
     with (tmp_path / "more-1.jsonl").open("a") as file:
         file.write('{"text": "one more"}\n')
     changed = make_plan(replace(many, engine=Here()), quiet, watch)
-    assert [a["sha256"] == b["sha256"] for a, b in zip(alone["inputs"], changed["inputs"], strict=True)] == [True, True, False, True, True]
+    assert [a.sha256 == b.sha256 for a, b in zip(alone.all_files(), changed.all_files(), strict=True)] == [True, True, False, True, True]
+
+
+def test_small_files_are_surveyed_in_batches_and_large_ones_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surveying, "BATCH_BYTES", 100)
+    monkeypatch.setattr(surveying, "BATCH_FILES", 1 << 40)  # no batch ends because of a name
+    assert surveying.batches(["a", "b", "c", "d", "e"], [10, 10, 500, 60, 10]) == [0, 0, 1, 2, 2]
+    assert surveying.batches([], []) == []
+    monkeypatch.setattr(surveying, "BATCH_FILES", 3)
+    names = [f"{number}.txt" for number in range(300)]
+    some, grown = (surveying.batches(names, [size, *[1] * 299]) for size in (1, 90))
+    ends = [{name for name, batch, after in zip(names, found, found[1:], strict=False) if batch != after} for found in (some, grown)]
+    assert len(ends[0] ^ ends[1]) <= 2  # a file that grows moves the ends of few batches
+    assert max(some) > 50
+
+
+def test_what_a_worker_is_sent_does_not_grow_with_the_plan(settings: Preparation, tmp_path: Path) -> None:
+    for number in range(300):
+        write_corpus(tmp_path / f"more-{number}.jsonl", {number: "Rome."})
+    many = replace(settings, corpora=[Jsonl(paths=[str(tmp_path / "*.jsonl")])], part_bytes=50)
+    alone = make_plan(many, quiet)
+    assert alone.parts > 100
+    on_disk = alone.write_columns(tmp_path)
+    assert len(pickle.dumps(on_disk.columns)) < 300 < len(pickle.dumps(alone.columns))
+    assert same(pickle.loads(pickle.dumps(on_disk)), alone)
+    listing = surveying.Listing.of(many.corpora)
+    assert len(pickle.dumps(listing.kept_in(tmp_path / "scratch"))) < 500 < len(pickle.dumps(listing))
+    assert {file.source for file in alone.all_files()} == {tmp_path.name}  # so many files are one source
 
 
 # --- whole runs, as processes ---------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def test_a_sample_has_about_the_size_wanted_half_of_each_language_and_is_always_
     found = []
     for _ in range(2):
         reader = PartReader(preparation=asked, plan=plan, folder=tmp_path / "out", sample=Sample.of(plan, 40_000))
-        found.append([item for part in range(len(plan["parts"])) for item in reader.documents(part) if isinstance(item, Document)])
+        found.append([item for part in range(plan.parts) for item in reader.documents(part) if isinstance(item, Document)])
     assert found[0] == found[1]
     sizes = {language: sum(len(item.text) for item in found[0] if item.language == language) for language in ("zh", "en")}
     assert sizes["en"] == pytest.approx(20_000, rel=0.3)

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from tiny import ROOT
 
-from launch.console import Bar, TrainConsole, fitting
+from launch import console
+from launch.console import Bar, Stages, TrainConsole, fitting
 
 LOSSES = {"loss/knowledge_masking": 2.345, "loss/span_boundary": 1.234, "loss/sentence_reordering": 0.987, "tokens_per_second": 12345.0}
 TRAINING = f"""
@@ -110,3 +111,26 @@ def test_a_pipe_gets_whole_lines_in_one_write(monkeypatch: pytest.MonkeyPatch) -
     console("train", 2, LOSSES)
     assert pipe.written[:2] == ["prepare 3 documents\n", "prepare 100% 0:00:00 left 5 documents, 0 set aside\n"]
     assert all(text.endswith("\n") and "  " not in text and text.count("\n") == 1 for text in pipe.written)
+
+
+def test_time_left_is_told_by_the_stage_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    bar = Bar("prepare", "bytes")
+    now[0] += 3600  # a survey, a vocabulary
+    bar.update(50, 100)
+    assert bar.left(50, 100) == ""
+    now[0] += 10
+    assert bar.left(60, 100) == "0:00:40"
+
+
+def test_a_short_stage_leaves_no_line_in_a_log_and_a_long_one_does(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    stages = Stages()
+    for done in (1, 2):
+        stages.update("survey", done, 2)
+    for done in (1, 2, 3):
+        now[0] += 11
+        stages.update("vocabulary", done, 3)
+    assert capsys.readouterr().err.splitlines() == ["vocabulary  67% 0:00:11 left"]

@@ -146,7 +146,7 @@ def test_a_folder_that_was_never_begun_says_so(run: Callable[..., Result], tmp_p
 
 def test_a_finished_folder_says_so_with_what_it_holds(run: Callable[..., Result], prepared: Path) -> None:
     found = json.loads(run("prepare", "status", prepared, "--json").out)
-    parts = len(read_json(prepared / "plan.json")["parts"])
+    parts = read_json(prepared / "plan.json")["parts"]
     assert (found["state"], found["parts"], found["documents"]) == ("finished", {"done": parts, "total": parts}, 125)
     assert found["bytes"]["done"] == found["bytes"]["total"]
     assert "finished" in run("prepare", "status", prepared).out
