@@ -92,7 +92,10 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
         def heard(done: int) -> None:
             listen(Progress(step.name, done, len(parts), 0, 0))
 
-        return run_step(step, reader.documents, parts, preparation.engine, folder, plan["fingerprint"], heard, watch, reader.path_of)
+        def heard_round(name: str, done: int, tasks: int) -> None:
+            listen(Progress(f"{step.name}, {name}", done, tasks, 0, 0))
+
+        return run_step(step, reader.documents, parts, preparation.engine, folder, plan["fingerprint"], heard, watch, reader.path_of, heard_round)
 
     if preparation.duplicates:
         duplicates = Dropped.open(run(preparation.duplicates, everything))

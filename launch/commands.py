@@ -78,6 +78,8 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
     def listen(progress: Progress) -> None:
         if progress.stage == "parts":
             bar.update(progress.done, progress.total, f"{progress.documents:,} documents,", f"{progress.rejected:,} set aside")
+        elif progress.done == progress.total and "," in progress.stage:
+            bar.say(f"{progress.stage}: {progress.total:,} task(s) done")
         elif progress.done == progress.total:
             bar.say(f"surveyed {progress.total / 1e6:,.1f} MB of files" if progress.stage == "survey" else f"{progress.stage}: corpus read")
 

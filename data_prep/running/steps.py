@@ -1,10 +1,11 @@
 """Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary, mined phrases).
 
     map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
+    rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process; most have none
     reduce   all those folders      ->  steps/NAME/result/         published by one rename
 
-Both are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
-the parts themselves.
+All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
+the parts themselves. A round is a number of tasks that need nothing of each other; it begins when the one before has ended.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_prep.documents import Document, Rejected
 from data_prep.engines import Engine
@@ -24,6 +25,30 @@ from data_prep.running.claims import claim
 from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Moment, Task, Watch, run_all
 
 STEP = "step.json"
+
+
+class Made(NamedTuple):
+    """What the step has made so far."""
+
+    parts: Sequence[Path]
+    """The contributions of the parts, in their order."""
+    folder: Path
+    """Holds the folders of the rounds."""
+
+    def task(self, name: str, number: int) -> Path:
+        """What a task of an earlier round has made."""
+        return self.folder / name / f"{number:06d}"
+
+
+class Round(NamedTuple):
+    """Independent tasks between map and reduce. Functions are sent to worker processes."""
+
+    name: str
+    """Name of its folder, unlike `parts` and `result`."""
+    tasks: Callable[[Made], int]
+    """How many there are; what was made before tells."""
+    make: Callable[[Made, int, Path], None]
+    """Write what one task makes into a folder."""
 
 
 class Step(ABC):
@@ -40,9 +65,17 @@ class Step(ABC):
     def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
         """Write what one part contributes into ``folder``. Each document comes with its number among the part's records."""
 
+    def rounds(self) -> Sequence[Round]:
+        """What is to be done between map and reduce, in order."""
+        return ()
+
     @abstractmethod
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:
         """Join the contributions of all parts, in their order, into ``folder``."""
+
+    def finish(self, made: Made, folder: Path) -> None:
+        """Make the result in ``folder`` after the rounds: ``reduce``, unless the step reads what rounds have made."""
+        self.reduce(made.parts, folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +112,37 @@ class StepWorker(Task):
         return self.where(part, moment)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RoundWorker(Task):
+    """Does one task of a round; sent to worker processes."""
+
+    step: Step
+    index: int
+    """Of the round."""
+    made: Made
+    fingerprint: str
+    stage: str
+    watch: Watch
+
+    def finished(self, part: int) -> int | None:
+        made = is_made(self.made.folder / "result", self.fingerprint) or is_made(self.target(part), self.fingerprint)
+        return part if made else None
+
+    def target(self, part: int) -> Path:
+        """What the task makes."""
+        return self.made.task(self.step.rounds()[self.index].name, part)
+
+    def make(self, part: int) -> int:
+        take_away(self.target(part), lambda: self.finished(part) is not None)
+        with staged_folder(self.target(part)) as staging:
+            self.step.rounds()[self.index].make(self.made, part, staging)
+            write_json(staging / STEP, {"fingerprint": self.fingerprint})
+        return part
+
+    def path_of(self, part: int, moment: Moment | None) -> str:
+        return f"task {part}"
+
+
 def run_step(
     step: Step,
     documents: Callable[[int], Iterator[Document | Rejected]],
@@ -89,8 +153,10 @@ def run_step(
     listen: Callable[[int], None] = lambda done: None,
     watch: Watch = NOWHERE,
     where: Callable[[int, Moment | None], str] | None = None,
+    heard: Callable[[str, int, int], None] = lambda name, done, tasks: None,
 ) -> Path:
-    """Do a step unless it is done, and return the folder of its result. ``listen`` hears how many parts are mapped.
+    """Do a step unless it is done, and return the folder of its result. ``listen`` hears how many parts are mapped, ``heard`` how many
+    tasks of a round are done.
 
     ``parts`` is how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what
     they are at, and how to name a file; without them a worker's death is not traced to a document.
@@ -103,7 +169,7 @@ def run_step(
     fingerprint = sha256_json([plan_fingerprint, step.fingerprint(), list(numbers)])
     result = folder / "result"
     if is_made(result, fingerprint):
-        shutil.rmtree(folder / "parts", ignore_errors=True)
+        clear(folder, step)
         return result
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     for place in (folder, folder / "parts"):
@@ -112,17 +178,43 @@ def run_step(
     worker = StepWorker(step=step, documents=documents, folder=folder, fingerprint=fingerprint, stage=step.name, watch=watch, where=where or _unknown)
     for done, _ in enumerate(run_all(engine, worker, numbers), 1):
         listen(done)
+    made = Made([worker.target(part) for part in numbers], folder)
+    for index, each in enumerate(step.rounds()):
+        try:
+            run_round(RoundWorker(step=step, index=index, made=made, fingerprint=fingerprint, stage=f"{step.name}-{each.name}", watch=watch), engine, heard)
+        except FileNotFoundError:  # another launch has finished, and cleared away what this one was reading
+            if not is_made(result, fingerprint):
+                raise
     while not is_made(result, fingerprint):
         with claim(root / "claims" / f"{step.name}-result") as mine:
             if mine and not is_made(result, fingerprint):
                 take_away(result, lambda: is_made(result, fingerprint))
                 with staged_folder(result) as staging:
-                    step.reduce([worker.target(part) for part in numbers], staging)
+                    step.finish(made, staging)
                     write_json(staging / STEP, {"fingerprint": fingerprint, **step.fingerprint()})
-                shutil.rmtree(folder / "parts", ignore_errors=True)
+                clear(folder, step)
         if not mine:
             time.sleep(POLL_SECONDS)
     return result
+
+
+def run_round(worker: RoundWorker, engine: Engine, heard: Callable[[str, int, int], None]) -> None:
+    """Do the tasks of a round that are not done."""
+    if is_made(worker.made.folder / "result", worker.fingerprint):
+        return
+    each = worker.step.rounds()[worker.index]
+    folder = worker.made.folder / each.name
+    folder.mkdir(exist_ok=True)
+    remove_staging(folder)
+    tasks = each.tasks(worker.made)
+    for done, _ in enumerate(run_all(engine, worker, range(tasks)), 1):
+        heard(each.name, done, tasks)
+
+
+def clear(folder: Path, step: Step) -> None:
+    """Remove what only helped to make the result."""
+    for name in ("parts", *(each.name for each in step.rounds())):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def is_made(folder: Path, fingerprint: str) -> bool:
