@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.cleaning.columns import append, mapped
-from data_prep.cleaning.duplicate_runs import TASK_RECORDS, Layout, earlier, later, pairs_between, slice_of, write_pairs
+from data_prep.cleaning.duplicate_runs import TASK_RECORDS, Layout, distinct, earlier, later, pairs_between, slice_of, write_pairs
 from data_prep.running.steps import Made
 
 NEIGHBOURS = 3
@@ -82,7 +82,7 @@ def neighbours(keys_N: npt.NDArray[np.uint64], documents_N: npt.NDArray[np.uint3
         else:
             others = heads[np.searchsorted(heads, again, "right") - 1]
         found = documents_N[again].astype(np.uint64) << np.uint64(32) | documents_N[others]
-        pairs = np.unique(np.concatenate([pairs, found]))
+        pairs = distinct(np.concatenate([pairs, found]))
     return pairs
 
 
@@ -98,13 +98,14 @@ def bounding(keys_N: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
 def find_alike(made: Made, run: int, folder: Path, *, places: int, least: int) -> None:
     """The candidates whose sketches agree in at least so many places."""
     layout = Layout.read(made)
-    pairs_P = np.zeros(0, np.uint64)
+    found, limit = [np.zeros(0, np.uint64)], TASK_RECORDS
     for task in range(layout.key_tasks):
         files = sorted(made.task("candidates", task).glob("[0-9]*"))
-        found = [pairs_between(file, *layout.bounds(run)) for file in files]
-        pairs_P = np.concatenate([pairs_P, *found])
-        if task + 1 == layout.key_tasks or len(pairs_P) > TASK_RECORDS:
-            pairs_P = np.unique(pairs_P)
+        found += [pairs_between(file, *layout.bounds(run)) for file in files]
+        if sum(map(len, found)) > limit:
+            found = [distinct(np.concatenate(found))]
+            limit = max(limit, 2 * len(found[0]))
+    pairs_P = distinct(np.concatenate(found))
     append(folder / "pairs", pairs_P[agreement(made, layout, pairs_P, places) >= least])
 
 

@@ -161,6 +161,12 @@ def write_pairs(file: Path, earlier_P: npt.NDArray[np.int64], later_P: npt.NDArr
     append(file, np.sort(later_P.astype(np.uint64) << _LATER | earlier_P.astype(np.uint64)))
 
 
+def distinct(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """What is in ``values``, once and sorted (by sorting: numpy's own `unique` hashes, at twenty times the cost)."""
+    values = np.sort(values)
+    return values[np.append(True, values[1:] != values[:-1])[: len(values)]]
+
+
 def pairs_between(file: Path, start: int, stop: int) -> npt.NDArray[np.uint64]:
     """Those pairs of a file of which the later is one of the documents ``start`` to ``stop``."""
     values = mapped(file, np.uint64)
