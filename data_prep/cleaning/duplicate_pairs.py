@@ -33,12 +33,12 @@ BLOCK_PAIRS = 1 << 16
 def find_equal(made: Made, task: int, folder: Path) -> None:
     """Pairs of equal digests."""
     layout = Layout.read(made)
-    digests, documents = [np.zeros((0, 2), np.uint64)], [np.zeros(0, np.int64)]
+    digests, documents = [np.zeros((0, 2), np.uint64)], [np.zeros(0, np.uint32)]
     for run in range(layout.runs):
         found, rows = slice_of(made.task("digests", run), "digests", 2, task, layout.equal_tasks)
         digests.append(found)
-        documents.append(rows + layout.bounds(run)[0])
-    digests_N2, documents_N = np.concatenate(digests), np.concatenate(documents)
+        documents.append(rows + np.uint32(layout.bounds(run)[0]))
+    digests_N2, documents_N = np.concatenate(digests), np.concatenate(documents).astype(np.int64)
     order = np.lexsort((digests_N2[:, 1], digests_N2[:, 0]))
     digests_N2, documents_N = digests_N2[order], documents_N[order]
     again = np.append(False, (digests_N2[1:] == digests_N2[:-1]).all(axis=1))[: len(order)]

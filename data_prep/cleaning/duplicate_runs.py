@@ -164,7 +164,8 @@ def write_pairs(file: Path, earlier_P: npt.NDArray[np.int64], later_P: npt.NDArr
 def distinct(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """What is in ``values``, once and sorted (by sorting: numpy's own `unique` hashes, at twenty times the cost)."""
     values = np.sort(values)
-    return values[np.append(True, values[1:] != values[:-1])[: len(values)]]
+    found: npt.NDArray[np.uint64] = values[np.append(True, values[1:] != values[:-1])[: len(values)]]
+    return found
 
 
 def pairs_between(file: Path, start: int, stop: int) -> npt.NDArray[np.uint64]:

@@ -131,14 +131,13 @@ class Duplicates(Step):
 
     def rounds(self) -> Sequence[Round]:
         bands, _ = self._division
-        keys = {"bands": bands if self.near else 0}
         near = (
             Round("runs", _runs, partial(gather_keys, bands=bands, places=self.permutations)),
             Round("candidates", _key_tasks, find_candidates),
             Round("alike", _runs, partial(find_alike, places=self.permutations, least=least_agreement(self.threshold, self.permutations))),
         )
         return (
-            Round("layout", _one, partial(lay_out, **keys)),
+            Round("layout", _one, partial(lay_out, bands=bands if self.near else 0)),
             Round("digests", _runs, gather_digests),
             Round("equal", _equal_tasks, find_equal),
             *(near if self.near else ()),
