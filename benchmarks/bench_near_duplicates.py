@@ -7,7 +7,7 @@
 `scale` makes the columns of each part (digests, band keys, sketches, ids) from random numbers instead of texts, by the same functions from the
 signature on, and then runs the same rounds as `kmask prepare`. Kill it and run it again: it goes on where it was. One document in five repeats
 an earlier one that lies anywhere before it: 2 in 5 of these exactly, the others at a similarity of SIMILARITIES. It prints each round with its
-seconds, the greatest memory of any process (anonymous: what the process holds itself; resident: mapped files too), and bytes on disk.
+seconds, processor seconds of all processes, the greatest memory of any process (anonymous: what the process holds itself; resident: mapped files too), and bytes on disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import active_children
-from os import getpid
+from os import getpid, sysconf
 from pathlib import Path
 
 import numpy as np
@@ -189,13 +189,16 @@ class Meter(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peaks: dict[str, int] = {}
+        self.ticks: dict[int, int] = {}
+        self.before = 0
 
     def run(self) -> None:
         while True:
             for process in (getpid(), *(child.pid for child in active_children())):
                 try:
                     lines = Path(f"/proc/{process}/status").read_text().split("\n")
-                except OSError:
+                    self.ticks[process] = sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]))
+                except (OSError, TypeError):
                     continue
                 for name, value in (line.split(":", 1) for line in lines if line.startswith(("RssAnon", "VmHWM"))):
                     self.peaks[name] = max(self.peaks.get(name, 0), int(value.split()[0]))
@@ -204,7 +207,9 @@ class Meter(threading.Thread):
     def take(self) -> str:
         """The peaks since the last call."""
         found, self.peaks = self.peaks, {}
-        return f"{found.get('RssAnon', 0) / 2**20:.2f} GB anonymous, {found.get('VmHWM', 0) / 2**20:.2f} GB resident"
+        ticks = sum(self.ticks.values())
+        used, self.before = (ticks - self.before) / sysconf("SC_CLK_TCK"), ticks
+        return f"{used:.0f} | {found.get('RssAnon', 0) / 2**20:.2f} GB anonymous, {found.get('VmHWM', 0) / 2**20:.2f} GB resident"
 
 
 def on_disk(folder: Path) -> int:
@@ -228,7 +233,9 @@ def scale(folder: Path, documents: int, workers: int, keep: bool) -> None:
             print(f"| {name} | {tasks} | {now - last:.0f} | {meter.take()} | {on_disk(place) / 1e9:.2f} GB |", flush=True)
             last = now
 
-    print(f"{documents:,} documents in {parts} parts, {workers} workers\n| round | tasks | seconds | greatest process | on disk |\n|---|---|---|---|---|")
+    print(
+        f"{documents:,} documents in {parts} parts, {workers} workers\n| round | tasks | seconds | processor seconds | greatest process | on disk |\n|---|---|---|---|---|---|"
+    )
     result = run_step(step, step.source, parts, Local(workers=workers), folder, str(documents), lambda done: tell("parts", done, parts), heard=tell)
     print(f"| result | 1 | {time.monotonic() - last:.0f} | {meter.take()} | {on_disk(result) / 1e9:.3f} GB |")
     print(f"{time.monotonic() - begun:.0f} s in this launch; {read_json(result / 'counts.json')}")

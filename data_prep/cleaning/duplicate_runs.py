@@ -170,7 +170,7 @@ def distinct(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 def pairs_between(file: Path, start: int, stop: int) -> npt.NDArray[np.uint64]:
     """Those pairs of a file of which the later is one of the documents ``start`` to ``stop``."""
-    values = mapped(file, np.uint64)
+    values = mapped(file, np.uint64) if file.stat().st_size else np.zeros(0, np.uint64)  # none is not the same as no file
     first, last = np.searchsorted(values, np.array([start, stop], np.uint64) << _LATER)
     return np.array(values[first:last])
 

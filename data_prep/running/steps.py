@@ -179,12 +179,15 @@ def run_step(
     for done, _ in enumerate(run_all(engine, worker, numbers), 1):
         listen(done)
     made = Made([worker.target(part) for part in numbers], folder)
-    for index, each in enumerate(step.rounds()):
-        try:
-            run_round(RoundWorker(step=step, index=index, made=made, fingerprint=fingerprint, stage=f"{step.name}-{each.name}", watch=watch), engine, heard)
-        except FileNotFoundError:  # another launch has finished, and cleared away what this one was reading
-            if not is_made(result, fingerprint):
-                raise
+    run_rounds(step, made, fingerprint, engine, watch, heard)
+    publish(step, made, fingerprint, root)
+    clear(folder, step)
+    return result
+
+
+def publish(step: Step, made: Made, fingerprint: str, root: Path) -> None:
+    """Make the result, or wait for the launch that is at it."""
+    result = made.folder / "result"
     while not is_made(result, fingerprint):
         with claim(root / "claims" / f"{step.name}-result") as mine:
             if mine and not is_made(result, fingerprint):
@@ -192,23 +195,25 @@ def run_step(
                 with staged_folder(result) as staging:
                     step.finish(made, staging)
                     write_json(staging / STEP, {"fingerprint": fingerprint, **step.fingerprint()})
-                clear(folder, step)
         if not mine:
             time.sleep(POLL_SECONDS)
-    return result
 
 
-def run_round(worker: RoundWorker, engine: Engine, heard: Callable[[str, int, int], None]) -> None:
-    """Do the tasks of a round that are not done."""
-    if is_made(worker.made.folder / "result", worker.fingerprint):
-        return
-    each = worker.step.rounds()[worker.index]
-    folder = worker.made.folder / each.name
-    folder.mkdir(exist_ok=True)
-    remove_staging(folder)
-    tasks = each.tasks(worker.made)
-    for done, _ in enumerate(run_all(engine, worker, range(tasks)), 1):
-        heard(each.name, done, tasks)
+def run_rounds(step: Step, made: Made, fingerprint: str, engine: Engine, watch: Watch, heard: Callable[[str, int, int], None]) -> None:
+    """Do what is not done of the rounds, unless the result is there."""
+    for index, each in enumerate(step.rounds()):
+        if is_made(made.folder / "result", fingerprint):
+            return
+        worker = RoundWorker(step=step, index=index, made=made, fingerprint=fingerprint, stage=f"{step.name}-{each.name}", watch=watch)
+        try:
+            (made.folder / each.name).mkdir(exist_ok=True)
+            remove_staging(made.folder / each.name)
+            tasks = each.tasks(made)
+            for done, _ in enumerate(run_all(engine, worker, range(tasks)), 1):
+                heard(each.name, done, tasks)
+        except FileNotFoundError:  # another launch has finished, and cleared away what this one was reading
+            if not is_made(made.folder / "result", fingerprint):
+                raise
 
 
 def clear(folder: Path, step: Step) -> None:
