@@ -3,11 +3,13 @@
     python benchmarks/bench_near_duplicates.py recall [--pairs 2000] [--length 400]     pairs of texts at known similarity, the whole way
     python benchmarks/bench_near_duplicates.py families                                 versions of one text, many in one corpus
     python benchmarks/bench_near_duplicates.py scale FOLDER --documents 10000000        synthetic columns, everything after the texts
+    python benchmarks/bench_near_duplicates.py corpus FOLDER --config configs/data/demo.yaml    the texts of a configuration, this step alone
 
 `scale` makes the columns of each part (digests, band keys, sketches, ids) from random numbers instead of texts, by the same functions from the
 signature on, and then runs the same rounds as `kmask prepare`. Kill it and run it again: it goes on where it was. One document in five repeats
 an earlier one that lies anywhere before it: 2 in 5 of these exactly, the others at a similarity of SIMILARITIES. It prints each round with its
-seconds, processor seconds of all processes, the greatest memory of any process (anonymous: what the process holds itself; resident: mapped files too), and bytes on disk.
+seconds, the processor seconds of all processes, the greatest memory of any of them (anonymous: what it holds itself; resident: mapped files,
+too), and bytes on disk.
 """
 
 from __future__ import annotations
@@ -217,31 +219,58 @@ def on_disk(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
+class Rounds:
+    """Prints a line for each round that has ended."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.place = folder / "steps" / name
+        self.meter = Meter()
+        self.meter.start()
+        self.begun = self.last = time.monotonic()
+
+    def head(self, title: str) -> None:
+        """The head of the table."""
+        print(f"{title}\n| round | tasks | seconds | processor seconds | greatest process | on disk |\n|---|---|---|---|---|---|", flush=True)
+
+    def __call__(self, name: str, done: int, tasks: int) -> None:
+        if done == tasks:
+            now = time.monotonic()
+            print(f"| {name} | {tasks} | {now - self.last:.0f} | {self.meter.take()} | {on_disk(self.place / name) / 1e9:.2f} GB |", flush=True)
+            self.last = now
+
+    def end(self, result: Path) -> None:
+        """The line of the result, and what was found."""
+        print(f"| result | 1 | {time.monotonic() - self.last:.0f} | {self.meter.take()} | {on_disk(result) / 1e9:.3f} GB |")
+        print(f"{time.monotonic() - self.begun:.0f} s in this launch; {read_json(result / 'counts.json')}")
+
+
 def scale(folder: Path, documents: int, workers: int, keep: bool) -> None:
     """Run the step on synthetic columns and print what each round took."""
     step = Synthetic(documents=documents)
     parts = -(-documents // PART_DOCUMENTS)
-    meter = Meter()
-    meter.start()
-    begun = last = time.monotonic()
-
-    def tell(name: str, done: int, tasks: int) -> None:
-        nonlocal last
-        if done == tasks:
-            place = folder / "steps" / step.name / name
-            now = time.monotonic()
-            print(f"| {name} | {tasks} | {now - last:.0f} | {meter.take()} | {on_disk(place) / 1e9:.2f} GB |", flush=True)
-            last = now
-
-    print(
-        f"{documents:,} documents in {parts} parts, {workers} workers\n| round | tasks | seconds | processor seconds | greatest process | on disk |\n|---|---|---|---|---|---|"
-    )
-    result = run_step(step, step.source, parts, Local(workers=workers), folder, str(documents), lambda done: tell("parts", done, parts), heard=tell)
-    print(f"| result | 1 | {time.monotonic() - last:.0f} | {meter.take()} | {on_disk(result) / 1e9:.3f} GB |")
-    print(f"{time.monotonic() - begun:.0f} s in this launch; {read_json(result / 'counts.json')}")
+    measure = Rounds(step.name, folder)
+    measure.head(f"{documents:,} documents in {parts} parts, {workers} workers")
+    result = run_step(step, step.source, parts, Local(workers=workers), folder, str(documents), lambda done: measure("parts", done, parts), heard=measure)
+    measure.end(result)
     check(Dropped.open(result), documents)
     if not keep:
         shutil.rmtree(folder)
+
+
+def corpus(config: Path, folder: Path, workers: int) -> None:
+    """Run the step alone on the texts of a configuration."""
+    from data_prep.counting.corpus_tasks import survey
+    from data_prep.plan import Preparation
+    from launch.config import read_config
+
+    worker = survey(read_config(Preparation, config, []), lambda progress: None)
+    step, parts = Duplicates(), len(worker.plan["parts"])
+    size = sum(item["size"] for item in worker.plan["inputs"])
+    measure = Rounds(step.name, folder)
+    measure.head(f"{size / 1e6:.1f} MB in {parts} parts, {workers} workers")
+    result = run_step(step, worker.documents, parts, Local(workers=workers), folder, "corpus", lambda done: measure("parts", done, parts), heard=measure)
+    measure.end(result)
+    shutil.rmtree(folder)
 
 
 def check(dropped: Dropped, documents: int) -> None:
@@ -267,8 +296,9 @@ def check(dropped: Dropped, documents: int) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("recall", "families", "scale"))
+    parser.add_argument("what", choices=("recall", "families", "scale", "corpus"))
     parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--config", type=Path, default=Path("configs/data/demo.yaml"), help="of `corpus`")
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--pairs", type=int, default=500, help="of each of 12 ranges of similarity, about")
@@ -281,7 +311,9 @@ def main() -> None:
     elif given.what == "families":
         families(given.threshold)
     elif given.folder is None:
-        parser.error("scale needs a FOLDER")
+        parser.error(f"{given.what} needs a FOLDER")
+    elif given.what == "corpus":
+        corpus(given.config, given.folder, given.workers)
     else:
         scale(given.folder, given.documents, given.workers, given.keep)
 

@@ -24,7 +24,7 @@ from data_prep.cleaning.duplicate_pairs import agreement
 from data_prep.cleaning.duplicate_runs import Layout, earlier, equal_pairs, later
 from data_prep.cleaning.minhash import similarity
 from data_prep.files import write_json
-from data_prep.running.steps import Made
+from data_prep.running.rounds import Made
 
 BLOCK = 1 << 20
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from data_prep.cleaning.columns import append, mapped
 from data_prep.cleaning.duplicate_runs import TASK_RECORDS, Layout, distinct, earlier, later, pairs_between, slice_of, write_pairs
-from data_prep.running.steps import Made
+from data_prep.running.rounds import Made
 
 NEIGHBOURS = 3
 """With how many documents before it, besides the first, a document is compared that has a key in common with them."""

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from data_prep.cleaning.columns import Array, append, mapped, rows
 from data_prep.files import read_json, write_json
-from data_prep.running.steps import Made
+from data_prep.running.rounds import Made
 
 RUN_DOCUMENTS = 1 << 19
 """Documents of a run: with 32 bands, .6 GB of keys and their order while it is sorted."""

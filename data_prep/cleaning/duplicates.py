@@ -40,7 +40,8 @@ from data_prep.cleaning.duplicate_runs import Layout, gather_digests, gather_key
 from data_prep.cleaning.minhash import band_keys, bands_for, least_agreement, signatures, sketches
 from data_prep.cleaning.shingles import ngram_hashes, tokens
 from data_prep.documents import Document
-from data_prep.running.steps import Made, Round, Step
+from data_prep.running.rounds import Made, Round
+from data_prep.running.steps import Step
 
 RULES_VERSION = 2
 BLOCK_DOCUMENTS = 1 << 12

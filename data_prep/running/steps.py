@@ -1,11 +1,11 @@
 """Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary, mined phrases).
 
     map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
-    rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process; most have none
+    rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process (rounds.py)
     reduce   all those folders      ->  steps/NAME/result/         published by one rename
 
 All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
-the parts themselves. A round is a number of tasks that need nothing of each other; it begins when the one before has ended.
+the parts themselves.
 """
 
 from __future__ import annotations
@@ -16,39 +16,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from data_prep.documents import Document, Rejected
 from data_prep.engines import Engine
-from data_prep.files import read_json, remove_staging, sha256_json, staged_folder, staging_name, write_json
+from data_prep.files import remove_staging, sha256_json, staged_folder, write_json
 from data_prep.running.claims import claim
+from data_prep.running.rounds import STEP, Made, Round, is_made, run_rounds, take_away
 from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Moment, Task, Watch, run_all
-
-STEP = "step.json"
-
-
-class Made(NamedTuple):
-    """What the step has made so far."""
-
-    parts: Sequence[Path]
-    """The contributions of the parts, in their order."""
-    folder: Path
-    """Holds the folders of the rounds."""
-
-    def task(self, name: str, number: int) -> Path:
-        """What a task of an earlier round has made."""
-        return self.folder / name / f"{number:06d}"
-
-
-class Round(NamedTuple):
-    """Independent tasks between map and reduce. Functions are sent to worker processes."""
-
-    name: str
-    """Name of its folder, unlike `parts` and `result`."""
-    tasks: Callable[[Made], int]
-    """How many there are; what was made before tells."""
-    make: Callable[[Made, int, Path], None]
-    """Write what one task makes into a folder."""
 
 
 class Step(ABC):
@@ -112,37 +87,6 @@ class StepWorker(Task):
         return self.where(part, moment)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RoundWorker(Task):
-    """Does one task of a round; sent to worker processes."""
-
-    step: Step
-    index: int
-    """Of the round."""
-    made: Made
-    fingerprint: str
-    stage: str
-    watch: Watch
-
-    def finished(self, part: int) -> int | None:
-        made = is_made(self.made.folder / "result", self.fingerprint) or is_made(self.target(part), self.fingerprint)
-        return part if made else None
-
-    def target(self, part: int) -> Path:
-        """What the task makes."""
-        return self.made.task(self.step.rounds()[self.index].name, part)
-
-    def make(self, part: int) -> int:
-        take_away(self.target(part), lambda: self.finished(part) is not None)
-        with staged_folder(self.target(part)) as staging:
-            self.step.rounds()[self.index].make(self.made, part, staging)
-            write_json(staging / STEP, {"fingerprint": self.fingerprint})
-        return part
-
-    def path_of(self, part: int, moment: Moment | None) -> str:
-        return f"task {part}"
-
-
 def run_step(
     step: Step,
     documents: Callable[[int], Iterator[Document | Rejected]],
@@ -155,11 +99,11 @@ def run_step(
     where: Callable[[int, Moment | None], str] | None = None,
     heard: Callable[[str, int, int], None] = lambda name, done, tasks: None,
 ) -> Path:
-    """Do a step unless it is done, and return the folder of its result. ``listen`` hears how many parts are mapped, ``heard`` how many
-    tasks of a round are done.
+    """Do a step unless it is done, and return the folder of its result.
 
-    ``parts`` is how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what
-    they are at, and how to name a file; without them a worker's death is not traced to a document.
+    ``listen`` hears how many parts are mapped, ``heard`` the name of a round, how many of its tasks are done, and of how many. ``parts`` is
+    how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what they are at, and
+    how to name a file; without them a worker's death is not traced to a document.
 
     Raises:
         ValueError, OSError: something the user can put right; what is finished stays.
@@ -179,7 +123,7 @@ def run_step(
     for done, _ in enumerate(run_all(engine, worker, numbers), 1):
         listen(done)
     made = Made([worker.target(part) for part in numbers], folder)
-    run_rounds(step, made, fingerprint, engine, watch, heard)
+    run_rounds(step.rounds(), made, step.name, fingerprint, engine, watch, heard)
     publish(step, made, fingerprint, root)
     clear(folder, step)
     return result
@@ -199,49 +143,10 @@ def publish(step: Step, made: Made, fingerprint: str, root: Path) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def run_rounds(step: Step, made: Made, fingerprint: str, engine: Engine, watch: Watch, heard: Callable[[str, int, int], None]) -> None:
-    """Do what is not done of the rounds, unless the result is there."""
-    for index, each in enumerate(step.rounds()):
-        if is_made(made.folder / "result", fingerprint):
-            return
-        worker = RoundWorker(step=step, index=index, made=made, fingerprint=fingerprint, stage=f"{step.name}-{each.name}", watch=watch)
-        try:
-            (made.folder / each.name).mkdir(exist_ok=True)
-            remove_staging(made.folder / each.name)
-            tasks = each.tasks(made)
-            for done, _ in enumerate(run_all(engine, worker, range(tasks)), 1):
-                heard(each.name, done, tasks)
-        except FileNotFoundError:  # another launch has finished, and cleared away what this one was reading
-            if not is_made(made.folder / "result", fingerprint):
-                raise
-
-
 def clear(folder: Path, step: Step) -> None:
     """Remove what only helped to make the result."""
     for name in ("parts", *(each.name for each in step.rounds())):
         shutil.rmtree(folder / name, ignore_errors=True)
-
-
-def is_made(folder: Path, fingerprint: str) -> bool:
-    """Does ``folder`` hold what was made under this fingerprint?"""
-    if not (folder / STEP).is_file():
-        return False
-    try:
-        return bool(read_json(folder / STEP)["fingerprint"] == fingerprint)
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def take_away(folder: Path, is_good: Callable[[], bool]) -> None:
-    """Remove a folder that is damaged or of another run, unless another process has just put a good one in its place."""
-    if not folder.exists() or is_good():
-        return
-    aside = folder.with_name(staging_name(folder.name))
-    try:
-        folder.rename(aside)
-    except FileNotFoundError:
-        return
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _unknown(part: int, moment: Moment | None) -> str:

@@ -27,7 +27,8 @@ from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import read_json
 from data_prep.kernels import find_roots, unite
-from data_prep.running.steps import Made, run_step
+from data_prep.running.rounds import Made
+from data_prep.running.steps import run_step
 
 PARTS, IN_PART = 12, 25
 ROUNDS = ["layout", "digests", "equal", "runs", "candidates", "alike", "clusters", "entries"]
@@ -90,7 +91,8 @@ def test_the_corpus_has_duplicates_of_every_kind(whole: dict[str, bytes], tmp_pa
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_any_number_of_workers_finds_the_same(whole: dict[str, bytes], tmp_path: Path, workers: int) -> None:
+def test_any_number_of_workers_finds_the_same(whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    small(monkeypatch, 80, 2000, 1000)
     assert content(run_step(Duplicates(), documents, PARTS, Local(workers=workers), tmp_path, "f")) == whole
     assert [place.name for place in (tmp_path / "steps" / "duplicates").iterdir()] == ["result"]
 
@@ -122,14 +124,14 @@ from pathlib import Path
 import test_duplicate_rounds as here
 from data_prep.cleaning import duplicate_runs
 from data_prep.cleaning.duplicates import Duplicates
-from data_prep.running import steps
+from data_prep.running import rounds, steps
 duplicate_runs.RUN_DOCUMENTS, duplicate_runs.TASK_RECORDS = 80, 2000
 real = steps.write_json
 def write_json(file, value):
     real(file, value)
     if file.parent.parent.name == sys.argv[2] and not any(file.parent.parent.glob("0*")):
         os.kill(os.getpid(), signal.SIGKILL)  # the first task of the round is whole, but not yet under its name
-steps.write_json = write_json
+steps.write_json = rounds.write_json = write_json
 steps.run_step(Duplicates(), here.documents, here.PARTS, here.Here(), Path(sys.argv[1]), "f")
 """
 
