@@ -631,16 +631,24 @@ def flags(characters_N: Array, start_T: Array, kind_C: Array, kind: int, flag: i
 
 
 @njit(cache=True)
-def least_values(values_N: Array, owner_N: Array, factors_K: Array, offsets_K: Array, least_DK: Array) -> None:
-    """``least_DK[d, k]`` becomes the least ``value * factor + offset`` (modulo 2^32) over the values that ``d`` owns; all uint32.
+def mixed(value: int) -> Any:
+    """The upper half of splitmix64's output function (masking.keyed.mix), uint32."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.uint32((value ^ (value >> np.uint64(31))) >> np.uint64(32))
 
-    Owners ascend, and four values of one owner are done at a time: a row is read and written once for them, in registers as wide as there are.
+
+@njit(cache=True)
+def least_values(hashes_N: Array, owner_N: Array, factors_K: Array, offsets_K: Array, least_DK: Array) -> None:
+    """``least_DK[d, k]`` becomes the least ``mixed(hash) * factor + offset`` (modulo 2^32) over the hashes that ``d`` owns.
+
+    Owners ascend, and four hashes of one owner are done at a time: a row is read and written once for them, in registers as wide as there are.
     """
-    at, count = 0, len(values_N)
+    at, count = 0, len(hashes_N)
     while at < count:
         least_K = least_DK[owner_N[at]]
         if at + 3 < count and owner_N[at + 3] == owner_N[at]:
-            one, two, three, four = values_N[at], values_N[at + 1], values_N[at + 2], values_N[at + 3]
+            one, two, three, four = mixed(hashes_N[at]), mixed(hashes_N[at + 1]), mixed(hashes_N[at + 2]), mixed(hashes_N[at + 3])
             for place in range(len(factors_K)):
                 factor, offset = factors_K[place], offsets_K[place]
                 left = min(np.uint32(one * factor + offset), np.uint32(two * factor + offset))
@@ -648,8 +656,9 @@ def least_values(values_N: Array, owner_N: Array, factors_K: Array, offsets_K: A
                 least_K[place] = min(least_K[place], min(left, right))
             at += 4
         else:
+            one = mixed(hashes_N[at])
             for place in range(len(factors_K)):
-                least_K[place] = min(least_K[place], np.uint32(values_N[at] * factors_K[place] + offsets_K[place]))
+                least_K[place] = min(least_K[place], np.uint32(one * factors_K[place] + offsets_K[place]))
             at += 1
 
 

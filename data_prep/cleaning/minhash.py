@@ -48,7 +48,7 @@ def signatures(hashes_N: npt.NDArray[np.uint64], document_N: npt.NDArray[np.int6
     from data_prep.kernels import least_values
 
     values_DK = np.full((documents, places), np.iinfo(np.uint32).max, np.uint32)
-    least_values((mix_array(hashes_N) >> np.uint64(32)).astype(np.uint32), document_N, *_permutations(places), values_DK)
+    least_values(hashes_N, document_N, *_permutations(places), values_DK)
     return values_DK
 
 

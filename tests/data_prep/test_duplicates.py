@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning import shingles
+from data_prep.cleaning import minhash, shingles
 from data_prep.cleaning.characters import code_points
 from data_prep.cleaning.dropped import Dropped, Reason
 from data_prep.cleaning.duplicates import Duplicates
@@ -24,6 +24,7 @@ from data_prep.cleaning.minhash import agreeing, band_keys, bands_for, found_sha
 from data_prep.cleaning.shingles import ngram_hashes, tokens
 from data_prep.documents import Document, Place
 from data_prep.files import read_json
+from masking.keyed import mix_array
 
 HAN = [chr(code) for code in range(0x4E00, 0x5200)]
 WORDS = [f"{a}{b}{c}" for a in ("ba", "ko", "ri", "tu") for b in ("n", "st", "mm") for c in ("el", "or", "ing", "a")]
@@ -199,6 +200,16 @@ def test_signatures_estimate_the_similarity_of_sets() -> None:
                 errors.append((one == two).mean() - len(shared) / (2 * size - len(shared)))
     assert abs(np.mean(errors)) < 0.02
     assert np.std(errors) < 0.06
+
+
+def test_a_place_is_the_least_value_under_its_permutation() -> None:
+    hashes = np.random.default_rng(3).integers(0, 1 << 63, 23, np.uint64) * np.uint64(2)
+    owners = np.repeat([0, 1, 2], [4, 17, 2])
+    factors, offsets = minhash._permutations(32)
+    values = (mix_array(hashes) >> np.uint64(32)).astype(np.uint32)[:, None] * factors + offsets
+    expected = [values[owners == owner].min(axis=0) for owner in range(3)]
+    assert np.array_equal(signatures(hashes, owners, 3, 32), expected)
+    assert len(set(factors.tolist())) == 32 and (factors % 2 == 1).all()
 
 
 def test_a_signature_does_not_depend_on_the_documents_beside_it() -> None:
