@@ -13,6 +13,7 @@ Shape legend: N keys, P pairs, K places of a sketch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -61,29 +62,25 @@ def find_candidates(made: Made, task: int, folder: Path) -> None:
         keys_N, documents_N = (np.concatenate(column) for column in zip(*waiting, strict=True))
         order = np.argsort(keys_N, kind="stable")  # documents with one key stay in their order
         keys_N, documents_N = keys_N[order], documents_N[order]
-        append(folder / f"{files:06d}", neighbours(keys_N, documents_N))
-        files += 1
+        for pairs_P in neighbours(keys_N, documents_N):
+            append(folder / f"{files:06d}", pairs_P)
+            files += 1
         kept = bounding(keys_N)
         waiting = [(keys_N[kept], documents_N[kept])]
         count = len(kept)
         limit = max(limit, 2 * count)
 
 
-def neighbours(keys_N: npt.NDArray[np.uint64], documents_N: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
-    """Pairs of documents under sorted keys: with the first of the same key, and with the NEIGHBOURS before."""
+def neighbours(keys_N: npt.NDArray[np.uint64], documents_N: npt.NDArray[np.uint32]) -> Iterator[npt.NDArray[np.uint64]]:
+    """Pairs of documents under sorted keys: those with the first of the same key, then those with the NEIGHBOURS before, one after the other."""
     again = np.flatnonzero(keys_N[1:] == keys_N[:-1]) + 1
-    heads = np.flatnonzero(np.append(True, keys_N[1:] != keys_N[:-1])) if len(keys_N) else again
-    pairs = np.zeros(0, np.uint64)
-    for distance in range(NEIGHBOURS + 1):
-        if distance:
-            again = again[again >= distance]
-            again = again[keys_N[again] == keys_N[again - distance]]
-            others = again - distance
-        else:
-            others = heads[np.searchsorted(heads, again, "right") - 1]
-        found = documents_N[again].astype(np.uint64) << np.uint64(32) | documents_N[others]
-        pairs = distinct(np.concatenate([pairs, found]))
-    return pairs
+    heads = np.flatnonzero(np.append(True, keys_N[1:] != keys_N[:-1]))
+    first = heads[np.searchsorted(heads, again, "right") - 1]
+    yield distinct(documents_N[again].astype(np.uint64) << np.uint64(32) | documents_N[first])
+    for distance in range(1, NEIGHBOURS + 1):
+        between = again - distance > first
+        again, first = again[between], first[between]
+        yield distinct(documents_N[again].astype(np.uint64) << np.uint64(32) | documents_N[again - distance])
 
 
 def bounding(keys_N: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

@@ -260,7 +260,8 @@ def test_neighbours_are_the_first_and_those_before_also_in_pieces(values: list[i
 
     def found(keys: np.ndarray, numbers: np.ndarray) -> tuple[set[tuple[int, int]], np.ndarray]:
         order = np.argsort(keys, kind="stable")
-        pairs = neighbours(keys[order], numbers[order])
+        pairs = np.concatenate(list(neighbours(keys[order], numbers[order])))
+        assert len(pairs) == len(set(pairs.tolist()))
         return set(zip(earlier(pairs).tolist(), later(pairs).tolist(), strict=True)), order[bounding(keys[order])]
 
     assert found(keys, numbers)[0] == expected
