@@ -628,3 +628,62 @@ def flags(characters_N: Array, start_T: Array, kind_C: Array, kind: int, flag: i
         if character < len(kind_C) and kind_C[character] & kind:
             flag_T[token] = flag
     return flag_T
+
+
+@njit(cache=True)
+def mixed(value: Any) -> Any:
+    """The upper half of splitmix64's output function (masking.keyed.mix), uint32."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.uint32((value ^ (value >> np.uint64(31))) >> np.uint64(32))
+
+
+@njit(cache=True)
+def least_values(hashes_N: Array, owner_N: Array, factors_K: Array, offsets_K: Array, least_DK: Array) -> None:
+    """``least_DK[d, k]`` becomes the least ``mixed(hash) * factor + offset`` (modulo 2^32) over the hashes that ``d`` owns.
+
+    Owners ascend, and four hashes of one owner are done at a time: a row is read and written once for them, in registers as wide as there are.
+    """
+    at, count = 0, len(hashes_N)
+    while at < count:
+        least_K = least_DK[owner_N[at]]
+        if at + 3 < count and owner_N[at + 3] == owner_N[at]:
+            one, two, three, four = mixed(hashes_N[at]), mixed(hashes_N[at + 1]), mixed(hashes_N[at + 2]), mixed(hashes_N[at + 3])
+            for place in range(len(factors_K)):
+                factor, offset = factors_K[place], offsets_K[place]
+                left = min(np.uint32(one * factor + offset), np.uint32(two * factor + offset))
+                right = min(np.uint32(three * factor + offset), np.uint32(four * factor + offset))
+                least_K[place] = min(least_K[place], min(left, right))
+            at += 4
+        else:
+            one = mixed(hashes_N[at])
+            for place in range(len(factors_K)):
+                least_K[place] = min(least_K[place], np.uint32(one * factors_K[place] + offsets_K[place]))
+            at += 1
+
+
+@njit(cache=True)
+def unite(parents_D: Array, left_P: Array, right_P: Array) -> None:
+    """Join the clusters of each pair; the least member of a cluster is its root, and no parent is greater than its child."""
+    for pair in range(len(left_P)):
+        one, two = left_P[pair], right_P[pair]
+        while parents_D[one] != one:
+            parents_D[one] = parents_D[parents_D[one]]
+            one = parents_D[one]
+        while parents_D[two] != two:
+            parents_D[two] = parents_D[parents_D[two]]
+            two = parents_D[two]
+        if one < two:
+            parents_D[two] = one
+        else:
+            parents_D[one] = two
+
+
+@njit(cache=True)
+def find_roots(parents_D: Array, kept_D: Array) -> None:
+    """Replace each parent by its root, and mark the roots that have other members."""
+    for document in range(len(parents_D)):
+        root = parents_D[parents_D[document]]
+        parents_D[document] = root
+        if root != document:
+            kept_D[root] = True

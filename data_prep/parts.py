@@ -29,7 +29,7 @@ from data_prep.knowledge.discourse import Balance
 from data_prep.plan import Preparation
 from data_prep.planned import Plan
 from data_prep.running.reading import OUR_CONCERN, REJECTED, PartReader, failed
-from data_prep.running.steps import take_away
+from data_prep.running.rounds import take_away
 from data_prep.running.supervision import NOWHERE, Moment, Task, Watch
 from data_prep.shard_writer import write_shard
 from data_prep.shards import SPLITS

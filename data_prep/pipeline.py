@@ -21,6 +21,7 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,11 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
             sample=sample,
         )
 
-        def heard(done: int) -> None:
-            listen(Progress(step.name, done, len(parts), 0, 0))
+        def heard(name: str, done: int, tasks: int) -> None:
+            listen(Progress(f"{step.name}, {name}" if name else step.name, done, tasks, 0, 0))
 
-        return run_step(step, reader.documents, parts, preparation.engine, folder, plan.fingerprint, heard, watch, reader.path_of)
+        mapped = partial(heard, "", tasks=len(parts))
+        return run_step(step, reader.documents, parts, preparation.engine, folder, plan.fingerprint, mapped, watch, reader.path_of, heard)
 
     if preparation.duplicates:
         duplicates = Dropped.open(run(preparation.duplicates, everything))

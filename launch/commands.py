@@ -83,6 +83,9 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
         stages.update(progress.stage, progress.done, progress.total)
         if progress.done == progress.total:
             stages.bar.close()
+            if "," in progress.stage:
+                bar.say(f"{progress.stage}: {progress.total:,} task(s) done")
+                return
             bar.say(f"surveyed {progress.total / 1e6:,.1f} MB of files" if progress.stage == "survey" else f"{progress.stage}: corpus read")
 
     begun = time.monotonic()

@@ -1,8 +1,8 @@
 """Duplicates: which documents say what an earlier one has said already.
 
-    map     Document  ->  digest of its text without white space (128 bits), MinHash signature of its 5-grams, band keys
-    reduce  equal digests, then band after band: equal keys -> candidate pairs -> kept if their signatures agree enough
-            -> clusters; the first document of each, by part and number, stays
+    map     Document  ->  digest of its text without white space (128 bits), MinHash sketch and band keys of its 5-grams
+    reduce  equal digests; equal keys -> candidate pairs -> kept if their sketches agree enough -> clusters; the first document
+            of each, by part and number, stays
     read    Dropped.open(result).reason(part, number)  ->  ("near duplicate", "0.91 like zhwiki/17") or None
 
     part 0: "a b c d e f"                          part 1, number 0: ("duplicate", "same text as x/0")
@@ -11,19 +11,21 @@
 An n-gram is n characters of Chinese and n words of English (`shingles.py`). Clusters are transitive: with A like B and B like C, C goes
 too, and its figure, always against the document that stays, may lie below the threshold.
 
-Memory of the reduction: about 64 bytes a document (digests or one band's keys, with their sorting order) plus the candidate pairs of one
-band in blocks; signatures and keys stay on disk (4 bytes a place and 8 a band for each document: 0.7 kB).
+A part keeps of each document a digest (16 bytes), its band keys (8 bytes each) and a sketch (1 byte a place): .5 kB. What follows is made by
+tasks in rounds, each within a gigabyte of memory (`duplicate_runs.py`, `duplicate_pairs.py`), but for one that holds 5 bytes a document
+(`duplicate_clusters.py`).
 
-Shape legend: D documents of all parts, P candidate pairs, K places of a signature, B bands.
+Shape legend: D documents of a block, N n-grams, T tokens, K places of a signature.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +33,19 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.cleaning.characters import code_points
-from data_prep.cleaning.columns import Array, Columns, append, mapped, write_texts
-from data_prep.cleaning.dropped import ENTRY
-from data_prep.cleaning.minhash import MAX_DOCUMENTS, band_keys, bands_for, signatures
+from data_prep.cleaning.columns import append, write_texts
+from data_prep.cleaning.duplicate_clusters import describe, join, publish
+from data_prep.cleaning.duplicate_pairs import find_alike, find_candidates, find_equal
+from data_prep.cleaning.duplicate_runs import Layout, gather_digests, gather_keys, lay_out
+from data_prep.cleaning.minhash import band_keys, bands_for, least_agreement, signatures, sketches
 from data_prep.cleaning.shingles import ngram_hashes, tokens
 from data_prep.documents import Document
-from data_prep.files import write_json
+from data_prep.running.rounds import Made, Round
 from data_prep.running.steps import Step
 
-RULES_VERSION = 1
-BLOCK_DOCUMENTS = 1 << 14
+RULES_VERSION = 2
+BLOCK_DOCUMENTS = 1 << 12
 BLOCK_CHARACTERS = 1 << 18
-BLOCK_PAIRS = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +56,15 @@ class Duplicates(Step):
     near: bool = True
     """Find near duplicates too, not only texts that are equal but for white space."""
     threshold: float = 0.8
-    """Least similarity of near duplicates: the share of n-grams that two documents have in common (Jaccard)."""
+    """Similarity of near duplicates: the share of n-grams that two documents have in common (Jaccard). 99 in 100 pairs at it are found, of pairs
+    below it fewer and fewer."""
     ngram: int = 5
     """Length of the n-grams: characters of Chinese, words of English."""
-    permutations: int = 128
-    """Places of a signature, a power of two; the similarity is known to about 0.5 / sqrt(permutations)."""
+    permutations: int = 256
+    """Places of a signature, a power of two; the similarity is known to about 0.5 / sqrt(permutations). More of them drop fewer documents below the
+    threshold and need more disk."""
     bands: int = 0
-    """Bands of a signature; 0 chooses them so that 99 in 100 pairs at the threshold are found."""
+    """Bands of a signature; 0 chooses them so that 99 in 100 pairs at the threshold are found; more find more candidates, fewer miss some."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -70,6 +75,7 @@ class Duplicates(Step):
             raise ValueError(f"permutations: {self.permutations} must be a power of two from 16 to 1024")
         if not 0 <= self.bands <= self.permutations:
             raise ValueError(f"bands: {self.bands} must lie between 0 (automatic) and permutations ({self.permutations})")
+        _ = self._division
 
     def fingerprint(self) -> dict[str, Any]:
         return {"kind": self.name, "rules": RULES_VERSION, **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)}}
@@ -87,12 +93,11 @@ class Duplicates(Step):
             ids.append(document.id)
             block.append((number, document.text))
             length += len(document.text)
-            if length >= BLOCK_CHARACTERS or len(block) == MAX_DOCUMENTS:
+            if length >= BLOCK_CHARACTERS or len(block) == BLOCK_DOCUMENTS:
                 self._write_block(block, folder)
                 block, length = [], 0
         self._write_block(block, folder)
         write_texts(folder, "ids", ids)
-        self._write_bands(folder)
 
     def _write_block(self, block: Sequence[tuple[int, str]], folder: Path) -> None:
         """Numbers, digests and signatures of some documents."""
@@ -103,7 +108,10 @@ class Duplicates(Step):
         if self.near:
             hashes_N, document_N = self._ngrams([text for _, text in block])
             append(folder / "usable", np.bincount(document_N, minlength=len(block)) > 0)
-            append(folder / "signatures", signatures(hashes_N, document_N, len(block), self.permutations))
+            signatures_DK = signatures(hashes_N, document_N, len(block), self.permutations)
+            append(folder / "sketches", sketches(signatures_DK))
+            bands, rows = self._division
+            append(folder / "bands", np.stack([band_keys(signatures_DK, band, rows) for band in range(bands)], axis=1))
 
     def _ngrams(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
         """The n-grams of several texts with the text each is of; a text shorter than an n-gram is one whole."""
@@ -118,101 +126,50 @@ class Duplicates(Step):
             short = hashes_T[firsts[index] : firsts[index + 1]]
             pieces.append(ngram_hashes(short, len(short)))
             owners.append(np.array([index]))
-        return np.concatenate(pieces), np.concatenate(owners)
+        hashes_N, document_N = np.concatenate(pieces), np.concatenate(owners)
+        order = np.argsort(document_N, kind="stable")
+        return hashes_N[order], document_N[order]
 
-    def _write_bands(self, folder: Path) -> None:
-        """Band keys, one band after the other: uint64[B, D]."""
-        signatures_DK = mapped(folder / "signatures", np.uint32, self.permutations)
-        bands, rows = self._division
-        for band in range(bands if self.near else 0):
-            for start in range(0, len(signatures_DK), BLOCK_DOCUMENTS):
-                append(folder / "bands", band_keys(signatures_DK[start : start + BLOCK_DOCUMENTS], band, rows))
+    def rounds(self) -> Sequence[Round]:
+        bands, _ = self._division
+        near = (
+            Round("runs", _runs, partial(gather_keys, bands=bands, places=self.permutations)),
+            Round("candidates", _key_tasks, find_candidates),
+            Round("alike", _runs, partial(find_alike, places=self.permutations, least=least_agreement(self.threshold, self.permutations))),
+        )
+        return (
+            Round("layout", _one, partial(lay_out, bands=bands if self.near else 0)),
+            Round("digests", _runs, gather_digests),
+            Round("equal", _equal_tasks, find_equal),
+            *(near if self.near else ()),
+            Round("clusters", _one, partial(join, near=self.near)),
+            Round("entries", _runs, partial(describe, near=self.near, places=self.permutations)),
+        )
 
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:
-        columns = Columns(folders)
-        first_D = _first_with_equal(columns.read("digests", np.uint64, 2))
-        parents_D = first_D.copy()
-        if self.near:
-            usable_D = columns.read("usable", np.bool_) & (first_D == np.arange(columns.count))
-            fetch = columns.rows("signatures", np.uint32, self.permutations)
-            candidates_D = np.flatnonzero(usable_D)
-            for band in range(self._division[0]):
-                self._join_band(columns.read_block("bands", np.uint64, band), candidates_D, fetch, parents_D)
-        self._write(columns, first_D, parents_D, folder)
+        made = Made(folders, folder / "rounds")
+        for each in self.rounds():
+            for task in range(each.tasks(made)):
+                made.task(each.name, task).mkdir(parents=True)
+                each.make(made, task, made.task(each.name, task))
+        self.finish(made, folder)
+        shutil.rmtree(made.folder)
 
-    def _join_band(
-        self,
-        keys_D: npt.NDArray[np.uint64],
-        candidates_D: npt.NDArray[np.int64],
-        fetch: Callable[[npt.NDArray[np.int64]], Array],
-        parents_D: npt.NDArray[np.int64],
-    ) -> None:
-        """Join the clusters of documents with equal keys and similar signatures."""
-        keys = keys_D[candidates_D]
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        members = candidates_D[order]
-        equal = np.flatnonzero(keys[1:] == keys[:-1]) + 1
-        if not len(equal):
-            return
-        group_starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-        heads = members[group_starts[np.searchsorted(group_starts, equal, "right") - 1]]
-        for left, right in ((heads, members[equal]), (members[equal - 1], members[equal])):
-            for start in range(0, len(left), BLOCK_PAIRS):
-                a_P, b_P = left[start : start + BLOCK_PAIRS], right[start : start + BLOCK_PAIRS]
-                apart = _roots(parents_D, a_P) != _roots(parents_D, b_P)
-                a_P, b_P = a_P[apart], b_P[apart]
-                alike = (fetch(a_P) == fetch(b_P)).mean(axis=1) >= self.threshold
-                _join(parents_D, a_P[alike], b_P[alike])
-
-    def _write(self, columns: Columns, first_D: npt.NDArray[np.int64], parents_D: npt.NDArray[np.int64], folder: Path) -> None:
-        roots_D = _roots(parents_D, np.arange(columns.count))
-        dropped = np.flatnonzero(roots_D != np.arange(columns.count))
-        kept, kept_index = np.unique(roots_D[dropped], return_inverse=True)
-        entries = np.zeros(len(dropped), ENTRY)
-        entries["part"] = columns.places(dropped)[0]
-        entries["number"] = columns.rows("numbers", np.int64, 1)(dropped)[:, 0]
-        entries["kept"] = kept_index
-        entries["similarity"] = 1
-        inexact = np.flatnonzero(first_D[dropped] != roots_D[dropped])
-        if self.near:
-            fetch = columns.rows("signatures", np.uint32, self.permutations)
-            for start in range(0, len(inexact), BLOCK_PAIRS):
-                chosen = inexact[start : start + BLOCK_PAIRS]
-                like = (fetch(dropped[chosen]) == fetch(roots_D[dropped[chosen]])).mean(axis=1)
-                entries["similarity"][chosen] = like
-        entries["near"][inexact] = True
-        append(folder / "entries", entries)
-        append(folder / "part_ends", np.searchsorted(entries["part"], np.arange(len(columns.folders)), "right"))
-        write_texts(folder, "kept", columns.texts("ids", kept))
-        counts = {"documents": columns.count, "duplicates": len(dropped) - len(inexact), "near_duplicates": len(inexact), "clusters": len(kept)}
-        write_json(folder / "counts.json", counts)
+    def finish(self, made: Made, folder: Path) -> None:
+        publish(made, folder)
 
 
-def _first_with_equal(digests_D2: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """int64[D]: for every document the first one with the same digest."""
-    order = np.lexsort((digests_D2[:, 1], digests_D2[:, 0]))  # stable: equal digests stay in their order
-    first_D = np.arange(len(order))
-    if len(order) > 1:
-        sorted_D2 = digests_D2[order]
-        starts = np.append(True, (sorted_D2[1:] != sorted_D2[:-1]).any(axis=1))
-        first_D[order] = order[np.flatnonzero(starts)][np.cumsum(starts) - 1]
-    return first_D
+def _one(made: Made) -> int:
+    return 1
 
 
-def _roots(parents_D: npt.NDArray[np.int64], indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The first document of each one's cluster."""
-    roots = parents_D[indices]
-    while ((further := parents_D[roots]) != roots).any():
-        roots = further
-    parents_D[indices] = roots
-    return roots
+def _runs(made: Made) -> int:
+    return Layout.read(made).runs
 
 
-def _join(parents_D: npt.NDArray[np.int64], a_P: npt.NDArray[np.int64], b_P: npt.NDArray[np.int64]) -> None:
-    """Make one cluster of each pair's clusters; the smaller index is its root. (Repeated, for pairs that share a cluster.)"""
-    while len(a_P):
-        a_root, b_root = _roots(parents_D, a_P), _roots(parents_D, b_P)
-        apart = a_root != b_root
-        a_P, b_P, a_root, b_root = a_P[apart], b_P[apart], a_root[apart], b_root[apart]
-        np.minimum.at(parents_D, np.maximum(a_root, b_root), np.minimum(a_root, b_root))
+def _equal_tasks(made: Made) -> int:
+    return Layout.read(made).equal_tasks
+
+
+def _key_tasks(made: Made) -> int:
+    return Layout.read(made).key_tasks

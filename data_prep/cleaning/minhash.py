@@ -1,11 +1,17 @@
 """MinHash signatures: two documents have equal places in their signatures about as often as their sets of n-grams overlap.
 
-    set of n-gram hashes  --one permutation, k bins-->  signature uint32[k]  --bands of r places-->  keys uint64[bands]
+    set of n-gram hashes  --K permutations-->  signature uint32[K]  --bands of r places-->  keys uint64[B]     equal keys: a candidate pair
+                                                                    --lowest 8 bits-->      sketch uint8[K]    how alike a pair is
 
-One hash per n-gram instead of k: the range of the hash is cut into k bins, and the smallest hash of each bin is its place in the signature
-(Li, Owen, Zhang: One permutation hashing, NIPS 2012). An empty bin takes the value of another bin, chosen by a fixed random order, so
-short documents have whole signatures too (Shrivastava: Optimal densification for fast and accurate minwise hashing, ICML 2017). The
-cost is that of sorting the hashes.
+A place is the least value of the set under its own permutation of 32 bits (Broder: On the resemblance and containment of documents, 1997).
+Of two documents of similarity s, a place is equal with probability s, so
+
+    they share a key                       1 - (1 - s^r)^B
+    m of the K places of sketches agree    s + (1 - s) / 256 of them on average: eight bits agree by chance too (Li, König: b-bit minwise
+                                           hashing, 2010)
+
+``bands_for`` and ``least_agreement`` choose r, B and the least m so that a pair *at* the threshold fails each with probability .005 at most:
+99 in 100 such pairs are found, and more above it. The price is paid below the threshold, see ``found_share``.
 
 Shape legend: N n-grams, K places of a signature, D documents, B bands.
 """
@@ -13,56 +19,37 @@ Shape legend: N n-grams, K places of a signature, D documents, B bands.
 from __future__ import annotations
 
 from functools import cache
+from math import exp, lgamma, log
 
 import numpy as np
 import numpy.typing as npt
 
 from masking.keyed import combine_array, hash_key, mix_array
 
-DOCUMENT_BITS = 12
-MAX_DOCUMENTS = 1 << DOCUMENT_BITS
+MISSES = 0.005
+"""Most pairs at the threshold that may have no key in common; as many again may agree in too few places."""
+CHANCE = 1 / 256
+"""How often places of sketches agree by chance."""
 
 
 @cache
-def _donors(places: int) -> npt.NDArray[np.int32]:
-    """int32[K, K]: for every bin, the order in which the others are asked for a value."""
-    key = np.uint64(hash_key("minhash donors", places))
-    draws = combine_array(np.arange(places * places, dtype=np.uint64) + key, 0).reshape(places, places)
-    return np.argsort(draws, axis=1, kind="stable").astype(np.int32)
+def _permutations(places: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """Odd factors and offsets, uint32[K] each."""
+    draws = combine_array(np.arange(2 * places, dtype=np.uint64) + np.uint64(hash_key("minhash", places)), 0)
+    factors, offsets = (draws >> np.uint64(32)).astype(np.uint32).reshape(2, places)
+    return factors | np.uint32(1), offsets
 
 
 def signatures(hashes_N: npt.NDArray[np.uint64], document_N: npt.NDArray[np.int64], documents: int, places: int) -> npt.NDArray[np.uint32]:
-    """uint32[D, K]: the signatures of some documents (at most MAX_DOCUMENTS), from their n-grams together; zeros for one without any.
+    """uint32[D, K]: the signatures of some documents from their n-grams together; the greatest value everywhere for one without any.
 
-    ``document_N`` says whose each n-gram is; ``places`` is a power of two. One sort does it all: by document, bin, and hash.
+    ``document_N`` says whose each n-gram is, in ascending order; how often a document has an n-gram does not matter.
     """
-    bits = places.bit_length() - 1
-    rest = np.uint64(64 - DOCUMENT_BITS - bits)
-    keys_N = mix_array(hashes_N) >> np.uint64(DOCUMENT_BITS)
-    keys_N |= document_N.astype(np.uint64) << np.uint64(64 - DOCUMENT_BITS)
-    keys_N.sort()
-    bins_N = (keys_N >> rest).astype(np.int64)
-    first = np.flatnonzero(np.diff(bins_N, prepend=-1))
-    values = np.zeros(documents * places, np.uint32)
-    filled = np.zeros(documents * places, np.bool_)
-    values[bins_N[first]] = keys_N[first].astype(np.uint32)
-    filled[bins_N[first]] = True
-    values_DK, filled_DK = values.reshape(-1, places), filled.reshape(-1, places)
-    _densify(values_DK, filled_DK)
+    from data_prep.kernels import least_values
+
+    values_DK = np.full((documents, places), np.iinfo(np.uint32).max, np.uint32)
+    least_values(hashes_N, document_N, *_permutations(places), values_DK)
     return values_DK
-
-
-def _densify(values_DK: npt.NDArray[np.uint32], filled_DK: npt.NDArray[np.bool_]) -> None:
-    """Give every empty bin of a document that has any n-gram the value of the first donor that has one."""
-    rows, bins = np.nonzero(~filled_DK & filled_DK.any(axis=1, keepdims=True))
-    values = values_DK.copy()
-    for attempt in range(values_DK.shape[1]):
-        if not len(rows):
-            break
-        donors = _donors(values_DK.shape[1])[bins, attempt]
-        has = filled_DK[rows, donors]
-        values_DK[rows[has], bins[has]] = values[rows[has], donors[has]]
-        rows, bins = rows[~has], bins[~has]
 
 
 def band_keys(signatures_DK: npt.NDArray[np.uint32], band: int, rows: int) -> npt.NDArray[np.uint64]:
@@ -73,12 +60,52 @@ def band_keys(signatures_DK: npt.NDArray[np.uint32], band: int, rows: int) -> np
     return keys
 
 
-def bands_for(threshold: float, places: int) -> tuple[int, int]:
-    """The number of bands and rows that finds at least 99 in 100 pairs at ``threshold`` with the fewest false candidates.
+def sketches(signatures_DK: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+    """uint8[D, K]: what is kept of signatures to compare two documents."""
+    return signatures_DK.astype(np.uint8)
 
-    Two documents of similarity s share a band of r rows with probability 1 - (1 - s^r)^b.
+
+def similarity(agreement: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The estimate from the share of places of two sketches that agree."""
+    return np.maximum(0, (agreement - CHANCE) / (1 - CHANCE))
+
+
+def shared_key(alike: float, bands: int, rows: int) -> float:
+    """How probably two documents of this similarity have a key in common."""
+    return float(1 - (1 - alike**rows) ** bands)
+
+
+def bands_for(threshold: float, places: int) -> tuple[int, int]:
+    """The number of bands and rows that misses at most MISSES of the pairs at ``threshold`` with the fewest false candidates.
+
+    Raises:
+        ValueError: no division of so few places does.
     """
-    for rows in range(places, 1, -1):
-        if 1 - (1 - threshold**rows) ** (places // rows) >= 0.99:
+    for rows in range(places, 0, -1):
+        if shared_key(threshold, places // rows, rows) >= 1 - MISSES:
             return places // rows, rows
-    return places, 1
+    raise ValueError(f"threshold: {threshold} cannot be kept with permutations: {places}; raise one of them")
+
+
+def agreeing(alike: float, places: int, least: int) -> float:
+    """How probably at least ``least`` of the places of two documents of this similarity agree."""
+    chance = alike + (1 - alike) * CHANCE
+    if chance >= 1 or least <= 0:
+        return 1.0
+    ways = (lgamma(places + 1) - lgamma(m + 1) - lgamma(places - m + 1) + m * log(chance) + (places - m) * log(1 - chance) for m in range(least, places + 1))
+    return min(1.0, sum(map(exp, ways)))
+
+
+@cache
+def least_agreement(threshold: float, places: int) -> int:
+    """The most places that may be asked to agree so that at most MISSES of the pairs at ``threshold`` fail."""
+    return next(least for least in range(places, -1, -1) if agreeing(threshold, places, least) >= 1 - MISSES)
+
+
+def found_share(alike: float, threshold: float, places: int, bands: int, rows: int) -> tuple[float, float]:
+    """The least and the greatest share of pairs of this similarity that are found: a key in common, and enough places that agree.
+
+    Both depend on the same places, so the truth lies between the two failing apart from each other as often as they can and together.
+    """
+    key, enough = shared_key(alike, bands, rows), agreeing(alike, places, least_agreement(threshold, places))
+    return max(0.0, key + enough - 1), min(key, enough)

@@ -1,9 +1,10 @@
 """Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary, mined phrases).
 
     map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
+    rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process (rounds.py)
     reduce   all those folders      ->  steps/NAME/result/         published by one rename
 
-Both are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
+All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
 the parts themselves.
 """
 
@@ -19,11 +20,10 @@ from typing import Any
 
 from data_prep.documents import Document, Rejected
 from data_prep.engines import Engine
-from data_prep.files import read_json, remove_staging, sha256_json, staged_folder, staging_name, write_json
+from data_prep.files import remove_staging, sha256_json, staged_folder, write_json
 from data_prep.running.claims import claim
+from data_prep.running.rounds import STEP, Made, Round, is_made, run_rounds, take_away
 from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Moment, Task, Watch, run_all
-
-STEP = "step.json"
 
 
 class Step(ABC):
@@ -40,9 +40,17 @@ class Step(ABC):
     def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
         """Write what one part contributes into ``folder``. Each document comes with its number among the part's records."""
 
+    def rounds(self) -> Sequence[Round]:
+        """What is to be done between map and reduce, in order."""
+        return ()
+
     @abstractmethod
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:
         """Join the contributions of all parts, in their order, into ``folder``."""
+
+    def finish(self, made: Made, folder: Path) -> None:
+        """Make the result in ``folder`` after the rounds: ``reduce``, unless the step reads what rounds have made."""
+        self.reduce(made.parts, folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +97,13 @@ def run_step(
     listen: Callable[[int], None] = lambda done: None,
     watch: Watch = NOWHERE,
     where: Callable[[int, Moment | None], str] | None = None,
+    heard: Callable[[str, int, int], None] = lambda name, done, tasks: None,
 ) -> Path:
-    """Do a step unless it is done, and return the folder of its result. ``listen`` hears how many parts are mapped.
+    """Do a step unless it is done, and return the folder of its result.
 
-    ``parts`` is how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what
-    they are at, and how to name a file; without them a worker's death is not traced to a document.
+    ``listen`` hears how many parts are mapped, ``heard`` the name of a round, how many of its tasks are done, and of how many. ``parts`` is
+    how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what they are at, and
+    how to name a file; without them a worker's death is not traced to a document.
 
     Raises:
         ValueError, OSError: something the user can put right; what is finished stays.
@@ -103,7 +113,7 @@ def run_step(
     fingerprint = sha256_json([plan_fingerprint, step.fingerprint(), list(numbers)])
     result = folder / "result"
     if is_made(result, fingerprint):
-        shutil.rmtree(folder / "parts", ignore_errors=True)
+        clear(folder, step)
         return result
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     for place in (folder, folder / "parts"):
@@ -112,39 +122,31 @@ def run_step(
     worker = StepWorker(step=step, documents=documents, folder=folder, fingerprint=fingerprint, stage=step.name, watch=watch, where=where or _unknown)
     for done, _ in enumerate(run_all(engine, worker, numbers), 1):
         listen(done)
+    made = Made([worker.target(part) for part in numbers], folder)
+    run_rounds(step.rounds(), made, step.name, fingerprint, engine, watch, heard)
+    publish(step, made, fingerprint, root)
+    clear(folder, step)
+    return result
+
+
+def publish(step: Step, made: Made, fingerprint: str, root: Path) -> None:
+    """Make the result, or wait for the launch that is at it."""
+    result = made.folder / "result"
     while not is_made(result, fingerprint):
         with claim(root / "claims" / f"{step.name}-result") as mine:
             if mine and not is_made(result, fingerprint):
                 take_away(result, lambda: is_made(result, fingerprint))
                 with staged_folder(result) as staging:
-                    step.reduce([worker.target(part) for part in numbers], staging)
+                    step.finish(made, staging)
                     write_json(staging / STEP, {"fingerprint": fingerprint, **step.fingerprint()})
-                shutil.rmtree(folder / "parts", ignore_errors=True)
         if not mine:
             time.sleep(POLL_SECONDS)
-    return result
 
 
-def is_made(folder: Path, fingerprint: str) -> bool:
-    """Does ``folder`` hold what was made under this fingerprint?"""
-    if not (folder / STEP).is_file():
-        return False
-    try:
-        return bool(read_json(folder / STEP)["fingerprint"] == fingerprint)
-    except (OSError, ValueError, KeyError):
-        return False
-
-
-def take_away(folder: Path, is_good: Callable[[], bool]) -> None:
-    """Remove a folder that is damaged or of another run, unless another process has just put a good one in its place."""
-    if not folder.exists() or is_good():
-        return
-    aside = folder.with_name(staging_name(folder.name))
-    try:
-        folder.rename(aside)
-    except FileNotFoundError:
-        return
-    shutil.rmtree(aside, ignore_errors=True)
+def clear(folder: Path, step: Step) -> None:
+    """Remove what only helped to make the result."""
+    for name in ("parts", *(each.name for each in step.rounds())):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _unknown(part: int, moment: Moment | None) -> str:
