@@ -264,8 +264,8 @@ def corpus(config: Path, folder: Path, workers: int) -> None:
     from launch.config import read_config
 
     worker = survey(read_config(Preparation, config, []), lambda progress: None)
-    step, parts = Duplicates(), len(worker.plan["parts"])
-    size = sum(item["size"] for item in worker.plan["inputs"])
+    step, parts = Duplicates(), worker.plan.parts
+    size = worker.plan.bytes
     measure = Rounds(step.name, folder)
     measure.head(f"{size / 1e6:.1f} MB in {parts} parts, {workers} workers")
     result = run_step(step, worker.documents, parts, Local(workers=workers), folder, "corpus", lambda done: measure("parts", done, parts), heard=measure)

@@ -8,6 +8,7 @@ with another plan is refused with the difference.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,14 +32,14 @@ from data_prep.knowledge.discourse import Discourse
 from data_prep.planned import Plan
 from data_prep.running.dividing import joined_slices, parts_of, sources_of, wanted_bytes
 from data_prep.running.supervision import NOWHERE, Watch
-from data_prep.running.surveying import SHARED_BYTES, SHARED_FILES, Listing, Surveyor, settings_of, survey_all
+from data_prep.running.surveying import SHARED_BYTES, SHARED_FILES, UNPACKED, Listing, Surveyor, settings_of, survey_all
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import SCHEMA_VERSION, SPLITS
 from data_prep.vocabularies.vocabulary import Vocabulary, check_folder
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raised whenever cleaning, sentences, annotation or encoding change what they produce."""
 MAX_LABELS = 255
 
@@ -154,12 +155,14 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
 
     With ``watch``, a large corpus is surveyed by the engine, and what was found is kept in the prepared folder.
     """
-    listing = Listing.of(preparation.corpora)
+    found = [corpus.found() for corpus in preparation.corpora]
+    listing = Listing.of(preparation.corpora, [one.files for one in found])
     total = int(listing.bytes_F.sum())
     part_bytes = preparation.part_bytes or wanted_bytes(total)
-    shared = watch if total >= SHARED_BYTES or len(listing.bytes_F) >= SHARED_FILES else None
+    shared = watch if total >= SHARED_BYTES or len(listing.bytes_F) >= SHARED_FILES or listing.lies_elsewhere() else None
     surveyor = Surveyor(corpora=preparation.corpora, listing=listing, part_bytes=part_bytes, watch=shared or NOWHERE)
-    surveys = survey_all(surveyor, preparation.engine if shared else None, lambda seen: listen(Progress("survey", seen, total, 0, 0)))
+    unpacked = watch.folder / UNPACKED if watch else None
+    surveys = survey_all(surveyor, preparation.engine if shared else None, unpacked, lambda seen: listen(Progress("survey", seen, total, 0, 0)))
     settings = {
         "schema": SCHEMA_VERSION,
         "rules": RULES_VERSION,
@@ -185,7 +188,8 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
         "size": [size for survey in surveys for size in survey.size],
     }
     labels = [label._asdict() for label in preparation.labels]
-    return Plan.of(settings, labels, preparation.levels, files, parts_of(slices_S5[:, 4].tolist(), part_bytes), slices_S5)
+    plan = Plan.of(settings, labels, preparation.levels, files, parts_of(slices_S5[:, 4].tolist(), part_bytes), slices_S5)
+    return dataclasses.replace(plan, left_out=[item._asdict() for one in found for item in one.left_out])
 
 
 def check_not_empty(plan: Plan) -> None:

@@ -29,7 +29,7 @@ from data_prep.files import read_json, sha256_json, staging_name, write_atomic
 from data_prep.running.supervision import Moment, Note, Task, Watch, run_all
 
 SHARED_BYTES, SHARED_FILES = 1 << 24, 2000
-"""Smaller corpora are surveyed faster than a process starts, and leave nothing behind."""
+"""Smaller corpora are surveyed faster than a process starts."""
 BATCH_BYTES, BATCH_FILES = 1 << 25, 256
 """A batch ends where one of these is reached, or after about so many files by their names: a file that grows moves few other batches."""
 UNPACKED, SURVEYS = "unpacked", "survey"
@@ -56,15 +56,11 @@ class Listing:
     """Arrow table: corpus, path, bytes on disk, batch."""
 
     @staticmethod
-    def of(corpora: Sequence[Corpus]) -> Listing:
-        """Every file of ``corpora``.
-
-        Raises:
-            FileNotFoundError: a path or pattern matches nothing.
-        """
+    def of(corpora: Sequence[Corpus], files: Sequence[Sequence[Path]]) -> Listing:
+        """The files of each of ``corpora``."""
         import pyarrow as pa
 
-        found = [(number, path) for number, corpus in enumerate(corpora) for path in corpus.files()]
+        found = [(number, path) for number, paths in enumerate(files) for path in paths]
         sizes = [corpora[number].disk_bytes(path) for number, path in found]
         paths = [str(path) for _, path in found]
         columns = [pa.array([number for number, _ in found], pa.int32()), pa.array(paths, pa.large_string()), pa.array(sizes, pa.int64())]
@@ -94,6 +90,10 @@ class Listing:
 
     def _numbers(self, name: str) -> npt.NDArray[Any]:
         return np.asarray(self.table.column(name).combine_chunks()) if self.table.num_rows else np.zeros(0, np.int64)
+
+    def lies_elsewhere(self) -> bool:
+        """Is something not on the disk, a dataset of the hub?"""
+        return any(not Path(self.table.column("path")[int(number)].as_py()).exists() for number in np.flatnonzero(self.bytes_F == 0))
 
     @property
     def batches(self) -> int:
@@ -140,17 +140,15 @@ class Surveyor(Task):
     stage: str = "survey"
 
     def kept(self, part: int) -> Path | None:
-        """Where the survey of a batch as it is now is kept; None when there is a file in it that is no file of ours to look at."""
+        """Where the survey of a batch as it is now is kept; None when there is a file in it that cannot be looked at."""
         states: list[list[Any]] = []
         for number, path in self.listing.files(part):
             try:
-                state = path.stat()
+                states.append([number, str(path), self.corpora[number].identity(path)])
             except OSError:
                 return None
-            states.append([number, str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino])
-        numbers = dict.fromkeys(state[0] for state in states)
-        settings = {str(number): settings_of(self.corpora[number], drop=("paths",)) for number in numbers}
-        key = sha256_json([FORMAT, str(Path.cwd()), settings, states, self.part_bytes])
+        settings = {str(number): settings_of(self.corpora[number], drop=("paths",)) for number in dict.fromkeys(state[0] for state in states)}
+        key = sha256_json([FORMAT, settings, states, self.part_bytes])
         return self.watch.folder / SURVEYS / f"{key[:24]}.json"
 
     def finished(self, part: int) -> Surveyed | None:
@@ -187,14 +185,17 @@ class Surveyor(Task):
         return str(self.listing.files(part)[max(0, moment.number) if moment else 0][1])
 
 
-def survey_all(surveyor: Surveyor, engine: Engine | None, listen: Callable[[int], None]) -> list[Surveyed]:
-    """The surveys of all batches, in their order; ``listen`` hears how many bytes are read. Without an engine, here and without traces."""
+def survey_all(surveyor: Surveyor, engine: Engine | None, unpacked: Path | None, listen: Callable[[int], None]) -> list[Surveyed]:
+    """The surveys of all batches, in their order; ``listen`` hears how many bytes are read.
+
+    Without an engine they are made here and not kept, apart from what ``unpacked`` is for.
+    """
     listing = surveyor.listing
     sizes = listing.batch_bytes()
     seen = 0
     results: Iterator[Surveyed]
     if engine is None:
-        results = (surveyor.survey(part) for part in range(len(sizes)))
+        results = (surveyor.survey(part, unpacked) for part in range(len(sizes)))
     else:
         kept = listing.kept_in(surveyor.watch.folder / surveyor.watch.launch)
         results = run_all(engine, dataclasses.replace(surveyor, listing=kept), range(len(sizes)))
