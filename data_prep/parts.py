@@ -23,6 +23,7 @@ from data_prep.cleaning.dropped import Dropped
 from data_prep.counting.tallies import TALLY, Tally
 from data_prep.documents import Annotated, Document, Rejected
 from data_prep.encoding import Encoded, Tokenizer, encode
+from data_prep.engines import untimed
 from data_prep.files import read_json, sha256_file, staged_folder, write_atomic, write_json
 from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.knowledge.discourse import Balance
@@ -105,7 +106,7 @@ class PartWorker(Task):
             split = "heldout" if draws[-1] < (self.preparation.heldout if self.threshold is None else self.threshold) else "train"
             encoded[split].append(result[1])
             encoded[DISCOURSE_SPLITS[split]] += self.joined(result[0], counts)
-        counts.update({f"dropped.{level} given by the user: cleaning left nothing of it": count for level, count in lost.items()})
+        counts.update({f"dropped.{reason}": count for reason, count in lost.items()})
         unknown = self.tokenizer.special_ids["[UNK]"]
         counts["tokens.unknown"] = sum(int((item.token_ids_T == unknown).sum()) for split in SPLITS for item in encoded[split])
         counts.update({f"rejected.{reason}": count for reason, count in Counter(item.reason for item in rejected).items()})
@@ -143,7 +144,9 @@ class PartWorker(Task):
     def attempt(self, document: Document, split: str = "train") -> tuple[Annotated, Encoded] | Exception:
         """Annotate and encode a document, or what went wrong with it. What would go wrong with any document is raised."""
         if document.language not in self._tried:
-            encode(self.annotation.annotate(Document(id="", language=document.language, text=TRIAL[document.language], title="", source="")), self.tokenizer)
+            trial = Document(id="", language=document.language, text=TRIAL[document.language], title="", source="")
+            with untimed():  # loads all that is needed
+                encode(self.annotation.annotate(trial), self.tokenizer)
             self._tried.add(document.language)
         try:
             _ = f"{document.id}{document.title}".encode()  # half a surrogate pair cannot be written

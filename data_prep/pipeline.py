@@ -52,7 +52,7 @@ def prepare(preparation: Preparation, listen: Listener) -> dict[str, Any]:
         RuntimeError: worker processes die without a document that could be blamed.
     """
     folder = Path(preparation.output)
-    watch = Watch(folder=folder, launch=staging_name(NOTES))
+    watch = Watch(folder=folder, launch=staging_name(NOTES), record_seconds=60 * preparation.engine.record_minutes)
     try:
         return _prepare(preparation, folder, watch, listen)
     except OSError as error:

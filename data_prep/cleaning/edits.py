@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.cleaning.composing import composed
+
 SEPARATORS = "\n。，、 "
 COMPARED = 1 << 22
 """Two pieces whose lengths multiply to more than this are not compared character by character."""
@@ -61,15 +63,15 @@ def substitutions(pattern: re.Pattern[str], replacement: str, text: str) -> list
 
 
 def compositions(text: str) -> list[Edit]:
-    """What ``unicodedata.normalize("NFC", text)`` does, in the smallest independent pieces."""
+    """What ``composed(text)`` does, in the smallest independent pieces."""
     edits: list[Edit] = []
     offset = 0
     for line in text.split("\n"):
-        if not unicodedata.is_normalized("NFC", line):
+        if composed(line) != line:
             for start, end in _clusters(line):
-                composed = unicodedata.normalize("NFC", line[start:end])
-                if composed != line[start:end]:
-                    edits.append(_trimmed(Edit(offset + start, offset + end, composed), line[start:end]))
+                piece = composed(line[start:end])
+                if piece != line[start:end]:
+                    edits.append(_trimmed(Edit(offset + start, offset + end, piece), line[start:end]))
         offset += len(line) + 1
     return edits
 

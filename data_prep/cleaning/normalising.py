@@ -1,7 +1,7 @@
 """Raw text -> final text, and nothing after it edits the text again.
 
     0. mojibake repaired (optional, ftfy)
-    1. Unicode NFC (never NFKC: it would turn ，！（） into ASCII)
+    1. Unicode NFC (never NFKC: it would turn ，！（） into ASCII); of more than 30 combining marks on end, the first 30
     2. line ends to \\n, tabs and exotic spaces to one space, control and zero-width characters removed
     3. full-width letters and digits to half-width (optional)
     4. hard-wrapped lines (books) joined, so that a sentence is not cut at column 70
@@ -29,6 +29,7 @@ import numpy as np
 
 from data_prep.cleaning.characters import HAN as HAN_CLASS
 from data_prep.cleaning.characters import HAN_RANGES, LETTER, UNASSIGNED_HAN, class_counts, code_points
+from data_prep.cleaning.composing import composed
 from data_prep.cleaning.conversions import check_package, package_version, repaired, simplified
 from data_prep.cleaning.edits import Edit, compositions, differences, move, substitutions
 from data_prep.cleaning.markdown import markdown_text
@@ -107,7 +108,7 @@ def _is_wrapped(text: str) -> bool:
     return breaks >= 4 and len(WRAPPED.findall(text)) > breaks / 2
 
 
-COMPOSE = Rule(lambda text: unicodedata.normalize("NFC", text), compositions)
+COMPOSE = Rule(composed, compositions)
 HALVE = Rule(_half_width, lambda text: differences(text, _half_width(text), ""))
 JOIN = Rule(_joined, lambda text: substitutions(SINGLE_BREAK, " ", text) if _is_wrapped(text) else [])
 WHITE_SPACE_RULES = (

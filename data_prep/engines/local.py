@@ -33,6 +33,7 @@ class Local(Engine):
     """Processes; 0 means one per usable core."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.workers < 0:
             raise ValueError(f"workers: {self.workers} must be 0 (one per core) or more")
 

@@ -40,6 +40,7 @@ class Ray(Engine):
     """Parts at a time; 0 for one per CPU of the cluster."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.workers < 0:
             raise ValueError(f"workers: {self.workers} must be 0 (one per CPU of the cluster) or more")
 

@@ -16,17 +16,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data_prep.cleaning.composing import surplus_marks
 from data_prep.cleaning.decontamination import Evaluation
 from data_prep.cleaning.dropped import Dropped
 from data_prep.cleaning.normalising import lost_spans
 from data_prep.corpora import Slice
 from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
 from data_prep.plan import Preparation
-from data_prep.running.supervision import KILLED, NOWHERE, Moment, Watch
+from data_prep.running.supervision import NOWHERE, Moment, Watch
 from data_prep.running.surveying import UNPACKED
 from data_prep.vocabularies.sampling import Sample, chosen, passages
 
 REJECTED = "rejected.jsonl"
+MARKS = "combining mark after thirty others"
 OUR_CONCERN = (OSError, MemoryError, ImportError)
 """Exceptions that are no fault of a document."""
 
@@ -68,7 +70,7 @@ class PartReader:
         return (document for _, document in self.placed(part))
 
     def placed(self, part: int, lost: Counter[str] | None = None) -> Iterator[tuple[Place, Document | Rejected]]:
-        """The same with their places. ``lost`` counts, by level, the user's own spans of which cleaning left nothing."""
+        """The same with their places. ``lost`` counts what cleaning left nothing of: the user's own spans, by level, and runs of combining marks."""
         quarantined = self.watch.quarantined(self.stage, part)
         set_aside = self._set_aside(part) if self.as_in_parts else set()
         _ = self.evaluation  # what is wrong with these files is no fault of a document
@@ -80,7 +82,7 @@ class PartReader:
                 if isinstance(record, Rejected):
                     yield place, record
                 elif number in quarantined:
-                    yield place, Rejected(place, KILLED, quarantined[number])
+                    yield place, Rejected(place, *quarantined[number])
                 elif self.duplicates and (reason := self.duplicates.reason(part, number)):
                     yield place, reason.at(place)
                 elif tuple(place) in set_aside:
@@ -128,8 +130,9 @@ class PartReader:
                     document = rules.check(document, record.place) or document
             if SEGMENT in record.given and isinstance(document, Document) and SEGMENT in lost_spans(record, document):
                 return Rejected(record.place, "no text", "a part of the pair is nothing but white space and invisible characters")
-            if lost is not None and record.given and isinstance(document, Document):
-                lost.update(lost_spans(record, document))
+            if lost is not None and isinstance(document, Document):
+                lost.update({f"{level} given by the user: cleaning left nothing of it": count for level, count in lost_spans(record, document).items()})
+                lost.update({MARKS: count} if (count := surplus_marks(record.text)) else {})
             return document
         except OUR_CONCERN:
             raise

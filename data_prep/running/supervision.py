@@ -4,9 +4,10 @@
     round 2    the parts that are left           it dies at the same document again:
     round 3    that part alone                   and again: the document is quarantined, and the part is made without it
 
-A worker notes the record it is at in a small file (40 bytes, no fsync: only the death of a process matters). Deaths are counted by
-the living launcher that saw them, so killing a whole run blames nobody; neither does killing a worker here and there, because only
-three deaths at one record count, the last of them without neighbours that take its memory.
+A worker notes the record it is at in a small file (40 bytes, no fsync: only the death of a process matters). One that is at a record
+for longer than it may is ended (see engines) and has died like any other. Deaths are counted by the living launcher that saw them, so
+killing a whole run blames nobody; neither does killing a worker here and there, because only three deaths at one record count, the
+last of them without neighbours that take its memory.
 
     PREPARED/poison/parts/000017-000123.json     record 123 of part 17: path, line, offset, what happened
 """
@@ -25,14 +26,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_prep.documents import Place
-from data_prep.engines import Died, Engine
-from data_prep.files import read_json, write_json
+from data_prep.engines import Died, Engine, end_after
+from data_prep.files import file_clock, read_json, write_json
 from data_prep.running.claims import claim, is_claimed
 
 DEATHS, ELSEWHERE, MOST_DEATHS = 3, 5, 20
 """Deaths at one record before it is quarantined; in a row outside any record, and altogether on one part, before the run gives up."""
 POLL_SECONDS = 0.5
-KILLED = "killed its worker"
+KILLED, ENDLESS = "killed its worker", "took too long"
+"""Reasons of a record that is left out: its workers died of it, or were ended because they were at it for too long."""
 NOTES = "notes"
 """What the folder of a launch's notes is staged as; it is never published."""
 
@@ -54,9 +56,10 @@ NOTE = struct.Struct("<5q")
 
 
 class Note:
-    """The open note of one part."""
+    """The open note of one part, and the time that its worker has for a record."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._seconds = seconds
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o666)
         self._write(Moment(0, -1, 0, 0, 0))
@@ -67,13 +70,16 @@ class Note:
     def at(self, number: int, file: int, place: Place) -> None:
         """Work on this record begins."""
         self._write(Moment(1, number, file, place.line, place.offset))
+        end_after(self._seconds)
 
     def after(self, number: int, file: int, place: Place) -> None:
         """Work on this record is done."""
+        end_after(0)
         self._write(Moment(0, number, file, place.line, place.offset))
 
     def close(self) -> None:
         """No more notes on this part."""
+        end_after(0)
         os.close(self._descriptor)
 
 
@@ -81,7 +87,7 @@ class Unwritten(Note):
     """A note that nobody will read."""
 
     def __init__(self) -> None:
-        pass
+        self._seconds = 0.0
 
     def _write(self, moment: Moment) -> None:
         pass
@@ -95,6 +101,8 @@ class Watch:
     """The prepared folder."""
     launch: str
     """Name of the folder of this launch's notes inside it; empty: none are kept."""
+    record_seconds: float = 0.0
+    """How long a worker may be at one record; 0: for ever."""
 
     def note_file(self, stage: str, part: int) -> Path:
         """Where the worker on a part notes what it is at."""
@@ -106,33 +114,39 @@ class Watch:
         if not self.launch:
             yield Unwritten()
             return
-        note = Note(self.note_file(stage, part))
+        note = Note(self.note_file(stage, part), self.record_seconds)
         try:
             yield note
         finally:
             note.close()
 
-    def take_note(self, stage: str, part: int) -> Moment | None:
-        """What the dead worker on a part was at, None when it had not begun. The note is removed."""
+    def take_note(self, stage: str, part: int) -> tuple[Moment | None, bool]:
+        """What the dead worker on a part was at, None when it had not begun; and was it there for too long? The note is removed."""
         file = self.note_file(stage, part)
         try:
             moment = Moment(*NOTE.unpack(file.read_bytes()))
+            seconds = file_clock(file.parent) - file.stat().st_mtime  # by a coarse clock
+            endless = bool(self.record_seconds and moment.at and seconds >= 0.99 * self.record_seconds)
         except (OSError, struct.error):
-            return None
+            return None, False
         file.unlink(missing_ok=True)
-        return moment
+        return moment, endless
 
-    def quarantine(self, stage: str, part: int, moment: Moment, path: str) -> None:
+    def quarantine(self, stage: str, part: int, moment: Moment, path: str, endless: bool = False) -> None:
         """Leave a record out of ``stage`` from now on."""
-        entry = {"path": path, "line": moment.line, "offset": moment.offset, "reason": KILLED, "detail": f"{DEATHS} times while `{stage}` worked on it"}
+        detail = f"{DEATHS} times while `{stage}` worked on it"
+        if endless:
+            detail += f", after {self.record_seconds / 60:g} minutes (engine.record_minutes)"
+        entry = {"path": path, "line": moment.line, "offset": moment.offset, "reason": ENDLESS if endless else KILLED, "detail": detail}
         write_json(self.folder / "poison" / stage / f"{part:06d}-{moment.number:06d}.json", entry)
 
-    def quarantined(self, stage: str, part: int) -> dict[int, str]:
-        """Numbers of the records of a part that are left out of ``stage``, with what happened."""
+    def quarantined(self, stage: str, part: int) -> dict[int, tuple[str, str]]:
+        """Numbers of the records of a part that are left out of ``stage``, with reason and detail."""
         if not self.launch:
             return {}
         files = sorted((self.folder / "poison" / stage).glob(f"{part:06d}-*.json"))
-        return {int(file.stem.partition("-")[2]): str(read_json(file)["detail"]) for file in files}
+        found = {int(file.stem.partition("-")[2]): read_json(file) for file in files}
+        return {number: (str(entry["reason"]), str(entry["detail"])) for number, entry in found.items()}
 
 
 NOWHERE = Watch(folder=Path(), launch="")
@@ -212,10 +226,10 @@ def _is_suspect(deaths: Sequence[Moment | None]) -> bool:
 
 def _blame(task: Task, part: int, deaths: list[Moment | None]) -> None:
     """Remember a death; quarantine the record that caused it, or give up when no record can be blamed."""
-    moment = task.watch.take_note(task.stage, part)
+    moment, endless = task.watch.take_note(task.stage, part)
     deaths.append(moment)
     if moment and moment.at and deaths.count(moment) >= DEATHS:
-        task.watch.quarantine(task.stage, part, moment, task.path_of(part, moment))
+        task.watch.quarantine(task.stage, part, moment, task.path_of(part, moment), endless)
         deaths.clear()
         return
     in_a_row = len(deaths) >= ELSEWHERE and len(set(deaths[-ELSEWHERE:])) == 1

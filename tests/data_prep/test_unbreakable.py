@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import multiprocessing
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -19,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ import pytest
 from data_prep import plan
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Place, Spans
-from data_prep.engines import Died, Engine
+from data_prep.engines import Died, Engine, end_after, untimed
 from data_prep.engines.local import Local
 from data_prep.files import staging_name
 from data_prep.pipeline import prepare
@@ -55,6 +58,10 @@ class Touchy(Segmenter):
             os.kill(os.getpid(), signal.SIGSEGV)
         if "memory" in text:
             raise MemoryError
+        if "sleep" in text:
+            time.sleep(1e6)
+        if "backtrack" in text:
+            re.match("(a+)+$", "a" * 100 + "b")  # no other thread of Python runs meanwhile
         if "bug" in text:
             raise ZeroDivisionError("division by zero")
         if "disk" in text:
@@ -146,6 +153,45 @@ def test_a_document_that_kills_its_worker_is_quarantined_with_its_place(word: st
     shutil.rmtree(tmp_path / "out/parts")
     prepare(replace(settings, engine=Here()), quiet)  # would not survive a second look at it
     assert content(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("word", ["sleep", "backtrack"])
+def test_a_document_that_never_ends_is_quarantined_with_its_place_and_its_time(word: str, settings: Preparation, tmp_path: Path) -> None:
+    write_corpus(tmp_path / "a.jsonl", {40: f"Here is a {word} for you."})
+    manifest = prepare(replace(settings, engine=Local(workers=2, record_minutes=0.05)), quiet)
+    (item,) = rejected(tmp_path / "out")
+    assert (item["line"], item["reason"]) == (41, "took too long")
+    assert item["detail"] == "3 times while `parts` worked on it, after 0.05 minutes (engine.record_minutes)"
+    assert manifest["counts"]["rejected.took too long"] == 1
+    assert ids(tmp_path / "out") == {f"d{number}" for number in range(CORPUS)} - {"d40"}
+    assert not (tmp_path / "out/claims").exists()
+
+
+def test_the_time_for_a_document_is_counted_in_workers_only_and_for_each_anew(tmp_path: Path) -> None:
+    watch = Watch(folder=tmp_path, launch="notes", record_seconds=0.3)
+    with watch.noting("parts", 0) as note:  # this process is nobody's worker
+        note.at(0, 0, Place("a", 1, 0))
+        assert end_after(0) == 0
+    assert list(Local(workers=1).run(partial(patient, watch), [0])) == [0]
+
+
+def patient(watch: Watch, part: int) -> int:
+    with watch.noting("parts", part) as note:
+        for number in range(4):
+            note.at(number, 0, Place("a", 1, 0))
+            with untimed():
+                time.sleep(0.4)
+            time.sleep(0.15)
+            note.after(number, 0, Place("a", 1, 0))
+            time.sleep(0.15)
+    time.sleep(0.4)
+    return part
+
+
+def test_a_time_for_documents_that_is_none_is_refused() -> None:
+    for minutes in (-1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match=r"record_minutes: .* must be 0"):
+            Local(record_minutes=minutes)
 
 
 def test_a_failure_that_is_not_the_documents_stops_the_run(settings: Preparation, tmp_path: Path) -> None:
