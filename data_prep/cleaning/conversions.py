@@ -42,8 +42,8 @@ def simplified(text: str, name: str) -> str:
 def _repair_settings() -> Any:
     import ftfy
 
-    # Its defaults rewrite clean Chinese: ， becomes a comma.
-    return ftfy.TextFixerConfig(fix_character_width=False, uncurl_quotes=False, fix_latin_ligatures=False, normalization="NFC", explain=False)
+    # Its defaults rewrite clean Chinese (， becomes a comma), and composing is ours (see composing.py).
+    return ftfy.TextFixerConfig(fix_character_width=False, uncurl_quotes=False, fix_latin_ligatures=False, normalization=None, explain=False)
 
 
 def repaired(text: str) -> str:

@@ -7,11 +7,13 @@ import pickle
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from data_prep.cleaning.composing import composed, surplus_marks
 from data_prep.cleaning.edits import apply_edits, compositions, differences
 from data_prep.cleaning.normalising import HAN, Cleaning, lost_spans
 from data_prep.documents import Document, Given, Place, Record, Rejected
@@ -62,6 +64,46 @@ def test_cleaning_is_a_documented_frozen_component(check_component: Callable[[ty
 
 def test_accents_are_composed() -> None:
     assert clean("cafe\u0301") == "café"
+
+
+def endless_marks(count: int) -> str:
+    """Marks of two classes by turns, which normalisation has to sort."""
+    return "\u0301\u0316" * (count // 2)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("between", ["", "\u200b"])
+@pytest.mark.parametrize("settings", [{}, {"repair": True}, {"markdown": True}, {"simplify": "t2s"}])
+def test_two_hundred_thousand_marks_on_a_letter_cost_no_minutes_and_leave_thirty(settings: dict[str, Any], between: str) -> None:
+    text = f"北京 e{between.join(endless_marks(200_000))}x 上海 é"
+    cleaned = Cleaning(**settings).text(text)
+    marks = {"": ("\u0316" * 15, "\u0301" * 14), "\u200b": ("\u0316" * 15, "\u0301" * 15)}  # of the latter, the first is composed at once
+    assert cleaned == "北京 é" + "".join(marks[between]) + "x 上海 é"
+    assert Cleaning(**settings).text(cleaned) == cleaned
+    end = text.index("x")
+    _, moved = Cleaning(**settings).spanned(text, {"word": [Given(0, 2, ""), Given(3, end + 1, ""), Given(end + 2, end + 4, "")]})
+    assert [cleaned[span.start : span.end] for span in moved["word"]][::2] == ["北京", "上海"]
+
+
+def test_surplus_marks_are_counted() -> None:
+    assert [surplus_marks(f"a{endless_marks(count)}b{endless_marks(count)}") for count in (0, 30, 32, 100)] == [0, 0, 4, 140]
+
+
+@given(st.text(st.sampled_from("ae中한ᄒ\u0301\u0316\u0344\u0f73\u0958\u0327\u093c\u1161\u11a8가\U0001d160\n "), max_size=200))
+@settings(max_examples=300)
+def test_composing_is_nfc_wherever_no_run_of_marks_is_too_long(text: str) -> None:
+    expected = unicodedata.normalize("NFC", text)
+    runs = re.findall("[\u0301\u0316\u0308\u0344\u0f71-\u0f73\u0327\u093c\U0001d165\U0001d16e]{31,}", text + expected)
+    if not runs:
+        assert composed(text) == expected and not surplus_marks(text)
+    assert composed(composed(text)) == composed(text) == unicodedata.normalize("NFC", composed(text))
+
+
+def test_thirty_marks_stay_and_the_next_goes_wherever_the_run_begins() -> None:
+    for before in range(70):
+        for count in (29, 30, 31, 32, 62):
+            text = "a" * before + "x" + "\u0316" * count + "y"
+            assert composed(text) == "a" * before + "x" + "\u0316" * min(count, 30) + "y"
 
 
 def test_an_accent_behind_a_removed_character_is_composed_too() -> None:
