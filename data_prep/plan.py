@@ -28,7 +28,7 @@ from data_prep.files import sha256_file, sha256_json
 from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.knowledge.discourse import Discourse
 from data_prep.running.supervision import NOWHERE, Watch
-from data_prep.running.surveying import SHARED_BYTES, Surveyor, settings_of, survey_all
+from data_prep.running.surveying import SHARED_BYTES, UNPACKED, Surveyor, settings_of, survey_all
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
@@ -156,9 +156,11 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
     files = [(number, path) for number, corpus in enumerate(preparation.corpora) for path in corpus.files()]
     total = sum(preparation.corpora[number].disk_bytes(path) for number, path in files)
     part_bytes = preparation.part_bytes or min(MAX_PART_BYTES, max(MIN_PART_BYTES, total // WANTED_PARTS))
-    shared = watch if total >= SHARED_BYTES else None
+    elsewhere = any(not path.exists() for _, path in files)  # a dataset of the hub
+    shared = watch if total >= SHARED_BYTES or elsewhere else None
     surveyor = Surveyor(corpora=preparation.corpora, files=files, part_bytes=part_bytes, watch=shared or NOWHERE)
-    surveys = survey_all(surveyor, preparation.engine if shared else None, lambda seen: listen(Progress("survey", seen, total, 0, 0)))
+    unpacked = watch.folder / UNPACKED if watch else None
+    surveys = survey_all(surveyor, preparation.engine if shared else None, unpacked, lambda seen: listen(Progress("survey", seen, total, 0, 0)))
     settings = {
         "schema": SCHEMA_VERSION,
         "rules": RULES_VERSION,

@@ -87,6 +87,15 @@ class Corpus(ABC):
         """Size of one of ``files()`` as it lies on the disk; 0 when it lies elsewhere."""
         return path.stat().st_size
 
+    def identity(self, path: Path) -> str:
+        """One of ``files()`` as it is now: with another content it has another identity.
+
+        Raises:
+            OSError: it is not there.
+        """
+        state = path.stat()
+        return f"{path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\0{state.st_ino}"
+
     def given_labels(self) -> dict[str, list[Label]]:
         """By level, every label that the spans given with this corpus' documents can carry (none by default)."""
         return {}

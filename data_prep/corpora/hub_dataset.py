@@ -3,8 +3,12 @@
     paths: [data/wiki]                  a folder of `save_to_disk`, or a folder of data files (parquet, csv, json, text)
     paths: [org/name], revision: 4f..   the hub, streamed; the full commit hash keeps a plan true for ever
 
-Slices are row ranges. A folder of `save_to_disk` is read from any row; everything else comes as a stream from its first row, so the
-survey keeps each slice it passes in the cache, when there is one, and nothing is fetched twice.
+Slices are row ranges. A folder of `save_to_disk` is read from any row. Everything else comes as a stream from its first row, so the survey
+keeps the rows it passes in the cache, as one Arrow file, and whoever finds none there makes it.
+
+What it costs, for n rows in p parts and s steps that read them: n rows of the stream, once (by the survey), and s x n rows of the cache.
+Each process that finds the cache gone (it is removed when a run has finished) streams n rows once more. Without a cache (`prepare plan`,
+which looks at three places) a part that begins at row r costs r rows, and its own.
 """
 
 from __future__ import annotations
@@ -19,9 +23,9 @@ from typing import Any
 from data_prep.corpora import Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
-from data_prep.inputs.slice_cache import SliceWriter, is_whole, slice_file
-from data_prep.inputs.streams import decompressed, open_bytes
-from data_prep.inputs.tables import TableCorpus, Values, naming
+from data_prep.inputs.row_cache import RowWriter, kept_rows, rows_file
+from data_prep.inputs.streams import open_bytes
+from data_prep.inputs.tables import ROLES, TableCorpus, Values, naming
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 ROWS_AT_ONCE = 256
@@ -79,27 +83,46 @@ class HubDataset(TableCorpus):
         digest = hashlib.sha256()
         slices: list[Slice] = []
         start = row = size = total = 0
-        with SliceWriter(None if _is_saved(path) else cache, self.identity(path)) as writer:
-            for values in self.rows(path, 0):
-                for fields in zip(*values.values(), strict=True):
-                    digest.update(b"".join(b"-" if value is None else b"%d:" % len(value) + value for value in fields))
-                if cache is not None:
-                    writer.write(_packed(values))
-                row += len(values["text"])
-                size += sum(len(value or b"") for value in values["text"])
-                if size >= slice_bytes:
-                    slices.append(Slice(str(path), start, row, start + 1, size))
-                    writer.finish(row)
-                    start, size, total = row, 0, total + size
-            if row > start:
+        for values in self._keeping(path, cache):
+            for fields in zip(*values.values(), strict=True):
+                digest.update(b"".join(b"-" if value is None else b"%d:" % len(value) + value for value in fields))
+            row += len(values["text"])
+            size += sum(len(value or b"") for value in values["text"])
+            if size >= slice_bytes:
                 slices.append(Slice(str(path), start, row, start + 1, size))
-                writer.finish(row)
+                start, size, total = row, 0, total + size
+        if row > start:
+            slices.append(Slice(str(path), start, row, start + 1, size))
         return Survey(digest.hexdigest(), total + size, slices)
+
+    def _keeping(self, path: Path, cache: Path | None) -> Iterator[Values]:
+        """All rows, kept in the cache on the way where they cannot be read from the middle."""
+        file = None if cache is None or _is_saved(path) else rows_file(cache, self.identity(path))
+        with RowWriter(file, ROLES, path) as writer:
+            for values in self.rows(path, 0):
+                writer.write(values)
+                yield values
+            writer.finish()
+
+    def _from(self, path: Path, start: int, cache: Path | None) -> Iterator[Values]:
+        """The rows from ``start`` on, from the cache where that is the faster way."""
+        if cache is None or _is_saved(path):
+            return self.rows(path, start)
+        file = rows_file(cache, self.identity(path))
+        kept = kept_rows(file, start)
+        if kept is None and start:
+            with RowWriter(file, ROLES, path) as writer:
+                for values in self.rows(path, 0):
+                    writer.write(values)
+                    if not writer.works:
+                        break
+                writer.finish()
+            kept = kept_rows(file, start)
+        return kept or self.rows(path, start)
 
     def read(self, piece: Slice, cache: Path | None = None) -> Iterator[Record | Rejected]:
         path, row = Path(piece.path), piece.start
-        file = slice_file(cache, self.identity(path), piece.start, piece.end) if cache is not None and piece.start else None
-        for values in _unpacked(file) if file is not None and is_whole(file) else self.rows(path, piece.start):
+        for values in self._from(path, piece.start, cache):
             part = {role: column[: piece.end - row] for role, column in values.items()}
             yield from self.records(part, row, piece.path)
             row += len(part["text"])
@@ -108,7 +131,7 @@ class HubDataset(TableCorpus):
         raise ValueError(f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged data.")
 
     def identity(self, path: Path) -> str:
-        """What decides the rows: the files of a folder as they are now, or the commit of an id."""
+        """The settings too: they decide the rows, which are kept under this name."""
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
         states = [f"{file.resolve()}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files]
         return "\0".join([str(path), self.name, self.split, self.revision, self.text_key, self.id_key, self.title_key, self.language_key, *states])
@@ -182,26 +205,3 @@ def _arrow_batches(file: Path) -> Iterator[Any]:
         if source.size() < len(END_OF_STREAM) or source.read_at(len(END_OF_STREAM), source.size() - len(END_OF_STREAM)) != END_OF_STREAM:
             raise ValueError(f"{file} is cut short: an Arrow stream has an end mark. Fetch or save it again.")
         yield from pa.ipc.open_stream(source)
-
-
-def _packed(values: Values) -> bytes:
-    """Rows as one Arrow stream."""
-    import pyarrow as pa
-
-    table = pa.table({role: pa.array(column, pa.large_binary()) for role, column in values.items()})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
-
-
-def _unpacked(file: Path) -> Iterator[Values]:
-    """The rows of a slice in the cache: Arrow streams that were written one after the other."""
-    import pyarrow as pa
-
-    with file.open("rb") as raw:
-        stream = decompressed(raw)
-        while stream.peek(1):  # type: ignore[attr-defined]
-            table = pa.ipc.open_stream(stream).read_all()
-            yield {role: table.column(role).to_pylist() for role in table.column_names}

@@ -18,6 +18,7 @@ from typing import Any
 from data_prep.corpora import Corpus, decode, stand_in_id
 from data_prep.documents import Place, Record, Rejected
 
+ROLES = ("text", "id", "title", "language")
 Values = dict[str, list[bytes | None]]
 """By what a column holds (`text`, `id`, `title`, `language`): one value a row, as UTF-8."""
 

@@ -21,9 +21,9 @@ from data_prep.files import read_json, sha256_json, write_json
 from data_prep.running.supervision import Moment, Task, Watch, run_all
 
 SHARED_BYTES = 1 << 24
-"""Smaller corpora are surveyed faster than a process starts, and leave nothing behind."""
+"""Smaller corpora are surveyed faster than a process starts."""
 UNPACKED, SURVEYS = "unpacked", "survey"
-FORMAT = 1
+FORMAT = 2
 """Raised when a survey of an unchanged file may come out differently."""
 
 
@@ -47,13 +47,12 @@ class Surveyor(Task):
     stage: str = "survey"
 
     def kept(self, part: int) -> Path | None:
-        """Where the survey of a file as it is now is kept; None when it is no file of ours to look at."""
+        """Where the survey of a file as it is now is kept; None when it cannot be looked at."""
         number, path = self.files[part]
         try:
-            state = path.stat()
+            file = self.corpora[number].identity(path)
         except OSError:
             return None
-        file = [str(path.resolve()), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
         key = sha256_json([FORMAT, settings_of(self.corpora[number], drop=("paths",)), file, self.part_bytes])
         return self.watch.folder / SURVEYS / f"{key[:24]}.json"
 
@@ -84,13 +83,16 @@ class Surveyor(Task):
         return str(self.files[part][1])
 
 
-def survey_all(surveyor: Surveyor, engine: Engine | None, listen: Callable[[int], None]) -> list[Survey]:
-    """The surveys of all files, in their order; ``listen`` hears how many bytes are read. Without an engine, here and without traces."""
+def survey_all(surveyor: Surveyor, engine: Engine | None, unpacked: Path | None, listen: Callable[[int], None]) -> list[Survey]:
+    """The surveys of all files, in their order; ``listen`` hears how many bytes are read.
+
+    Without an engine they are made here and not kept, apart from what ``unpacked`` is for.
+    """
     sizes = [surveyor.corpora[number].disk_bytes(path) for number, path in surveyor.files]
     parts = range(len(sizes))
     found: dict[int, Survey] = {}
     seen = 0
-    results = run_all(engine, surveyor, parts) if engine else (Surveyed(part, surveyor.survey(part, None)) for part in parts)
+    results = run_all(engine, surveyor, parts) if engine else (Surveyed(part, surveyor.survey(part, unpacked)) for part in parts)
     for result in results:
         found[result.number] = result.survey
         seen += sizes[result.number]

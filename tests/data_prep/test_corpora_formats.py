@@ -7,7 +7,8 @@ import gzip
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_prep.cleaning.duplicates import Duplicates
 from data_prep.corpora import Corpus, Slice
 from data_prep.corpora.annotated_jsonl import AnnotatedJsonl
 from data_prep.corpora.hub_dataset import HubDataset
@@ -25,8 +27,14 @@ from data_prep.corpora.pre_segmented import PreSegmented
 from data_prep.corpora.wiki_dump import WikiDump
 from data_prep.corpora.wikiextractor import Wikiextractor
 from data_prep.documents import Given, Label, Place, Record, Rejected
-from data_prep.inputs.streams import LONGEST_DOCUMENT
+from data_prep.engines import Engine
+from data_prep.inputs.streams import LONGEST_DOCUMENT, open_bytes
 from data_prep.inputs.wikitext import Wikitext
+from data_prep.pipeline import prepare
+from data_prep.plan import Preparation
+from data_prep.running.supervision import Watch
+from data_prep.running.surveying import Surveyor
+from data_prep.vocabularies.vocabulary import Vocabulary
 
 HERE = Place("x", 1, 0)
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -587,7 +595,7 @@ def test_dataset_folders_of_every_kind_give_the_same_rows_in_slices_of_any_size(
     assert len(hashes) == 1
     assert [record(item).text for item in outcomes[0]] == rows(600)["text"]
     assert all(found == outcomes[0] for found in outcomes)
-    assert cached(tmp_path / "cache"), "the folder of data files, which cannot be read from the middle, is cached"
+    assert len(list((tmp_path / "cache").iterdir())) == 1, "the folder of data files, which cannot be read from the middle, is cached"
 
 
 def test_a_dataset_is_counted_under_the_name_of_its_folder_and_its_size_is_that_of_its_files(dataset_folders: dict[str, Path]) -> None:
@@ -658,6 +666,105 @@ def test_a_dataset_of_the_hub_is_streamed_at_its_revision_and_cached(monkeypatch
     assert calls == [{"path": "org/wiki", "name": "20231101.zh", "split": "train", "revision": REVISION, "streaming": True}]
     assert (corpus.source_of(str(path)), corpus.disk_bytes(path), len(slices)) == ("wiki", 0, 3)
     from_cache = [item for piece in slices for item in corpus.read(piece, tmp_path / "cache")]
-    assert len(calls) == 2, "only the first slice is streamed again"
+    assert len(calls) == 1, "nothing is streamed again"
     assert [item for piece in slices for item in corpus.read(piece)] == from_cache
     assert [record(item).text for item in from_cache] == rows(600)["text"]
+
+
+@pytest.fixture
+def streamed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of rows that are taken from a stream, one entry for each time it is opened."""
+    counts: list[int] = []
+    open_stream = HubDataset._streamed
+
+    def counting(self: HubDataset, path: Path, start: int) -> Iterator[Any]:
+        counts.append(0)
+        for table in open_stream(self, path, start):
+            counts[-1] += table.num_rows
+            yield table
+
+    monkeypatch.setattr(HubDataset, "_streamed", counting)
+    return counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Here(Engine):
+    """Does everything in this process."""
+
+    def run(self, work: Callable[[int], Any], parts: Sequence[int]) -> Iterator[Any]:
+        return map(work, parts)
+
+
+def test_a_whole_preparation_streams_every_row_of_a_dataset_once(
+    dataset_folders: dict[str, Path], streamed: list[int], tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "wiki"
+    folder.mkdir()
+    lines = [json.dumps({"id": f"d{row}", "text": f"The river number {row} rises in the west. " * 4}) for row in range(6000)]
+    (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
+    settings = Preparation(
+        output=str(tmp_path / "out"),
+        corpora=[HubDataset(paths=[str(folder)])],
+        vocabulary=Vocabulary(path=str(tokenizer_folder)),
+        duplicates=Duplicates(),
+        frequencies=True,
+        part_bytes=40_000,
+        engine=Here(),
+    )
+    manifest = prepare(settings, lambda progress: None)
+    assert len(list((tmp_path / "out/parts").iterdir())) > 20 and manifest["counts"]["documents.wiki.en"] + manifest["counts"].get("rejected.duplicate", 0) > 0
+    assert streamed == [6000]
+    assert not (tmp_path / "out/unpacked").exists()
+
+
+def test_whoever_finds_the_cache_of_a_dataset_gone_makes_it_again(dataset_folders: dict[str, Path], streamed: list[int], tmp_path: Path) -> None:
+    folder = dataset_folders["files"]
+    corpus = HubDataset(paths=[str(folder)])
+    slices = corpus.survey(folder, 1, tmp_path / "cache").slices
+    expected = [item for piece in slices for item in corpus.read(piece)]
+    (file,) = (tmp_path / "cache").iterdir()
+    content = file.read_bytes()
+    for damage in (b"", content[: len(content) // 2], None):
+        file.unlink()
+        if damage is not None:
+            file.write_bytes(damage)
+        streamed.clear()
+        assert [item for piece in slices[1:] for item in corpus.read(piece, tmp_path / "cache")] == [item for piece in slices[1:] for item in corpus.read(piece)]
+        assert streamed[0] == 600 and file.read_bytes() == content
+    assert [item for piece in slices for item in corpus.read(piece, tmp_path / "cache")] == expected
+    (tmp_path / "cannot").write_text("")  # a cache that cannot be made costs time only
+    assert [item for piece in slices for item in corpus.read(piece, tmp_path / "cannot")] == expected
+    middle = len(content) // 2
+    file.write_bytes(content[: middle - 200] + bytes(400) + content[middle + 200 :])
+    with pytest.raises(ValueError, match=r"\.arrow is damaged .* only a cache"):
+        [item for piece in slices for item in corpus.read(piece, tmp_path / "cache")]
+
+
+def test_a_dataset_whose_files_change_in_place_is_surveyed_again(tmp_path: Path) -> None:
+    folder = tmp_path / "wiki"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text('{"text": "one"}\n')
+    corpus = HubDataset(paths=[str(folder)])
+    surveyor = Surveyor(corpora=[corpus], files=[(0, folder)], part_bytes=1000, watch=Watch(folder=tmp_path / "out", launch="notes"))
+    first = surveyor(0)
+    assert surveyor.finished(0) == first
+    with (folder / "train.jsonl").open("a") as file:
+        file.write('{"text": "two"}\n')
+    assert surveyor.finished(0) is None
+
+
+def test_small_compressed_files_are_unpacked_once_too(tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "x.jsonl.gz"
+    file.write_bytes(gzip.compress(b"".join(b'{"text": "The river number %d rises in the west."}\n' % number for number in range(4000))))
+    opened: list[Path] = []
+
+    def counting(path: Path, encoding: str = "utf-8") -> Any:
+        opened.append(path)
+        return open_bytes(path, encoding)
+
+    monkeypatch.setattr("data_prep.corpora.open_bytes", counting)
+    monkeypatch.setattr("data_prep.inputs.slice_cache.open_bytes", counting)
+    settings = {"vocabulary": Vocabulary(path=str(tokenizer_folder)), "part_bytes": 10_000, "engine": Here()}
+    prepare(Preparation(output=str(tmp_path / "out"), corpora=[Jsonl(paths=[str(file)])], **settings), lambda progress: None)
+    assert len(list((tmp_path / "out/parts").iterdir())) > 20
+    assert opened == [file, file], "by the survey, and for the first slice, which begins where the file does"
