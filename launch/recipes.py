@@ -15,7 +15,7 @@ output: runs/{name}/data   # filled by `kmask prepare`; running again continues
 corpora:
   # One entry per format. JSONL: one object a line. Plain text: {{kind: plain_text, paths: [...], document: file|block|line}}.
   - kind: jsonl
-    paths: [corpus/*.jsonl]   # .gz, .zst and .bz2 are read as they are
+    paths: [corpus/*.jsonl]   # .gz, .zst, .bz2 and .xz are read as they are
     text_key: text
 segmenters:                   # how words are found; both languages may occur in one text
   zh: {{kind: rjieba}}          # or jieba (exact reference, slower)

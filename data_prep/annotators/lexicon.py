@@ -35,7 +35,7 @@ class Lexicon(Annotator):
     """Units listed in files."""
 
     paths: list[str]
-    """Lexicon files (.gz, .zst, .bz2 are read as they are)."""
+    """Lexicon files (.gz, .zst, .bz2, .xz are read as they are)."""
     type: str = ""
     """Type of entries whose line names none, for example `LOC`."""
     origin: str = "lexicon"

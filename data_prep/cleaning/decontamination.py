@@ -36,7 +36,7 @@ class Decontamination:
     """Which evaluation files must not occur in the corpus, and what counts as occurring."""
 
     paths: list[str]
-    """Evaluation files or patterns: .txt (a text a line), .jsonl, .json, .csv, .tsv, each also .gz, .zst, .bz2."""
+    """Evaluation files or patterns: .txt (a text a line), .jsonl, .json, .csv, .tsv, each also .gz, .zst, .bz2, .xz."""
     keys: list[str] = field(default_factory=list)
     """JSON keys (at any depth) or column names whose texts count; all texts when empty."""
     words: int = 13

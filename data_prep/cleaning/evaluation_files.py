@@ -4,7 +4,7 @@
     .jsonl .json     texts under the given keys, at any depth; every text when no keys are given (.json: one value, or a value a line)
     .csv .tsv        the given columns by their names in the first line; every column of every line when none are given
 
-All may be .gz, .zst or .bz2.  test.jsonl, line 2: {"q": "...", "choices": ["...", "..."]}  ->  ("test.jsonl:2", "...") three times
+All may be .gz, .zst, .bz2 or .xz.  test.jsonl, line 2: {"q": "...", "choices": ["...", "..."]}  ->  ("test.jsonl:2", "...") three times
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.inputs.streams import COMPRESSED, open_bytes
+from data_prep.inputs.streams import COMPRESSED, lines_within, open_bytes
 
 FORMATS = (".txt", ".jsonl", ".json", ".csv", ".tsv")
 BOM = b"\xef\xbb\xbf"
@@ -64,12 +64,12 @@ def read_texts(path: Path, keys: Collection[str]) -> Iterator[tuple[str, str]]:
     with open_bytes(path) as stream:
         try:
             if kind == ".txt":
-                for number, line in enumerate(stream, 1):
+                for number, line in enumerate(lines_within(stream, path), 1):
                     yield f"{path.name}:{number}", line.decode("utf-8-sig" if number == 1 else "utf-8")
             elif kind in (".csv", ".tsv"):
                 yield from _table(path, io.TextIOWrapper(stream, "utf-8-sig", newline=""), "," if kind == ".csv" else "\t", keys)
             else:
-                yield from _json(path, enumerate(_one_value(stream.read()) if kind == ".json" else stream, 1), keys)
+                yield from _json(path, enumerate(_one_value(stream.read()) if kind == ".json" else lines_within(stream, path), 1), keys)
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start} of a line). Convert it, or leave it out.") from None
 

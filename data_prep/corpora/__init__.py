@@ -52,7 +52,7 @@ class Corpus(ABC):
     """Base of all readers: a list of files that become documents."""
 
     paths: list[str]
-    """Files or glob patterns; .gz, .zst and .bz2 are read as they are. Relative paths start at the working directory."""
+    """Files or glob patterns; .gz, .zst, .bz2 and .xz are read as they are. Relative paths start at the working directory."""
     source: str = ""
     """Name under which the documents are counted; the file's name by default."""
     language: str = ""

@@ -24,7 +24,7 @@ from data_prep.corpora import Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
 from data_prep.inputs.row_cache import RowWriter, kept_rows, rows_file
-from data_prep.inputs.streams import open_bytes
+from data_prep.inputs.streams import LONGEST_DOCUMENT, lines_within, open_bytes
 from data_prep.inputs.tables import ROLES, TableCorpus, Values, naming
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -183,7 +183,10 @@ def check_json_lines(file: Path) -> None:
     if not file.is_file() or not {".json", ".jsonl"} & set(file.suffixes):
         return
     with open_bytes(file) as stream:
-        for number, line in enumerate(stream, 1):
+        if ".json" in file.suffixes and not stream.readline(LONGEST_DOCUMENT).endswith(b"\n"):
+            return  # one JSON value in one line, however long
+    with open_bytes(file) as stream:
+        for number, line in enumerate(lines_within(stream, file), 1):
             try:
                 orjson.loads(line if line.strip() else b"0")
             except orjson.JSONDecodeError as error:

@@ -1,8 +1,8 @@
 """Open plain and compressed files as one kind of byte stream.
 
-    open_bytes(path) -> a binary file of the *uncompressed* content (.gz, .zst, .bz2 or plain), as UTF-8 where another encoding is named
+    open_bytes(path) -> a binary file of the *uncompressed* content (.gz, .zst, .bz2, .xz or plain), as UTF-8 where another encoding is named
 
-Offsets everywhere in data_prep count these bytes, so a part of a compressed file is named like a part of a plain one.
+However little compressed data stands for however much text, it is unpacked a megabyte at a time. Offsets everywhere in data_prep count these bytes, so a part of a compressed file is named like a part of a plain one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import contextlib
 import gzip
 import hashlib
 import io
+import lzma
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 from data_prep.inputs.text_encodings import Transcoded
+from data_prep.inputs.zstd_frames import UnreadableFrameError, ZstdFile
 
-COMPRESSED = (".gz", ".zst", ".bz2")
+COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 LONGEST_DOCUMENT = 1 << 26
 """Bytes that one document (and so one line) may have; nothing longer is ever held in memory."""
 BLOCK = 1 << 20
@@ -47,11 +49,15 @@ def open_bytes(path: Path, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
                 stream: IO[bytes] = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".bz2":
                 stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
+            elif path.suffix == ".xz":
+                stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, lzma.open(path, "rb")), 1 << 20))
             elif path.suffix == ".zst":
                 stream = stack.enter_context(decompressed(stack.enter_context(path.open("rb"))))
             else:
                 stream = stack.enter_context(path.open("rb", buffering=1 << 20))
             yield stream if encoding == "utf-8" else stack.enter_context(io.BufferedReader(Transcoded(stream, encoding, path), 1 << 20))
+    except UnreadableFrameError as error:
+        raise ValueError(f"{path} {error}") from None
     except Exception as error:
         if is_damage(error):
             raise ValueError(f"{path} is damaged or cut short ({error}). Fetch it again, or remove it from the configuration.") from None
@@ -60,7 +66,7 @@ def open_bytes(path: Path, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
 
 def is_damage(error: Exception) -> bool:
     """Do the compressed data themselves cause this error?"""
-    if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile) or type(error).__name__ == "ZstdError":
+    if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile | lzma.LZMAError | UnreadableFrameError) or type(error).__name__ == "ZstdError":
         return True
     return type(error) is OSError and error.errno is None  # bz2 reports damage as a bare OSError without a number
 
@@ -68,37 +74,6 @@ def is_damage(error: Exception) -> bool:
 def decompressed(raw: IO[bytes]) -> IO[bytes]:
     """The content of an open Zstandard file."""
     return io.BufferedReader(ZstdFile(raw), 1 << 20)
-
-
-class ZstdFile(io.RawIOBase):
-    """Zstandard frames one after the other. zstandard's own reader ends silently inside a frame; this one raises EOFError."""
-
-    def __init__(self, raw: IO[bytes]) -> None:
-        self._raw, self._left, self._ready = raw, b"", memoryview(b"")
-        self._frame: Any = None
-
-    def readable(self) -> bool:
-        """Yes; io.BufferedReader asks."""
-        return True
-
-    def readinto(self, target: Any) -> int:
-        """Fill ``target`` with uncompressed bytes and return their number; 0 at the end."""
-        import zstandard
-
-        while not self._ready:
-            block = self._left or self._raw.read(1 << 14)  # small: one block of a very repetitive file unpacks to thousands
-            self._left = b""
-            if not block:
-                if self._frame is not None:
-                    raise EOFError("the file ends inside a zstandard frame")
-                return 0
-            frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
-            self._ready = memoryview(frame.decompress(block))
-            self._frame, self._left = (None, frame.unused_data) if frame.eof else (frame, b"")
-        count = min(len(target), len(self._ready))
-        target[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count
 
 
 def skip(stream: IO[bytes], count: int) -> None:
@@ -111,6 +86,18 @@ def skip(stream: IO[bytes], count: int) -> None:
         if not block:
             return
         count -= len(block)
+
+
+def lines_within(stream: IO[bytes], name: object, limit: int = LONGEST_DOCUMENT) -> Iterator[bytes]:
+    """The lines of a stream.
+
+    Raises:
+        ValueError: one has more than ``limit`` bytes; says which line of ``name``.
+    """
+    for number, line in enumerate(iter(lambda: stream.readline(limit + 1), b""), 1):
+        if len(line) > limit:
+            raise ValueError(f"{name}:{number}: a line of more than {limit:,} bytes")
+        yield line
 
 
 class Writes(Protocol):

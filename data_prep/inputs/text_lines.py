@@ -13,6 +13,7 @@ from pathlib import Path
 from data_prep.inputs.streams import open_bytes
 
 BLOCK_BYTES = 1 << 22
+LONGEST_LINE = 1 << 24
 SHOWN_ERRORS = 5
 AT_LINE = re.compile(r":[0-9]+: ")
 
@@ -22,14 +23,17 @@ def lines_of(path: str, malformed: list[str], *, what: str, comments: bool = Fal
 
     Raises:
         FileNotFoundError: there is no such file; ``what`` says what was looked for.
-        ValueError: its compressed data is damaged.
+        ValueError: its compressed data is damaged, or a line has no end.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{what} {path}: no such file (looked from {Path.cwd()})")
     number = 0
     with open_bytes(Path(path)) as stream:
-        while lines := stream.readlines(BLOCK_BYTES):
-            block = b"".join(lines).removesuffix(b"\n").removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        while block := stream.read(BLOCK_BYTES):
+            rest = stream.readline(LONGEST_LINE) if not block.endswith(b"\n") else b""
+            if len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
+                raise ValueError(f"{what} {path}: line {number + block.count(bytes([10])) + 1} has more than {LONGEST_LINE:,} bytes; this is no list of lines")
+            block = (block + rest).removesuffix(b"\n").removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             if number == 0:
                 block = block.removeprefix(b"\xef\xbb\xbf")
             try:

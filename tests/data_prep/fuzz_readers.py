@@ -20,6 +20,7 @@ import faulthandler
 import gzip
 import io
 import json
+import lzma
 import os
 import random
 import shutil
@@ -31,6 +32,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ from data_prep.documents import Record, Rejected
 SECONDS = 20
 """An input that takes longer counts as a hang."""
 CHUNK = 5000
-SUFFIXES = ("", ".gz", ".zst", ".bz2")
+SUFFIXES = ("", ".gz", ".zst", ".bz2", ".xz")
 WORDS = [
     *("江水东流", "北京烤鸭", "dragon", "the", "of,", "3.14", "“引号”", "。", "！", "café", "𠀀𪛖", "👩‍👩‍👧", "ｆｕｌｌ", "かな", "한국", "http://a.b"),
     *("\u3000", "\ufeff", "\u2028", "\x00", "naïve", "--", "……", "e\u0301"),
@@ -224,7 +226,7 @@ def compressed(content: bytes, suffix: str) -> bytes:
 
     if suffix == ".gz":
         return gzip.compress(content, 1, mtime=0)
-    return {"": bytes, ".zst": zstandard.compress, ".bz2": bz2.compress}[suffix](content)
+    return {"": bytes, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": partial(lzma.compress, preset=0)}[suffix](content)
 
 
 # --- targets --------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ every_line_reader = readers(lambda corpus: isinstance(corpus, LineCorpus))
 every_text_reader = readers(lambda corpus: type(corpus) in (Jsonl, PlainText, PreSegmented))
 """Those that find documents in LINES."""
 
-COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstandard.compress, ".bz2": bz2.compress}
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 LINES = [
     b'{"text": "one", "id": "a"}\n',
     '{"text": "江水东流。", "lang": "zh"}\r\n'.encode(),

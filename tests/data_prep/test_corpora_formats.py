@@ -729,7 +729,9 @@ def test_whoever_finds_the_cache_of_a_dataset_gone_makes_it_again(dataset_folder
         if damage is not None:
             file.write_bytes(damage)
         streamed.clear()
-        assert [item for piece in slices[1:] for item in corpus.read(piece, tmp_path / "cache")] == [item for piece in slices[1:] for item in corpus.read(piece)]
+        assert [item for piece in slices[1:] for item in corpus.read(piece, tmp_path / "cache")] == [
+            item for piece in slices[1:] for item in corpus.read(piece)
+        ]
         assert streamed[0] == 600 and file.read_bytes() == content
     assert [item for piece in slices for item in corpus.read(piece, tmp_path / "cache")] == expected
     (tmp_path / "cannot").write_text("")  # a cache that cannot be made costs time only
