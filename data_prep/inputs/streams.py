@@ -2,7 +2,8 @@
 
     open_bytes(path) -> a binary file of the *uncompressed* content (.gz, .zst, .bz2, .xz or plain), as UTF-8 where another encoding is named
 
-However little compressed data stands for however much text, it is unpacked a megabyte at a time. Offsets everywhere in data_prep count these bytes, so a part of a compressed file is named like a part of a plain one.
+However little compressed data stands for however much text, it is unpacked a megabyte at a time.
+Offsets everywhere in data_prep count these bytes, so a part of a compressed file is named like a part of a plain one.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def open_bytes(path: Path, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
             elif path.suffix == ".bz2":
                 stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".xz":
-                stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, lzma.open(path, "rb")), 1 << 20))
+                stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, lzma.open(path, "rb")), 1 << 20))  # noqa: SIM115
             elif path.suffix == ".zst":
                 stream = stack.enter_context(decompressed(stack.enter_context(path.open("rb"))))
             else:
