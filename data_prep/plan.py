@@ -153,7 +153,8 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
 
     With ``watch``, a large corpus is surveyed by the engine, and what was found is kept in the prepared folder.
     """
-    files = [(number, path) for number, corpus in enumerate(preparation.corpora) for path in corpus.files()]
+    found = [corpus.found() for corpus in preparation.corpora]
+    files = [(number, path) for number, one in enumerate(found) for path in one.files]
     total = sum(preparation.corpora[number].disk_bytes(path) for number, path in files)
     part_bytes = preparation.part_bytes or min(MAX_PART_BYTES, max(MIN_PART_BYTES, total // WANTED_PARTS))
     elsewhere = any(not path.exists() for _, path in files)  # a dataset of the hub
@@ -183,7 +184,8 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
     ]
     plan = {"settings": settings, "inputs": inputs, "labels": [label._asdict() for label in preparation.labels], "levels": preparation.levels}
     parts = group([(index, piece) for index, survey in enumerate(surveys) for piece in survey.slices], part_bytes)
-    return {**plan, "fingerprint": sha256_json(plan), "parts": parts, "paths": [str(path) for _, path in files]}
+    left_out = [item._asdict() for one in found for item in one.left_out]
+    return {**plan, "fingerprint": sha256_json(plan), "parts": parts, "paths": [str(path) for _, path in files], "left_out": left_out}
 
 
 def group(slices: Sequence[tuple[int, Slice]], part_bytes: int) -> list[list[list[int]]]:

@@ -10,12 +10,12 @@ All may be .gz, .zst, .bz2 or .xz.  test.jsonl, line 2: {"q": "...", "choices": 
 from __future__ import annotations
 
 import csv
-import glob
 import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from data_prep.inputs.file_names import left_out_by, matching_files
 from data_prep.inputs.streams import COMPRESSED, lines_within, open_bytes
 
 FORMATS = (".txt", ".jsonl", ".json", ".csv", ".tsv")
@@ -42,12 +42,13 @@ def find_files(paths: Collection[str]) -> list[Path]:
 
     Raises:
         FileNotFoundError: a path or pattern matches nothing.
+        ValueError: one of the files cannot be read.
     """
     found: dict[Path, None] = {}
     for pattern in paths:
-        path = Path(pattern)
-        matches = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute patterns)
-        files = [match for match in matches if match.is_file()]
+        files = matching_files(pattern)
+        if unread := left_out_by(pattern):
+            raise ValueError(f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in the corpus")
         if not files:
             raise FileNotFoundError(f"evaluation file {pattern}: no such file (looked from {Path.cwd()})")
         found.update(dict.fromkeys(files))

@@ -8,22 +8,18 @@ a Record (``parse``).
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from data_prep.documents import Label, Place, Record, Rejected
-from data_prep.inputs.file_names import is_utf8_name, matching_files, shown_name
+from data_prep.inputs.file_names import Found, find_files
+from data_prep.inputs.raw_text import BOM, INVALID
 from data_prep.inputs.slice_cache import SliceWriter, identity, is_sequential, open_slice
 from data_prep.inputs.streams import LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
-from data_prep.inputs.text_encodings import ENCODINGS, likely_encoding
-
-BOM = b"\xef\xbb\xbf"
-INVALID = "invalid UTF-8"
-"""Reason of a document that cannot be decoded."""
+from data_prep.inputs.text_encodings import ENCODINGS
 
 
 class Slice(NamedTuple):
@@ -105,28 +101,16 @@ class Corpus(ABC):
         return None
 
     def files(self) -> list[Path]:
-        """All files, patterns expanded, in a stable order; those of ``misnamed`` are left out.
+        """All files, patterns expanded, in a stable order, each once.
 
         Raises:
-            FileNotFoundError: a path or pattern matches nothing.
+            FileNotFoundError: a path or pattern names nothing that can be read.
         """
-        found: dict[Path, None] = {}
-        for pattern in self.paths:
-            matches = matching_files(pattern)
-            if not matches:
-                hint = "it is a folder; add a pattern such as /*.jsonl" if Path(pattern).is_dir() else "no such file"
-                raise FileNotFoundError(f"corpus path {pattern}: {hint} (looked from {Path.cwd()})")
-            sound = [match for match in matches if is_utf8_name(match)]
-            if not sound:
-                raise FileNotFoundError(
-                    f"corpus path {shown_name(pattern)}: only files whose names are not UTF-8, such as {shown_name(matches[0])}. Rename them."
-                )
-            found.update(dict.fromkeys(sound))
-        return list(found)
+        return self.found().files
 
-    def misnamed(self) -> list[str]:
-        """Files under the patterns that are left out because their names are not UTF-8 (and can stand in no report), as they can be shown."""
-        return [shown_name(match) for pattern in self.paths for match in matching_files(pattern) if not is_utf8_name(match)]
+    def found(self) -> Found:
+        """The same, with what is left out and what is named twice. A reader whose paths are no files says here what they are."""
+        return find_files(self.paths)
 
     def source_of(self, path: str) -> str:
         """The name under which documents of ``path`` are counted."""
@@ -217,41 +201,3 @@ class LineCorpus(Corpus):
                 lines.append(line)
         if previous is not None:
             yield place, b"".join(lines), size
-
-
-def decode(raw: bytes, place: Place, remedy: bool = True) -> str | Rejected:
-    """UTF-8 text, or a rejection that names the first bad byte and what the text looks like (``remedy``: and how to say so)."""
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        return Rejected(place, INVALID, f"byte {place.offset + error.start}: {error.reason}{_guess(raw, remedy)}")
-    if "\0" in text and (guess := _guess(raw, remedy)):  # ASCII in UTF-16 is UTF-8 full of zeros
-        return Rejected(place, INVALID, f"byte {place.offset + raw.index(0)}: zero{guess}")
-    return text
-
-
-def _guess(raw: bytes, remedy: bool) -> str:
-    found = likely_encoding(raw)
-    return f"; looks like {found.upper()}{f': set `encoding: {found}`' if remedy else ''}" if found else ""
-
-
-def json_object(raw: bytes, place: Place) -> dict[str, Any] | Rejected:
-    """The JSON object written in ``raw``, or why there is none."""
-    import orjson
-
-    try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        decoded = decode(raw, place)
-        return decoded if isinstance(decoded, Rejected) else Rejected(place, "not JSON", str(error))
-    return value if isinstance(value, dict) else Rejected(place, "not a JSON object", f"found {type(value).__name__}")
-
-
-def stand_in_id(raw: bytes, place: Place, source: str) -> str:
-    """An id for a document without one: different for different documents of one source, equal wherever the files lie."""
-    return f"{source}:{place.line}:{hashlib.blake2b(raw, digest_size=6).hexdigest()}"
-
-
-def as_text(value: Any) -> str:
-    """A metadata value as text; numbers are accepted, anything else counts as absent."""
-    return value if isinstance(value, str) else str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from data_prep.corpora import as_text
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Given, Label, Place, Record, Rejected
+from data_prep.inputs.raw_text import as_text
 
 
 @dataclass(frozen=True, kw_only=True)

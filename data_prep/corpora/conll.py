@@ -14,9 +14,10 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from data_prep.corpora import LineCorpus, decode, stand_in_id
+from data_prep.corpora import LineCorpus
 from data_prep.corpora.pre_segmented import CHINESE, CLOSED_UP, NEVER
 from data_prep.documents import Given, Label, Place, Record, Rejected
+from data_prep.inputs.raw_text import decode, stand_in_id
 
 TAG = re.compile(r"O|([BIESMLUW])[-_](\S+)")
 DOCUMENT = b"-DOCSTART-"

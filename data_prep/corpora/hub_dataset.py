@@ -23,6 +23,7 @@ from typing import Any
 from data_prep.corpora import Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
+from data_prep.inputs.file_names import Found
 from data_prep.inputs.row_cache import RowWriter, kept_rows, rows_file
 from data_prep.inputs.streams import LONGEST_DOCUMENT, lines_within, open_bytes
 from data_prep.inputs.tables import ROLES, TableCorpus, Values, naming
@@ -69,7 +70,16 @@ class HubDataset(TableCorpus):
             elif not self.revision:
                 remedy = "if it is a dataset of the hub, give its `revision`"
                 raise FileNotFoundError(f"corpus path {entry}: no such folder (looked from {Path.cwd()}); {remedy}, a commit hash of 40 digits")
-        return [Path(entry) for entry in dict.fromkeys(self.paths)]
+        return self.found().files
+
+    def found(self) -> Found:
+        first: dict[Path, Path] = {}
+        again = []
+        for path in map(Path, self.paths):
+            earlier = first.setdefault(path.resolve() if path.is_dir() else path, path)
+            if earlier != path:
+                again.append((path, earlier))
+        return Found(list(first.values()), [], again)
 
     def source_of(self, path: str) -> str:
         return self.source or Path(path).name

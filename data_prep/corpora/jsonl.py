@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from data_prep.corpora import LineCorpus, as_text, json_object, stand_in_id
+from data_prep.corpora import LineCorpus
 from data_prep.documents import Place, Record, Rejected
+from data_prep.inputs.raw_text import as_text, json_object, stand_in_id
 
 
 @dataclass(frozen=True, kw_only=True)

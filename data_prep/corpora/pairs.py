@@ -19,8 +19,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from data_prep.corpora import BOM, LineCorpus, Slice, Survey, as_text, decode, json_object, stand_in_id
+from data_prep.corpora import LineCorpus, Slice, Survey
 from data_prep.documents import SEGMENT, Given, Place, Record, Rejected
+from data_prep.inputs.raw_text import BOM, as_text, decode, json_object, stand_in_id
 from data_prep.inputs.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line
 
 FORMATS = {".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv"}

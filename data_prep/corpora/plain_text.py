@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_prep.corpora import LineCorpus, decode, stand_in_id
+from data_prep.corpora import LineCorpus
 from data_prep.documents import Place, Record, Rejected
+from data_prep.inputs.raw_text import decode, stand_in_id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from data_prep.corpora import decode, stand_in_id
 from data_prep.corpora.plain_text import PlainText
 from data_prep.documents import Given, Label, Place, Record, Rejected
+from data_prep.inputs.raw_text import decode, stand_in_id
 
 HAN_AND_KANA = "\u2e80-\u303f\u3040-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ufe30-\ufe4f\U00020000-\U0003ffff"
 FULL_WIDTH_PUNCTUATION = "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\uffe0-\uffe6"

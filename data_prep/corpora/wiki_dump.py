@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from xml.etree import ElementTree
 
-from data_prep.corpora import LineCorpus, decode, stand_in_id
+from data_prep.corpora import LineCorpus
 from data_prep.documents import Place, Record, Rejected
+from data_prep.inputs.raw_text import decode, stand_in_id
 from data_prep.inputs.wikitext import FALLBACKS, Wikitext
 
 PAGE = b"<page>"

@@ -15,8 +15,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from data_prep.corpora import LineCorpus, as_text, decode, json_object, stand_in_id
+from data_prep.corpora import LineCorpus
 from data_prep.documents import Place, Record, Rejected
+from data_prep.inputs.raw_text import as_text, decode, json_object, stand_in_id
 
 ATTRIBUTE = re.compile(r'\b(id|title)="(.*?)"(?= \w+="|\s*>$)')
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora import Corpus, decode, stand_in_id
+from data_prep.corpora import Corpus
 from data_prep.documents import Place, Record, Rejected
+from data_prep.inputs.raw_text import decode, stand_in_id
 
 ROLES = ("text", "id", "title", "language")
 Values = dict[str, list[bytes | None]]

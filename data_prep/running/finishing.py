@@ -37,7 +37,7 @@ def finish(worker: PartWorker) -> dict[str, Any]:
             raise OSError(f"{worker.part_folder(part)} was removed or damaged while the run finished. Run the same command again: it is made anew.")
         counts.update(report["counts"])
         shards += report["shards"]
-    others = [*empty_files(plan), *left_out_elsewhere(worker)]
+    others = [*left_out_files(plan), *empty_files(plan), *left_out_elsewhere(worker)]
     counts.update(f"rejected.{item['reason']}" for item in others)
     if not shards:
         raise ValueError(f"no usable document in the whole corpus ({_total(counts)} set aside).{first_reason(worker, others)}")
@@ -72,6 +72,11 @@ def empty_files(plan: dict[str, Any]) -> list[dict[str, Any]]:
     """Inputs without a single byte, listed like documents that were set aside."""
     empty = [path for path, item in zip(plan["paths"], plan["inputs"], strict=True) if not item["size"]]
     return [{"path": path, "line": 1, "offset": 0, "reason": "empty file", "detail": "no bytes in it"} for path in empty]
+
+
+def left_out_files(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the patterns name and nobody can read, listed like documents that were set aside."""
+    return [{"path": item["path"], "line": 1, "offset": 0, "reason": item["reason"], "detail": item["detail"]} for item in plan.get("left_out", [])]
 
 
 def left_out_elsewhere(worker: PartWorker) -> list[dict[str, Any]]:

@@ -196,10 +196,12 @@ def test_a_file_whose_name_is_not_utf8_is_left_out_and_named(misnamed: Path, tmp
 
     corpus = PlainText(paths=[f"{misnamed}/*.txt"], document="line")
     assert corpus.files() == [misnamed / "good.txt"]
-    assert corpus.misnamed() == [f"{misnamed}/\\xbb\\xb5.txt"]
+    assert [item.path for item in corpus.found().left_out] == [f"{misnamed}/\\xbb\\xb5.txt"]
     preparation = Preparation(output=str(tmp_path / "out"), corpora=[corpus], vocabulary=Vocabulary(size=200, min_frequency=1))
-    assert malformed_lines(preparation) == [f"warning: 1 file(s) left out, their names are not UTF-8 (rename them): {misnamed}/\\xbb\\xb5.txt"]
-    assert sum(shard["documents"] for shard in prepare(preparation, quiet)["shards"]) == len(LINES)
+    assert malformed_lines(preparation) == [f"warning: 1 file(s) left out, name not UTF-8: {misnamed}/\\xbb\\xb5.txt (rename it)"]
+    manifest = prepare(preparation, quiet)
+    assert sum(shard["documents"] for shard in manifest["shards"]) == len(LINES)
+    assert manifest["counts"]["rejected.name not UTF-8"] == 1
 
 
 def test_a_pattern_of_nothing_but_such_files_is_refused(misnamed: Path) -> None:
