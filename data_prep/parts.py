@@ -160,7 +160,7 @@ class PartWorker(Task):
     def encode(self, document: Document, counts: Counter[str]) -> Encoded:
         """Annotate and encode one document, counting its units."""
         annotated = self.annotation.annotate(document)
-        result = encode(annotated, self.tokenizer)
+        result = encode(annotated, self.tokenizer, self.preparation.classes.get("train", ()))
         self.count(annotated, result, counts)
         return result
 
