@@ -5,13 +5,16 @@
     found     tokens [2, 4) NP
 
 Inside ``<>`` stands a regular expression that must match a whole tag; outside, the usual ``( ) | ? * + {m,n}``; blanks mean nothing. The
-leftmost match wins, then the type named first, then what its pattern prefers (the longest, with greedy repetition).
+leftmost match wins, then the type named first, then what its pattern prefers (the longest, with greedy repetition). A pattern that could
+take exponential time is refused (see tag_ambiguity.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+
+from data_prep.knowledge.tag_ambiguity import explodes
 
 FIRST_CODE = 0xF0000
 TAG = re.compile("<([^<>]+)>")
@@ -36,6 +39,9 @@ def check_grammar(grammar: Mapping[str, str]) -> None:
                 re.compile(inside)
         except re.error as error:
             raise ValueError(f"{kind}: {pattern!r} is no regular expression ({error})") from None
+        if explodes(bare):
+            remedy = "Repeat the items or the group, not both, and let the ways through a repeated group begin with different tags"
+            raise ValueError(f"{kind}: in {pattern!r} the same tags can go round a loop in two ways, which takes for ever on a long sentence. {remedy}")
 
 
 def _compiled(patterns: Sequence[str], tags: Sequence[str]) -> re.Pattern[str]:

@@ -348,3 +348,43 @@ def test_patterns_over_tags_match_as_a_regular_expression_over_their_spelling(ta
 def test_one_pipeline_serves_all_who_use_it(save: Callable[..., str]) -> None:
     folder = save("en", "entity_ruler", patterns=CITIES)
     assert pipeline(folder) is pipeline(folder)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(<n>+)+<v>",
+        "(<n>*)*<v>",
+        "(<n>?)+<v>",
+        "(<n>|<n><n>)*<v>",
+        "(<n>|<n.*>)+<v>",
+        "(<n>{1,9}){1,9}<v>",
+        "((<n>+<a>?)<v>?)+<r>",
+        "(<n><n.*>|<n.*><n>)+<v>",
+        "<a>(<n>(<v>|<n>)*)*<r>",
+        "(<XA>|<X.*>)*<v>",
+        "(<n>?){30}<n>{30}",
+        "(<n>+?)*?<v>",
+    ],
+)
+def test_a_grammar_that_would_take_for_ever_is_refused_at_construction(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"grammar: X: in .* the same tags can go round a loop in two ways.*Repeat the items or the group, not both"):
+        Chunks(level="phrase", grammar={"NP": "<n>+", "X": pattern})
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "<n>+<n>*<v>",
+        "(<a>?<n>)+<v>",
+        "(<a>|<n>)*<v>",
+        "(<n>+<v>)+",
+        "(<a|b>*<n>)+",
+        "(<DT>?<JJ.*>*<NN.*>)+(<IN><NN.*>)*",
+        "(<n>{2}<v>){3}",
+        "<n>{0,4}<n|v>{1,3}",
+    ],
+)
+def test_a_grammar_whose_loops_are_plain_is_taken_and_is_fast(pattern: str) -> None:
+    matcher = TagMatcher(Chunks(level="phrase", grammar={"X": pattern}).grammar)
+    assert list(matcher.find([*["n", "NN"] * 2, *["n"] * 200, *["NN"] * 200], [])) is not None
