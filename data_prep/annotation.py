@@ -4,6 +4,8 @@ Precedence inside a level: the spans the user gave with the document, then the a
 of higher precedence is dropped and counted by type. A unit that crosses a sentence end is dropped and counted. Units of phrases
 and entities *cut* the words they cross and leave the words inside them alone:
 
+A word without a letter, a digit or an ideograph (——, ...... , ☆☆) is no unit: hiding it teaches nothing about words. Those are counted.
+
     words  他 | 在北 | 京大 | 学    entity 北京大学    ->    words 在 北 | 京大 | 学 with 在北 cut at the entity's start
 """
 
@@ -12,13 +14,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from data_prep.annotators import NONE, Annotator, Found
+from data_prep.cleaning.characters import DIGIT, LETTER, UNASSIGNED_HAN, class_table
+from data_prep.cleaning.characters import HAN as HAN_CLASS
 from data_prep.cleaning.normalising import HAN
 from data_prep.documents import SEGMENT, Annotated, Document, Label, Spans, Units
 from data_prep.segmenters import Segmenter
@@ -26,7 +30,8 @@ from data_prep.sentences import split_sentences
 
 WORD = Label("", "segmenter")
 CUT = "word cut by a higher unit or a sentence end"
-"""Reason under which cut words are counted."""
+SIGNS = "word without a letter, digit or ideograph"
+"""Reasons under which words are counted that are cut, or no units."""
 ALL_LABELS = np.arange(256, dtype=np.uint8)
 
 
@@ -74,6 +79,10 @@ class Annotation:
         words_W2, crossed = kernels.cut(whole_W2, edges)
         if crossed:
             dropped[CUT] += crossed
+        kept_W = _has_letters(words_W2, document)
+        if signs := len(words_W2) - int(kept_W.sum()):
+            dropped[SIGNS] += signs
+            words_W2 = words_W2[kept_W]
         kind = self.labels[WORD]
         units["word"] = Units(words_W2[:, 0], words_W2[:, 1], np.full(len(words_W2), kind, np.uint8))
         return Annotated(document=document, sentences_S2=sentences_S2, paragraph_ends_P=paragraph_ends_P, units=units, dropped=dropped, words=len(whole_W2))
@@ -113,6 +122,23 @@ class Annotation:
         if document.language != "zh" and chinese and HAN.search(document.text):
             return _with_chinese(words_W2, np.asarray(chinese.words(document.text), np.int32).reshape(-1, 2), document)
         return words_W2
+
+
+def _has_letters(words_W2: Spans, document: Document) -> npt.NDArray[np.bool_]:
+    """bool[W]: does a word hold a letter, a digit or an ideograph?"""
+    bearing_C = _bearing()
+    kept_W = bearing_C.take(document.characters.take(words_W2[:, 0]), mode="clip")
+    unsure_V = np.flatnonzero(~kept_W)  # those that do not begin with one: few
+    if len(unsure_V):
+        bearing_N = np.append(bearing_C.take(document.characters, mode="clip"), False)
+        kept_W[unsure_V] = np.logical_or.reduceat(bearing_N, words_W2[unsure_V].reshape(-1))[::2]
+    return kept_W
+
+
+@cache
+def _bearing() -> npt.NDArray[np.bool_]:
+    """By code point: a letter, a digit or an ideograph?"""
+    return np.isin(class_table(), (HAN_CLASS, UNASSIGNED_HAN, LETTER, DIGIT))
 
 
 def _with_chinese(words_W2: Spans, chinese_W2: Spans, document: Document) -> Spans:

@@ -35,7 +35,7 @@ from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import SCHEMA_VERSION, SPLITS
 from data_prep.vocabularies.vocabulary import Vocabulary, check_folder
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raised whenever cleaning, sentences, annotation or encoding change what they produce."""
 MAX_LABELS = 255
 MIN_PART_BYTES, MAX_PART_BYTES, WANTED_PARTS = 1 << 20, 1 << 23, 64

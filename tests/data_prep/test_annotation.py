@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import kernels
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotation import CUT, SIGNS, WORD, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.documents import Annotated, Document, Given, Label, Spans, Units
@@ -125,7 +125,7 @@ def test_words_are_cut_where_sentences_begin() -> None:
 def test_a_unit_outside_all_sentences_is_dropped() -> None:
     result = annotate("  走了", {"zh": Cut(bars="  |走了")}, Fixed(level="entity", places=((0, 1), (2, 4))))
     assert units(result, "entity") == ["走了"]
-    assert result.dropped == {"entity crosses a sentence end": 1}
+    assert result.dropped == {"entity crosses a sentence end": 1, SIGNS: 1}
 
 
 def test_within_a_level_the_earlier_annotator_wins() -> None:
@@ -308,3 +308,35 @@ def test_a_segmenter_that_is_taught_the_lexicon_has_its_entries_as_words(segment
         assert entities(annotated) == ["玄铁重剑谱"]
         assert [4, 9] in taught.words(document.text).tolist()
         assert taught.dictionary.unreachable == ["New York", "卡尔·马克思"]
+
+
+# --- words that are none ----------------------------------------------------------------------------------------------------------
+
+
+def test_signs_alone_are_no_words_and_are_counted() -> None:
+    text = "他说——好......吧☆☆C++红楼梦３％ⅣⅤ《》𠀀𠀁"
+    result = annotate(text, {"zh": Cut(bars="他说|——|好|......|吧|☆☆|C++|红楼梦|３％|ⅣⅤ|《》|𠀀𠀁")})
+    assert units(result, "word") == ["他说", "C++", "红楼梦", "３％", "ⅣⅤ", "𠀀𠀁"]
+    assert result.dropped == {SIGNS: 4} and result.words == 10
+    assert annotate("——", {"zh": Cut(bars="——")}).units["word"].start_U.size == 0
+
+
+def test_signs_that_a_cut_leaves_over_are_no_word_either() -> None:
+    result = annotate("学C++吧", {"zh": Cut(bars="学|C++|吧")}, Fixed(level="entity", places=((1, 2),)))
+    assert units(result, "entity") == ["C"] and units(result, "word") == []
+    assert result.dropped == {CUT: 1, SIGNS: 1}
+
+
+@pytest.mark.parametrize("segmenter", [Rjieba(), Jieba(), CompiledJieba(), Pretokenizer(), Spacy()])
+def test_no_segmenter_makes_words_of_signs(segmenter: Segmenter) -> None:
+    found = units(annotate("好......吧！！！——C++ -- said... ok☆☆___ 3.14%", {"zh": segmenter}), "word")
+    assert found and all(any(character.isalnum() for character in word) for word in found)
+
+
+@given(st.lists(st.text("他a3—.☆C+_ ", min_size=1, max_size=4), min_size=1, max_size=12))
+def test_words_with_a_letter_stay_as_they_are(pieces: list[str]) -> None:
+    result = annotate("".join(pieces), {"zh": Cut(bars="|".join(pieces))})
+    whole = [piece for piece in pieces if len(piece) > 1]
+    kept = units(result, "word")
+    if "crosses" not in str(result.dropped) and CUT not in result.dropped:
+        assert kept == [piece for piece in whole if any(character.isalnum() for character in piece)]
