@@ -7,12 +7,16 @@ Shape legend: P pieces, W words; a ``_W2`` array holds start and end in characte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from data_prep.documents import Spans
+
+STRETCH = 1 << 18
+APART = re.compile("[\n。，！？；、]")
 
 
 def places(pieces: Sequence[str], text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -32,3 +36,16 @@ def long_spans(start_P: npt.NDArray[np.int32], end_P: npt.NDArray[np.int32]) -> 
     """int32[W, 2]: the pieces of two characters or more."""
     long_P = end_P - start_P > 1
     return np.stack([start_P[long_P], end_P[long_P]], 1)
+
+
+def stretches(text: str, length: int = STRETCH) -> Iterator[tuple[int, str]]:
+    """A long text in pieces of about ``length`` characters, each with its start. They end behind line ends and Chinese punctuation, which
+    jieba's algorithm never joins with anything: words are the same, and the list of them is never as long as the text."""
+    start = 0
+    while len(text) - start > length:
+        found = APART.search(text, start + length)
+        if found is None:
+            break
+        yield start, text[start : found.end()]
+        start = found.end()
+    yield start, text[start:] if start else text

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from data_prep.documents import Spans
 from data_prep.knowledge.spacy_pipelines import Pipeline
 from data_prep.knowledge.user_words import UserWord, load_user_words
-from data_prep.pieces import places
+from data_prep.pieces import places, stretches
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.pretokenizer import Pretokenizer
@@ -350,3 +350,21 @@ def test_a_file_planted_for_jieba_in_the_shared_temporary_folder_changes_no_word
     done = subprocess.run([sys.executable, "-c", PLANTED, str(tmp_path)], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[[2, 6], [6, 8]] [[2, 6], [6, 8]]", "['他', '在', '北京大学', '在读']"]
     assert [file.name for file in tmp_path.iterdir()] == ["jieba.cache"], "and none is left there by us"
+
+
+@given(st.text("他在北京大学。\n，、aC+3. ！", max_size=300), st.integers(1, 40))
+def test_a_long_text_is_segmented_in_stretches_with_the_same_words(text: str, length: int) -> None:
+    assert "".join(piece for _, piece in stretches(text, length)) == text
+    assert all(text[start:].startswith(piece) for start, piece in stretches(text, length))
+    for hmm in (True, False):
+        whole = Rjieba(hmm=hmm).words(text).tolist()
+        pieces = [[first + start, last + start] for start, piece in stretches(text, length) for first, last in Rjieba(hmm=hmm).words(piece).tolist()]
+        assert pieces == whole
+
+
+def test_a_text_longer_than_a_stretch_has_the_words_of_its_sentences() -> None:
+    sentence = "他在北京大学读书。"
+    once = Rjieba().words(sentence)
+    many = Rjieba().words(sentence * 60_000)
+    expected = (np.arange(60_000)[:, None, None] * len(sentence) + once[None]).reshape(-1, 2)
+    assert many.dtype == np.int32 and np.array_equal(many, expected)
