@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.code_points import HAN
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
 from pretrain.checkpoint import State
@@ -79,7 +80,7 @@ def data_languages(state: State) -> list[str]:
 
 def example(languages: Sequence[str], tokens: Sequence[str]) -> str:
     """A sentence in the first language that there is one in, otherwise in the one the vocabulary is made for, with one token hidden."""
-    han = sum(len(token) == 1 and "一" <= token <= "鿿" for token in tokens)
+    han = sum(HAN.fullmatch(token) is not None for token in tokens)
     language = next((code for code in languages if code in EXAMPLES), "zh" if 20 * han > len(tokens) else "en")
     known = set(tokens)
     fitting = [item for item in EXAMPLES[language] if item[1] in known]

@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.characters import code_points
 from data_prep.cleaning.columns import Array, Columns, append, mapped, write_texts
 from data_prep.cleaning.dropped import ENTRY
 from data_prep.cleaning.minhash import MAX_DOCUMENTS, band_keys, bands_for, signatures
 from data_prep.cleaning.shingles import ngram_hashes, tokens
+from data_prep.code_points import code_points
 from data_prep.documents import Document
 from data_prep.files import write_json
 from data_prep.running.steps import Step

@@ -9,6 +9,7 @@ a Record (``parse``).
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from data_prep.inputs.file_names import is_utf8_name, matching_files, shown_name
 from data_prep.inputs.slice_cache import SliceWriter, identity, is_sequential, open_slice
 from data_prep.inputs.streams import LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
 from data_prep.inputs.text_encodings import ENCODINGS, likely_encoding
+from data_prep.portable import Portable
 
+LANGUAGE = re.compile("[a-z][a-z0-9_-]*")
 BOM = b"\xef\xbb\xbf"
 INVALID = "invalid UTF-8"
 """Reason of a document that cannot be decoded."""
@@ -48,7 +51,7 @@ class Survey(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corpus(ABC):
+class Corpus(Portable, ABC):
     """Base of all readers: a list of files that become documents."""
 
     paths: list[str]
@@ -56,13 +59,13 @@ class Corpus(ABC):
     source: str = ""
     """Name under which the documents are counted; the file's name by default."""
     language: str = ""
-    """`zh` or `en`; recognised for each document by its script when empty."""
+    """A code of `cleaning.languages` (`zh`, `en`, `other`); declared by each document or recognised by its script when empty."""
 
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("paths: give at least one file or pattern")
-        if self.language not in ("", "zh", "en"):
-            raise ValueError(f"language: {self.language!r} is not one of zh, en (or leave it out)")
+        if self.language and not LANGUAGE.fullmatch(self.language):
+            raise ValueError(f"language: {self.language!r} is no code of a language, such as zh, en, other (or leave it out)")
 
     @abstractmethod
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:

@@ -37,6 +37,8 @@ def survey(preparation: Preparation, listen: Listener) -> PartWorker:
 
 def mine(preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]) -> int:
     """Write the mined lexicon to ``file`` and return its number of entries. ``mapped(done, parts)`` hears how far it is."""
+    if unknown := set(mining.languages) - set(preparation.cleaning.known):
+        raise ValueError(f"languages: {', '.join(sorted(unknown))}; give some of {', '.join(preparation.cleaning.known)}")
     worker = survey(preparation, listen)
     plan, parts = worker.plan, len(worker.plan["parts"])
     share = min(1.0, mining.sample_bytes / max(1, sum(item["size"] for item in plan["inputs"])))

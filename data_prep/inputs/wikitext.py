@@ -19,6 +19,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from data_prep.code_points import HAN
+
 FALLBACKS = {
     **dict.fromkeys(["zh-hans", "zh-cn"], ("zh-hans", "zh-cn", "zh-sg", "zh-my", "zh")),
     **dict.fromkeys(["zh-sg", "zh-my"], ("zh-my", "zh-sg", "zh-hans", "zh-cn", "zh")),
@@ -54,7 +56,7 @@ MARK = re.compile(r"-\{((?:(?!-\{|\}-).)*+)\}-", re.DOTALL)
 FLAG = re.compile(r"[ATRDHNS+-]|zh(?:-[a-z]+)*+")
 RULE = re.compile(r"\s*+(?:[^;:]*=>)?\s*+(zh(?:-[a-z]+)*+)\s*+:(.*)", re.DOTALL)
 NEXT_RULE = re.compile(r";(?=\s*+(?:[^;:]*=>\s*+)?zh(?:-[a-z]+)*+\s*+:|\s*+\Z)")
-MAGIC = re.compile(r"__(?:[A-Z]{3,30}|[\u4e00-\u9fff]{2,12})__")
+MAGIC = re.compile(f"__(?:[A-Z]{{3,30}}|{HAN.pattern}{{2,12}})__")
 MARKUP = re.compile(r"'{2,5}|\[\[|\]\]|\{{2,}|\}{2,}|\{\||\|\}")
 EMPTY_BRACKETS = re.compile(r" ?(?:\([\s,;:、，；：]*+\)|（[\s,;:、，；：]*+）|《》|“”|「」)")
 BEFORE_BRACKET = re.compile(r"(?<![\s,;:、，；：])[\s,;:、，；：]++(?=[)）])")

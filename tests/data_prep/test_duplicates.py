@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.cleaning import shingles
-from data_prep.cleaning.characters import code_points
 from data_prep.cleaning.dropped import Dropped, Reason
 from data_prep.cleaning.duplicates import Duplicates
 from data_prep.cleaning.minhash import band_keys, bands_for, signatures
 from data_prep.cleaning.shingles import ngram_hashes, tokens
+from data_prep.code_points import code_points
 from data_prep.documents import Document, Place
 from data_prep.files import read_json
 

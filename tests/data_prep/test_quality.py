@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning.characters import CLASS_COUNT, DIGIT, HAN, LETTER, SPACE, class_counts, classes, code_points, fold_table
+from data_prep.cleaning.characters import CLASS_COUNT, DIGIT, HAN, LETTER, SPACE, class_counts, classes, fold_table
 from data_prep.cleaning.normalising import Cleaning
 from data_prep.cleaning.quality import Quality
+from data_prep.code_points import HAN as HAN_CHARACTER
+from data_prep.code_points import code_points
 from data_prep.documents import Document, Place
 
 PLACE = Place("x.jsonl", 3, 40)
@@ -94,7 +96,7 @@ def test_figures_that_differ_look_different(value: float, threshold: float, show
 def test_every_rule_explains_itself() -> None:
     rules = [verdict.rule for verdict in Quality(max_characters=10**6, min_sentences=1).explain(ENGLISH + "\nA.\nB.\nC.\nD.", "en")]
     assert rules == [
-        *("too few characters", "too many characters", "letter ratio", "symbol ratio", "digit ratio", "mean word length", "mean word length"),
+        *("too few characters", "too many characters", "markup ratio", "letter ratio", "symbol ratio", "digit ratio", "mean word length", "mean word length"),
         *("terminal punctuation ratio", "too few sentences", "repeated line ratio", "repeated n-gram ratio", "boilerplate"),
     ]
     assert all(verdict.passed for verdict in Quality().explain(ENGLISH, "en"))
@@ -167,7 +169,7 @@ def test_every_character_has_a_class_and_letters_are_those_of_python() -> None:
     found = classes(code_points(every))
     assert int(found.max()) < CLASS_COUNT
     letters = np.isin(found, (HAN, LETTER))
-    assert letters.tolist() == [character.isalpha() for character in every]
+    assert letters.tolist() == [character.isalpha() or (HAN_CHARACTER.match(character) is not None and character.isalnum()) for character in every]
     assert class_counts(code_points("京a1 "))[[HAN, LETTER, DIGIT, SPACE]].tolist() == [1, 1, 1, 1]
 
 
