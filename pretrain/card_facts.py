@@ -32,6 +32,8 @@ LOCAL = {"runs", "run", "output", "outputs", "out", "models", "model", "checkpoi
 """First parts of a path that make it a folder of somebody's rather than a name on the hub."""
 LEAST_SHARE = 0.01
 """Share of the characters from which on a language is named: below it may be documents whose language was mistaken."""
+NO_CODE = "other"
+"""What documents in none of the corpus' languages are counted under; a model card has no name for it."""
 
 
 def describe(name: str, folder: Path, state: State, *, licence: str = "", languages: Sequence[str] = (), digest: str = "") -> Card:
@@ -75,7 +77,7 @@ def data_languages(state: State) -> list[str]:
             if key.startswith("characters.") and (language := key.rpartition(".")[2]):
                 characters[language] += count
     least = LEAST_SHARE * characters.total()
-    return [language for language, count in characters.most_common() if count >= least]
+    return [language for language, count in characters.most_common() if count >= least and language != NO_CODE]
 
 
 def example(languages: Sequence[str], tokens: Sequence[str]) -> str:

@@ -60,7 +60,7 @@ class Quality(Portable):
     """Greatest share of symbols: currency, mathematics, boxes, emoji, unassigned, and # * _ @ | < > { } = + ^ & and the like."""
     max_digit_ratio: float = 0.4
     """Greatest share of digits."""
-    max_markup_ratio: float = 0.1
+    max_markup_ratio: float = 0.15
     """Greatest share of all characters in HTML tags, comments, scripts, style sheets and entities: the source of a page is no text."""
     max_repeated_line_ratio: float = 0.3
     """Greatest share of characters in lines that stood in the document before."""

@@ -9,7 +9,6 @@ a Record (``parse``).
 from __future__ import annotations
 
 import hashlib
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from data_prep.inputs.streams import LONGEST_DOCUMENT, LineScan, open_bytes, res
 from data_prep.inputs.text_encodings import ENCODINGS, likely_encoding
 from data_prep.portable import Portable
 
-LANGUAGE = re.compile("[a-z][a-z0-9_-]*")
 BOM = b"\xef\xbb\xbf"
 INVALID = "invalid UTF-8"
 """Reason of a document that cannot be decoded."""
@@ -64,7 +62,7 @@ class Corpus(Portable, ABC):
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("paths: give at least one file or pattern")
-        if self.language and not LANGUAGE.fullmatch(self.language):
+        if self.language and not self.language.replace("-", "_").isidentifier():
             raise ValueError(f"language: {self.language!r} is no code of a language, such as zh, en, other (or leave it out)")
 
     @abstractmethod
