@@ -68,63 +68,44 @@ class Letters:
 
     def __init__(self, text: str, han_share: float = 0.15) -> None:
         self.text = text
+        self.ascii = text.isascii()
+        """Nothing beyond ASCII?"""
         self.han_share = han_share
         """Least share of the letters that makes a text one of Han characters: a word has fewer of them than of Latin letters."""
 
     @cached_property
-    def ascii(self) -> bool:
-        """Nothing beyond ASCII?"""
-        return self.text.isascii()
-
-    @cached_property
-    def _characters(self) -> npt.NDArray[np.uint32]:
-        return code_points(self.text)
-
-    @cached_property
-    def _counts(self) -> list[int]:
-        counts: list[int] = np.bincount(letter_kinds().take(self._characters, mode="clip"), minlength=KIND_COUNT).tolist()
+    def counts(self) -> list[int]:
+        """How many characters there are of each kind: NONE, HAN, LATIN ..."""
+        counts: list[int] = np.bincount(letter_kinds().take(code_points(self.text), mode="clip"), minlength=KIND_COUNT).tolist()
         return counts
+
+    @property
+    def total(self) -> int:
+        """All letters, Han characters included."""
+        return len(self.text) - self.counts[NONE]
+
+    def within(self, ranges: Ranges) -> int:
+        """How many letters lie in the ranges."""
+        characters = code_points(self.text)
+        found = characters[letter_kinds().take(characters, mode="clip") != NONE]
+        return sum(int(((found >= first) & (found <= last)).sum()) for first, last in ranges)
 
     @property
     def han(self) -> int:
         """Han characters."""
-        return self._counts[HAN]
-
-    @property
-    def latin(self) -> int:
-        """Latin letters."""
-        return self._counts[LATIN]
+        return self.counts[HAN]
 
     @property
     def kana(self) -> int:
         """Hiragana and katakana."""
-        return self._counts[KANA]
+        return self.counts[KANA]
 
     @property
-    def hangul(self) -> int:
-        """Hangul."""
-        return self._counts[HANGUL]
-
-    @property
-    def foreign(self) -> int:
-        """Letters of other alphabets: Cyrillic, Greek, Arabic, Thai ..."""
-        return self._counts[FOREIGN]
-
-    @cached_property
-    def total(self) -> int:
-        """All letters, Han characters included."""
-        return len(self.text) - self._counts[NONE]
-
-    def within(self, ranges: Ranges) -> int:
-        """How many letters lie in the ranges."""
-        found = self._characters[letter_kinds().take(self._characters, mode="clip") != NONE]
-        return sum(int(((found >= first) & (found <= last)).sum()) for first, last in ranges)
-
-    @cached_property
     def chinese(self) -> bool:
         """Are the Han characters Chinese? Not among more Hangul or kana, and not among kana at all without characters that only Chinese has."""
-        if max(self.kana, self.hangul) > self.han:
+        han, kana = self.counts[HAN], self.counts[KANA]
+        if kana > han or self.counts[HANGUL] > han:
             return False
-        if self.kana < FEW_KANA * (self.han + self.kana) or not self.kana:
+        if not kana or kana < FEW_KANA * (han + kana):
             return True
-        return int(only_chinese().take(self._characters, mode="clip").sum()) >= FEW_CHINESE * self.han
+        return int(only_chinese().take(code_points(self.text), mode="clip").sum()) >= FEW_CHINESE * han

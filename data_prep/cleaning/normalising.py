@@ -32,7 +32,7 @@ from data_prep.cleaning.edits import Edit, compositions, differences, move, subs
 from data_prep.cleaning.letters import Letters
 from data_prep.cleaning.markdown import markdown_text
 from data_prep.documents import Document, Given, Record, Rejected
-from data_prep.languages import Language, built_in, by_code, declared, in_order, recognised
+from data_prep.languages import Language, built_in, by_code, declared, recognised
 from data_prep.portable import Portable
 
 SIMPLIFICATIONS = ("", "t2s", "tw2s", "tw2sp", "hk2s", "hk2sp")
@@ -161,7 +161,7 @@ class Cleaning(Portable):
         """What decides the text: the settings, and the versions of the packages they need."""
         settings = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         packages = [name for name, used in (("opencc", self.simplify), ("ftfy", self.repair)) if used]
-        settings["languages"] = [language.fingerprint() for language in in_order(self.languages)]
+        settings["languages"] = {code: language.fingerprint() for code, language in self.known.items()}
         return {"kind": "cleaning", **settings, **{f"{name}_version": package_version(name) for name in packages}}
 
     def clean(self, record: Record, source: str) -> Document | Rejected:

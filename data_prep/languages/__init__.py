@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from data_prep.cleaning.letters import Letters
 from data_prep.cleaning.verdicts import Page, Verdict
 from data_prep.code_points import Ranges
+from data_prep.files import sha256_json
 from data_prep.portable import Portable
 from data_prep.sentences import COMMON, Ends
 
@@ -82,7 +83,7 @@ class Language(Portable, ABC):
     def fingerprint(self) -> dict[str, Any]:
         """What decides the language of a document, its sentences and what stays."""
         facts = {name: getattr(self, name) for name in ("names", "scripts", "asked", "stops", "begins", "spaced", "guests", "function_words")}
-        return {"code": self.code, **facts, **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)}}
+        return {"facts": sha256_json(facts)[:16], **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)}}
 
 
 @cache

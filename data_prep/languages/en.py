@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from data_prep.cleaning.letters import LATIN_RANGES, Letters
+from data_prep.cleaning.letters import FOREIGN, HAN, HANGUL, KANA, LATIN, LATIN_RANGES, Letters
 from data_prep.cleaning.verdicts import Page, Verdict
 from data_prep.languages import Language
 from data_prep.segmenters import Segmenter
@@ -45,8 +45,9 @@ class English(Language):
     def speaks(self, letters: Letters) -> bool:
         if letters.ascii:
             return True
-        others = letters.kana + letters.hangul + (0 if letters.chinese else letters.han)
-        return letters.foreign <= letters.latin and (not others or others < letters.han_share * letters.total)
+        counts = letters.counts
+        others = counts[KANA] + counts[HANGUL] + (0 if letters.chinese else counts[HAN])
+        return counts[FOREIGN] <= counts[LATIN] and (not others or others < letters.han_share * letters.total)
 
     def verdicts(self, page: Page, limits: Quality) -> Iterator[Verdict]:
         yield from super().verdicts(page, limits)

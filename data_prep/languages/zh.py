@@ -48,7 +48,7 @@ class Chinese(Language):
         return Rjieba()
 
     def speaks(self, letters: Letters) -> bool:
-        return not letters.ascii and letters.han > 0 and letters.han >= letters.han_share * letters.total and letters.chinese
+        return not letters.ascii and 0 < letters.han >= letters.han_share * letters.total and letters.chinese
 
     def verdicts(self, page: Page, limits: Quality) -> Iterator[Verdict]:
         yield Verdict("han ratio", page.share(page.han), limits.min_han_ratio, False)
