@@ -510,7 +510,7 @@ def sentence_ends(characters_N: Array, kind_C: Array) -> Array:
     count, at = 0, 0
     while at < size:
         character = characters_N[at]
-        if character in (TITLE, INNER_TITLE):
+        if character | np.uint32(2) == TITLE:  # 《 or 〈
             closing, depth, probe = character + np.uint32(1), 1, at + 1
             while probe < min(size, at + LONGEST_TITLE) and characters_N[probe] != LINE_BREAK and depth > 0:
                 if characters_N[probe] == character:

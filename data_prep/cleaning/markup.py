@@ -29,7 +29,7 @@ HIDDEN = ("script", "style")
 
 def markup_characters(text: str) -> int:
     """Characters of the text that are markup."""
-    if "</" not in text and "/>" not in text:
+    if "<" not in text or ("</" not in text and "/>" not in text):
         return 0
     count = at = 0
     unclosed: set[str] = set()

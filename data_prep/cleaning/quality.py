@@ -41,6 +41,7 @@ BOILERPLATE = [
 ]
 
 
+SENTENCE_ENDS = frozenset(TERMINALS + CLOSERS)
 WEIGHTY = ~np.isin(np.arange(CLASS_COUNT), (SPACE, NEWLINE, SYMBOL))
 
 
@@ -175,7 +176,7 @@ def _up_to_end(stops: str) -> re.Pattern[str]:
 
 def _terminal_ratio(lines: list[str], stops: str) -> float:
     """Share of characters up to the last sentence end of their line."""
-    ends = TERMINALS + CLOSERS + stops
+    ends = SENTENCE_ENDS.union(stops) if stops else SENTENCE_ENDS
     good = sum(len(line) if line[-1] in ends else _sentence_part(line, stops) for line in lines)
     return good / sum(map(len, lines))
 

@@ -6,7 +6,6 @@ Page(text, characters)  ->  counts of character classes, once  ->  Verdict("digi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -55,22 +54,12 @@ class Page:
 
     def __init__(self, text: str, characters: npt.NDArray[np.uint32]) -> None:
         self.text, self.characters = text, characters
-
-    @cached_property
-    def kinds(self) -> npt.NDArray[np.uint8]:
+        self.kinds = classes(characters)
         """The class of each character, uint8[C]."""
-        return classes(self.characters)
-
-    @cached_property
-    def counts(self) -> list[int]:
+        self.counts: list[int] = np.bincount(self.kinds, minlength=CLASS_COUNT).tolist()
         """How many characters of each class there are."""
-        counts: list[int] = np.bincount(self.kinds, minlength=CLASS_COUNT).tolist()
-        return counts
-
-    @property
-    def visible(self) -> int:
+        self.visible: int = max(1, len(text) - self.counts[SPACE] - self.counts[NEWLINE])
         """Characters that are not white space, at least 1."""
-        return max(1, len(self.text) - self.counts[SPACE] - self.counts[NEWLINE])
 
     @property
     def words(self) -> int:
