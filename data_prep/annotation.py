@@ -11,9 +11,10 @@ A word without a letter, a digit or an ideograph (——, ...... , ☆☆) is no
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
 
@@ -23,8 +24,9 @@ import numpy.typing as npt
 from data_prep.annotators import NONE, Annotator, Found
 from data_prep.cleaning.characters import DIGIT, LETTER, UNASSIGNED_HAN, class_table
 from data_prep.cleaning.characters import HAN as HAN_CLASS
-from data_prep.cleaning.normalising import HAN
+from data_prep.code_points import character_class
 from data_prep.documents import SEGMENT, Annotated, Document, Label, Spans, Units
+from data_prep.languages import Language, by_code, ends_of
 from data_prep.segmenters import Segmenter
 from data_prep.sentences import split_sentences
 
@@ -43,6 +45,8 @@ class Annotation:
     annotators: Sequence[Annotator]
     labels: Mapping[Label, int]
     """Every label that can occur, numbered."""
+    languages: Mapping[str, Language] = field(default_factory=by_code)
+    """The languages of the documents by code: where sentences end, and whose words are looked for in whose texts."""
 
     @cached_property
     def _groups(self) -> list[tuple[list[int], Callable[[Document, Spans, Spans], list[Found]]]]:
@@ -61,7 +65,7 @@ class Annotation:
         """Everything known about ``document``."""
         from data_prep import kernels
 
-        sentences_S2, paragraph_ends_P = split_sentences(document.characters)
+        sentences_S2, paragraph_ends_P = split_sentences(document.characters, ends_of(self.languages, document.language))
         whole_W2 = np.ascontiguousarray(self.words(document))
         dropped: Counter[str] = Counter()
         units: dict[str, Units] = {}
@@ -114,14 +118,22 @@ class Annotation:
             dropped[f"{level}{' ' + kind if kind else ''} {reason}"] += count
 
     def words(self, document: Document) -> Spans:
-        """Words by the segmenter of the document's language, the user's own when given; Han runs inside other text go to the Chinese one."""
+        """Words by the segmenter of the document's language, the user's own when given; where letters of a guest stand in it, by that one's."""
         if "word" in document.given:
             return np.array([(span.start, span.end) for span in document.given["word"]], np.int32).reshape(-1, 2)
-        main, chinese = self.segmenters.get(document.language), self.segmenters.get("zh")
+        main = self.segmenters.get(document.language)
         words_W2 = np.asarray(main.words(document.text), np.int32).reshape(-1, 2) if main else np.zeros((0, 2), np.int32)
-        if document.language != "zh" and chinese and HAN.search(document.text):
-            return _with_chinese(words_W2, np.asarray(chinese.words(document.text), np.int32).reshape(-1, 2), document)
+        known = self.languages.get(document.language)
+        for guest in known.guests if known else ():
+            segmenter, letter = self.segmenters.get(guest), self._letters.get(guest)
+            if segmenter and letter and letter.search(document.text):
+                words_W2 = _with_guests(words_W2, np.asarray(segmenter.words(document.text), np.int32).reshape(-1, 2), document, letter)
         return words_W2
+
+    @cached_property
+    def _letters(self) -> dict[str, re.Pattern[str]]:
+        """One letter of each language."""
+        return {code: re.compile(f"[{character_class(language.scripts)}]") for code, language in self.languages.items()}
 
 
 def _has_letters(words_W2: Spans, document: Document) -> npt.NDArray[np.bool_]:
@@ -141,14 +153,14 @@ def _bearing() -> npt.NDArray[np.bool_]:
     return np.isin(class_table(), (HAN_CLASS, UNASSIGNED_HAN, LETTER, DIGIT))
 
 
-def _with_chinese(words_W2: Spans, chinese_W2: Spans, document: Document) -> Spans:
-    """The words that begin with a Han character join the others, which are cut at their edges and give way inside them."""
+def _with_guests(words_W2: Spans, guest_W2: Spans, document: Document, letter: re.Pattern[str]) -> Spans:
+    """The guest's words that begin with one of its letters join the others, which are cut at their edges and give way inside them."""
     from data_prep import kernels
 
-    chinese_W2 = chinese_W2[[HAN.match(document.text, start) is not None for start in chinese_W2[:, 0].tolist()]]
-    if not len(chinese_W2):
+    guest_W2 = guest_W2[[letter.match(document.text, start) is not None for start in guest_W2[:, 0].tolist()]]
+    if not len(guest_W2):
         return words_W2
-    pieces_W2, _ = kernels.cut(words_W2, np.ascontiguousarray(chinese_W2.reshape(-1)))
-    free_W = kernels.free_of(chinese_W2[:, 0], chinese_W2[:, 1], pieces_W2[:, 0], pieces_W2[:, 1])
-    joined: Any = np.concatenate([chinese_W2, pieces_W2[free_W]])
+    pieces_W2, _ = kernels.cut(words_W2, np.ascontiguousarray(guest_W2.reshape(-1)))
+    free_W = kernels.free_of(guest_W2[:, 0], guest_W2[:, 1], pieces_W2[:, 0], pieces_W2[:, 1])
+    joined: Any = np.concatenate([guest_W2, pieces_W2[free_W]])
     return joined[np.argsort(joined[:, 0], kind="stable")]  # type: ignore[no-any-return]

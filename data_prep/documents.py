@@ -23,6 +23,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import code_points
+
 Spans = npt.NDArray[np.int32]
 """int32[N, 2]: half-open character ranges ``[start, end)``, sorted by start."""
 SEGMENT = "segment"
@@ -92,7 +94,7 @@ class Record(NamedTuple):
     id: str
     title: str
     language: str
-    """``zh``, ``en`` or empty when the reader does not know."""
+    """As the document declares it (``zh-TW``, ``eng`` ...); empty when the reader does not know."""
     place: Place
     given: Mapping[str, Sequence[Given]] = {}
     """Spans over ``text`` by level, each level sorted and disjoint. With a level `word` the document needs no segmenter."""
@@ -113,6 +115,7 @@ class Document:
 
     id: str
     language: str
+    """The code of one of ``cleaning.languages``."""
     text: str
     title: str
     source: str
@@ -122,7 +125,7 @@ class Document:
     @cached_property
     def characters(self) -> npt.NDArray[np.uint32]:
         """The code points of ``text``, one a character."""
-        return np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        return code_points(self.text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.documents import SEGMENT, Annotated, Document
+from data_prep.portable import Portable
 from data_prep.sentences import character_kinds
 from data_prep.wordpiece import Wordpiece
 
@@ -64,7 +65,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tokenizer:
+class Tokenizer(Portable):
     """A tokenizer folder (see vocabulary.py) as data_prep uses it. Raises ValueError when the folder is not usable."""
 
     folder: Path
@@ -129,9 +130,6 @@ class Tokenizer:
         encoding = self._backend.encode(document.text, add_special_tokens=False)
         offsets_T2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
         return np.array(encoding.ids, np.int32), np.ascontiguousarray(offsets_T2[:, 0]), np.ascontiguousarray(offsets_T2[:, 1])
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}
 
 
 def encode(annotated: Annotated, tokenizer: Tokenizer, classes: Sequence[str] = ()) -> Encoded:

@@ -30,6 +30,9 @@ RARE = np.int64(-2)
 BLANK, CLOSER, STOP, BANG, WORD, UPPER, BEGINNER, OPENER, DIGIT, IDEOGRAPH = (np.uint16(1 << bit) for bit in range(10))
 """Kinds of characters for sentences: white space, closing quotes, 。！？, !?, letters and digits, capitals, what begins a sentence ..."""
 LINE_BREAK, FULL_STOP, CAPITAL_I = np.uint32(10), np.uint32(46), np.uint32(73)
+TITLE, INNER_TITLE = np.uint32(0x300A), np.uint32(0x3008)
+LONGEST_TITLE = 64
+"""Characters from a title mark 《 or 〈 to the one that closes it, the next code point; what is further away does not belong to it."""
 NUMBER_SIGN = np.uint64(ord("n") << 8 | ord("o"))
 NO_WORD = -np.inf
 BEGIN_STATE, MIDDLE_STATE, END_STATE, SINGLE_STATE = range(4)
@@ -497,6 +500,9 @@ def unigram_words(
 def sentence_ends(characters_N: Array, kind_C: Array) -> Array:
     """int64[M, 2]: where a sentence may end, from the first stop or line break to the end of the stops and closers that follow.
 
+    Nothing ends between a title mark (《 or 〈) and the one that closes it, nested ones counted, when that stands in the same line and within
+    LONGEST_TITLE characters: 《你好？》很好看。 A mark without its closing one shelters nothing.
+
     ``kind_C`` holds the bits that sentences.py names, for every code point below its length (none above it).
     """
     size, limit = len(characters_N), len(kind_C)
@@ -504,6 +510,16 @@ def sentence_ends(characters_N: Array, kind_C: Array) -> Array:
     count, at = 0, 0
     while at < size:
         character = characters_N[at]
+        if character | np.uint32(2) == TITLE:  # 《 or 〈
+            closing, depth, probe = character + np.uint32(1), 1, at + 1
+            while probe < min(size, at + LONGEST_TITLE) and characters_N[probe] != LINE_BREAK and depth > 0:
+                if characters_N[probe] == character:
+                    depth += 1
+                elif characters_N[probe] == closing:
+                    depth -= 1
+                probe += 1
+            at = probe if depth == 0 else at + 1
+            continue
         end = at
         if character == LINE_BREAK:
             while end < size and characters_N[end] == LINE_BREAK:

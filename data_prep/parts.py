@@ -29,6 +29,7 @@ from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.knowledge.discourse import Balance
 from data_prep.plan import Preparation
 from data_prep.planned import Plan
+from data_prep.portable import Portable
 from data_prep.running.reading import OUR_CONCERN, REJECTED, PartReader, failed
 from data_prep.running.rounds import take_away
 from data_prep.running.supervision import NOWHERE, Moment, Task, Watch
@@ -37,11 +38,10 @@ from data_prep.shards import SPLITS
 from masking.keyed import hash_key, uniform
 
 PART = "part.json"
-TRIAL = {"zh": "长江。", "en": "The river."}
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartWorker(Task):
+class PartWorker(Portable, Task):
     """Does one part of the plan; sent to worker processes."""
 
     preparation: Preparation
@@ -58,7 +58,10 @@ class PartWorker(Task):
     @cached_property
     def annotation(self) -> Annotation:
         """Segmenters and annotators, loaded once per process."""
-        return Annotation(segmenters=self.preparation.segmenters, annotators=self.preparation.annotators, labels=self.preparation.labels)
+        preparation = self.preparation
+        return Annotation(
+            segmenters=preparation.all_segmenters, annotators=preparation.annotators, labels=preparation.labels, languages=preparation.cleaning.known
+        )
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -74,9 +77,6 @@ class PartWorker(Task):
     def _tried(self) -> set[str]:
         """Languages whose segmenters and annotators are known to work here."""
         return set()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def part_folder(self, part: int) -> Path:
         """Where a finished part lies."""
@@ -145,7 +145,7 @@ class PartWorker(Task):
     def attempt(self, document: Document, split: str = "train") -> tuple[Annotated, Encoded] | Exception:
         """Annotate and encode a document, or what went wrong with it. What would go wrong with any document is raised."""
         if document.language not in self._tried:
-            trial = Document(id="", language=document.language, text=TRIAL[document.language], title="", source="")
+            trial = Document(id="", language=document.language, text=self.annotation.languages[document.language].trial, title="", source="")
             with untimed():  # loads all that is needed
                 encode(self.annotation.annotate(trial), self.tokenizer)
             self._tried.add(document.language)

@@ -104,7 +104,7 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     worker = PartWorker(preparation=preparation, plan=plan, folder=folder, watch=watch, duplicates=duplicates)
     _ = worker.tokenizer.special_ids
     if preparation.discourse and preparation.discourse.cap:
-        run(DiscourseStep(discourse=preparation.discourse), everything)
+        run(DiscourseStep(discourse=preparation.discourse, languages=preparation.cleaning.known), everything)
     keep_one_apart(worker, make_parts(worker, listen))
     return finish_once(worker)
 

@@ -34,8 +34,6 @@ from data_prep.running.dividing import joined_slices, parts_of, sources_of, want
 from data_prep.running.supervision import NOWHERE, Watch
 from data_prep.running.surveying import SHARED_BYTES, SHARED_FILES, UNPACKED, Listing, Surveyor, settings_of, survey_all
 from data_prep.segmenters import Segmenter
-from data_prep.segmenters.pretokenizer import Pretokenizer
-from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import SCHEMA_VERSION, SPLITS
 from data_prep.vocabularies.vocabulary import Vocabulary, check_folder
 
@@ -60,8 +58,8 @@ class Preparation:
     """Evaluation files whose texts must not occur in the corpus; documents that hold some are dropped."""
     duplicates: Duplicates | None = None
     """Drop documents that say what an earlier one has said (`duplicates: {}` takes the defaults); all stay when left out."""
-    segmenters: dict[str, Segmenter] = field(default_factory=lambda: {"zh": Rjieba(), "en": Pretokenizer()})
-    """How words are found, by language (`zh`, `en`)."""
+    segmenters: dict[str, Segmenter] = field(default_factory=dict)
+    """How words are found, by language; one that is not named takes its own (`zh`: rjieba, `en`: pretokenizer, `other`: spaced)."""
     annotators: list[Annotator] = field(default_factory=list)
     """Sources of phrases and entities; within a level, earlier ones win."""
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
@@ -83,12 +81,19 @@ class Preparation:
             raise ValueError(f"heldout: {self.heldout} must lie in [0, 1)")
         if self.part_bytes < 0:
             raise ValueError(f"part_bytes: {self.part_bytes} must be 0 (automatic) or more")
-        unknown = set(self.segmenters) - {"zh", "en"}
-        if unknown:
-            raise ValueError(f"segmenters: {', '.join(sorted(unknown))} unknown; languages are zh, en")
+        known = ", ".join(self.cleaning.known)
+        if unknown := set(self.segmenters) - set(self.cleaning.known):
+            raise ValueError(f"segmenters: {', '.join(sorted(unknown))} unknown; languages are {known}")
+        if strange := [corpus.language for corpus in self.corpora if corpus.language and corpus.language not in self.cleaning.known]:
+            raise ValueError(f"corpora: language {strange[0]!r} is not one of {known} (`cleaning.languages`)")
         if SEGMENT in self.levels:
             raise ValueError(f"annotators: the level name `{SEGMENT}` is reserved for the parts of labelled pairs")
         _ = self.classes
+
+    @cached_property
+    def all_segmenters(self) -> dict[str, Segmenter]:
+        """The segmenter of every language: the one named, or its own."""
+        return {code: self.segmenters.get(code) or language.segmenter() for code, language in self.cleaning.known.items()}
 
     @cached_property
     def levels(self) -> list[str]:
@@ -171,7 +176,7 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
         **{name: chosen.fingerprint() if (chosen := getattr(preparation, name)) is not None else None for name in ("quality", "decontamination", "duplicates")},
         "segmenters": {
             language: {**settings_of(segmenter, drop=("user_words", "lexicons")), **words_of(segmenter), "version": segmenter.version()}
-            for language, segmenter in sorted(preparation.segmenters.items())
+            for language, segmenter in sorted(preparation.all_segmenters.items())
         },
         "annotators": [annotator.fingerprint() for annotator in preparation.annotators],
         "vocabulary": settings_of(preparation.vocabulary, drop=("path",)) if not preparation.vocabulary.path else vocabulary_files(preparation.vocabulary),

@@ -4,16 +4,19 @@
 
 A sentence ends after 。！？ or !? with the closing quotes and brackets that follow them, after a full stop that is followed by a
 space and a capital letter, quote or Han character and does not belong to an abbreviation or an initial, and at a line break.
+What stands between title marks is a name and ends none:  《你好？》很好看。  unless the closing mark is not to be found (kernels.py).
 Sentences cover every character except white space between them. A line break ends the paragraph too.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import HAN_RANGES, Ranges, members
 from data_prep.documents import Spans
 
 _ABBREVIATIONS = """
@@ -23,23 +26,38 @@ jan feb mar apr jun jul aug sep sept oct nov dec mt ft dept univ approx cf al e.
 ABBREVIATIONS = tuple(_ABBREVIATIONS.split())
 CLOSERS = "\"'”’」』）)]】》〉"
 OPENERS = "\"'“‘([「『《〈（【"
-KNOWN, IDEOGRAPHS = 0x33480, 0x20000
-"""Code points from the first on are of no kind; from the second up to it they are ideographs."""
+STOPS, BANGS = "。！？", "!?"
+KNOWN, IDEOGRAPHS = 0x40000, 0x20000
+"""Code points from the first on are of no kind; from the second up to it they are Han."""
+
+
+class Ends(NamedTuple):
+    """What a language adds to where the sentences of any text end, and begin after a full stop."""
+
+    stops: str = ""
+    """Marks that end a sentence wherever they stand."""
+    beginners: Ranges = ()
+    """Letters that begin a sentence after a full stop and white space, those that are small letters excepted."""
+
+
+COMMON = Ends()
 
 
 @cache
-def character_kinds() -> npt.NDArray[np.uint16]:
+def character_kinds(ends: Ends = COMMON) -> npt.NDArray[np.uint16]:
     """The kinds (bits of kernels.py) of every code point below KNOWN."""
     from data_prep import kernels
 
     kind_C = np.zeros(KNOWN, np.uint16)
-    kind_C[IDEOGRAPHS:] = kernels.WORD
     characters = list(map(chr, range(IDEOGRAPHS)))
     for bit, holds in ((kernels.WORD, str.isalnum), (kernels.UPPER, str.isupper), (kernels.DIGIT, str.isdecimal), (kernels.BLANK, str.isspace)):
         kind_C[:IDEOGRAPHS][np.fromiter(map(holds, characters), bool, IDEOGRAPHS)] |= bit
-    for listed, bit in (("_", kernels.WORD), (CLOSERS, kernels.CLOSER), ("。！？", kernels.STOP), ("!?", kernels.BANG), (OPENERS, kernels.OPENER)):
+    for listed, bit in (("_", kernels.WORD), (CLOSERS, kernels.CLOSER), (STOPS + ends.stops, kernels.STOP), (BANGS, kernels.BANG), (OPENERS, kernels.OPENER)):
         kind_C[[ord(character) for character in listed]] |= bit
-    kind_C[0x3400:0xA000] |= kernels.IDEOGRAPH | kernels.BEGINNER
+    kind_C[members(HAN_RANGES, KNOWN)] |= kernels.WORD | kernels.IDEOGRAPH | kernels.BEGINNER
+    begins = members(ends.beginners, KNOWN)
+    begins[np.flatnonzero(begins)] = [chr(point).isalpha() and not chr(point).islower() for point in np.flatnonzero(begins).tolist()]
+    kind_C[begins] |= kernels.BEGINNER
     for first, last in (("A", "Z"), ("0", "9"), ("À", "Þ")):
         kind_C[ord(first) : ord(last) + 1] |= kernels.BEGINNER
     return kind_C
@@ -50,10 +68,11 @@ def _packed_abbreviations() -> npt.NDArray[np.uint64]:
     return np.sort(np.array([int.from_bytes(word.encode(), "big") for word in ABBREVIATIONS], np.uint64))
 
 
-def split_sentences(characters_N: npt.NDArray[np.uint32]) -> tuple[Spans, npt.NDArray[np.int64]]:
+def split_sentences(characters_N: npt.NDArray[np.uint32], ends: Ends = COMMON) -> tuple[Spans, npt.NDArray[np.int64]]:
     """Sentence spans int32[S, 2] of a text given by its code points, and int64[P]: for each paragraph the index one past its last sentence."""
     from data_prep import kernels
 
-    ends_M2 = kernels.sentence_ends(characters_N, character_kinds())
-    spans_S2, paragraph_ends_P = kernels.sentences(characters_N, character_kinds(), ends_M2, _packed_abbreviations())
+    kind_C = character_kinds(ends)
+    ends_M2 = kernels.sentence_ends(characters_N, kind_C)
+    spans_S2, paragraph_ends_P = kernels.sentences(characters_N, kind_C, ends_M2, _packed_abbreviations())
     return spans_S2, paragraph_ends_P

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from data_prep.documents import Label
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
+from data_prep.portable import Portable
 from data_prep.shard_columns import ListColumn, UnitColumn, damaged, ends_problem, list_column, number_column, read_batch, text_at, text_column, unit_column
 from data_prep.shard_maps import opened
 
@@ -50,7 +51,7 @@ class ShardEntry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shard:
+class Shard(Portable):
     """One memory-mapped shard. Opening is lazy and cheap; every array is a view of the file. Raises ValueError when it is damaged."""
 
     path: Path
@@ -142,9 +143,6 @@ class Shard:
     @cached_property
     def _texts(self) -> dict[str, Any]:
         return {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "levels": self.levels, "compared": self.compared}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import code_points
+
 
 class Trie(NamedTuple):
     """See kernels.py. Shape legend: H slots of the hash table, N nodes, E entries."""
@@ -28,7 +30,7 @@ class Trie(NamedTuple):
         from data_prep import kernels
 
         order = sorted(range(len(entries)), key=entries.__getitem__ if roots is None else lambda entry: (roots[entry], entries[entry]))
-        characters_C = np.frombuffer("".join([entries[entry] for entry in order]).encode("utf-32-le", "surrogatepass"), np.uint32)
+        characters_C = code_points("".join([entries[entry] for entry in order]))
         offsets_E1 = np.zeros(len(entries) + 1, np.int64)
         np.cumsum([len(entries[entry]) for entry in order], out=offsets_E1[1:])
         root_E = np.array([roots[entry] for entry in order] if roots is not None else np.zeros(len(entries)), np.int64)
@@ -49,6 +51,6 @@ def pairs(entries: Sequence[str]) -> npt.NDArray[np.uint8]:
     """A bit for the first two characters of every entry (see kernels.py)."""
     from data_prep import kernels
 
-    characters_C = np.frombuffer("".join([entry[:2] for entry in entries]).encode("utf-32-le", "surrogatepass"), np.uint32)
+    characters_C = code_points("".join([entry[:2] for entry in entries]))
     bits_B: npt.NDArray[np.uint8] = kernels.pair_bits(characters_C, np.cumsum([0, *(min(2, len(entry)) for entry in entries)]))
     return bits_B

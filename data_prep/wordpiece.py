@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import code_points
 from data_prep.trie import Trie
 
 CODE_POINTS = 0x110000
@@ -88,7 +89,7 @@ class Wordpiece:
 
     def _agrees(self, text: str) -> bool:
         wanted = self.backend.encode(text, add_special_tokens=False)
-        found = self.encode(np.frombuffer(text.encode("utf-32-le"), np.uint32))
+        found = self.encode(code_points(text))
         return found is not None and wanted.ids == found[0].tolist() and wanted.offsets == list(zip(found[1].tolist(), found[2].tolist(), strict=True))
 
     def encode(self, characters_N: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:

@@ -136,6 +136,14 @@ def cut_lines(counts: Mapping[str, int]) -> list[str]:
     return lines
 
 
+def other_lines(counts: Mapping[str, int]) -> list[str]:
+    """A line where documents are in none of the languages that have a file of their own."""
+    total = sum(count for name, count in counts.items() if name.startswith("documents."))
+    other = sum(count for name, count in counts.items() if name.startswith("documents.") and name.endswith(".other"))
+    remedy = "They are kept; `cleaning.languages: [zh, en]` sets them aside"
+    return [f"language: {other:,} of {total:,} documents ({other / total:.1%}) are in none of the known languages (`other`). {remedy}."] if other else []
+
+
 def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
     """Tell what was prepared; the exit code says whether documents were set aside."""
     import json
@@ -159,7 +167,7 @@ def summarise(manifest: dict[str, Any], folder: Path, seconds: float) -> int:
     dropped = {name.removeprefix("dropped."): count for name, count in counts.items() if name.startswith("dropped.")}
     if dropped:
         print("  left out: " + "; ".join(f"{reason}: {count:,}" for reason, count in dropped.items()))
-    for line in cut_lines(counts):
+    for line in [*other_lines(counts), *cut_lines(counts)]:
         print(f"  {line}")
     for warning in warnings(manifest, folder):
         print(f"warning: {warning}", file=sys.stderr)

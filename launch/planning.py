@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from launch.commands import cut_lines, malformed_lines
+from launch.commands import cut_lines, malformed_lines, other_lines
 from launch.config import read_config
 from launch.console import Bar, clock
 
@@ -75,7 +75,7 @@ def estimate_lines(preparation: Preparation, estimate: Estimate) -> list[str]:
     if estimate.set_aside:
         reasons = "; ".join(f"{reason}: {count:,}" for reason, count in estimate.set_aside.most_common())
         lines.append(f"set aside in the sample: {reasons}")
-    return [*lines, *cut_lines(estimate.counts)]
+    return [*lines, *other_lines(estimate.counts), *cut_lines(estimate.counts)]
 
 
 def show_first(folder: Path, preparation: Preparation) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SHOWN_TYPES, SHOWN_SURFACES, SHOWN_CARDS, SHOWN_GLYPHS, SHOWN_SOURCES = 24, 15, 12, 60, 14
 LONGEST_SHOWN = 12
 ORDER = ("entity", "phrase")
+TAGS = {"zh": "zh-Hans", "other": "und"}
+"""What a browser calls a language, where it is not its code."""
 
 
 def levels_of(facts: Facts) -> list[str]:
@@ -147,6 +149,6 @@ def passages(facts: Facts) -> str:
     for sample in facts.tally["samples"]:
         numbers[sample["language"]] += 1
         heading = f"<b>{escape(sample['title'] or sample['id'])}</b> <small>{escape(sample['source'])} · {escape(sample['id'])}</small>"
-        language = "zh-Hans" if sample["language"] == "zh" else sample["language"]
+        language = TAGS.get(sample["language"], sample["language"])
         parts.append(f'<div class="passage"><div>{heading}</div><p lang="{escape(language)}">{drawn(sample["text"], sample["units"])}</p></div>')
     return "".join(parts)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_prep.code_points import HAN
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
 from pretrain.checkpoint import State
@@ -31,6 +32,8 @@ LOCAL = {"runs", "run", "output", "outputs", "out", "models", "model", "checkpoi
 """First parts of a path that make it a folder of somebody's rather than a name on the hub."""
 LEAST_SHARE = 0.01
 """Share of the characters from which on a language is named: below it may be documents whose language was mistaken."""
+NO_CODE = "other"
+"""What documents in none of the corpus' languages are counted under; a model card has no name for it."""
 
 
 def describe(name: str, folder: Path, state: State, *, licence: str = "", languages: Sequence[str] = (), digest: str = "") -> Card:
@@ -74,12 +77,12 @@ def data_languages(state: State) -> list[str]:
             if key.startswith("characters.") and (language := key.rpartition(".")[2]):
                 characters[language] += count
     least = LEAST_SHARE * characters.total()
-    return [language for language, count in characters.most_common() if count >= least]
+    return [language for language, count in characters.most_common() if count >= least and language != NO_CODE]
 
 
 def example(languages: Sequence[str], tokens: Sequence[str]) -> str:
     """A sentence in the first language that there is one in, otherwise in the one the vocabulary is made for, with one token hidden."""
-    han = sum(len(token) == 1 and "一" <= token <= "鿿" for token in tokens)
+    han = sum(HAN.fullmatch(token) is not None for token in tokens)
     language = next((code for code in languages if code in EXAMPLES), "zh" if 20 * han > len(tokens) else "en")
     known = set(tokens)
     fitting = [item for item in EXAMPLES[language] if item[1] in known]

@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("data_prep", "masking", "pretrain", "launch")
-PLUGIN_FOLDERS = ("corpora", "segmenters", "annotators", "engines", "strategies", "objectives", "backends", "evaluation")
+PLUGIN_FOLDERS = ("corpora", "languages", "segmenters", "annotators", "engines", "strategies", "objectives", "backends", "evaluation")
 HEAVY = ("torch", "transformers", "tokenizers", "jieba", "rjieba", "spacy", "datasets", "pyarrow", "wandb", "deepspeed", "numba")
 FILES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
@@ -34,7 +34,7 @@ COMPILED = ("masking/kernels.py", "data_prep/kernels.py")
 MAY_IMPORT = {
     "masking": ("masking",),
     "data_prep": ("data_prep", "masking.keyed"),
-    "pretrain": ("pretrain", "masking", "data_prep.shards", "data_prep.encoding", "data_prep.files", "data_prep.knowledge.similar_pairs"),
+    "pretrain": ("pretrain", "masking", *(f"data_prep.{name}" for name in ("shards", "encoding", "files", "code_points", "knowledge.similar_pairs"))),
     "launch": PACKAGES,
 }
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_prep.documents import Document, Label, Spans, Units
+from data_prep.portable import Portable
 
 NONE = Units(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8))
 
@@ -23,7 +24,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Annotator(ABC):
+class Annotator(Portable, ABC):
     """Finds units of one level over the text. Objects are sent to worker processes, so resources load on first use."""
 
     level: str

@@ -91,6 +91,3 @@ class Chunks(Annotator):
     def fingerprint(self) -> dict[str, Any]:
         settings = {"rules": [list(rule) for rule in self.rules.items()], "min_words": self.min_words, "languages": sorted(self.languages)}
         return {"kind": "chunks", "level": self.level, **settings, **self._tagger.fingerprint()}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_tagger", "_matcher")}

@@ -106,9 +106,6 @@ class Lexicon(Annotator):
             "files": [sha256_file(Path(path)) for path in self.paths],
         }
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_alone", "_entries")}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Matcher:

@@ -16,7 +16,7 @@ import numpy as np
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.knowledge.tagging import JIEBA_ENGINES, Tagger
+from data_prep.knowledge.tagging import JIEBA_ENGINES, JIEBA_LANGUAGES, Tagger
 from data_prep.knowledge.user_words import TAG_TYPES
 
 
@@ -34,7 +34,7 @@ class PartOfSpeech(Annotator):
     """Join unknown characters into words with jieba's hidden Markov model; it finds names of persons that no dictionary lists."""
     user_words: list[str] = field(default_factory=list)
     """Dictionary files in jieba's format (`word frequency tag`) whose words and tags are added."""
-    languages: list[str] = field(default_factory=lambda: ["zh"])
+    languages: list[str] = field(default_factory=lambda: list(JIEBA_LANGUAGES))
     """Documents of other languages are passed over."""
 
     def __post_init__(self) -> None:
@@ -71,6 +71,3 @@ class PartOfSpeech(Annotator):
     def fingerprint(self) -> dict[str, Any]:
         settings = {"types": dict(sorted(self.types.items())), "min_characters": self.min_characters, "languages": sorted(self.languages)}
         return {"kind": "part_of_speech", "level": self.level, **settings, **self._tagger.fingerprint()}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_tagger", "_number")}

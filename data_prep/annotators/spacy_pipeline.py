@@ -113,6 +113,3 @@ class SpacyPipeline(Annotator):
     def fingerprint(self) -> dict[str, Any]:
         settings = {"take": self.take, "types": dict(sorted(self.types.items())), "languages": sorted(self.languages)}
         return {"kind": "spacy_pipeline", "level": self.level, **settings, "pipeline": self._pipeline.identity()}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_pipeline", "_kinds", "_numbers")}

@@ -15,7 +15,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-HAN_RANGES = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+from data_prep.code_points import HAN_RANGES
+
 OTHER, HAN, LETTER, DIGIT, SPACE, NEWLINE, PUNCTUATION, TERMINAL, CLOSER, SYMBOL, UNASSIGNED_HAN = range(11)
 CLASS_COUNT = 11
 LAST = 0x40000
@@ -29,11 +30,6 @@ SYMBOLS = "#*_@\\|<>{}=+^`&＃＊＿＠＜＞｛｝＝＋"
 PLAIN = "~～"  # how people write a drawn-out sound
 
 
-def code_points(text: str) -> npt.NDArray[np.uint32]:
-    """The code points of ``text``, uint32[C]."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
 @cache
 def class_table() -> npt.NDArray[np.uint8]:
     """uint8[LAST + 1]: the class of every code point."""
@@ -41,7 +37,7 @@ def class_table() -> npt.NDArray[np.uint8]:
     table = np.append(table, np.uint8(OTHER))
     for first, last in HAN_RANGES:
         block = table[first : last + 1]
-        block[:] = np.where(block == LETTER, HAN, UNASSIGNED_HAN)
+        block[:] = np.where(block == SYMBOL, UNASSIGNED_HAN, HAN)
     for character in range(0xD800, 0xE000):
         table[character] = SYMBOL
     return table

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.characters import code_points
 from data_prep.cleaning.evaluation_files import file_format, find_files, read_texts
 from data_prep.cleaning.normalising import Cleaning
 from data_prep.cleaning.shingles import ngram_hashes, tokens
+from data_prep.code_points import code_points
 from data_prep.documents import Document, Place, Rejected
 from data_prep.files import sha256_file
 
@@ -82,7 +82,8 @@ class Decontamination:
         for path in find_files(self.paths):
             for place, raw in read_texts(path, self.keys):
                 text = cleaning.text(raw)
-                n = self.characters if cleaning.language(text) == "zh" else self.words
+                language = cleaning.known.get(cleaning.language(text))
+                n = self.words if language is None or language.spaced else self.characters
                 hashes_T = tokens(code_points(text))[0]
                 texts[path.name] += 1
                 if len(hashes_T) < n:

@@ -6,7 +6,7 @@
     3. full-width letters and digits to half-width (optional)
     4. hard-wrapped lines (books) joined, so that a sentence is not cut at column 70
     5. traditional to simplified characters (optional, OpenCC)
-    6. language by script when the reader did not know it
+    6. language as declared, or by script when the reader did not know it (languages/)
 
 A document that ends up too short is rejected with a reason, never silently. Spans that came with a document move along with its
 characters: "北京\\u3000\\u3000大学" with a span over 大学 becomes "北京 大学" with the span still over 大学. They never begin or end on white
@@ -21,21 +21,21 @@ import dataclasses
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from data_prep.cleaning.characters import HAN as HAN_CLASS
-from data_prep.cleaning.characters import HAN_RANGES, LETTER, UNASSIGNED_HAN, class_counts, code_points
 from data_prep.cleaning.composing import composed
 from data_prep.cleaning.conversions import check_package, package_version, repaired, simplified
 from data_prep.cleaning.edits import Edit, compositions, differences, move, substitutions
+from data_prep.cleaning.letters import Letters
 from data_prep.cleaning.markdown import markdown_text
 from data_prep.documents import Document, Given, Record, Rejected
+from data_prep.languages import Language, built_in, by_code, declared, recognised
+from data_prep.portable import Portable
 
-HAN = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in HAN_RANGES) + "]")
 SIMPLIFICATIONS = ("", "t2s", "tw2s", "tw2sp", "hk2s", "hk2sp")
 
 _ENDS = "\r\u2028\u2029\x0b\x0c\x85"
@@ -121,7 +121,7 @@ WHITE_SPACE_RULES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cleaning:
+class Cleaning(Portable):
     """What happens to a text before anything is found in it."""
 
     min_characters: int = 2
@@ -129,7 +129,10 @@ class Cleaning:
     join_wrapped_lines: bool = True
     """Join the lines of hard-wrapped documents (most line breaks fall inside a sentence) and keep blank lines as paragraphs."""
     han_share: float = 0.15
-    """A document is Chinese when at least this share of its letters are Han characters, English otherwise."""
+    """A document is Chinese when at least this share of its letters are Han characters, unless kana or Hangul among them say otherwise."""
+    languages: list[Language] = field(default_factory=built_in)
+    """Languages of the corpus. Documents in no other one belong to `other`: Japanese, Korean, Cyrillic and so on; leave it out (`[zh, en]`), and
+    they are set aside."""
     simplify: str = ""
     """Traditional to simplified Chinese with OpenCC: `t2s` (characters), `tw2s`, `hk2s` (variants of Taiwan, Hong Kong), `tw2sp`,
     `hk2sp` (their words too: 軟體 becomes 软件). Empty: leave it. Needs kmask[opencc]."""
@@ -145,6 +148,9 @@ class Cleaning:
             raise ValueError(f"min_characters: {self.min_characters} must be at least 1")
         if not 0 < self.han_share < 1:
             raise ValueError(f"han_share: {self.han_share} must lie between 0 and 1")
+        codes = [language.code for language in self.languages]
+        if not codes or len(set(codes)) < len(codes):
+            raise ValueError(f"languages: {', '.join(codes) or 'none'}; give at least one, and each once")
         if self.simplify not in SIMPLIFICATIONS:
             raise ValueError(f"simplify: {self.simplify!r} is not one of {', '.join(SIMPLIFICATIONS[1:])} (or empty)")
         if self.simplify:
@@ -156,6 +162,7 @@ class Cleaning:
         """What decides the text: the settings, and the versions of the packages they need."""
         settings = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         packages = [name for name, used in (("opencc", self.simplify), ("ftfy", self.repair)) if used]
+        settings["languages"] = {code: language.fingerprint() for code, language in self.known.items()}
         return {"kind": "cleaning", **settings, **{f"{name}_version": package_version(name) for name in packages}}
 
     def clean(self, record: Record, source: str) -> Document | Rejected:
@@ -163,7 +170,10 @@ class Cleaning:
         text, given = self.spanned(record.text, record.given) if record.given else (self.text(record.text), {})
         if len(text) < self.min_characters:
             return Rejected(record.place, "too short", f"{len(text)} characters after cleaning, {self.min_characters} wanted")
-        language = record.language or self.language(text)
+        language = self.language(text, record.language)
+        if not language:
+            found = f"declared {record.language!r}" if record.language else "by its letters"
+            return Rejected(record.place, "other language", f"{found}, none of {', '.join(self.known)} (`cleaning.languages`)")
         return Document(id=record.id, language=language, text=text, title=self.text(record.title), source=source, given=given)
 
     def text(self, raw: str) -> str:
@@ -195,14 +205,15 @@ class Cleaning:
         moved = iter(zip(starts.tolist(), ends.tolist(), strict=True))
         return text, {level: _placed(text, items, [next(moved) for _ in items]) for level, items in given.items()}
 
-    def language(self, text: str) -> str:
-        """`zh` or `en`, by the share of Han characters among the letters of the first 4,000 characters."""
-        sample = text[:LANGUAGE_SAMPLE]
-        if sample.isascii():
-            return "en"
-        counts = class_counts(code_points(sample))
-        han, letters = int(counts[HAN_CLASS] + counts[UNASSIGNED_HAN]), int(counts[HAN_CLASS] + counts[LETTER])
-        return "zh" if han and han >= self.han_share * letters else "en"
+    @cached_property
+    def known(self) -> dict[str, Language]:
+        """The languages by code, in the order in which they are asked."""
+        return by_code(self.languages)
+
+    def language(self, text: str, said: str = "") -> str:
+        """The code of the language that a document declares, or that its first 4,000 characters are in; empty when it is in none of ``languages``."""
+        code = declared(self.known, said) if said else None
+        return recognised(self.known, Letters(text[:LANGUAGE_SAMPLE], self.han_share)) if code is None else code
 
     @cached_property
     def _plain(self) -> bool:
@@ -216,9 +227,6 @@ class Cleaning:
         if name := self.simplify:
             rules.append(Rule(lambda text: simplified(text, name), lambda text: _simplification_edits(text, name)))
         return (*rules, COMPOSE)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}  # the rules are made anew in each process
 
 
 def _placed(text: str, spans: Sequence[Given], places: Sequence[tuple[int, int]]) -> list[Given]:

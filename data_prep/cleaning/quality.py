@@ -1,8 +1,9 @@
-"""Explainable quality rules for Chinese and English documents: every document that is dropped comes with the figure and the threshold.
+"""Explainable quality rules: every document that is dropped comes with the figure and the threshold.
 
     Document  ->  figures (one pass over its character classes, lines and n-grams)  ->  verdicts  ->  Rejected(place, "quality: digit ratio", "0.61 > 0.50")
 
-Shares are of the characters that are not white space, unless said otherwise. The defaults keep what people wrote to be read (encyclopedias,
+Shares are of the characters that are not white space, unless said otherwise. What a rule looks at depends on the document's language
+(languages/). The defaults keep what people wrote to be read (encyclopedias,
 laws, novels, speeches, tutorials with code) and drop tables of numbers, link lists, spam and repetition; look at what they drop of
 *your* corpus with ``explain`` before you trust them. Quality rules are off unless a configuration has a ``quality`` section: a
 corpus that its owner chose should not shrink unasked.
@@ -14,31 +15,22 @@ import dataclasses
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.characters import (
-    CLASS_COUNT,
-    CLOSERS,
-    DIGIT,
-    HAN,
-    LETTER,
-    NEWLINE,
-    SPACE,
-    SYMBOL,
-    TERMINAL,
-    TERMINALS,
-    UNASSIGNED_HAN,
-    classes,
-    code_points,
-)
+from data_prep.cleaning.characters import CLASS_COUNT, CLOSERS, NEWLINE, SPACE, SYMBOL, TERMINAL, TERMINALS
+from data_prep.cleaning.markup import markup_characters
 from data_prep.cleaning.shingles import ngram_hashes
+from data_prep.cleaning.verdicts import Page, Verdict
+from data_prep.code_points import code_points
 from data_prep.documents import Document, Place, Rejected
+from data_prep.languages import OTHER, Language, by_code
+from data_prep.portable import Portable
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 BOILERPLATE = [
     *("加微信", "微信号", "微信公众号", "扫描二维码", "扫码关注", "点击关注", "点击下载", "点击进入", "立即购买", "立即下载", "免费领取", "加群"),
     *("全国包邮", "货到付款", "客服电话", "在线客服", "招商加盟", "加盟热线", "代开发票", "办证", "博彩", "真人娱乐", "彩票平台", "成人视频"),
@@ -50,44 +42,11 @@ BOILERPLATE = [
 
 
 SENTENCE_ENDS = frozenset(TERMINALS + CLOSERS)
-UP_TO_END = re.compile(f".*[{re.escape(TERMINALS + CLOSERS)}]", re.DOTALL)
 WEIGHTY = ~np.isin(np.arange(CLASS_COUNT), (SPACE, NEWLINE, SYMBOL))
 
 
-class Verdict(NamedTuple):
-    """What one rule says of a document."""
-
-    rule: str
-    value: float
-    threshold: float
-    above: bool
-    """Is the threshold an upper limit?"""
-
-    @property
-    def passed(self) -> bool:
-        """Does the document stay?"""
-        return self.value <= self.threshold if self.above else self.value >= self.threshold
-
-    @property
-    def figures(self) -> str:
-        """``0.61 > 0.50``: the value and the limit it keeps or breaks."""
-        sign = {(True, True): "<=", (True, False): ">", (False, True): ">=", (False, False): "<"}[self.above, self.passed]
-        value, threshold = _shown(self.value, self.threshold)
-        return f"{value} {sign} {threshold}"
-
-
-def _shown(value: float, threshold: float) -> tuple[str, str]:
-    """Both with two decimals (whole numbers with none), the value with as many as tell it from the threshold."""
-    whole = threshold >= 1 and threshold == int(threshold)
-    limit = f"{threshold:.0f}" if whole else f"{threshold:.2f}"
-    for digits in range(0 if whole and value == int(value) else 2, 17):
-        if value == threshold or float(f"{value:.{digits}f}") != threshold:
-            return f"{value:.{digits}f}", limit
-    return repr(value), limit
-
-
 @dataclass(frozen=True, kw_only=True)
-class Quality:
+class Quality(Portable):
     """Thresholds; a rule whose limit is at its extreme (0 for a least, 1 for a greatest share) drops nothing."""
 
     min_characters: int = 5
@@ -97,19 +56,21 @@ class Quality:
     min_han_ratio: float = 0.1
     """Chinese: least share of Han characters."""
     min_letter_ratio: float = 0.5
-    """English: least share of letters."""
+    """English and other languages: least share of letters."""
     max_symbol_ratio: float = 0.25
     """Greatest share of symbols: currency, mathematics, boxes, emoji, unassigned, and # * _ @ | < > { } = + ^ & and the like."""
     max_digit_ratio: float = 0.4
     """Greatest share of digits."""
+    max_markup_ratio: float = 0.15
+    """Greatest share of all characters in HTML tags, comments, scripts, style sheets and entities: the source of a page is no text."""
     max_repeated_line_ratio: float = 0.3
     """Greatest share of characters in lines that stood in the document before."""
     max_repeated_ngram_ratio: float = 0.4
     """Greatest share of n-grams that stood in the document before; symbols (rules drawn with =====) and white space do not count."""
     ngram_characters_zh: int = 12
-    """Length of those n-grams in Chinese, in characters."""
+    """Length of those n-grams in Chinese and other languages without spaces between words, in characters."""
     ngram_characters_en: int = 40
-    """Length of those n-grams in English, in characters."""
+    """Length of those n-grams in English and other languages, in characters."""
     ngram_window: int = 10000
     """The n-grams of the first so many characters are looked at: a book repeats itself more than a page."""
     min_terminal_ratio: float = 0.1
@@ -156,45 +117,35 @@ class Quality:
         """The phrases looked for."""
         return sorted({*self.boilerplate, *(BOILERPLATE if self.builtin_boilerplate else [])})
 
-    def check(self, document: Document, place: Place) -> Rejected | None:
-        """Why the document is dropped, by the first rule it breaks; None when it stays."""
-        for verdict in self._verdicts(document.text, document.characters, document.language):
+    def check(self, document: Document, place: Place, language: Language | None = None) -> Rejected | None:
+        """Why the document is dropped, by the first rule it breaks; None when it stays. ``language`` is that of its code, where it is no file of ours."""
+        for verdict in self._verdicts(Page(document.text, document.characters), language or _language(document.language)):
             if not verdict.passed:
                 return Rejected(place, f"quality: {verdict.rule}", verdict.figures)
         return None
 
     def explain(self, text: str, language: str) -> list[Verdict]:
-        """What every rule says of a cleaned text in ``language`` (`zh` or `en`)."""
-        return list(self._verdicts(text, code_points(text), language))
+        """What every rule says of a cleaned text in ``language`` (a code: `zh`, `en` ...)."""
+        return list(self._verdicts(Page(text, code_points(text)), _language(language)))
 
-    def _verdicts(self, text: str, characters: npt.NDArray[np.uint32], language: str) -> Iterator[Verdict]:
+    def _verdicts(self, page: Page, language: Language) -> Iterator[Verdict]:
         """Cheap rules first; later ones are not computed when the caller stops."""
+        text, characters = page.text, page.characters
         yield Verdict("too few characters", len(text), self.min_characters, False)
         if self.max_characters:
             yield Verdict("too many characters", len(text), self.max_characters, True)
         if not text:
             return
-        kinds = classes(characters)
-        counts = np.bincount(kinds, minlength=CLASS_COUNT).tolist()
-        visible = max(1, len(text) - counts[SPACE] - counts[NEWLINE])
-        if language == "zh":
-            yield Verdict("han ratio", (counts[HAN] + counts[UNASSIGNED_HAN]) / visible, self.min_han_ratio, False)
-        else:
-            yield Verdict("letter ratio", (counts[LETTER] + counts[HAN]) / visible, self.min_letter_ratio, False)
-        yield Verdict("symbol ratio", counts[SYMBOL] / visible, self.max_symbol_ratio, True)
-        yield Verdict("digit ratio", counts[DIGIT] / visible, self.max_digit_ratio, True)
-        if language == "en":
-            mean = visible / (1 + counts[SPACE] + counts[NEWLINE] - text.count("\n\n"))
-            yield Verdict("mean word length", mean, self.min_word_length, False)
-            yield Verdict("mean word length", mean, self.max_word_length, True)
+        yield Verdict("markup ratio", markup_characters(text) / len(text), self.max_markup_ratio, True)
+        yield from language.verdicts(page, self)
         lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) >= self.terminal_lines:
-            yield Verdict("terminal punctuation ratio", _terminal_ratio(lines), self.min_terminal_ratio, False)
+            yield Verdict("terminal punctuation ratio", _terminal_ratio(lines, language.stops), self.min_terminal_ratio, False)
         if self.min_sentences:
-            yield Verdict("too few sentences", _sentence_ends(kinds), self.min_sentences, False)
+            yield Verdict("too few sentences", _sentence_ends(page.kinds), self.min_sentences, False)
         yield Verdict("repeated line ratio", _repeated_line_ratio(lines), self.max_repeated_line_ratio, True)
-        n = self.ngram_characters_zh if language == "zh" else self.ngram_characters_en
-        repeated = _repeated_ngram_ratio(characters[: self.ngram_window], kinds[: self.ngram_window], n)
+        n = self.ngram_characters_en if language.spaced else self.ngram_characters_zh
+        repeated = _repeated_ngram_ratio(characters[: self.ngram_window], page.kinds[: self.ngram_window], n)
         yield Verdict("repeated n-gram ratio", repeated, self.max_repeated_ngram_ratio, True)
         yield Verdict("boilerplate", max(0, self._phrases_in(text) - 1) * 1000 / len(text), self.max_boilerplate, True)
 
@@ -207,23 +158,31 @@ class Quality:
 
         return ahocorasick_rs.BytesAhoCorasick(list(map(_lower, self.phrases)), matchkind=ahocorasick_rs.MATCHKIND_LEFTMOST_LONGEST)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}  # the matcher cannot travel
-
 
 def _lower(text: str) -> bytes:
     """UTF-8 with ASCII letters in lower case: ten times as fast as ``str.lower``."""
     return text.encode("utf-8", "replace").lower()
 
 
-def _terminal_ratio(lines: list[str]) -> float:
+def _language(code: str) -> Language:
+    known = by_code()
+    return known.get(code, known[OTHER])
+
+
+@cache
+def _up_to_end(stops: str) -> re.Pattern[str]:
+    return re.compile(f".*[{re.escape(TERMINALS + CLOSERS + stops)}]", re.DOTALL)
+
+
+def _terminal_ratio(lines: list[str], stops: str) -> float:
     """Share of characters up to the last sentence end of their line."""
-    good = sum(len(line) if line[-1] in SENTENCE_ENDS else _sentence_part(line) for line in lines)
+    ends = SENTENCE_ENDS.union(stops) if stops else SENTENCE_ENDS
+    good = sum(len(line) if line[-1] in ends else _sentence_part(line, stops) for line in lines)
     return good / sum(map(len, lines))
 
 
-def _sentence_part(line: str) -> int:
-    found = UP_TO_END.match(line)
+def _sentence_part(line: str, stops: str) -> int:
+    found = _up_to_end(stops).match(line)
     return found.end() if found else 0
 
 

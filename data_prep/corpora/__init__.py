@@ -20,6 +20,7 @@ from data_prep.inputs.raw_text import BOM, INVALID
 from data_prep.inputs.slice_cache import SliceWriter, identity, is_sequential, open_slice
 from data_prep.inputs.streams import LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
 from data_prep.inputs.text_encodings import ENCODINGS
+from data_prep.portable import Portable
 
 
 class Slice(NamedTuple):
@@ -44,7 +45,7 @@ class Survey(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corpus(ABC):
+class Corpus(Portable, ABC):
     """Base of all readers: a list of files that become documents."""
 
     paths: list[str]
@@ -52,13 +53,13 @@ class Corpus(ABC):
     source: str = ""
     """Name under which the documents are counted; by default the file's name, and that of the common folder for more than 100 files."""
     language: str = ""
-    """`zh` or `en`; recognised for each document by its script when empty."""
+    """A code of `cleaning.languages` (`zh`, `en`, `other`); declared by each document or recognised by its script when empty."""
 
     def __post_init__(self) -> None:
         if not self.paths:
             raise ValueError("paths: give at least one file or pattern")
-        if self.language not in ("", "zh", "en"):
-            raise ValueError(f"language: {self.language!r} is not one of zh, en (or leave it out)")
+        if self.language and not self.language.replace("-", "_").isidentifier():
+            raise ValueError(f"language: {self.language!r} is no code of a language, such as zh, en, other (or leave it out)")
 
     @abstractmethod
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:

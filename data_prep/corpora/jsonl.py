@@ -21,7 +21,7 @@ class Jsonl(LineCorpus):
     title_key: str = "title"
     """Key of the title, when there is one."""
     language_key: str = "lang"
-    """Key of the language (`zh`, `en`), when there is one."""
+    """Key of the language (`zh`, `en-US`, `jpn` ...), when there is one."""
 
     def starts_document(self, line: bytes, previous: bytes | None) -> bool:
         return True
@@ -38,11 +38,10 @@ class Jsonl(LineCorpus):
         if not isinstance(text, str) or not text.strip():
             keys = ", ".join(list(value)[:8])
             return Rejected(place, "no text", f"key {self.text_key!r} is missing, empty or not text; keys here: {keys}")
-        language = as_text(value.get(self.language_key))
         return Record(
             text=text,
             id=as_text(value.get(self.id_key)) or stand_in_id(raw, place, source),
             title=as_text(value.get(self.title_key)),
-            language=self.language or (language if language in ("zh", "en") else ""),
+            language=self.language or as_text(value.get(self.language_key)),
             place=place,
         )

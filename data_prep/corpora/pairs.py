@@ -47,7 +47,7 @@ class Pairs(LineCorpus):
     id_key: str = "id"
     """Key or column of the identifier, when there is one; source and line number stand in."""
     language_key: str = "lang"
-    """Key or column of the language (`zh`, `en`), when there is one."""
+    """Key or column of the language (`zh`, `en-US`, `jpn` ...), when there is one."""
     format: str = ""
     """`jsonl`, `tsv` or `csv`; by the file's suffix when empty."""
     columns: list[str] = field(default_factory=list)
@@ -162,12 +162,11 @@ class Pairs(LineCorpus):
         for text in texts:
             spans.append(Given(start, start + len(text), label))
             start += len(text) + 2
-        language = as_text(value.get(self.language_key))
         return Record(
             text="\n\n".join(texts),
             id=as_text(value.get(self.id_key)) or stand_in_id(raw, place, source),
             title="",
-            language=self.language or (language if language in ("zh", "en") else ""),
+            language=self.language or as_text(value.get(self.language_key)),
             place=place,
             given={SEGMENT: tuple(spans)},
         )
@@ -207,9 +206,6 @@ class Pairs(LineCorpus):
             what = f"no column {', '.join(missing)}" if missing else "two columns of one name"
             remedy = "Set first_key, second_key and label_key to what the file has, or `columns` if it has no header line."
             raise ValueError(f"pairs {path}: {what} in the header line ({', '.join(header)[:200]}). {remedy}")
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_headers"}
 
 
 def _label(value: Any) -> str:

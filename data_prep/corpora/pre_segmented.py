@@ -12,11 +12,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from data_prep.code_points import HAN_RANGES, character_class
 from data_prep.corpora.plain_text import PlainText
 from data_prep.documents import Given, Label, Place, Record, Rejected
 from data_prep.inputs.raw_text import decode, stand_in_id
 
-HAN_AND_KANA = "\u2e80-\u303f\u3040-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ufe30-\ufe4f\U00020000-\U0003ffff"
+HAN_AND_KANA = character_class(HAN_RANGES) + "\u2e80-\u303f\u3040-\u312f\u31a0-\u31ff\ufe30-\ufe4f"
+"""With radicals, bopomofo, and the punctuation of both."""
 FULL_WIDTH_PUNCTUATION = "\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff9f\uffe0-\uffe6"
 SHARED_PUNCTUATION = "\u00b7\u2014\u2018\u2019\u201c\u201d\u2025\u2026"
 """Marks that Latin text has too: they count as Chinese in a line with Chinese in it."""

@@ -62,6 +62,8 @@ def train(preparation: Preparation, folder: Path, mapped: Callable[[int, int], N
 
 def mine(preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]) -> int:
     """Write the mined lexicon to ``file`` and return its number of entries. ``mapped(done, parts)`` hears how far it is."""
+    if unknown := set(mining.languages) - set(preparation.cleaning.known):
+        raise ValueError(f"languages: {', '.join(sorted(unknown))}; give some of {', '.join(preparation.cleaning.known)}")
     worker = survey(preparation, listen)
     plan, parts = worker.plan, worker.plan.parts
     share = min(1.0, mining.sample_bytes / max(1, plan.bytes))

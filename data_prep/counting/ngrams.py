@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import HAN_RANGES, code_points, members
 from data_prep.documents import Document, Spans
 from masking.keyed import hash_key, mix_array
 
@@ -68,7 +69,7 @@ def character_classes() -> npt.NDArray[np.uint8]:
     classes = bytes(LETTER if unicodedata.category(chr(code))[0] in "LM" else OTHER for code in range(0x30000))
     table = np.zeros(sys.maxunicode + 1, np.uint8)
     table[: len(classes)] = np.frombuffer(classes, np.uint8)
-    table[0x30000:0x40000] = LETTER  # Han, extensions G and later
+    table[members(HAN_RANGES)] = LETTER
     table[ord(" ")] = SPACE
     return table
 
@@ -112,7 +113,7 @@ class Block:
         import zstandard
 
         text = "\n".join(self._texts)
-        character_C = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        character_C = code_points(text)
         start_T, end_T = word_tokens(character_C, np.concatenate([np.zeros((0, 2), np.int32), *self._words]))
         if not len(start_T):
             return False

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import HAN
 from data_prep.counting.word_contexts import Words, count_cells, count_words, tokens_read
 from data_prep.counting.word_vectors import attraction, embed
 from data_prep.encoding import Tokenizer
@@ -156,7 +157,7 @@ SCRIPTS = ("Han", "Latin", "other")
 def script(surface: str) -> int:
     """Index into SCRIPTS: Han and Latin for surfaces of such letters alone (marks like ' and - aside), other for the rest, digits too."""
     letters = [character for character in surface if character.isalnum()]
-    if letters and all("\u3400" <= letter <= "\u9fff" or letter >= "\U00020000" or letter == "〇" for letter in letters):
+    if letters and all(map(HAN.match, letters)):
         return 0
     return 1 if letters and all((letter.isalpha() and letter < "\u0250") or "\u1e00" <= letter < "\u1f00" for letter in letters) else 2
 

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import text_of
+
 BASE = 0x8F1BBCDCBFA53E0B
 """B: an odd number without structure."""
 MIXER = np.uint64(0xD6E8FEB86659FD93)
@@ -122,4 +124,4 @@ def hashes(characters_N: npt.NDArray[np.uint32], start_U: npt.NDArray[Any], end_
 
 def surface(characters_N: npt.NDArray[np.uint32], start: int, end: int) -> str:
     """The text of one unit; what no UTF-8 file can hold becomes U+FFFD."""
-    return characters_N[start:end].astype("<u4").tobytes().decode("utf-32-le", "replace")
+    return text_of(characters_N[start:end])

@@ -25,7 +25,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.normalising import HAN
+from data_prep.code_points import HAN
 from data_prep.counting.passages import SAMPLES, passage, smallest
 from data_prep.counting.surfaces import Surfaces, Top, cut, joined
 from data_prep.documents import Annotated, Label

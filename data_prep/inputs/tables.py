@@ -101,8 +101,7 @@ class TableCorpus(Corpus):
                 yield Rejected(place, "no text", f"row {row + 1}: column {self.text_key!r} is {'null' if raw is None else 'empty'}")
                 continue
             id, title, language = ((value or b"").decode("utf-8", "replace") for value in others)
-            language = self.language or (language if language in ("zh", "en") else "")
-            yield Record(text=text, id=id or stand_in_id(raw or b"", place, source), title=title, language=language, place=place)
+            yield Record(text=text, id=id or stand_in_id(raw or b"", place, source), title=title, language=self.language or language, place=place)
 
 
 def column_bytes(column: Any) -> list[bytes | None]:

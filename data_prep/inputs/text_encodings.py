@@ -12,6 +12,8 @@ import codecs
 import io
 from typing import IO, Any
 
+from data_prep.code_points import HAN
+
 ENCODINGS = {"utf-8": "utf-8", "gb18030": "gb18030", "big5": "cp950", "utf-16": "utf-16", "utf-16-le": "utf-16-le", "utf-16-be": "utf-16-be"}
 """The names in a configuration, and the codec behind each: GB18030 holds GBK and GB2312; Big5 is read as Windows writes it."""
 BAD = "\udcff"
@@ -102,8 +104,8 @@ def _decoded(probe: bytes, name: str) -> str:
 
 def _han_share(text: str) -> float:
     """Share of Han characters and their punctuation beyond ASCII; 0 where nearly all is ASCII."""
-    beyond = [ord(character) for character in text if not character.isascii()]
-    han = sum(0x4E00 <= point <= 0x9FFF or 0x3000 <= point <= 0x303F or 0xFF00 <= point <= 0xFFEF for point in beyond)
+    beyond = [character for character in text if not character.isascii()]
+    han = sum(0x3000 <= ord(character) <= 0x303F or 0xFF00 <= ord(character) <= 0xFFEF or HAN.match(character) is not None for character in beyond)
     return han / len(beyond) if len(beyond) >= max(FEWEST_PAIRS, len(text) // 6) else 0.0
 
 

@@ -4,11 +4,10 @@
         ->  数学（Mathematics）研究信息數。 \\n 历史 \\n 古代
 
     1. one scan   comments, templates, links, tables, tags: a stack of what is open; what is never closed was text after all
-    2. marks      -{zh-hans:..;zh-hant:..}- of the Chinese Wikipedia become the text of one variant
+    2. marks      -{zh-hans:..;zh-hant:..}- become the text of one variant (https://www.mediawiki.org/wiki/Writing_systems/Syntax)
     3. lines      a paragraph, a list item or a heading is one line; headings with nothing below them go
 
 Files, categories, references, formulas, tables and templates leave nothing behind, apart from the templates that are listed as shown.
-The rules of the marks: https://www.mediawiki.org/wiki/Writing_systems/Syntax
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from data_prep.code_points import HAN
 
 FALLBACKS = {
     **dict.fromkeys(["zh-hans", "zh-cn"], ("zh-hans", "zh-cn", "zh-sg", "zh-my", "zh")),
@@ -54,7 +55,7 @@ MARK = re.compile(r"-\{((?:(?!-\{|\}-).)*+)\}-", re.DOTALL)
 FLAG = re.compile(r"[ATRDHNS+-]|zh(?:-[a-z]+)*+")
 RULE = re.compile(r"\s*+(?:[^;:]*=>)?\s*+(zh(?:-[a-z]+)*+)\s*+:(.*)", re.DOTALL)
 NEXT_RULE = re.compile(r";(?=\s*+(?:[^;:]*=>\s*+)?zh(?:-[a-z]+)*+\s*+:|\s*+\Z)")
-MAGIC = re.compile(r"__(?:[A-Z]{3,30}|[\u4e00-\u9fff]{2,12})__")
+MAGIC = re.compile(f"__(?:[A-Z]{{3,30}}|{HAN.pattern}{{2,12}})__")
 MARKUP = re.compile(r"'{2,5}|\[\[|\]\]|\{{2,}|\}{2,}|\{\||\|\}")
 EMPTY_BRACKETS = re.compile(r" ?(?:\([\s,;:、，；：]*+\)|（[\s,;:、，；：]*+）|《》|“”|「」)")
 BEFORE_BRACKET = re.compile(r"(?<![\s,;:、，；：])[\s,;:、，；：]++(?=[)）])")
@@ -230,8 +231,7 @@ def _lines(text: str) -> list[str]:
     """The lines that say something, without the marks at their beginning; headings only where text follows."""
     found: list[tuple[int, str]] = []
     for line in text.split("\n"):
-        bare = line.strip()
-        if bare.startswith("|"):  # a table that is never closed
+        if (bare := line.strip()).startswith("|"):  # a table that is never closed
             continue
         level = 0
         if len(bare) > 2 and bare[0] == bare[-1] == "=":

@@ -15,7 +15,7 @@ nor their order: each part lists its smallest hashes, and what is smallest of al
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +24,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.normalising import HAN
+from data_prep.code_points import HAN
 from data_prep.documents import SEGMENT, Document, Given, Spans
 from data_prep.files import sha256_file
 from data_prep.knowledge.marker_lists import Marker, MarkerList, after, read_markers, resolve
+from data_prep.languages import Language, by_code, ends_of
 from data_prep.running.steps import Step
 from data_prep.sentences import split_sentences
 from masking.keyed import hash_key
@@ -164,6 +165,8 @@ class DiscourseStep(Step):
 
     discourse: Discourse
     """Finds the pairs."""
+    languages: Mapping[str, Language] = field(default_factory=by_code)
+    """The languages of the documents by code."""
     name: str = "discourse"
 
     def fingerprint(self) -> dict[str, Any]:
@@ -173,7 +176,8 @@ class DiscourseStep(Step):
         number = {name: index for index, name in enumerate(self.discourse.classes)}
         found: list[tuple[int, int]] = []
         for _, document in documents:
-            found.extend((number[pair.name], pair.key) for pair in self.discourse.pairs(document, *split_sentences(document.characters)))
+            sentences = split_sentences(document.characters, ends_of(self.languages, document.language))
+            found.extend((number[pair.name], pair.key) for pair in self.discourse.pairs(document, *sentences))
         np.save(folder / FOUND, self._smallest(np.array(found, np.uint64).reshape(-1, 2)))
 
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:

@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.cleaning.normalising import HAN
+from data_prep.code_points import HAN
 from data_prep.inputs.text_lines import lines_of, refusal
 
 BETWEEN = re.compile(r"\s*(?:…+|\.{3,}|⋯+)\s*")

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from data_prep.cleaning.normalising import HAN
+from data_prep.code_points import HAN
 
 WITHOUT_SPACE = "-–/'’"
 OPENING, CLOSING = "([{<“‘《（「『", ")]}>.,;:!?%”’》）」』"

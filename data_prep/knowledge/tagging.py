@@ -23,10 +23,11 @@ from data_prep.documents import Document, Spans
 from data_prep.files import sha256_file
 from data_prep.knowledge.spacy_pipelines import LEMMATIZERS, PARSERS, RECOGNISERS, SENTENCES, Pipeline, pipeline
 from data_prep.pieces import places
+from data_prep.portable import Portable
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.rjieba import Rjieba
 
-JIEBA_ENGINES = ("rjieba", "jieba")
+JIEBA_ENGINES, JIEBA_LANGUAGES = ("rjieba", "jieba"), ("zh",)
 UNNEEDED = RECOGNISERS | SENTENCES | LEMMATIZERS | PARSERS
 
 
@@ -39,7 +40,7 @@ class Tagged(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tagger:
+class Tagger(Portable):
     """One source of parts of speech. Sent to worker processes; engines load on first use."""
 
     engine: str
@@ -70,7 +71,7 @@ class Tagger:
         """Is the document in one of ``languages``, or, when none is named, in the engine's own?"""
         if self.engine not in JIEBA_ENGINES:
             return self._pipeline.reads(document, languages)
-        return document.language in (languages or ("zh",))
+        return document.language in (languages or JIEBA_LANGUAGES)
 
     def tag(self, document: Document, sentences_S2: Spans) -> Tagged:
         """Every token of the document in order; tokens of spaCy lie in sentences, those of jieba fill the text."""
@@ -104,6 +105,3 @@ class Tagger:
 
         words = [sha256_file(Path(path)) for path in self.user_words]
         return {"engine": self.engine, "version": version(self.engine), "hmm": self.hmm, "user_words": words}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_jieba", "_pipeline")}

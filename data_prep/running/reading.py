@@ -23,6 +23,7 @@ from data_prep.corpora import Slice
 from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
 from data_prep.plan import Preparation
 from data_prep.planned import Plan
+from data_prep.portable import Portable
 from data_prep.running.supervision import NOWHERE, Moment, Watch
 from data_prep.running.surveying import UNPACKED
 from data_prep.vocabularies.sampling import Sample, chosen, passages
@@ -39,7 +40,7 @@ def failed(place: Place, error: Exception) -> Rejected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PartReader:
+class PartReader(Portable):
     """Reads parts for one stage."""
 
     preparation: Preparation
@@ -59,9 +60,6 @@ class PartReader:
         """The evaluation files that must not occur in the corpus, loaded once per process."""
         decontamination = self.preparation.decontamination
         return decontamination.load(self.preparation.cleaning) if decontamination else None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def documents(self, part: int) -> Iterator[Document | Rejected]:
         """Cleaned documents of a part, and those set aside: one for each record."""
@@ -111,7 +109,7 @@ class PartReader:
         return self.sample.shares(sizes, characters)
 
     def _language(self, record: Record) -> str:
-        return record.language or self.preparation.cleaning.language(record.text)
+        return self.preparation.cleaning.language(record.text, record.language)
 
     def _sampled(self, record: Record, source: str, shares: dict[tuple[str, str], float]) -> Document | Rejected:
         """The chosen passages of a document; it is cleaned only when there are some."""
@@ -124,9 +122,11 @@ class PartReader:
     def _clean(self, record: Record, source: str, lost: Counter[str] | None) -> Document | Rejected:
         try:
             document = self.preparation.cleaning.clean(record, source)
-            for rules in (self.preparation.quality, self.evaluation):
-                if rules and isinstance(document, Document):
-                    document = rules.check(document, record.place) or document
+            if self.preparation.quality and isinstance(document, Document):
+                language = self.preparation.cleaning.known.get(document.language)
+                document = self.preparation.quality.check(document, record.place, language) or document
+            if self.evaluation and isinstance(document, Document):
+                document = self.evaluation.check(document, record.place) or document
             if SEGMENT in record.given and isinstance(document, Document) and SEGMENT in lost_spans(record, document):
                 return Rejected(record.place, "no text", "a part of the pair is nothing but white space and invisible characters")
             if lost is not None and isinstance(document, Document):

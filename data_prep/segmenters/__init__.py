@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from data_prep.documents import Spans
+from data_prep.portable import Portable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segmenter(ABC):
+class Segmenter(Portable, ABC):
     """Finds the words of one language. Objects are sent to worker processes, so heavy resources load on first use."""
 
     @abstractmethod

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import code_points
 from data_prep.documents import Spans
 from data_prep.knowledge.user_words import UserWords
 from data_prep.segmenters import Segmenter
@@ -22,6 +23,7 @@ from data_prep.segmenters.jieba import Jieba
 from data_prep.trie import Trie
 
 FIRST_HAN, LAST_HAN = 0x4E00, 0x9FD5
+"""What jieba takes for Han: its own list, to be kept for its own words."""
 STATES = "BMES"
 IMPOSSIBLE = -3.14e100
 """What jieba takes for the logarithm of zero."""
@@ -75,7 +77,7 @@ class CompiledJieba(Segmenter):
     def words(self, text: str) -> Spans:
         from data_prep import kernels
 
-        characters_N = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        characters_N = code_points(text)
         found: Spans = kernels.unigram_words(characters_N, *self._arguments, self.hmm)
         return found
 
@@ -87,9 +89,6 @@ class CompiledJieba(Segmenter):
         from importlib.metadata import version
 
         return f"jieba {version('jieba')}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("model", "_arguments", "dictionary")}
 
 
 def _block() -> npt.NDArray[np.bool_]:

@@ -60,6 +60,3 @@ class Jieba(Segmenter):
         from importlib.metadata import version
 
         return f"jieba {version('jieba')}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("engine", "dictionary")}

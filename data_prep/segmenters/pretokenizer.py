@@ -1,4 +1,4 @@
-"""English words by the rule BERT tokenizers cut by: white space and punctuation separate words, Han characters stand alone.
+"""English words by the rule BERT tokenizers cut by: white space and punctuation separate words, what BERT takes for Chinese stands alone.
 
     "Dr. Li's e-mail"  ->  Dr | Li | e | mail       (. ' s - are single tokens anyway)
     is it part of a word?  1 1 0 0 1 1 0 1 0 1 0 1 1 1 1  ->  words begin where 1 follows 0 and end where 0 follows 1
@@ -16,16 +16,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.code_points import BERT_CJK_RANGES, code_points, members
 from data_prep.documents import Spans
 from data_prep.pieces import long_spans
 from data_prep.segmenters import Segmenter
-
-HAN_RANGES = (
-    *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
-    *((0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F)),
-)
-"""Characters that BERT takes for Chinese and cuts out singly."""
-
 
 ALL_INNER = 0x20000
 """From here on Unicode has neither white space nor punctuation."""
@@ -33,12 +27,11 @@ ALL_INNER = 0x20000
 
 @cache
 def inner_C() -> npt.NDArray[np.bool_]:
-    """For each code point: can it be inside a word? Not white space, punctuation (Unicode P*), ASCII symbols and Han characters."""
+    """For each code point: can it be inside a word? Not white space, punctuation (Unicode P*), ASCII symbols and what BERT takes for Chinese."""
     inner = np.ones(sys.maxunicode + 1, np.bool_)
     inner[:ALL_INNER] = [not (character.isspace() or unicodedata.category(character).startswith("P")) for character in map(chr, range(ALL_INNER))]
     inner[33:127] = [chr(point).isalnum() for point in range(33, 127)]
-    for first, last in HAN_RANGES:
-        inner[first : last + 1] = False
+    inner[members(BERT_CJK_RANGES)] = False
     return inner
 
 
@@ -53,10 +46,7 @@ class Pretokenizer(Segmenter):
     """White space and punctuation separate words."""
 
     def words(self, text: str) -> Spans:
-        if text.isascii():
-            flags_N = np.frombuffer(text.encode().translate(inner_bytes()), np.bool_)
-        else:
-            flags_N = inner_C()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)]
+        flags_N = np.frombuffer(text.encode().translate(inner_bytes()), np.bool_) if text.isascii() else inner_C()[code_points(text)]
         # Flanked by two characters outside words, each word has a beginning and an end.
         padded_N2 = np.zeros(len(text) + 2, np.bool_)
         padded_N2[1:-1] = flags_N

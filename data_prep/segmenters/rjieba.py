@@ -55,6 +55,3 @@ class Rjieba(Segmenter):
         from importlib.metadata import version
 
         return f"rjieba {version('rjieba')}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("engine", "dictionary")}

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.code_points import BERT_CJK_RANGES, HAN, lies_in
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
-from data_prep.segmenters.pretokenizer import HAN_RANGES
 from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS
 from data_prep.vocabularies.vocabulary_extension import UNUSED, backend_of
 from data_prep.vocabularies.vocabulary_training import LONGEST_WORD
@@ -63,7 +63,7 @@ class VocabularyReport:
         for token in sorted(plain, key=self.ids.__getitem__):
             core = token.removeprefix("##") if len(token) > 2 else token
             duplicates.setdefault((core != token, self.normal(token)), []).append(token)
-            if self.normal(token) != core or (core != token and len(core) == 1 and is_han(core)):
+            if self.normal(token) != core or (core != token and len(core) == 1 and lies_in(BERT_CJK_RANGES, core)):
                 unreachable.append(token)
         same = [tokens for tokens in duplicates.values() if len(tokens) > 1]
         rows = max(self.ids.values()) + 1
@@ -124,11 +124,6 @@ class _Unknown:
         return all(("##" if place or index else "") + one in self.report.ids for index, one in enumerate(normal))
 
 
-def is_han(character: str) -> bool:
-    """Is it one of the characters that BERT cuts out singly?"""
-    return any(first <= ord(character) <= last for first, last in HAN_RANGES)
-
-
 def token_class(token: str) -> str:
     """The class of a token: special, unused, Han character, Latin word, Latin piece (`##ing`), digits, kana ..."""
     if token in SPECIAL_TOKENS:
@@ -137,7 +132,7 @@ def token_class(token: str) -> str:
         return "unused"
     piece = len(token) > 2 and token.startswith("##")
     core = token[2:] if piece else token
-    if all(map(is_han, core)):
+    if all(map(HAN.match, core)):
         return "Han piece" if piece else "Han character" if len(core) == 1 else "Han word"
     script = _script(core)
     return f"{script} piece" if piece else f"{script} character" if len(core) == 1 else f"{script} word"

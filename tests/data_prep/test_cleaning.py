@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from data_prep.cleaning.composing import composed, surplus_marks
 from data_prep.cleaning.edits import apply_edits, compositions, differences
-from data_prep.cleaning.normalising import HAN, Cleaning, lost_spans
+from data_prep.cleaning.normalising import Cleaning, lost_spans
+from data_prep.code_points import HAN
 from data_prep.documents import Document, Given, Place, Record, Rejected
 
 PLACE = Place("x.jsonl", 3, 40)
@@ -257,9 +258,10 @@ def test_every_single_character_is_treated_as_the_patterns_say() -> None:
 
 
 @settings(max_examples=200)
-@given(st.text(max_size=80))
+@given(st.text(alphabet=st.characters(max_codepoint=0x24F) | st.sampled_from("北京大学𠮷〇々。，😀١"), max_size=80))
 def test_the_language_counts_han_characters_among_letters(text: str) -> None:
-    letters, han = sum(map(str.isalpha, text)), len(HAN.findall(text))
+    han = len(HAN.findall(text))
+    letters = han + sum(character.isalpha() and not HAN.match(character) for character in text)
     assert Cleaning().language(text) == ("zh" if han and han >= 0.15 * letters else "en")
 
 

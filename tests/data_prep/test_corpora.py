@@ -97,9 +97,9 @@ def test_no_paths_are_refused(kind: str, extra: dict[str, Any]) -> None:
 
 
 @every_reader
-def test_an_unknown_language_is_refused(kind: str, extra: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="language: 'fr' is not one of zh, en"):
-        reader(kind, paths=["x"], language="fr", **extra)
+def test_what_is_no_code_of_a_language_is_refused(kind: str, extra: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="language: 'Not a code' is no code of a language, such as zh, en"):
+        reader(kind, paths=["x"], language="Not a code", **extra)
 
 
 @every_file_reader
@@ -306,8 +306,8 @@ def test_jsonl_ids_carry_the_right_line_numbers_through_blank_and_bad_lines(tmp_
     assert [(item.id[:3] if isinstance(item, Record) else item.reason, item.place.line) for item in items] == [("w:1", 1), ("not JSON", 3), ("w:4", 4)]
 
 
-def test_jsonl_the_language_of_the_configuration_wins_and_unknown_ones_are_left_open() -> None:
-    for value, setting, expected in (("en", "zh", "zh"), ("fr", "", ""), (None, "en", "en"), (3, "", "")):
+def test_jsonl_the_language_of_the_configuration_wins_and_what_a_document_declares_is_handed_on() -> None:
+    for value, setting, expected in (("en", "zh", "zh"), ("fr", "", "fr"), (None, "en", "en"), (3, "", "3")):
         record = one(jsonl({"text": "words", "lang": value}), language=setting)
         assert isinstance(record, Record)
         assert record.language == expected

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.cleaning import minhash, shingles
-from data_prep.cleaning.characters import code_points
 from data_prep.cleaning.dropped import Dropped, Reason
 from data_prep.cleaning.duplicates import Duplicates
 from data_prep.cleaning.minhash import agreeing, band_keys, bands_for, found_share, least_agreement, signatures, similarity, sketches
 from data_prep.cleaning.shingles import ngram_hashes, tokens
+from data_prep.code_points import code_points
 from data_prep.documents import Document, Place
 from data_prep.files import read_json
 from masking.keyed import mix_array

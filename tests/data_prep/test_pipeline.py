@@ -487,7 +487,7 @@ def test_preparing_twice_with_a_trained_vocabulary_gives_the_same_bytes(settings
         (lambda old: {"part_bytes": 700}, "part_bytes: 600 -> 700"),
         (lambda old: {"cleaning": Cleaning(min_characters=3)}, "cleaning.min_characters: 2 -> 3"),
         (lambda old: {"segmenters": {**old.segmenters, "zh": Rjieba(hmm=True)}}, "segmenters.zh.hmm: False -> True"),
-        (lambda old: {"segmenters": {"en": Pretokenizer()}}, "segmenters.zh: "),
+        (lambda old: {"segmenters": {"en": Pretokenizer()}}, "segmenters.zh.hmm: False -> True"),  # its own default
         (lambda old: {"corpora": [replace(old.corpora[0], language="zh")]}, "corpora[0].language:  -> zh"),
         (lambda old: {"annotators": old.annotators[:1]}, "annotators: "),
         (lambda old: {"vocabulary": Vocabulary(size=500)}, "vocabulary."),

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning.characters import CLASS_COUNT, DIGIT, HAN, LETTER, SPACE, class_counts, classes, code_points, fold_table
+from data_prep.cleaning.characters import CLASS_COUNT, DIGIT, HAN, LETTER, SPACE, class_counts, classes, fold_table
+from data_prep.cleaning.markup import markup_characters
 from data_prep.cleaning.normalising import Cleaning
 from data_prep.cleaning.quality import Quality
+from data_prep.code_points import HAN as HAN_CHARACTER
+from data_prep.code_points import code_points
 from data_prep.documents import Document, Place
 
 PLACE = Place("x.jsonl", 3, 40)
@@ -94,7 +97,7 @@ def test_figures_that_differ_look_different(value: float, threshold: float, show
 def test_every_rule_explains_itself() -> None:
     rules = [verdict.rule for verdict in Quality(max_characters=10**6, min_sentences=1).explain(ENGLISH + "\nA.\nB.\nC.\nD.", "en")]
     assert rules == [
-        *("too few characters", "too many characters", "letter ratio", "symbol ratio", "digit ratio", "mean word length", "mean word length"),
+        *("too few characters", "too many characters", "markup ratio", "letter ratio", "symbol ratio", "digit ratio", "mean word length", "mean word length"),
         *("terminal punctuation ratio", "too few sentences", "repeated line ratio", "repeated n-gram ratio", "boilerplate"),
     ]
     assert all(verdict.passed for verdict in Quality().explain(ENGLISH, "en"))
@@ -167,10 +170,67 @@ def test_every_character_has_a_class_and_letters_are_those_of_python() -> None:
     found = classes(code_points(every))
     assert int(found.max()) < CLASS_COUNT
     letters = np.isin(found, (HAN, LETTER))
-    assert letters.tolist() == [character.isalpha() for character in every]
+    assert letters.tolist() == [character.isalpha() or (HAN_CHARACTER.match(character) is not None and character.isalnum()) for character in every]
     assert class_counts(code_points("京a1 "))[[HAN, LETTER, DIGIT, SPACE]].tolist() == [1, 1, 1, 1]
 
 
 def test_folding_lowers_letters_and_forgets_punctuation() -> None:
     folded = fold_table()[code_points("Aé É，Ｂ１ １")] & 0x7FFFFFFF
     assert "".join(chr(code) if code else "_" for code in folded.tolist()) == "aé_é_b1_1"
+
+
+# --- markup ---------------------------------------------------------------------------------------------------------------------
+
+PAGE = f"""<!DOCTYPE html>
+<html lang="zh"><head><meta charset="utf-8"><title>长江</title><style>body {{ color: red }}</style></head>
+<body class="home"><!-- 页眉 --><div id="nav"><a href="/">首页</a>&nbsp;<a href="/about">关于</a></div>
+<p>{CHINESE}</p><br/><script type="text/javascript">var a = 1; if (a < 2) {{ alert("x"); }}</script></body></html>"""
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (PAGE, "zh"),
+        (PAGE.replace(CHINESE, ENGLISH), "en"),
+        (f"<p>{CHINESE}</p>" * 2 + '<p><a href="x.html">长江</a>与<b>黄河</b></p>', "zh"),
+        ('<ul>\n<li>The <a href="/wiki/River">river</a> rises.</li>\n<li>The <b>sea</b> is wide.</li>\n</ul>', "en"),
+        ("<TABLE BORDER=1>\n<TR><TD>one</TD><TD>two</TD></TR>\n</TABLE>", "en"),
+    ],
+)
+def test_the_source_of_a_page_is_named_and_dropped(text: str, language: str) -> None:
+    assert reason(text, language) == "quality: markup ratio"
+    assert reason(text, language, Quality(max_markup_ratio=1)) != "quality: markup ratio"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (f"{CHINESE}若 a < b 且 b > c，则取 a。", "zh"),
+        (f"{CHINESE}网页里用 <br/> 换行，用 <b>粗体</b> 强调。" * 2, "zh"),
+        (f"{ENGLISH} If a < b and c > d, then x <- y. Write to <name@example.org> or <https://example.org/a>.", "en"),
+        (f"{ENGLISH} Use std::vector<int> v; Map<String, List<Integer>> m; and operator<=> there. I <3 it </3.", "en"),
+        (f"{ENGLISH} AT&T; R&D; <<EOF and <p> alone.", "en"),
+    ],
+)
+def test_text_with_a_few_angle_brackets_stays(text: str, language: str) -> None:
+    assert {verdict.rule: verdict.passed for verdict in Quality().explain(text, language)}["markup ratio"]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("<p>Hello <b>world</b></p>", 14),
+        ("a<!-- b --></i>", 14),
+        ("<script>var a = '<p>';</script>", 31),
+        ("<style>never closed </b>", 11),
+        ("<p never closed</p>", 4),
+        ("<int></int> <pre-x/>", 0),
+        ("&amp;&#38;&#x26;&unknownentity; <br/>", 21),
+        ("</" * 50_000, 0),
+        ("<script>" * 10_000 + "/>", 80_000),
+        ("<!--" * 10_000 + "</b>", 40_004),
+        ("<a " * 20_000 + "/>", 5),
+    ],
+)
+def test_markup_is_counted_in_linear_time(text: str, count: int) -> None:
+    assert markup_characters(text) == count
