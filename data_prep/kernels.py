@@ -631,7 +631,7 @@ def flags(characters_N: Array, start_T: Array, kind_C: Array, kind: int, flag: i
 
 
 @njit(cache=True)
-def mixed(value: int) -> Any:
+def mixed(value: Any) -> Any:
     """The upper half of splitmix64's output function (masking.keyed.mix), uint32."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
