@@ -10,11 +10,13 @@ process and of its largest worker.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -133,15 +135,27 @@ def training(folder: Path) -> None:
 STEPS = [plan, plan, parts, finish, again, again_without_inventory, status, training]
 
 
+def watch_workers(largest: list[float]) -> None:
+    """Remember the most resident memory (MiB) of a child. (What the kernel says of children counts this process, from which they began.)"""
+    while True:
+        for task in Path("/proc/self/task").glob("*/children"):
+            with contextlib.suppress(OSError, IndexError):
+                for child in task.read_text().split():
+                    largest[0] = max(largest[0], int(Path(f"/proc/{child}/statm").read_text().split()[1]) * 4096 / 2**20)
+        time.sleep(0.1)
+
+
 def main(arguments: list[str]) -> None:
     """Each step in a process of its own, so that its peak memory is its own."""
     folder = Path(arguments[0])
     if len(arguments) > 1 and not arguments[1].isdigit():
         step = next(step for step in STEPS if step.__name__ == arguments[1])
+        workers = [0.0]
+        threading.Thread(target=watch_workers, args=(workers,), daemon=True).start()
         begun = time.perf_counter()
         step(folder)
-        mine, workers = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        print(f"{time.perf_counter() - begun:.1f} s, {mine:.0f} MiB here, {workers:.0f} MiB in a worker", flush=True)
+        mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{time.perf_counter() - begun:.1f} s, {mine:.0f} MiB here, {workers[0]:.0f} MiB in a worker", flush=True)
         return
     write_files(folder, int(arguments[1]) if len(arguments) > 1 else 1_000_000)
     for step in STEPS:

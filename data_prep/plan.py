@@ -161,7 +161,7 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
     With ``watch``, a large corpus is surveyed by the engine, and what was found is kept in the prepared folder.
     """
     found = [corpus.found() for corpus in preparation.corpora]
-    listing = Listing.of(preparation.corpora, [one.files for one in found])
+    listing = Listing.of(found)
     total = int(listing.bytes_F.sum())
     part_bytes = preparation.part_bytes or wanted_bytes(total)
     shared = watch if total >= SHARED_BYTES or len(listing.bytes_F) >= SHARED_FILES or listing.lies_elsewhere() else None

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.inputs.file_names import left_out_by, matching_files
+from data_prep.inputs.file_names import matching
 from data_prep.inputs.streams import COMPRESSED, lines_within, open_bytes
 
 FORMATS = (".txt", ".jsonl", ".json", ".csv", ".tsv")
@@ -46,12 +46,12 @@ def find_files(paths: Collection[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in paths:
-        files = matching_files(pattern)
-        if unread := left_out_by(pattern):
+        files, unread = matching(pattern)
+        if unread:
             raise ValueError(f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in the corpus")
         if not files:
             raise FileNotFoundError(f"evaluation file {pattern}: no such file (looked from {Path.cwd()})")
-        found.update(dict.fromkeys(files))
+        found.update((Path(name), None) for name, _ in files)
     return list(found)
 
 

@@ -78,8 +78,9 @@ class HubDataset(TableCorpus):
         for path in map(Path, self.paths):
             earlier = first.setdefault(path.resolve() if path.is_dir() else path, path)
             if earlier != path:
-                again.append((path, earlier))
-        return Found(list(first.values()), [], again)
+                again.append((str(path), str(earlier)))
+        files = list(first.values())
+        return Found([str(path) for path in files], [self.disk_bytes(path) for path in files], [], again)
 
     def source_of(self, path: str) -> str:
         return self.source or Path(path).name

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -29,51 +30,63 @@ class LeftOut(NamedTuple):
 class Found(NamedTuple):
     """What paths and patterns name."""
 
-    files: list[Path]
+    names: list[str]
+    sizes: list[int]
+    """In bytes on the disk, of each file; 0 when it lies elsewhere."""
     left_out: list[LeftOut]
-    again: list[tuple[Path, Path]]
+    again: list[tuple[str, str]]
     """Other names of a file, and the name under which it is read: links, and ways round through other folders."""
+
+    @property
+    def files(self) -> list[Path]:
+        """The names as paths."""
+        return [Path(name) for name in self.names]
 
 
 def find_files(patterns: Sequence[str]) -> Found:
-    """The files of paths and patterns, in a stable order.
+    """The files of paths and patterns, in a stable order. A million of them is looked at with one call for each.
 
     Raises:
         FileNotFoundError: a path or pattern names no file that can be read.
     """
-    files: dict[Path, None] = {}
-    first: dict[tuple[int, ...], Path] = {}
+    sizes: dict[str, int] = {}
+    first: dict[tuple[int, int], str] = {}
     left_out: dict[LeftOut, None] = {}
-    again: dict[tuple[Path, Path], None] = {}
+    again: dict[tuple[str, str], None] = {}
     for pattern in patterns:
-        matches, unread = matching_files(pattern), left_out_by(pattern)
+        matches, unread = matching(pattern)
         if not matches:
             raise FileNotFoundError(f"corpus path {shown_name(pattern)}: {_nothing(pattern, unread)}")
         left_out.update(dict.fromkeys(unread))
-        for match in matches:
-            earlier = first.setdefault(_content(match), match)
-            if earlier == match:
-                files[match] = None
+        for name, state in matches:
+            earlier = first.setdefault((state.st_dev, state.st_ino), name)
+            if earlier == name:
+                sizes[name] = state.st_size
             else:
-                again[match, earlier] = None
-    return Found(list(files), list(left_out), list(again))
+                again[name, earlier] = None
+    return Found(list(sizes), list(sizes.values()), list(left_out), list(again))
 
 
-def matching_files(pattern: str) -> list[Path]:
-    """The files of a path or pattern that can be read, in a stable order."""
-    return [path for path in _names(pattern) if _left_out(path) is None and path.is_file()]
+def matching(pattern: str) -> tuple[list[tuple[str, os.stat_result]], list[LeftOut]]:
+    """The files of a path or pattern that can be read, in a stable order, with what they are now; and what is left out.
 
-
-def left_out_by(pattern: str) -> list[LeftOut]:
-    """What a path or pattern names beside them: links that lead nowhere, files and folders that may not be read, names that are not UTF-8."""
+    Left out are links that lead nowhere, files and folders that may not be read, and names that are not UTF-8.
+    """
     closed = [path for path in _folders(pattern) if not os.access(path, os.R_OK | os.X_OK)]
-    folders = [LeftOut(shown_name(path), CLOSED, "a folder whose files may not be listed") for path in closed]
-    return folders + [found for path in _names(pattern) if (found := _left_out(path)) is not None]
+    left_out = [LeftOut(shown_name(path), CLOSED, "a folder whose files may not be listed") for path in closed]
+    files = []
+    for name in _names(pattern):
+        seen = _look(name)
+        if isinstance(seen, LeftOut):
+            left_out.append(seen)
+        elif seen is not None:
+            files.append((name, seen))
+    return files, left_out
 
 
-def is_utf8_name(path: Path) -> bool:
+def is_utf8_name(name: str) -> bool:
     """Can the path be written in UTF-8?"""
-    return not any("\ud800" <= character <= "\udfff" for character in str(path))
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def shown_name(path: Path | str) -> str:
@@ -81,9 +94,13 @@ def shown_name(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _names(pattern: str) -> list[Path]:
+def _names(pattern: str) -> list[str]:
     """Everything of that name; a path that is there is no pattern, even with brackets in it."""
-    return [Path(pattern)] if os.path.lexists(pattern) else sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+    if os.path.lexists(pattern):
+        return [str(Path(pattern))]
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207
+    plain = [str(Path(name)) if "//" in name or "./" in name or name.endswith("/") else name for name in found]
+    return sorted(plain, key=lambda name: name.split("/"))
 
 
 def _folders(pattern: str) -> list[Path]:
@@ -96,28 +113,23 @@ def _folders(pattern: str) -> list[Path]:
     return sorted({Path(name) for folder in above for name in glob.glob(f"{folder}/", recursive=True)})  # noqa: PTH207
 
 
-def _left_out(path: Path) -> LeftOut | None:
-    """Why a name leads to no text; None when it does, or is a folder's."""
-    shown = shown_name(path)
+def _look(name: str) -> os.stat_result | LeftOut | None:
+    """A file as it is now; why a name leads to no text; None for a folder."""
     try:
-        path.stat()
+        state = os.stat(name)  # noqa: PTH116 (a Path for each of a million names takes more time than all the rest)
     except PermissionError:
-        return LeftOut(shown, CLOSED, "in a folder that may not be entered")
+        return LeftOut(shown_name(name), CLOSED, "in a folder that may not be entered")
     except OSError:
-        return LeftOut(shown, ABSENT, f"a link to {shown_name(path.readlink())}, where there is nothing" if path.is_symlink() else "nothing is there")
-    if path.is_dir():
+        path = Path(name)
+        detail = f"a link to {shown_name(path.readlink())}, where there is nothing" if path.is_symlink() else "nothing is there"
+        return LeftOut(shown_name(name), ABSENT, detail)
+    if stat.S_ISDIR(state.st_mode):
         return None
-    if not path.is_file():
-        return LeftOut(shown, ABSENT, "a pipe, a socket or a device")
-    if not is_utf8_name(path):
-        return LeftOut(shown, MISNAMED, "rename it")
-    return None if os.access(path, os.R_OK) else LeftOut(shown, CLOSED, "no permission to read it")
-
-
-def _content(path: Path) -> tuple[int, ...]:
-    """Equal for two names of one file."""
-    state = path.stat()
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+    if not stat.S_ISREG(state.st_mode):
+        return LeftOut(shown_name(name), ABSENT, "a pipe, a socket or a device")
+    if not is_utf8_name(name):
+        return LeftOut(shown_name(name), MISNAMED, "rename it")
+    return state if os.access(name, os.R_OK) else LeftOut(shown_name(name), CLOSED, "no permission to read it")
 
 
 def _nothing(pattern: str, unread: Sequence[LeftOut]) -> str:

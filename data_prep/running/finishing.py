@@ -22,7 +22,7 @@ from data_prep.arrow_files import read_table, write_table
 from data_prep.counting.tallies import TALLY, merge
 from data_prep.files import fsync_file, read_json, remove_staging, staging_name, write_json
 from data_prep.parts import PartWorker
-from data_prep.planned import Plan
+from data_prep.planned import PLAN, Plan
 from data_prep.running.claims import claim, tidy
 from data_prep.running.reading import REJECTED
 from data_prep.running.supervision import POLL_SECONDS
@@ -54,6 +54,8 @@ def finished(folder: Path, plan: Plan) -> dict[str, Any] | None:
             if os.stat(f"{folder}/{path}").st_size != size:  # noqa: PTH116 (a Path for each of a million files takes twice the time)
                 return None
         manifest: dict[str, Any] = read_json(folder / MANIFEST)
+        if read_json(folder / PLAN).get("left_out", []) != list(plan.left_out):
+            return None
     except (OSError, ValueError, KeyError):
         return None
     return manifest if manifest.get("fingerprint") == plan.fingerprint else None

@@ -26,6 +26,7 @@ from data_prep.corpora import Corpus
 from data_prep.documents import Place
 from data_prep.engines import Engine
 from data_prep.files import read_json, sha256_json, staging_name, write_atomic
+from data_prep.inputs.file_names import Found
 from data_prep.running.supervision import Moment, Note, Task, Watch, run_all
 
 SHARED_BYTES, SHARED_FILES = 1 << 24, 2000
@@ -56,14 +57,13 @@ class Listing:
     """Arrow table: corpus, path, bytes on disk, batch."""
 
     @staticmethod
-    def of(corpora: Sequence[Corpus], files: Sequence[Sequence[Path]]) -> Listing:
-        """The files of each of ``corpora``."""
+    def of(found: Sequence[Found]) -> Listing:
+        """The files of each of the corpora."""
         import pyarrow as pa
 
-        found = [(number, path) for number, paths in enumerate(files) for path in paths]
-        sizes = [corpora[number].disk_bytes(path) for number, path in found]
-        paths = [str(path) for _, path in found]
-        columns = [pa.array([number for number, _ in found], pa.int32()), pa.array(paths, pa.large_string()), pa.array(sizes, pa.int64())]
+        paths, sizes = [name for one in found for name in one.names], [size for one in found for size in one.sizes]
+        numbers = np.repeat(np.arange(len(found), dtype=np.int32), [len(one.names) for one in found])
+        columns = [pa.array(numbers), pa.array(paths, pa.large_string()), pa.array(sizes, pa.int64())]
         return Listing(None, pa.table([*columns, pa.array(batches(paths, sizes), pa.int32())], ["corpus", "path", "bytes", "batch"]))
 
     def kept_in(self, folder: Path) -> Listing:

@@ -71,7 +71,7 @@ def test_a_file_is_read_under_its_first_name_only(corpus: Path, tmp_path: Path) 
     (corpus / "like_a.jsonl").write_bytes((corpus / "a.jsonl").read_bytes())
     found = find_files(["corpus/b.jsonl", "corpus/*.jsonl", "corpus/../corpus/a.jsonl", "same/a.jsonl", str(corpus / "a.jsonl"), "corpus/a.jsonl"])
     assert found.files == [Path(f"corpus/{name}.jsonl") for name in ("b", "a", "like_a")]
-    assert [str(path) for path, _ in found.again] == ["corpus/c.jsonl", "corpus/d.jsonl", "corpus/../corpus/a.jsonl", "same/a.jsonl", str(corpus / "a.jsonl")]
+    assert [name for name, _ in found.again] == ["corpus/c.jsonl", "corpus/d.jsonl", "corpus/../corpus/a.jsonl", "same/a.jsonl", str(corpus / "a.jsonl")]
     assert file_lines([found]) == [
         "warning: 5 other name(s) of files that are read already: corpus/c.jsonl (is corpus/a.jsonl), corpus/d.jsonl (is corpus/b.jsonl), "
         f"corpus/../corpus/a.jsonl (is corpus/a.jsonl), same/a.jsonl (is corpus/a.jsonl), {corpus / 'a.jsonl'} (is corpus/a.jsonl)"
@@ -87,7 +87,7 @@ def test_a_folder_that_holds_itself_is_read_once(corpus: Path) -> None:
 
 def test_a_name_with_brackets_is_a_name(corpus: Path) -> None:
     (corpus / "a[1].jsonl").write_text("{}")
-    assert find_files(["corpus/a[1].jsonl"]) == Found([Path("corpus/a[1].jsonl")], [], [])
+    assert find_files(["corpus/a[1].jsonl"]) == Found(["corpus/a[1].jsonl"], [2], [], [])
 
 
 def test_what_is_left_out_is_counted_and_the_command_says_it_by_its_exit_code(
@@ -95,11 +95,15 @@ def test_what_is_left_out_is_counted_and_the_command_says_it_by_its_exit_code(
 ) -> None:
     (corpus / "gone.jsonl").symlink_to("nowhere")
     settings = Preparation(output=str(tmp_path / "one"), corpora=[Jsonl(paths=["corpus/*.jsonl"])], vocabulary=Vocabulary(path=str(tokenizer_folder)))
-    fingerprint = make_plan(settings, lambda progress: None)["fingerprint"]
+    fingerprint = make_plan(settings, lambda progress: None).fingerprint
     manifest = prepare(settings, lambda progress: None)
     assert manifest["counts"]["rejected.no file"] == 1 and manifest["fingerprint"] == fingerprint
     (item,) = map(json.loads, (tmp_path / "one/rejected.jsonl").read_text().splitlines())
+    assert prepare(settings, lambda progress: None) == manifest
     assert item == {"path": "corpus/gone.jsonl", "line": 1, "offset": 0, "reason": "no file", "detail": "a link to nowhere, where there is nothing"}
+    (corpus / "gone.jsonl").unlink()
+    assert "rejected.no file" not in prepare(settings, lambda progress: None)["counts"]
+    (corpus / "gone.jsonl").symlink_to("nowhere")
     (tmp_path / "data.yaml").write_text(f"output: two\ncorpora: [{{kind: jsonl, paths: [corpus/*.jsonl]}}]\nvocabulary: {{path: {tokenizer_folder}}}\n")
     monkeypatch.setattr(sys, "argv", ["kmask", "prepare", "data.yaml"])
     with pytest.raises(SystemExit) as ended:

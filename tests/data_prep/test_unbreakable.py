@@ -418,7 +418,7 @@ def test_what_a_worker_is_sent_does_not_grow_with_the_plan(settings: Preparation
     on_disk = alone.write_columns(tmp_path)
     assert len(pickle.dumps(on_disk.columns)) < 300 < len(pickle.dumps(alone.columns))
     assert same(pickle.loads(pickle.dumps(on_disk)), alone)
-    listing = surveying.Listing.of(many.corpora, [corpus.files() for corpus in many.corpora])
+    listing = surveying.Listing.of([corpus.found() for corpus in many.corpora])
     assert len(pickle.dumps(listing.kept_in(tmp_path / "scratch"))) < 500 < len(pickle.dumps(listing))
     assert {file.source for file in alone.all_files()} == {tmp_path.name}  # so many files are one source
 
