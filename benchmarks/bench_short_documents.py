@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench_preparation import documents_of
+
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.engines.local import Local

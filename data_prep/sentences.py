@@ -52,8 +52,20 @@ def _packed_abbreviations() -> npt.NDArray[np.uint64]:
 
 def split_sentences(characters_N: npt.NDArray[np.uint32]) -> tuple[Spans, npt.NDArray[np.int64]]:
     """Sentence spans int32[S, 2] of a text given by its code points, and int64[P]: for each paragraph the index one past its last sentence."""
+    spans_S2, _, paragraph_ends_P, _ = block_sentences(characters_N, np.array([0, len(characters_N)], np.int64))
+    return spans_S2, paragraph_ends_P
+
+
+def block_sentences(
+    characters_N: npt.NDArray[np.uint32], offsets_D1: npt.NDArray[np.int64]
+) -> tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Sentences of several documents that begin at ``offsets_D1``, and where each document's begin among them; then the same for paragraph ends.
+
+    Spans count in the characters of all documents, paragraph ends in the sentences of their own.
+    """
     from data_prep import kernels
 
-    ends_M2 = kernels.sentence_ends(characters_N, character_kinds())
-    spans_S2, paragraph_ends_P = kernels.sentences(characters_N, character_kinds(), ends_M2, _packed_abbreviations())
-    return spans_S2, paragraph_ends_P
+    found: tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] = kernels.document_sentences(
+        characters_N, offsets_D1, character_kinds(), _packed_abbreviations()
+    )
+    return found

@@ -4,7 +4,8 @@
     round 2    the parts that are left           it dies at the same document again:
     round 3    that part alone                   and again: the document is quarantined, and the part is made without it
 
-A worker notes the record it is at in a small file (40 bytes, no fsync: only the death of a process matters). Deaths are counted by
+A worker notes the record it is at in a small file (40 bytes, no fsync: only the death of a process matters). Where it works on a block
+of records together, it notes the first of them, and after its death there the part is made record by record. Deaths are counted by
 the living launcher that saw them, so killing a whole run blames nobody; neither does killing a worker here and there, because only
 three deaths at one record count, the last of them without neighbours that take its memory.
 
@@ -37,11 +38,14 @@ NOTES = "notes"
 """What the folder of a launch's notes is staged as; it is never published."""
 
 
+AMONG = 2
+
+
 class Moment(NamedTuple):
-    """What a worker was doing: at a record, or between records (reading the next one, or writing)."""
+    """What a worker was doing: at a record, at a block of records, or between records (reading the next one, or writing)."""
 
     at: int
-    """1 while it worked on the record, 0 after it."""
+    """1 while it worked on the record, 0 after it; AMONG while it worked on a block that begins with it."""
     number: int
     """Of the record among the part's, from 0; -1 before the first one."""
     file: int
@@ -67,6 +71,10 @@ class Note:
     def at(self, number: int, file: int, place: Place) -> None:
         """Work on this record begins."""
         self._write(Moment(1, number, file, place.line, place.offset))
+
+    def among(self, number: int, file: int, place: Place) -> None:
+        """Work on a block that begins with this record begins."""
+        self._write(Moment(AMONG, number, file, place.line, place.offset))
 
     def after(self, number: int, file: int, place: Place) -> None:
         """Work on this record is done."""
@@ -121,6 +129,14 @@ class Watch:
             return None
         file.unlink(missing_ok=True)
         return moment
+
+    def work_singly(self, stage: str, part: int) -> None:
+        """From now on this launch makes a part record by record: a worker has died in a block of it."""
+        self.note_file(stage, part).with_suffix(".singly").touch()
+
+    def is_single(self, stage: str, part: int) -> bool:
+        """Is the part made record by record?"""
+        return bool(self.launch) and self.note_file(stage, part).with_suffix(".singly").exists()
 
     def quarantine(self, stage: str, part: int, moment: Moment, path: str) -> None:
         """Leave a record out of ``stage`` from now on."""
@@ -214,7 +230,9 @@ def _blame(task: Task, part: int, deaths: list[Moment | None]) -> None:
     """Remember a death; quarantine the record that caused it, or give up when no record can be blamed."""
     moment = task.watch.take_note(task.stage, part)
     deaths.append(moment)
-    if moment and moment.at and deaths.count(moment) >= DEATHS:
+    if moment and moment.at == AMONG:
+        task.watch.work_singly(task.stage, part)
+    if moment and moment.at == 1 and deaths.count(moment) >= DEATHS:
         task.watch.quarantine(task.stage, part, moment, task.path_of(part, moment))
         deaths.clear()
         return

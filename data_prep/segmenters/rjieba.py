@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from data_prep.documents import Spans
 from data_prep.knowledge.lexicons import lexicon_words
 from data_prep.knowledge.user_words import UserWords, load_user_words
-from data_prep.pieces import long_spans, places
+from data_prep.pieces import joined_words, long_spans, places
 from data_prep.segmenters import Segmenter
 
 ALPHABET = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
@@ -47,6 +48,9 @@ class Rjieba(Segmenter):
 
     def words(self, text: str) -> Spans:
         return long_spans(*places(self.engine.cut(text, self.hmm), text))
+
+    def block_words(self, texts: Sequence[str]) -> Spans:
+        return joined_words(self.words, texts)
 
     def version(self) -> str:
         from importlib.metadata import version
