@@ -23,7 +23,7 @@ from data_prep.encoding import Tokenizer
 from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.running.reading import failed
 from data_prep.shards import SPLITS
-from masking.keyed import hash_key, uniform_array
+from masking.keyed import hash_keys, uniform_array
 
 
 class PartContent:
@@ -43,7 +43,7 @@ class PartContent:
         count(annotated, encoded, self.labels, self.counts)
         self.tally.add_block(annotated, encoded)
         self.counts["tokens.unknown"] += int((encoded.token_ids[0] == self.unknown).sum())
-        self.draws.append(uniform_array(np.array([hash_key("heldout", names[0]) for names in encoded.names], np.uint64), 0))
+        self.draws.append(uniform_array(hash_keys("heldout", (names[0] for names in encoded.names)), 0))
         heldout_D = self.draws[-1] < threshold
         self.divide(encoded, heldout_D, {split: split for split in SPLITS})
         return heldout_D
