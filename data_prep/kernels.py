@@ -702,3 +702,85 @@ def flags(characters_N: Array, start_T: Array, kind_C: Array, kind: int, flag: i
         if character < len(kind_C) and kind_C[character] & kind:
             flag_T[token] = flag
     return flag_T
+
+
+@njit(cache=True)
+def _word_hash(letters: Array, start: int, end: int) -> np.uint64:
+    found = np.uint64(end - start)
+    for at in range(start, end):
+        found = (found ^ np.uint64(letters[at])) * HASH
+        found ^= found >> np.uint64(29)
+    return found * HASH  # type: ignore[no-any-return]
+
+
+@njit(cache=True)
+def word_slots(letters: Array, word_W3: Array, bits: int) -> Array:
+    """int32[H]: a hash table of 2**bits slots over words that are all different, see ``count_words``."""
+    slot_H = np.full(1 << bits, -1, np.int32)
+    mask, shift = np.uint64((1 << bits) - 1), np.uint64(64 - bits)
+    for word in range(len(word_W3)):
+        slot = _word_hash(letters, word_W3[word, 0], word_W3[word, 0] + word_W3[word, 1]) >> shift
+        while slot_H[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        slot_H[slot] = word
+    return slot_H
+
+
+@njit(cache=True)
+def count_words(
+    characters_N: Array, offsets_D1: Array, plain: bool, form_C: Array, rows_F3: Array, inner_C: Array, count_C: Array, letters: Array,
+    word_W3: Array, slot_H: Array, used_2: Array, longest: int, most_words: int,
+) -> int:  # fmt: skip
+    """Count the characters and words of texts, until there are more than ``most_words`` words; how many texts were counted.
+
+    ``plain``: characters stand for themselves; else ``form_C`` and ``rows_F3`` say what each becomes (see ``wordpiece``). A word is a run of
+    2 to ``longest`` characters of ``inner_C``; word ``w`` is ``letters[word_W3[w, 0]:][:word_W3[w, 1]]``, seen ``word_W3[w, 2]`` times. ``used_2`` says
+    how many words and letters there are. There must be room for all that the texts can add, and a free slot.
+    """
+    bits = 0
+    while 1 << bits < len(slot_H):
+        bits += 1
+    mask, shift = np.uint64(len(slot_H) - 1), np.uint64(64 - bits)
+    words, begin = used_2[0], used_2[1]
+    done = 0
+    for document in range(len(offsets_D1) - 1):
+        end, length = offsets_D1[document + 1], 0
+        for at in range(offsets_D1[document], end + 1):
+            form = 1 if plain or at == end else form_C[characters_N[at]]
+            for step in range(form >> 4, (form >> 4) + (form & 15)):
+                character = np.uint32(0)
+                inner = False
+                if at < end:
+                    character = np.uint32(characters_N[at]) if plain else np.uint32(rows_F3[step, 0])
+                    count_C[character] += 1
+                    inner = inner_C[character]
+                if inner:
+                    if length < longest:
+                        letters[begin + length] = character
+                    length += 1
+                    continue
+                if length > 1 and length <= longest:
+                    slot = _word_hash(letters, begin, begin + length) >> shift
+                    while slot_H[slot] >= 0:
+                        word = slot_H[slot]
+                        same = word_W3[word, 1] == length
+                        probe = 0
+                        while same and probe < length:
+                            same = letters[word_W3[word, 0] + probe] == letters[begin + probe]
+                            probe += 1
+                        if same:
+                            break
+                        slot = (slot + np.uint64(1)) & mask
+                    if slot_H[slot] >= 0:
+                        word_W3[slot_H[slot], 2] += 1
+                    else:
+                        slot_H[slot] = words
+                        word_W3[words, 0], word_W3[words, 1], word_W3[words, 2] = begin, length, 1
+                        words += 1
+                        begin += length
+                length = 0
+        done = document + 1
+        if words > most_words:
+            break
+    used_2[0], used_2[1] = words, begin
+    return done

@@ -28,6 +28,15 @@ UNSEEN = -1
 SELF_TEST = "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 かなカナ Ünïcödé-ẞ"
 
 
+def form_of(normalizer: Any, point: int) -> str | None:
+    """What BERT's normaliser makes of a character wherever it stands; None when that depends on its neighbours, or is long."""
+    character = chr(point)
+    if 0xD800 <= point < 0xE000 or (unicodedata.combining(character) and unicodedata.category(character) != "Mn"):
+        return None
+    normal: str = normalizer.normalize_str(character)
+    return normal if len(normal) <= 15 else None
+
+
 class Forms:
     """What BERT's normaliser makes of each character, in a table that grows as characters are met."""
 
@@ -142,11 +151,8 @@ class Wordpiece:
         """Put the characters that have no form yet into the table, as far as they can have one; False when none was put there."""
         met, filled = np.unique(characters_N), self.table.known
         for point in met[self.table.form_C[met] == UNSEEN].tolist():
-            character = chr(point)
-            if 0xD800 <= point < 0xE000 or (unicodedata.combining(character) and unicodedata.category(character) != "Mn"):
-                continue
-            normal = self.backend.normalizer.normalize_str(character)
-            if len(normal) <= 15:
+            normal = form_of(self.backend.normalizer, point)
+            if normal is not None:
                 self.table.add(point, [(ord(form), self._class(form), self.vocabulary.get(form, self.unknown)) for form in normal])
         return self.table.known > filled
 
