@@ -175,10 +175,10 @@ class Cleaning:
 
         Idempotent, except with ``simplify``, whose dictionaries know traditional text only: one pass is the right number.
         """
-        if self._plain and len(raw) < SHORT and not UNTIDY.search(raw) and raw.count("\n") < FEWEST_BREAKS:
-            text = unicodedata.normalize("NFC", raw)
-            if text == raw:  # composed: no rule finds anything to do, apart from the edges
-                return text.strip()
+        if not raw:
+            return raw
+        if self._plain and len(raw) < SHORT and not UNTIDY.search(raw) and raw.count("\n") < FEWEST_BREAKS and unicodedata.normalize("NFC", raw) == raw:
+            return raw.strip()  # no rule finds anything to do, apart from the edges
         text, composed = raw, None
         for rule in self._rules:
             if rule is not COMPOSE:

@@ -63,22 +63,22 @@ class Note:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o666)
-        self._write(Moment(0, -1, 0, 0, 0))
+        self._write(0, -1, 0, 0, 0)
 
-    def _write(self, moment: Moment) -> None:
-        os.pwrite(self._descriptor, NOTE.pack(*moment), 0)
+    def _write(self, at: int, number: int, file: int, line: int, offset: int) -> None:
+        os.pwrite(self._descriptor, NOTE.pack(at, number, file, line, offset), 0)
 
     def at(self, number: int, file: int, place: Place) -> None:
         """Work on this record begins."""
-        self._write(Moment(1, number, file, place.line, place.offset))
+        self._write(1, number, file, place.line, place.offset)
 
     def among(self, number: int, file: int, place: Place) -> None:
         """Work on a block that begins with this record begins."""
-        self._write(Moment(AMONG, number, file, place.line, place.offset))
+        self._write(AMONG, number, file, place.line, place.offset)
 
     def after(self, number: int, file: int, place: Place) -> None:
         """Work on this record is done."""
-        self._write(Moment(0, number, file, place.line, place.offset))
+        self._write(0, number, file, place.line, place.offset)
 
     def close(self) -> None:
         """No more notes on this part."""
@@ -91,7 +91,7 @@ class Unwritten(Note):
     def __init__(self) -> None:
         pass
 
-    def _write(self, moment: Moment) -> None:
+    def _write(self, at: int, number: int, file: int, line: int, offset: int) -> None:
         pass
 
 
