@@ -64,7 +64,7 @@ class Units:
     def __len__(self) -> int:
         return len(self.start_U)
 
-    def __getitem__(self, chosen_U: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Units:
+    def __getitem__(self, chosen_U: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> Units:
         return Units(self.start_U[chosen_U], self.end_U[chosen_U], self.label_U[chosen_U])
 
 

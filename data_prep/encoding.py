@@ -1,19 +1,19 @@
-"""Annotated -> Encoded: character spans become token spans, by the tokenizer's offsets and nothing else.
+"""AnnotatedBlock -> EncodedBlock: character spans become token spans, by the tokenizer's offsets and nothing else.
 
     text   北京大学 opened      tokens  北 京 大 学 open ##ed      offsets (0,1)(1,2)(2,3)(3,4)(5,9)(9,11)
     entity [0, 4)   ->  tokens [0, 4)          word [5, 11)  ->  tokens [4, 6)
 
 A unit that no token boundary fits (it begins or ends inside a token) is dropped and counted; none is ever invented.
 
-Shape legend: T tokens of the document, S sentences, P paragraphs, G segments (parts of a pair), U units of one level.
+Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments (parts of a pair), U units of one level.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,47 +21,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.blocks import AnnotatedBlock, Block, Offsets, offsets_of
 from data_prep.documents import SEGMENT, Annotated, Document
+from data_prep.encoded import Encoded, EncodedBlock, TokenUnits
 from data_prep.portable import Portable
 from data_prep.sentences import character_kinds
-from data_prep.wordpiece import Wordpiece
+from data_prep.wordpiece import Tokens, Wordpiece
 
 MAX_UNIT_TOKENS = 65535
 FLAG_CAPITAL = 1
 """The token's first character is an upper-case letter in the raw text (known even when the vocabulary is uncased)."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenUnits:
-    """Units of one level as token ranges ``[start, start + length)``, sorted and disjoint."""
-
-    start_U: npt.NDArray[np.uint32]
-    length_U: npt.NDArray[np.uint16]
-    label_U: npt.NDArray[np.uint8]
-    """Index into the label table of the manifest."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Encoded:
-    """A whole document as tokens, without special tokens."""
-
-    id: str
-    language: str
-    source: str
-    title: str
-    token_ids_T: npt.NDArray[np.int32]
-    flags_T: npt.NDArray[np.uint8]
-    sentence_ends_S: npt.NDArray[np.uint32]
-    """Index one past the last token of each sentence; sentences without tokens are left out."""
-    paragraph_ends_P: npt.NDArray[np.uint32]
-    """Index one past the last token of each paragraph."""
-    units: Mapping[str, TokenUnits]
-    dropped: Mapping[str, int]
-    """Units that fit no token boundary, by level."""
-    segment_ends_G: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
-    """Index one past the last token of each part of a pair; empty for documents that are no pairs."""
-    label: int = -1
-    """The class of a labelled pair; -1 when it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,34 +100,68 @@ class Tokenizer(Portable):
         offsets_T2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
         return np.array(encoding.ids, np.int32), np.ascontiguousarray(offsets_T2[:, 0]), np.ascontiguousarray(offsets_T2[:, 1])
 
+    def encode_block(self, block: Block) -> Tokens:
+        """The tokens of several documents."""
+        tokens = self._compiled.encode_block(block.characters_N, block.offsets_D1) if self._compiled else Tokens.none(len(block))
+        if not tokens.library_D.any():
+            return tokens
+        found = []  # some need the library: one by one
+        for number, (document, start) in enumerate(zip(block.documents, block.offsets_D1.tolist(), strict=False)):
+            if tokens.library_D[number]:
+                ids_T, start_T, end_T = self.encode(document)
+                found.append((ids_T, start_T + np.int32(start), end_T + np.int32(start)))
+            else:
+                own = slice(tokens.tokens_D1[number], tokens.tokens_D1[number + 1])
+                found.append((tokens.ids_T[own], tokens.start_T[own], tokens.end_T[own]))
+        ids_T, start_T, end_T = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return Tokens(ids_T, start_T, end_T, offsets_of([len(ids) for ids, _, _ in found]), np.zeros(len(block), np.bool_))
+
 
 def encode(annotated: Annotated, tokenizer: Tokenizer, classes: Sequence[str] = ()) -> Encoded:
     """Turn the character spans of ``annotated`` into token spans, and the class of a labelled pair into its number among ``classes``."""
+    return encode_block(AnnotatedBlock.of(annotated), tokenizer, classes).document(0)
+
+
+def encode_block(annotated: AnnotatedBlock, tokenizer: Tokenizer, classes: Sequence[str] = ()) -> EncodedBlock:
+    """The same for several documents."""
     from data_prep import kernels
 
-    document = annotated.document
-    ids_T, starts_T, ends_T = tokenizer.encode(document)
+    documents, tokens = annotated.block.documents, tokenizer.encode_block(annotated.block)
     dropped: dict[str, int] = {}
-    units: dict[str, TokenUnits] = {}
-    for level, found in annotated.units.items():
+    units: dict[str, tuple[TokenUnits, Offsets]] = {}
+    for level, (found, _) in annotated.units.items():
         # A word of one token is that token: only longer ones are listed.
-        first_K, length_K, kept_K, misfits = kernels.align(found.start_U, found.end_U, starts_T, ends_T, 2 if level == "word" else 1, MAX_UNIT_TOKENS)
-        units[level] = TokenUnits(first_K, length_K, found.label_U[kept_K])
+        least = 2 if level == "word" else 1
+        first_K, length_K, kept_K, misfits = kernels.align(found.start_U, found.end_U, tokens.start_T, tokens.end_T, least, MAX_UNIT_TOKENS)
+        offsets_D1 = np.searchsorted(first_K, tokens.tokens_D1.astype(np.uint32))
+        first_K -= np.repeat(tokens.tokens_D1[:-1], np.diff(offsets_D1)).astype(np.uint32)
+        units[level] = TokenUnits(first_K, length_K, found.label_U[kept_K]), offsets_D1
         if misfits:
             dropped[f"{level} fits no token boundary"] = misfits
-    segments = document.given.get(SEGMENT, ())
-    sentence_ends_S, paragraph_ends_P = kernels.token_ends(starts_T, annotated.sentences_S2[:, 1], annotated.paragraph_ends_P)
-    return Encoded(
-        id=document.id,
-        language=document.language,
-        source=document.source,
-        title=document.title,
-        token_ids_T=ids_T,
-        flags_T=kernels.flags(document.characters, starts_T, character_kinds(), kernels.UPPER, FLAG_CAPITAL),
-        sentence_ends_S=sentence_ends_S,
-        paragraph_ends_P=paragraph_ends_P,
+    sentence_ends_S, sentences_D1, paragraph_ends_P, paragraphs_D1 = kernels.document_ends(
+        tokens.start_T, tokens.tokens_D1, annotated.sentences_S2[:, 1], annotated.sentences_D1, annotated.paragraph_ends_P, annotated.paragraphs_D1
+    )
+    flags_T = kernels.flags(annotated.block.characters_N, tokens.start_T, character_kinds(), kernels.UPPER, FLAG_CAPITAL)
+    segment_ends, label_D = _segments(annotated.block, tokens, classes)
+    return EncodedBlock(
+        names=[(document.id, document.language, document.source, document.title) for document in documents],
+        token_ids=(tokens.ids_T, tokens.tokens_D1),
+        flags=(flags_T, tokens.tokens_D1),
+        sentence_ends=(sentence_ends_S, sentences_D1),
+        paragraph_ends=(paragraph_ends_P, paragraphs_D1),
+        segment_ends=segment_ends,
         units=units,
         dropped=dropped,
-        segment_ends_G=np.searchsorted(starts_T, [segment.end for segment in segments], "left").astype(np.uint32),
-        label=classes.index(segments[0].type) if segments and segments[0].type else -1,
+        label_D=label_D,
     )
+
+
+def _segments(block: Block, tokens: Tokens, classes: Sequence[str]) -> tuple[tuple[npt.NDArray[np.uint32], Offsets], npt.NDArray[np.int16]]:
+    """Where the parts of pairs end, in the tokens of each document, and the number of its class."""
+    ends, label_D = [np.zeros(0, np.uint32)] * len(block), np.full(len(block), -1, np.int16)
+    for number, document in enumerate(block.documents):
+        if segments := document.given.get(SEGMENT, ()):
+            start_T = tokens.start_T[tokens.tokens_D1[number] : tokens.tokens_D1[number + 1]] - block.offsets_D1[number]
+            ends[number] = np.searchsorted(start_T, [segment.end for segment in segments], "left").astype(np.uint32)
+            label_D[number] = classes.index(segments[0].type) if segments[0].type else -1
+    return (np.concatenate(ends), offsets_of(map(len, ends))), label_D

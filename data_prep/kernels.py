@@ -107,66 +107,75 @@ def build_trie(characters_C: Array, offsets_E1: Array, roots_E: Array, roots: in
 
 @njit(cache=True)
 def wordpiece(
-    characters_N: Array, form_C: Array, rows_F3: Array, keys_H: Array, children_H: Array, value_N: Array, ids: Array,
+    characters_N: Array, offsets_D1: Array, form_C: Array, rows_F3: Array, keys_H: Array, children_H: Array, value_N: Array, ids: Array,
     shift: int, unknown: int, longest_word: int,
-) -> tuple[int, Array, Array, Array]:  # fmt: skip
-    """First -1, or the position of a character without a form yet; then ids, start and end characters of the tokens of one text.
+) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
+    """Ids, start and end characters of the tokens of all documents, int64[D + 1]: where each document's begin, and bool[D]: which have none
+    because a character of theirs has no form yet.
 
     ``form_C`` gives per code point ``16 * first + count``: which rows of ``rows_F3`` (normalised character, its class, its token when it
     is a word of its own) stand for it.
     """
-    total = 0
-    for at in range(len(characters_N)):
-        form = form_C[characters_N[at]]
-        if form < 0:
-            return at, np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32)
-        total += form & 15
+    total, documents = 0, len(offsets_D1) - 1
+    unseen_D, tokens_D1 = np.zeros(documents, np.bool_), np.zeros(documents + 1, np.int64)
+    for document in range(documents):
+        for at in range(offsets_D1[document], offsets_D1[document + 1]):
+            form = form_C[characters_N[at]]
+            if form < 0:
+                unseen_D[document] = True
+                break
+            total += form & 15
     ids_T, start_T, end_T = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
     word, origin = np.empty(total, np.uint32), np.empty(total, np.int32)
     mask = np.uint64(len(keys_H) - 1)
     tokens, length = 0, 0
-    for at in range(len(characters_N) + 1):
-        form = form_C[characters_N[at]] if at < len(characters_N) else 1  # a last form that ends the last word
-        for step in range(form >> 4, (form >> 4) + (form & 15)):
-            kind = rows_F3[step, 1] if at < len(characters_N) else SPACE
-            if kind == LETTER:
-                word[length], origin[length] = rows_F3[step, 0], at
-                length += 1
-                continue
-            begun, done = tokens, 0
-            while done < length and length <= longest_word:
-                node, end, entry = np.int64(0 if done == 0 else 1), done, -1
-                for probe in range(done, length):
-                    key = node << 21 | np.int64(word[probe])
-                    slot = (np.uint64(key) * HASH) >> np.uint64(shift)
-                    while keys_H[slot] != key and keys_H[slot] >= 0:
-                        slot = (slot + np.uint64(1)) & mask
-                    if keys_H[slot] < 0:
+    for document in range(documents):
+        size = offsets_D1[document] - 1 if unseen_D[document] else offsets_D1[document + 1]
+        for at in range(offsets_D1[document], size + 1):
+            form = form_C[characters_N[at]] if at < size else 1  # a last form that ends the last word
+            for step in range(form >> 4, (form >> 4) + (form & 15)):
+                kind = rows_F3[step, 1] if at < size else SPACE
+                if kind == LETTER:
+                    word[length], origin[length] = rows_F3[step, 0], at
+                    length += 1
+                    continue
+                begun, done = tokens, 0
+                while done < length and length <= longest_word:
+                    node, end, entry = np.int64(0 if done == 0 else 1), done, -1
+                    for probe in range(done, length):
+                        key = node << 21 | np.int64(word[probe])
+                        slot = (np.uint64(key) * HASH) >> np.uint64(shift)
+                        while keys_H[slot] != key and keys_H[slot] >= 0:
+                            slot = (slot + np.uint64(1)) & mask
+                        if keys_H[slot] < 0:
+                            break
+                        node = np.int64(children_H[slot])
+                        if value_N[node] >= 0:
+                            end, entry = probe + 1, value_N[node]
+                    if entry < 0:
                         break
-                    node = np.int64(children_H[slot])
-                    if value_N[node] >= 0:
-                        end, entry = probe + 1, value_N[node]
-                if entry < 0:
-                    break
-                ids_T[tokens], start_T[tokens], end_T[tokens] = ids[entry], origin[done], origin[end - 1] + 1
-                tokens += 1
-                done = end
-            if done < length:  # a word that cannot be spelled is one unknown token
-                ids_T[begun], start_T[begun], end_T[begun] = unknown, origin[0], origin[length - 1] + 1
-                tokens = begun + 1
-            length = 0
-            if kind == ISOLATED:
-                ids_T[tokens], start_T[tokens], end_T[tokens] = rows_F3[step, 2], at, at + 1
-                tokens += 1
-    return -1, ids_T[:tokens], start_T[:tokens], end_T[:tokens]
+                    ids_T[tokens], start_T[tokens], end_T[tokens] = ids[entry], origin[done], origin[end - 1] + 1
+                    tokens += 1
+                    done = end
+                if done < length:  # a word that cannot be spelled is one unknown token
+                    ids_T[begun], start_T[begun], end_T[begun] = unknown, origin[0], origin[length - 1] + 1
+                    tokens = begun + 1
+                length = 0
+                if kind == ISOLATED:
+                    ids_T[tokens], start_T[tokens], end_T[tokens] = rows_F3[step, 2], at, at + 1
+                    tokens += 1
+        tokens_D1[document + 1] = tokens
+    return ids_T[:tokens], start_T[:tokens], end_T[:tokens], tokens_D1, unseen_D
 
 
 @njit(cache=True)
 def match(
-    characters_N: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array, children_H: Array, value_N: Array, label_EG: Array, shift: int,
-    words_W2: Array, most_G: Array,
+    characters_N: Array, offsets_D1: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array, children_H: Array, value_N: Array,
+    label_EG: Array, shift: int, words_W2: Array, most_G: Array,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
-    """Leftmost-longest occurrences of the entries of every group that stand alone: start, end (int32), label (uint8), group by group.
+    """Leftmost-longest occurrences in each document of the entries of every group that stand alone: start, end (int32), label (uint8).
+
+    They lie group by group, with their places in the characters of all documents.
 
     The last array, int64[2 G + 1], says where each group's occurrences begin, and after those of the last group, where the occurrences
     begin that each group refused (the longest at their place, and longer than what was taken there; they may overlap).
@@ -184,70 +193,72 @@ def match(
     found_M4 = np.empty((capacity, 4), np.int32)
     free_G, end_G, entry_G = np.zeros(groups, np.int64), np.zeros(groups, np.int64), np.zeros(groups, np.int64)
     lost_G, lost_entry_G = np.zeros(groups, np.int64), np.zeros(groups, np.int64)
-    count, size, last_latin, words, word = 0, len(characters_N), False, len(words_W2), 0
+    count, words, word = 0, len(words_W2), 0
     mask = np.uint64(len(keys_H) - 1)
-    for start in range(size):
-        character = characters_N[start]
-        latin = character < 0x370 and latin_C[character]
-        inside, last_latin = latin and last_latin, latin
-        if inside:
-            continue
-        node = np.int64(first_C[character] if character < 65536 else RARE)
-        if node < 0 and node != RARE:
-            continue
-        hit, at, final = False, start, 0
-        while True:
-            if at == start + 1:
-                bit = ((np.uint64(character) << np.uint64(21) | np.uint64(characters_N[at])) * HASH) >> PAIR_SHIFT
-                if not pairs_B[bit >> np.uint64(3)] >> (bit & np.uint64(7)) & np.uint8(1):
+    for document in range(len(offsets_D1) - 1):
+        size, last_latin = offsets_D1[document + 1], False
+        for start in range(offsets_D1[document], size):
+            character = characters_N[start]
+            latin = character < 0x370 and latin_C[character]
+            inside, last_latin = latin and last_latin, latin
+            if inside:
+                continue
+            node = np.int64(first_C[character] if character < 65536 else RARE)
+            if node < 0 and node != RARE:
+                continue
+            hit, at, final = False, start, 0
+            while True:
+                if at == start + 1:
+                    bit = ((np.uint64(character) << np.uint64(21) | np.uint64(characters_N[at])) * HASH) >> PAIR_SHIFT
+                    if not pairs_B[bit >> np.uint64(3)] >> (bit & np.uint64(7)) & np.uint8(1):
+                        break
+                if at > start or node == RARE:  # the child of node by this character
+                    key = (np.int64(0) if at == start else node) << 21 | np.int64(characters_N[at])
+                    slot = (np.uint64(key) * HASH) >> np.uint64(shift)
+                    while keys_H[slot] != key and keys_H[slot] >= 0:
+                        slot = (slot + np.uint64(1)) & mask
+                    if keys_H[slot] < 0:
+                        break
+                    node = np.int64(children_H[slot])
+                entry = value_N[node]
+                at += 1
+                if entry >= 0:
+                    last = characters_N[at - 1]
+                    if at >= size or not (last < 0x370 and latin_C[last] and characters_N[at] < 0x370 and latin_C[characters_N[at]]):
+                        while word < words and words_W2[word, 1] <= start:
+                            word += 1
+                        cuts, final = 0, max(final, word)
+                        while final < words and words_W2[final, 1] < at:
+                            final += 1
+                        if word < words and words_W2[word, 0] < start:
+                            cuts = 1 if at <= words_W2[word, 1] else 2
+                        elif final < words and words_W2[final, 0] < at < words_W2[final, 1]:
+                            cuts = 1 if words_W2[final, 0] <= start else 2
+                        for group in range(groups):
+                            if label_EG[entry, group] >= 0 and free_G[group] <= start:
+                                if cuts <= most_G[group]:
+                                    end_G[group], entry_G[group] = at, entry
+                                else:
+                                    lost_G[group], lost_entry_G[group] = at, entry
+                                hit = True
+                if at >= size:
                     break
-            if at > start or node == RARE:  # the child of node by this character
-                key = (np.int64(0) if at == start else node) << 21 | np.int64(characters_N[at])
-                slot = (np.uint64(key) * HASH) >> np.uint64(shift)
-                while keys_H[slot] != key and keys_H[slot] >= 0:
-                    slot = (slot + np.uint64(1)) & mask
-                if keys_H[slot] < 0:
-                    break
-                node = np.int64(children_H[slot])
-            entry = value_N[node]
-            at += 1
-            if entry >= 0:
-                last = characters_N[at - 1]
-                if at >= size or not (last < 0x370 and latin_C[last] and characters_N[at] < 0x370 and latin_C[characters_N[at]]):
-                    while word < words and words_W2[word, 1] <= start:
-                        word += 1
-                    cuts, final = 0, max(final, word)
-                    while final < words and words_W2[final, 1] < at:
-                        final += 1
-                    if word < words and words_W2[word, 0] < start:
-                        cuts = 1 if at <= words_W2[word, 1] else 2
-                    elif final < words and words_W2[final, 0] < at < words_W2[final, 1]:
-                        cuts = 1 if words_W2[final, 0] <= start else 2
-                    for group in range(groups):
-                        if label_EG[entry, group] >= 0 and free_G[group] <= start:
-                            if cuts <= most_G[group]:
-                                end_G[group], entry_G[group] = at, entry
-                            else:
-                                lost_G[group], lost_entry_G[group] = at, entry
-                            hit = True
-            if at >= size:
-                break
-        if hit:
-            if count + 2 * groups > capacity:
-                grown_M4 = np.empty((capacity * 2 + 2 * groups, 4), np.int32)
-                grown_M4[:count] = found_M4[:count]
-                found_M4, capacity = grown_M4, capacity * 2 + 2 * groups
-            for group in range(groups):
-                if lost_G[group] > max(start, end_G[group]):
-                    found_M4[count, 0], found_M4[count, 1], found_M4[count, 2] = groups + group, start, lost_G[group]
-                    found_M4[count, 3] = label_EG[lost_entry_G[group], group]
-                    count += 1
-                lost_G[group] = 0
-                if end_G[group] > start:
-                    found_M4[count, 0], found_M4[count, 1], found_M4[count, 2] = group, start, end_G[group]
-                    found_M4[count, 3] = label_EG[entry_G[group], group]
-                    free_G[group], end_G[group] = end_G[group], 0
-                    count += 1
+            if hit:
+                if count + 2 * groups > capacity:
+                    grown_M4 = np.empty((capacity * 2 + 2 * groups, 4), np.int32)
+                    grown_M4[:count] = found_M4[:count]
+                    found_M4, capacity = grown_M4, capacity * 2 + 2 * groups
+                for group in range(groups):
+                    if lost_G[group] > max(start, end_G[group]):
+                        found_M4[count, 0], found_M4[count, 1], found_M4[count, 2] = groups + group, start, lost_G[group]
+                        found_M4[count, 3] = label_EG[lost_entry_G[group], group]
+                        count += 1
+                    lost_G[group] = 0
+                    if end_G[group] > start:
+                        found_M4[count, 0], found_M4[count, 1], found_M4[count, 2] = group, start, end_G[group]
+                        found_M4[count, 3] = label_EG[entry_G[group], group]
+                        free_G[group], end_G[group] = end_G[group], 0
+                        count += 1
     offsets_F1 = np.zeros(2 * groups + 1, np.int64)
     for occurrence in range(count):
         offsets_F1[found_M4[occurrence, 0] + 1] += 1
@@ -330,6 +341,21 @@ def cut(words_W2: Array, edges_E: Array) -> tuple[Array, int]:
             out[count, 0], out[count, 1] = start, end
             count += 1
     return out[:count], crossed
+
+
+@njit(cache=True)
+def crossed(words_W2: Array, edges_E: Array, offsets_D1: Array) -> tuple[Array, Array]:
+    """int64[D] twice: how many words each document has, and in how many of them an edge lies. Everything is sorted."""
+    words_D, crossed_D = np.zeros(len(offsets_D1) - 1, np.int64), np.zeros(len(offsets_D1) - 1, np.int64)
+    document, at = 0, 0
+    for word in range(len(words_W2)):
+        while document < len(words_D) - 1 and offsets_D1[document + 1] <= words_W2[word, 0]:
+            document += 1
+        while at < len(edges_E) and edges_E[at] <= words_W2[word, 0]:
+            at += 1
+        words_D[document] += 1
+        crossed_D[document] += at < len(edges_E) and edges_E[at] < words_W2[word, 1]
+    return words_D, crossed_D
 
 
 @njit(cache=True)
@@ -617,6 +643,36 @@ def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_
 
 
 @njit(cache=True)
+def document_sentences(
+    characters_N: Array, offsets_D1: Array, kind_D: Array, kinds_KC: Array, abbreviations_A: Array
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    """``sentences`` of all documents: spans in the characters of all, paragraph ends in the sentences of each; where each document's begin.
+
+    ``kind_D`` says which row of ``kinds_KC`` tells the kinds of characters in a document.
+    """
+    documents = len(offsets_D1) - 1
+    sentences_D1, paragraphs_D1 = np.zeros(documents + 1, np.int64), np.zeros(documents + 1, np.int64)
+    out_S2, paragraphs_P = np.empty((documents + 64, 2), np.int32), np.empty(documents + 64, np.int64)
+    for document in range(documents):
+        begin = offsets_D1[document]
+        own_N, kind_C = characters_N[begin : offsets_D1[document + 1]], kinds_KC[kind_D[document]]
+        own_S2, own_P = sentences(own_N, kind_C, sentence_ends(own_N, kind_C), abbreviations_A)
+        at, paragraph = sentences_D1[document], paragraphs_D1[document]
+        if at + len(own_S2) > len(out_S2):
+            grown_S2 = np.empty((2 * (at + len(own_S2)), 2), np.int32)
+            grown_S2[:at] = out_S2[:at]
+            grown_P = np.empty(2 * (at + len(own_S2)), np.int64)
+            grown_P[:paragraph] = paragraphs_P[:paragraph]
+            out_S2, paragraphs_P = grown_S2, grown_P
+        for sentence in range(len(own_S2)):
+            out_S2[at + sentence, 0], out_S2[at + sentence, 1] = begin + own_S2[sentence, 0], begin + own_S2[sentence, 1]
+        for number in range(len(own_P)):
+            paragraphs_P[paragraph + number] = own_P[number]
+        sentences_D1[document + 1], paragraphs_D1[document + 1] = at + len(own_S2), paragraph + len(own_P)
+    return out_S2[: sentences_D1[documents]], sentences_D1, paragraphs_P[: paragraphs_D1[documents]], paragraphs_D1
+
+
+@njit(cache=True)
 def token_ends(start_T: Array, end_S: Array, paragraphs_P: Array) -> tuple[Array, Array]:
     """Sentence and paragraph ends in tokens (uint32), without empty ones: character ends ``end_S``, paragraphs as counts of sentences."""
     sentence_ends_S, paragraph_ends_P = np.empty(len(end_S), np.uint32), np.empty(len(paragraphs_P), np.uint32)
@@ -633,6 +689,29 @@ def token_ends(start_T: Array, end_S: Array, paragraphs_P: Array) -> tuple[Array
                 paragraph_ends_P[paragraphs] = token
                 paragraphs += 1
     return sentence_ends_S[:count], paragraph_ends_P[:paragraphs]
+
+
+@njit(cache=True)
+def document_ends(
+    start_T: Array, tokens_D1: Array, end_S: Array, sentences_D1: Array, paragraphs_P: Array, paragraphs_D1: Array
+) -> tuple[Array, Array, Array, Array]:
+    """``token_ends`` of all documents, each counting in its own tokens: sentence ends, paragraph ends, and where each document's begin."""
+    documents = len(tokens_D1) - 1
+    ends_S, ends_P = np.empty(len(end_S), np.uint32), np.empty(len(paragraphs_P), np.uint32)
+    ends_D1, paragraph_ends_D1 = np.zeros(documents + 1, np.int64), np.zeros(documents + 1, np.int64)
+    for document in range(documents):
+        own_S, own_P = token_ends(
+            start_T[tokens_D1[document] : tokens_D1[document + 1]],
+            end_S[sentences_D1[document] : sentences_D1[document + 1]],
+            paragraphs_P[paragraphs_D1[document] : paragraphs_D1[document + 1]],
+        )
+        at, paragraph = ends_D1[document], paragraph_ends_D1[document]
+        for number in range(len(own_S)):
+            ends_S[at + number] = own_S[number]
+        for number in range(len(own_P)):
+            ends_P[paragraph + number] = own_P[number]
+        ends_D1[document + 1], paragraph_ends_D1[document + 1] = at + len(own_S), paragraph + len(own_P)
+    return ends_S[: ends_D1[documents]], ends_D1, ends_P[: paragraph_ends_D1[documents]], paragraph_ends_D1
 
 
 @njit(cache=True)
@@ -703,3 +782,85 @@ def find_roots(parents_D: Array, kept_D: Array) -> None:
         parents_D[document] = root
         if root != document:
             kept_D[root] = True
+
+
+@njit(cache=True)
+def _word_hash(letters: Array, start: int, end: int) -> np.uint64:
+    found = np.uint64(end - start)
+    for at in range(start, end):
+        found = (found ^ np.uint64(letters[at])) * HASH
+        found ^= found >> np.uint64(29)
+    return found * HASH  # type: ignore[no-any-return]
+
+
+@njit(cache=True)
+def word_slots(letters: Array, word_W3: Array, bits: int) -> Array:
+    """int32[H]: a hash table of 2**bits slots over words that are all different, see ``count_words``."""
+    slot_H = np.full(1 << bits, -1, np.int32)
+    mask, shift = np.uint64((1 << bits) - 1), np.uint64(64 - bits)
+    for word in range(len(word_W3)):
+        slot = _word_hash(letters, word_W3[word, 0], word_W3[word, 0] + word_W3[word, 1]) >> shift
+        while slot_H[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        slot_H[slot] = word
+    return slot_H
+
+
+@njit(cache=True)
+def count_words(
+    characters_N: Array, offsets_D1: Array, plain: bool, form_C: Array, rows_F3: Array, inner_C: Array, count_C: Array, letters: Array,
+    word_W3: Array, slot_H: Array, used_2: Array, longest: int, most_words: int,
+) -> int:  # fmt: skip
+    """Count the characters and words of texts, until there are more than ``most_words`` words; how many texts were counted.
+
+    ``plain``: characters stand for themselves; else ``form_C`` and ``rows_F3`` say what each becomes (see ``wordpiece``). A word is a run of
+    2 to ``longest`` characters of ``inner_C``; word ``w`` is ``letters[word_W3[w, 0]:][:word_W3[w, 1]]``, seen ``word_W3[w, 2]`` times. ``used_2`` says
+    how many words and letters there are. There must be room for all that the texts can add, and a free slot.
+    """
+    bits = 0
+    while 1 << bits < len(slot_H):
+        bits += 1
+    mask, shift = np.uint64(len(slot_H) - 1), np.uint64(64 - bits)
+    words, begin = used_2[0], used_2[1]
+    done = 0
+    for document in range(len(offsets_D1) - 1):
+        end, length = offsets_D1[document + 1], 0
+        for at in range(offsets_D1[document], end + 1):
+            form = 1 if plain or at == end else form_C[characters_N[at]]
+            for step in range(form >> 4, (form >> 4) + (form & 15)):
+                character = np.uint32(0)
+                inner = False
+                if at < end:
+                    character = np.uint32(characters_N[at]) if plain else np.uint32(rows_F3[step, 0])
+                    count_C[character] += 1
+                    inner = inner_C[character]
+                if inner:
+                    if length < longest:
+                        letters[begin + length] = character
+                    length += 1
+                    continue
+                if length > 1 and length <= longest:
+                    slot = _word_hash(letters, begin, begin + length) >> shift
+                    while slot_H[slot] >= 0:
+                        word = slot_H[slot]
+                        same = word_W3[word, 1] == length
+                        probe = 0
+                        while same and probe < length:
+                            same = letters[word_W3[word, 0] + probe] == letters[begin + probe]
+                            probe += 1
+                        if same:
+                            break
+                        slot = (slot + np.uint64(1)) & mask
+                    if slot_H[slot] >= 0:
+                        word_W3[slot_H[slot], 2] += 1
+                    else:
+                        slot_H[slot] = words
+                        word_W3[words, 0], word_W3[words, 1], word_W3[words, 2] = begin, length, 1
+                        words += 1
+                        begin += length
+                length = 0
+        done = document + 1
+        if words > most_words:
+            break
+    used_2[0], used_2[1] = words, begin
+    return done

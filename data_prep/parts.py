@@ -10,33 +10,36 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from data_prep.annotation import CUT, Annotation
+from data_prep.annotation import Annotation
+from data_prep.blocks import AnnotatedBlock, Block, divided
 from data_prep.cleaning.dropped import Dropped
-from data_prep.counting.tallies import TALLY, Tally
-from data_prep.documents import Annotated, Document, Rejected
-from data_prep.encoding import Encoded, Tokenizer, encode
+from data_prep.counting.tallies import TALLY
+from data_prep.documents import Document, Rejected
+from data_prep.encoded import EncodedBlock
+from data_prep.encoding import Tokenizer, encode_block
 from data_prep.engines import untimed
 from data_prep.files import read_json, sha256_file, staged_folder, write_atomic, write_json
 from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.knowledge.discourse import Balance
+from data_prep.part_content import PartContent, count
 from data_prep.plan import Preparation
 from data_prep.planned import Plan
 from data_prep.portable import Portable
-from data_prep.running.reading import OUR_CONCERN, REJECTED, PartReader, failed
+from data_prep.running.reading import OUR_CONCERN, REJECTED, PartReader
 from data_prep.running.rounds import take_away
 from data_prep.running.supervision import NOWHERE, Moment, Task, Watch
 from data_prep.shard_writer import write_shard
-from data_prep.shards import SPLITS
-from masking.keyed import hash_key, uniform
 
+Made = tuple[AnnotatedBlock, EncodedBlock]
 PART = "part.json"
 
 
@@ -89,52 +92,54 @@ class PartWorker(Portable, Task):
     def make(self, part: int) -> dict[str, Any]:
         """Make a part and return its report."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        encoded: dict[str, list[Encoded]] = {split: [] for split in (*SPLITS, *DISCOURSE_SPLITS.values())}
-        rejected: list[Rejected] = []
-        counts, lost = Counter[str](), Counter[str]()
-        tally = Tally(list(self.preparation.labels), self.tokenizer)
-        draws: list[float] = []
-        for place, document in self.reader.placed(part, lost):
-            result = document if isinstance(document, Rejected) else self.attempt(document)
-            if isinstance(result, Exception):
-                result = failed(place, result)
-            if isinstance(result, Rejected):
-                rejected.append(result)
-                continue
-            self.count(*result, counts)
-            tally.add(*result)
-            draws.append(uniform(hash_key("heldout", result[1].id), 0))
-            split = "heldout" if draws[-1] < (self.preparation.heldout if self.threshold is None else self.threshold) else "train"
-            encoded[split].append(result[1])
-            encoded[DISCOURSE_SPLITS[split]] += self.joined(result[0], counts)
+        content, lost = PartContent(list(self.preparation.labels), self.tokenizer), Counter[str]()
+        threshold = self.preparation.heldout if self.threshold is None else self.threshold
+        for block in self.reader.blocks(part, lost):
+            errors, done = {}, 0
+            for result in self.attempt([document for _, document in block if isinstance(document, Document)]):
+                if isinstance(result, Exception):
+                    errors[done] = result
+                    done += 1
+                    continue
+                heldout_D = content.add(*result, threshold)
+                self.join(result[0], heldout_D, content)
+                done += len(result[0])
+            content.set_aside(block, errors)
+        counts = content.counts
         counts.update({f"dropped.{reason}": count for reason, count in lost.items()})
-        unknown = self.tokenizer.special_ids["[UNK]"]
-        counts["tokens.unknown"] = sum(int((item.token_ids_T == unknown).sum()) for split in SPLITS for item in encoded[split])
-        counts.update({f"rejected.{reason}": count for reason, count in Counter(item.reason for item in rejected).items()})
+        counts["tokens.unknown"] += 0
+        counts.update({f"rejected.{reason}": count for reason, count in Counter(item.reason for item in content.rejected).items()})
         if self.threshold is not None:
-            counts["heldout.kept apart although the share selects none"] = len(encoded["heldout"])
-        return self.publish(part, encoded, rejected, counts, tally, draws)
+            counts["heldout.kept apart although the share selects none"] = sum(map(len, content.encoded["heldout"]))
+        return self.publish(part, content)
 
-    def joined(self, annotated: Annotated, counts: Counter[str]) -> Iterator[Encoded]:
-        """The discourse pairs of a document that balance keeps."""
+    def join(self, annotated: AnnotatedBlock, heldout_D: npt.NDArray[np.bool_], content: PartContent) -> None:
+        """Add the discourse pairs of documents that balance keeps, held out where their document is."""
         if self.preparation.discourse is None:
             return
-        try:
-            pairs = list(self.preparation.discourse.pairs(annotated.document, annotated.sentences_S2, annotated.paragraph_ends_P))
-        except OUR_CONCERN:
-            raise
-        except Exception as error:
-            counts[f"discourse.failed.{type(error).__name__}"] += 1
-            return
-        for pair in pairs:
-            kept = self.balance.keeps(pair)
-            counts[f"discourse.{'kept' if kept else 'left out'}.{pair.name}"] += 1
-            result = self.attempt(pair.document, "discourse") if kept else None
+        counts, kept, heldout = content.counts, [], []
+        for number in range(len(annotated)):
+            alone = annotated.document(number)
+            try:
+                pairs = list(self.preparation.discourse.pairs(alone.document, alone.sentences_S2, alone.paragraph_ends_P))
+            except OUR_CONCERN:
+                raise
+            except Exception as error:
+                counts[f"discourse.failed.{type(error).__name__}"] += 1
+                continue
+            keeps = [self.balance.keeps(pair) for pair in pairs]
+            counts.update(f"discourse.{'kept' if keep else 'left out'}.{pair.name}" for pair, keep in zip(pairs, keeps, strict=True))
+            kept += [pair.document for pair, keep in zip(pairs, keeps, strict=True) if keep]
+            heldout += [bool(heldout_D[number])] * sum(keeps)
+        done = 0
+        for result in self.attempt(kept, "discourse"):
             if isinstance(result, Exception):
                 counts[f"discourse.failed.{type(result).__name__}"] += 1
-            elif result:
-                counts.update({f"discourse.dropped.{reason}": count for found in result for reason, count in found.dropped.items()})
-                yield result[1]
+                done += 1
+                continue
+            counts.update({f"discourse.dropped.{reason}": count for found in result for reason, count in found.dropped.items()})
+            content.divide(result[1], np.array(heldout[done : done + len(result[1])]), DISCOURSE_SPLITS)
+            done += len(result[1])
 
     @cached_property
     def balance(self) -> Balance:
@@ -142,75 +147,72 @@ class PartWorker(Portable, Task):
         discourse = self.preparation.discourse
         return Balance.read(discourse, self.folder / "steps" / "discourse" / "result") if discourse and discourse.cap else Balance({})
 
-    def attempt(self, document: Document, split: str = "train") -> tuple[Annotated, Encoded] | Exception:
-        """Annotate and encode a document, or what went wrong with it. What would go wrong with any document is raised."""
-        if document.language not in self._tried:
-            trial = Document(id="", language=document.language, text=self.annotation.languages[document.language].trial, title="", source="")
-            with untimed():  # loads all that is needed
-                encode(self.annotation.annotate(trial), self.tokenizer)
-            self._tried.add(document.language)
+    def attempt(self, documents: Sequence[Document], split: str = "train") -> Iterator[Made | Exception]:
+        """Annotate and encode documents, in order: blocks of them, and what went wrong with single ones.
+
+        What would go wrong with any document is raised.
+        """
+        for document in documents:
+            if document.language not in self._tried:
+                trial = Document(id="", language=document.language, text=self.annotation.languages[document.language].trial, title="", source="")
+                with untimed():  # loads all that is needed
+                    self.made([trial])
+                self._tried.add(document.language)
+        if not documents:
+            return
         try:
-            _ = f"{document.id}{document.title}".encode()  # half a surrogate pair cannot be written
-            annotated = self.annotation.annotate(document)
-            return annotated, encode(annotated, self.tokenizer, self.preparation.classes.get(split, ()))
+            made: Made | Exception = self.made(documents, self.preparation.classes.get(split, ()))
         except OUR_CONCERN:
             raise
         except Exception as error:
-            return error
+            made = error
+        if isinstance(made, Exception) and len(documents) > 1:
+            middle = len(documents) // 2
+            for half in (documents[:middle], documents[middle:]):
+                yield from self.attempt(half, split)
+        else:
+            yield made
 
-    def encode(self, document: Document, counts: Counter[str]) -> Encoded:
-        """Annotate and encode one document, counting its units."""
-        annotated = self.annotation.annotate(document)
-        result = encode(annotated, self.tokenizer, self.preparation.classes.get("train", ()))
-        self.count(annotated, result, counts)
-        return result
+    def made(self, documents: Sequence[Document], classes: Sequence[str] = ()) -> Made:
+        """Annotate and encode documents, all or none."""
+        _ = "".join([f"{document.id}{document.title}" for document in documents]).encode()  # half a surrogate pair cannot be written
+        annotated = self.annotation.annotate_block(Block(documents))
+        return annotated, encode_block(annotated, self.tokenizer, classes)
 
-    @cached_property
-    def _label_names(self) -> list[str]:
-        return [f"{label.type or '-'}.{label.origin}" for label in self.preparation.labels]
+    def encode(self, documents: Iterable[Document], counts: Counter[str]) -> Iterator[EncodedBlock]:
+        """Annotate and encode documents block by block, counting their units."""
+        for block in divided(documents):
+            made = self.made(block)
+            count(*made, list(self.preparation.labels), counts)
+            yield made[1]
 
-    def count(self, annotated: Annotated, encoded: Encoded, counts: Counter[str]) -> None:
-        """Count a document with its characters and units."""
-        counts[f"documents.{encoded.source}.{encoded.language}"] += 1
-        counts[f"characters.{encoded.source}.{encoded.language}"] += len(annotated.document.text)
-        counts[f"words.{encoded.language}"] += annotated.words
-        counts[f"words cut.{encoded.language}"] += annotated.dropped.get(CUT, 0)
-        for level, units in encoded.units.items():
-            for label, count in enumerate(np.bincount(units.label_U).tolist()):
-                if count:
-                    counts[f"units.{level}.{self._label_names[label]}"] += count
-        for reason, count in [*annotated.dropped.items(), *encoded.dropped.items()]:
-            counts[f"dropped.{reason}"] += count
-
-    def publish(
-        self, part: int, encoded: dict[str, list[Encoded]], rejected: list[Rejected], counts: Counter[str], tally: Tally, draws: list[float]
-    ) -> dict[str, Any]:
+    def publish(self, part: int, content: PartContent) -> dict[str, Any]:
         """Write the shards and the report of a part, all or nothing."""
         vocabulary_size = len(self.tokenizer.tokens)
         folder = self.part_folder(part)
         take_away(folder, lambda: self.finished(part) is not None)
         with staged_folder(folder) as staging:
             shards = []
-            for split, items in encoded.items():
+            for split, items in content.encoded.items():
                 if not items:
                     continue
                 file = staging / f"{split}.arrow"
                 write_shard(file, items, self.preparation.levels, vocabulary_size, pairs=split in self.preparation.classes)
-                tokens = sum(len(item.token_ids_T) for item in items)
-                described = {"path": f"parts/{part:06d}/{file.name}", "split": split, "documents": len(items), "tokens": tokens}
+                documents, tokens = sum(map(len, items)), sum(len(item.token_ids[0]) for item in items)
+                described = {"path": f"parts/{part:06d}/{file.name}", "split": split, "documents": documents, "tokens": tokens}
                 shards.append({**described, "sha256": sha256_file(file), "size": file.stat().st_size})
-            lines = ({**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in rejected)
+            lines = ({**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in content.rejected)
             write_atomic(staging / REJECTED, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-            write_atomic(staging / TALLY, json.dumps(tally.plain(), ensure_ascii=False))
+            write_atomic(staging / TALLY, json.dumps(content.tally.plain(), ensure_ascii=False))
             report = {
                 "part": part,
                 "fingerprint": self.plan.fingerprint,
                 "bytes": self.plan.part_bytes(part),
                 "shards": shards,
-                "rejected": len(rejected),
-                "least_draw": [min(draws), draws.count(min(draws))] if draws else [],
+                "rejected": len(content.rejected),
+                "least_draw": content.least_draw(),
                 "threshold": self.threshold,
-                "counts": dict(sorted(counts.items())),
+                "counts": dict(sorted(content.counts.items())),
             }
             write_json(staging / PART, report)
         return report

@@ -10,6 +10,7 @@ Sentences cover every character except white space between them. A line break en
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -70,9 +71,28 @@ def _packed_abbreviations() -> npt.NDArray[np.uint64]:
 
 def split_sentences(characters_N: npt.NDArray[np.uint32], ends: Ends = COMMON) -> tuple[Spans, npt.NDArray[np.int64]]:
     """Sentence spans int32[S, 2] of a text given by its code points, and int64[P]: for each paragraph the index one past its last sentence."""
+    spans_S2, _, paragraph_ends_P, _ = block_sentences(characters_N, np.array([0, len(characters_N)], np.int64), [ends])
+    return spans_S2, paragraph_ends_P
+
+
+def block_sentences(
+    characters_N: npt.NDArray[np.uint32], offsets_D1: npt.NDArray[np.int64], ends_D: Sequence[Ends]
+) -> tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Sentences of several documents that begin at ``offsets_D1``, and where each document's begin among them; then the same for paragraph ends.
+
+    Spans count in the characters of all documents, paragraph ends in the sentences of their own.
+    """
     from data_prep import kernels
 
-    kind_C = character_kinds(ends)
-    ends_M2 = kernels.sentence_ends(characters_N, kind_C)
-    spans_S2, paragraph_ends_P = kernels.sentences(characters_N, kind_C, ends_M2, _packed_abbreviations())
-    return spans_S2, paragraph_ends_P
+    distinct = tuple(dict.fromkeys(ends_D))
+    numbers = {ends: number for number, ends in enumerate(distinct)}
+    kind_D = np.array([numbers[ends] for ends in ends_D], np.int64)
+    found: tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] = kernels.document_sentences(
+        characters_N, offsets_D1, kind_D, _stacked(distinct), _packed_abbreviations()
+    )
+    return found
+
+
+@cache
+def _stacked(distinct: tuple[Ends, ...]) -> npt.NDArray[np.uint16]:
+    return np.stack([character_kinds(ends) for ends in distinct])

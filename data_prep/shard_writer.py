@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.encoding import Encoded, TokenUnits
-
-NO_UNITS = TokenUnits(np.zeros(0, np.uint32), np.zeros(0, np.uint16), np.zeros(0, np.uint8))
+from data_prep.blocks import Offsets
+from data_prep.encoded import NO_UNITS, Encoded, EncodedBlock
 
 
 def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool) -> Any:
@@ -35,36 +34,35 @@ def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool) -> An
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
 
-def write_shard(path: Path, documents: Sequence[Encoded], levels: Sequence[str], vocabulary_size: int, pairs: bool = False) -> None:
+def write_shard(path: Path, documents: Sequence[Encoded | EncodedBlock], levels: Sequence[str], vocabulary_size: int, pairs: bool = False) -> None:
     """Write ``documents`` as one shard. Deterministic: equal documents give equal bytes. ``pairs``: with their segments and labels."""
     import pyarrow as pa
 
     schema = arrow_schema(levels, vocabulary_size, pairs)
+    blocks = [item if isinstance(item, EncodedBlock) else EncodedBlock.of(item) for item in documents]
 
-    def listed(arrays: Sequence[npt.NDArray[Any]], field: Any, values: Any = None) -> Any:
-        offsets = np.zeros(len(arrays) + 1, np.int32)
-        np.cumsum([len(array) for array in arrays], out=offsets[1:])
-        if values is None:
-            flat = np.concatenate(arrays) if arrays else np.zeros(0)
-            values = pa.array(flat.astype(str(field.type.value_type)))
-        return pa.ListArray.from_arrays(pa.array(offsets), values, type=field.type)
+    def listed(name: str, values: Any, offsets: Sequence[Offsets]) -> Any:
+        lengths = [np.diff(offsets_D1) for offsets_D1 in offsets]
+        offsets_D1 = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets_D1), values, type=schema.field(name).type)
 
-    columns = [pa.array([getattr(document, name) for document in documents], pa.string()) for name in ("id", "language", "source", "title")]
+    def flat(arrays: Sequence[npt.NDArray[Any]], kind: Any) -> Any:
+        return pa.array((np.concatenate(arrays) if arrays else np.zeros(0)).astype(str(kind)))
+
+    columns = [pa.array([names[place] for block in blocks for names in block.names], pa.string()) for place in range(4)]
     for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends"):
-        suffix = {"token_ids": "_T", "flags": "_T", "sentence_ends": "_S", "paragraph_ends": "_P"}[name]
-        columns.append(listed([getattr(document, name + suffix) for document in documents], schema.field(name)))
+        found = [getattr(block, name) for block in blocks]
+        columns.append(listed(name, flat([values for values, _ in found], schema.field(name).type.value_type), [offsets for _, offsets in found]))
     for level in levels:
-        field = schema.field(f"units_{level}")
-        tables = [document.units.get(level) or NO_UNITS for document in documents]
-        parts = [
-            pa.array(np.concatenate([getattr(table, name) for table in tables]) if tables else np.zeros(0, kind), type=arrow_kind)
-            for name, kind, arrow_kind in (("start_U", np.uint32, pa.uint32()), ("length_U", np.uint16, pa.uint16()), ("label_U", np.uint8, pa.uint8()))
-        ]
-        values = pa.StructArray.from_arrays(parts, fields=list(field.type.value_type))
-        columns.append(listed([table.start_U for table in tables], field, values))
+        name = f"units_{level}"
+        tables = [block.units.get(level) or (NO_UNITS, np.zeros(len(block) + 1, np.int64)) for block in blocks]
+        fields = list(schema.field(name).type.value_type)
+        parts = [flat([getattr(units, f"{field.name}_U") for units, _ in tables], field.type) for field in fields]
+        columns.append(listed(name, pa.StructArray.from_arrays(parts, fields=fields), [offsets for _, offsets in tables]))
     if pairs:
-        columns.append(listed([document.segment_ends_G for document in documents], schema.field("segment_ends")))
-        columns.append(pa.array([document.label for document in documents], pa.int16()))
+        found = [block.segment_ends for block in blocks]
+        columns.append(listed("segment_ends", flat([values for values, _ in found], "uint32"), [offsets for _, offsets in found]))
+        columns.append(flat([block.label_D for block in blocks], "int16"))
     batch = pa.record_batch(columns, schema=schema)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(batch)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,15 @@ UNSEEN = -1
 SELF_TEST = "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 かなカナ Ünïcödé-ẞ"
 
 
+def form_of(normalizer: Any, point: int) -> str | None:
+    """What BERT's normaliser makes of a character wherever it stands; None when that depends on its neighbours, or is long."""
+    character = chr(point)
+    if 0xD800 <= point < 0xE000 or (unicodedata.combining(character) and unicodedata.category(character) != "Mn"):
+        return None
+    normal: str = normalizer.normalize_str(character)
+    return normal if len(normal) <= 15 else None
+
+
 class Forms:
     """What BERT's normaliser makes of each character, in a table that grows as characters are met."""
 
@@ -37,7 +46,7 @@ class Forms:
         """For each code point ``16 * first + count`` of its rows; -1 before it is first met."""
         self.rows_F3 = np.zeros((1024, 3), np.int32)
         """Normalised character, its class, and its token when it is a word of its own."""
-        self.filled = 0
+        self.filled = self.known = 0
 
     def add(self, point: int, rows: list[tuple[int, int, int]]) -> None:
         """Give ``point`` its rows."""
@@ -47,6 +56,25 @@ class Forms:
             self.rows_F3[self.filled : self.filled + len(rows)] = rows
         self.form_C[point] = 16 * self.filled + len(rows)
         self.filled += len(rows)
+        self.known += 1
+
+
+class Tokens(NamedTuple):
+    """Tokens of several documents; positions count in the characters of all of them."""
+
+    ids_T: npt.NDArray[np.int32]
+    start_T: npt.NDArray[np.int32]
+    end_T: npt.NDArray[np.int32]
+    tokens_D1: npt.NDArray[np.int64]
+    """Where each document's tokens begin, and where the last one's end."""
+    library_D: npt.NDArray[np.bool_]
+    """Documents that must go to the library."""
+
+    @staticmethod
+    def none(documents: int) -> Tokens:
+        """All must."""
+        nothing = np.zeros(0, np.int32)
+        return Tokens(nothing, nothing, nothing, np.zeros(documents + 1, np.int64), np.ones(documents, np.bool_))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,38 +122,40 @@ class Wordpiece:
 
     def encode(self, characters_N: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
         """Ids, start and end characters of each token; None when the text must go to the library."""
+        ids_T, start_T, end_T, _, library_D = self.encode_block(characters_N, np.array([0, len(characters_N)], np.int64))
+        return None if library_D[0] else (ids_T, start_T, end_T)
+
+    def encode_block(self, characters_N: npt.NDArray[np.uint32], offsets_D1: npt.NDArray[np.int64]) -> Tokens:
+        """The tokens of several documents that begin at ``offsets_D1``; those that must go to the library have none."""
         from data_prep import kernels
 
         while True:
-            unseen, ids_T, start_T, end_T = kernels.wordpiece(
-                characters_N,
-                self.table.form_C,
-                self.table.rows_F3,
-                self.trie.keys_H,
-                self.trie.children_H,
-                self.trie.value_N,
-                self.ids,
-                self.trie.shift,
-                self.unknown,
-                self.longest_word,
+            found = Tokens(
+                *kernels.wordpiece(
+                    characters_N,
+                    offsets_D1,
+                    self.table.form_C,
+                    self.table.rows_F3,
+                    self.trie.keys_H,
+                    self.trie.children_H,
+                    self.trie.value_N,
+                    self.ids,
+                    self.trie.shift,
+                    self.unknown,
+                    self.longest_word,
+                )
             )
-            if unseen < 0:
-                return ids_T, start_T, end_T
-            if not self._learn(characters_N[unseen:]):
-                return None
+            if not found.library_D.any() or not self._learn(characters_N):
+                return found
 
     def _learn(self, characters_N: npt.NDArray[np.uint32]) -> bool:
-        """Put the characters that have no form yet into the table; False when one of them cannot have one."""
-        met = np.unique(characters_N)
+        """Put the characters that have no form yet into the table, as far as they can have one; False when none was put there."""
+        met, filled = np.unique(characters_N), self.table.known
         for point in met[self.table.form_C[met] == UNSEEN].tolist():
-            character = chr(point)
-            if 0xD800 <= point < 0xE000 or (unicodedata.combining(character) and unicodedata.category(character) != "Mn"):
-                return False
-            normal = self.backend.normalizer.normalize_str(character)
-            if len(normal) > 15:
-                return False
-            self.table.add(point, [(ord(form), self._class(form), self.vocabulary.get(form, self.unknown)) for form in normal])
-        return True
+            normal = form_of(self.backend.normalizer, point)
+            if normal is not None:
+                self.table.add(point, [(ord(form), self._class(form), self.vocabulary.get(form, self.unknown)) for form in normal])
+        return self.table.known > filled
 
     def _class(self, character: str) -> int:
         from data_prep import kernels

@@ -155,14 +155,15 @@ def bench_prepare(file: Path, seconds: float) -> None:
         counts: Counter[str] = Counter()
         done, begun = 0, 0.0
         for part in range(plan.parts):
-            for document in worker.documents(part):
-                if isinstance(document, Document):
-                    worker.encode(document, counts)
-                    if not begun:  # resources load with the first document
-                        begun = time.perf_counter()
-                    else:
-                        done += len(document.text.encode())
-                if begun and time.perf_counter() - begun > seconds:
+            for block in worker.reader.blocks(part):
+                documents = [document for _, document in block if isinstance(document, Document)]
+                for _ in worker.encode(documents, counts):
+                    pass
+                if not begun:  # resources load with the first documents
+                    begun = time.perf_counter()
+                else:
+                    done += sum(len(document.text.encode()) for document in documents)
+                if time.perf_counter() - begun > seconds:
                     break
             if begun and time.perf_counter() - begun > seconds:
                 break

@@ -10,6 +10,7 @@ The mixing function is splitmix64 (Steele, Lea, Flood: Fast splittable pseudoran
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,13 @@ def hash_key(*parts: str | int) -> int:
     """A uint64 from any names and numbers; changes in any of them give unrelated keys."""
     text = "".join(f"{type(part).__name__[0]}{len(str(part))}:{part}" for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def hash_keys(name: str, parts: Iterable[str]) -> npt.NDArray[np.uint64]:
+    """``hash_key(name, part)`` of many texts."""
+    head = f"s{len(name)}:{name}s"
+    texts = (f"{head}{len(part)}:{part}".encode("utf-8", "surrogatepass") for part in parts)
+    return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(np.uint64)
 
 
 def mix(value: int) -> int:

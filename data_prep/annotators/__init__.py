@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data_prep.blocks import Block
 from data_prep.documents import Document, Label, Spans, Units
 from data_prep.portable import Portable
 
@@ -50,6 +51,26 @@ class Annotator(Portable, ABC):
         """What decides the units: settings, contents of files, versions."""
 
     @classmethod
-    def together(cls, annotators: Sequence[Annotator]) -> Callable[[Document, Spans, Spans], list[Found]]:
-        """How annotators of this kind work on a document, its sentences and its words: what each finds, in order. A kind may share work between them."""
-        return lambda document, sentences_S2, words_W2: [Found(annotator.annotate(document, sentences_S2)) for annotator in annotators]
+    def together(cls, annotators: Sequence[Annotator]) -> Together:
+        """How annotators of this kind work on documents, their sentences and their words, all over the characters of the block: what each finds,
+        in order. A kind may share work between them."""
+        return lambda block, sentences_S2, words_W2: [Found(_singly(annotator, block, sentences_S2)) for annotator in annotators]
+
+
+Together = Callable[[Block, Spans, Spans], list[Found]]
+
+
+def _singly(annotator: Annotator, block: Block, sentences_S2: Spans) -> Units:
+    """What an annotator finds in the documents of a block, one after the other."""
+    if len(block) == 1:
+        return annotator.annotate(block.documents[0], sentences_S2)
+    bounds = np.searchsorted(sentences_S2[:, 0], block.offsets_D1).tolist()
+    found: list[Units] = [NONE]
+    places = block.offsets_D1.tolist()
+    for document, first, last, start, end in zip(block.documents, bounds, bounds[1:], places, places[1:], strict=False):
+        units = annotator.annotate(document, sentences_S2[first:last] - np.int32(start))
+        if len(units) and (units.start_U.min() < 0 or units.end_U.max() > end - start):
+            raise ValueError(f"{annotator.level} outside the text")
+        found.append(Units(units.start_U + np.int32(start), units.end_U + np.int32(start), units.label_U))
+    starts, ends, labels = zip(*((units.start_U, units.end_U, units.label_U) for units in found), strict=True)
+    return Units(np.concatenate(starts), np.concatenate(ends), np.concatenate(labels))

@@ -10,7 +10,7 @@ The formats of the files are those of data_prep/knowledge/lexicons.py. A line th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotators import Annotator, Found
+from data_prep.annotators import Annotator, Found, Together
+from data_prep.blocks import Block
 from data_prep.documents import Document, Label, Spans, Units
 from data_prep.files import sha256_file
 from data_prep.knowledge.lexicons import FORMATS, Entries, load_entries
@@ -83,15 +84,15 @@ class Lexicon(Annotator):
         return [Label(kind, self.origin) for kind in sorted(set(self._entries.types))]
 
     def annotate(self, document: Document, sentences_S2: Spans) -> Units:
-        return self._alone(document, sentences_S2, np.zeros((0, 2), np.int32))[0].units
+        return self._alone(Block([document]), sentences_S2, np.zeros((0, 2), np.int32))[0].units
 
     @cached_property
-    def _alone(self) -> Callable[[Document, Spans, Spans], list[Found]]:
+    def _alone(self) -> Together:
         return self.together([self])
 
     @classmethod
-    def together(cls, annotators: Sequence[Annotator]) -> Callable[[Document, Spans, Spans], list[Found]]:
-        return Matcher.of([annotator for annotator in annotators if isinstance(annotator, Lexicon)]).find
+    def together(cls, annotators: Sequence[Annotator]) -> Together:
+        return Matcher.of([annotator for annotator in annotators if isinstance(annotator, Lexicon)]).find_all
 
     def fingerprint(self) -> dict[str, Any]:
         return {
@@ -150,12 +151,16 @@ class Matcher:
 
     def find(self, document: Document, sentences_S2: Spans, words_W2: Spans) -> list[Found]:
         """What each lexicon finds in the document, and what it refuses because of the words."""
+        return self.find_all(Block([document]), sentences_S2, words_W2)
+
+    def find_all(self, block: Block, sentences_S2: Spans, words_W2: Spans) -> list[Found]:
+        """The same in several documents, over the characters of all of them."""
         from data_prep import kernels
 
         trie = self.trie
         start_M, end_M, label_M, offsets_F1 = kernels.match(
-            document.characters, self.latin_C, self.first_C, self.pairs_B, trie.keys_H, trie.children_H, trie.value_N, self.label_EG, trie.shift,
-            words_W2, self.most_G,
+            block.characters_N, block.offsets_D1, self.latin_C, self.first_C, self.pairs_B, trie.keys_H, trie.children_H, trie.value_N, self.label_EG,
+            trie.shift, words_W2, self.most_G,
         )  # fmt: skip
         bounds = offsets_F1.tolist()
         units = [Units(start_M[first:last], end_M[first:last], label_M[first:last]) for first, last in pairwise(bounds)]

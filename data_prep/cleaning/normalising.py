@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,8 +49,13 @@ SINGLE_BREAK = re.compile("\n(?<!\n\n)(?!\n)")
 WRAPPED = re.compile("\n(?<=[a-z,;A-Z0-9\\-]\n)(?=[a-zA-Z0-9\"'(])")
 FULL_WIDTH = re.compile("[０-９Ａ-Ｚａ-ｚ]")
 HALF_WIDTH_DISTANCE = 0xFEE0
+UNTIDY = re.compile(f"[{_ENDS}{_SPACES}{_REMOVED}]|  | \n|\n |\n\n\n")
+"""What the rules for white space would change, apart from the edges of a text."""
+FEWEST_BREAKS = 4
+"""A text with fewer line breaks is not taken to be hard-wrapped."""
 LANGUAGE_SAMPLE = 4000
-SHORT = 100
+SHORT = 400
+"""Shorter texts are looked at once for something to do; in longer ones each rule looks for itself, which is faster there."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def _is_wrapped(text: str) -> bool:
     """Do most single line breaks fall inside a sentence? Runs of line breaks are one or two long by now."""
     paragraphs = text.count("\n\n")
     breaks = text.count("\n") - 2 * paragraphs if paragraphs else 0
-    return breaks >= 4 and len(WRAPPED.findall(text)) > breaks / 2
+    return breaks >= FEWEST_BREAKS and len(WRAPPED.findall(text)) > breaks / 2
 
 
 COMPOSE = Rule(composed, compositions)
@@ -181,14 +185,16 @@ class Cleaning(Portable):
 
         Idempotent, except with ``simplify``, whose dictionaries know traditional text only: one pass is the right number.
         """
-        if self._plain and len(raw) < SHORT and raw.replace(" ", "").isalnum() and "  " not in raw:  # words: only their composition can be wanting
-            return unicodedata.normalize("NFC", raw.strip(" "))
-        text, composed = raw, None
+        if not raw:
+            return raw
+        if self._plain and len(raw) < SHORT and not UNTIDY.search(raw) and raw.count("\n") < FEWEST_BREAKS and composed(raw) == raw:
+            return raw.strip()  # no rule finds anything to do, apart from the edges
+        text, last = raw, None
         for rule in self._rules:
             if rule is not COMPOSE:
                 text = rule.apply(text)
-            elif text is not composed:
-                text = composed = rule.apply(text)
+            elif text is not last:
+                text = last = rule.apply(text)
         return text
 
     def spanned(self, raw: str, given: Mapping[str, Sequence[Given]]) -> tuple[str, dict[str, list[Given]]]:

@@ -191,7 +191,7 @@ class LineCorpus(Corpus):
             if previous is not None and self.starts_document(line, previous):
                 yield place, b"".join(lines), size
                 place, lines, size = Place(piece.path, number, offset), [], 0
-            length = len(line) + sum(map(len, rest_of_line(stream, line)))
+            length = len(line) if line.endswith(b"\n") else len(line) + sum(map(len, rest_of_line(stream, line)))
             previous, offset, number, size = line, offset + length, number + 1, size + length
             if size > LONGEST_DOCUMENT:
                 lines.clear()

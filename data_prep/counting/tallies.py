@@ -1,6 +1,6 @@
 """What a report tells about a prepared corpus and plain counters cannot: histograms, frequent units, unknown characters, samples.
 
-    part       Tally.add(Annotated, Encoded) for each document  ->  Tally.plain()  ->  parts/NNNNNN/tally.json
+    part       Tally.add_block(AnnotatedBlock, EncodedBlock) for each block  ->  Tally.plain()  ->  parts/NNNNNN/tally.json
     finish     merge([every part's])                            ->  PREPARED/tally.json
 
 Documents are collected and counted four million characters at a time, as arrays. Nothing depends on how the corpus was divided, except
@@ -25,23 +25,23 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.blocks import AnnotatedBlock
 from data_prep.code_points import HAN
 from data_prep.counting.passages import SAMPLES, passage, smallest
-from data_prep.counting.surfaces import Surfaces, Top, cut, joined
+from data_prep.counting.surfaces import Top, cut, joined
+from data_prep.counting.unit_counts import STRIDE, UnitCounts
 from data_prep.documents import Annotated, Label
-from data_prep.encoding import Encoded, Tokenizer
+from data_prep.encoded import Encoded, EncodedBlock
+from data_prep.encoding import Tokenizer
 from data_prep.vocabularies.unknowns import alphabet_of, beside
-from masking.keyed import mix
+from masking.keyed import mix_array
 
 TALLY = "tally.json"
 EDGES = np.array(sorted({round(2 ** (step / 4)) for step in range(4 * 32)}), np.int64)
 """Lower ends of the bins of all length histograms: four bins an octave, up to 2^32."""
 HISTOGRAMS = ("document_characters", "document_tokens", "sentence_tokens")
-LONGEST_UNIT = 64
-"""Units of this many tokens and longer are counted together."""
 BATCH_CHARACTERS = 1 << 22
-EXACT_WORDS, STRIDE = 1 << 13, 16
-"""So many words of a part are counted one by one; then every sixteenth of a document for sixteen. Of characters, always every sixteenth."""
+Pending = tuple[AnnotatedBlock, EncodedBlock, npt.NDArray[np.uint64]]
 MERGED, HELD, UNKNOWN = 1000, 256, 200
 """Frequent surfaces of a class that a merged tally keeps, lists of them that are held before they are joined; unknown characters."""
 
@@ -52,53 +52,64 @@ class Tally:
     def __init__(self, labels: Sequence[Label], tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.types = list(dict.fromkeys(label.type for label in labels))
-        self.type_of_label = np.array([self.types.index(label.type) for label in labels], np.int64)
         self.type_names = [label.type for label in labels]
         self.languages: dict[str, int] = {}
         self.groups: dict[tuple[str, str], int] = {}
         self.sums = np.zeros((0, 5), np.int64)
         self.tables = {name: np.zeros((0, len(EDGES)), np.int64) for name in HISTOGRAMS}
-        self.lengths: dict[str, npt.NDArray[np.int64]] = {}
-        self.surfaces: dict[str, Surfaces] = {}
-        self.words = 0
+        self.units = UnitCounts(np.array([self.types.index(label.type) for label in labels], np.int64))
         self.sampled = np.zeros(0, np.int64)
         self.alphabet = alphabet_of(tokenizer)
         self.unknown: Counter[str] = Counter()
         self.samples: dict[str, list[tuple[int, Annotated]]] = {}
-        self._pending: list[tuple[Annotated, Encoded, int]] = []
+        self._pending: list[Pending] = []
         self._size = 0
 
     def add(self, annotated: Annotated, encoded: Encoded) -> None:
         """Count one document."""
-        key = mix(crc32(annotated.document.id.encode("utf-8", "surrogatepass")))
-        self._pending.append((annotated, encoded, key))
-        self._size += len(annotated.document.text)
-        self._sample(annotated, key)
+        self.add_block(AnnotatedBlock.of(annotated), EncodedBlock.of(encoded))
+
+    def add_block(self, annotated: AnnotatedBlock, encoded: EncodedBlock) -> None:
+        """Count several documents."""
+        ends_D = annotated.block.offsets_D1[1:]
+        filled = int(np.searchsorted(ends_D, BATCH_CHARACTERS - self._size)) + 1  # with so many documents a batch is full
+        if filled < len(annotated):
+            chosen_D = np.arange(len(annotated)) < filled
+            self.add_block(annotated.part(0, filled), encoded.take(chosen_D))
+            self.add_block(annotated.part(filled, len(annotated)), encoded.take(~chosen_D))
+            return
+        hashes_D = np.array([crc32(names[0].encode("utf-8", "surrogatepass")) for names in encoded.names], np.uint64)
+        keys_D = mix_array(hashes_D)
+        self._pending.append((annotated, encoded, keys_D))
+        self._size += int(ends_D[-1])
+        self._sample(annotated, keys_D.tolist())
         if self._size >= BATCH_CHARACTERS:
             self._count()
 
-    def _sample(self, annotated: Annotated, key: int) -> None:
-        kept = self.samples.setdefault(annotated.document.language, [])
-        if len(kept) < SAMPLES or key <= kept[-1][0]:
-            kept.append((key, annotated))
-            kept.sort(key=lambda item: (item[0], item[1].document.source, item[1].document.text))
-            del kept[SAMPLES:]
+    def _sample(self, annotated: AnnotatedBlock, keys: Sequence[int]) -> None:
+        for number, (document, key) in enumerate(zip(annotated.block.documents, keys, strict=True)):
+            kept = self.samples.setdefault(document.language, [])
+            if len(kept) < SAMPLES or key <= kept[-1][0]:
+                kept.append((key, annotated.document(number)))
+                kept.sort(key=lambda item: (item[0], item[1].document.source, item[1].document.text))
+                del kept[SAMPLES:]
 
     def _count(self) -> None:
         """Turn the documents collected so far into counts."""
         if not self._pending:
             return
         pending, self._pending, self._size = self._pending, [], 0
-        documents, encoded = [a.document for a, _, _ in pending], [e for _, e, _ in pending]
-        group_D = np.array([self.groups.setdefault((e.source, e.language), len(self.groups)) for e in encoded], np.int64)
-        characters_D = np.array([len(document.text) for document in documents], np.int64)
-        tokens_D = np.array([len(e.token_ids_T) for e in encoded], np.int64)
-        sentences_D = np.array([len(e.sentence_ends_S) for e in encoded], np.int64)
-        unknown = np.flatnonzero(np.concatenate([e.token_ids_T for e in encoded]) == self.tokenizer.special_ids["[UNK]"])
-        unknown_D = np.bincount(np.searchsorted(np.cumsum(tokens_D), unknown, "right"), minlength=len(pending))
+        blocks, encoded = [annotated.block for annotated, _, _ in pending], [e for _, e, _ in pending]
+        names = [names for e in encoded for names in e.names]
+        group_D = np.array([self.groups.setdefault((source, language), len(self.groups)) for _, language, source, _ in names], np.int64)
+        characters_D = np.concatenate([np.diff(block.offsets_D1) for block in blocks])
+        tokens_D = np.concatenate([np.diff(e.token_ids[1]) for e in encoded])
+        sentences_D = np.concatenate([np.diff(e.sentence_ends[1]) for e in encoded])
+        unknown = np.flatnonzero(np.concatenate([e.token_ids[0] for e in encoded]) == self.tokenizer.special_ids["[UNK]"])
+        unknown_D = np.bincount(np.searchsorted(np.cumsum(tokens_D), unknown, "right"), minlength=len(names))
         columns = (np.ones_like(tokens_D), characters_D, tokens_D, sentences_D, unknown_D)
         self.sums = _added(self.sums, np.stack([np.bincount(group_D, column, len(self.groups)).astype(np.int64) for column in columns], 1))
-        ends_S = np.concatenate([e.sentence_ends_S for e in encoded]).astype(np.int64)
+        ends_S = np.concatenate([e.sentence_ends[0] for e in encoded]).astype(np.int64)
         lengths_S = np.diff(ends_S, prepend=0)
         first_D = (np.cumsum(sentences_D) - sentences_D)[sentences_D > 0]
         lengths_S[first_D] = ends_S[first_D]
@@ -106,36 +117,14 @@ class Tally:
             bins = np.searchsorted(EDGES, np.maximum(lengths, 1), "right") - 1
             table = np.bincount(group * len(EDGES) + bins, minlength=len(self.groups) * len(EDGES)).reshape(-1, len(EDGES))
             self.tables[name] = _added(self.tables[name], table)
-        characters_N = np.concatenate([document.characters for document in documents])
+        characters_N = np.concatenate([block.characters_N for block in blocks])
         self.sampled = _sum_of(self.sampled, np.bincount(characters_N[STRIDE // 2 :: STRIDE]))
         if len(unknown):
             self.unknown.update(self.alphabet.unknown(beside(pending, unknown, unknown_D)))
+        language_D = np.array([self.languages.setdefault(language, len(self.languages)) for _, language, _, _ in names], np.int64)
+        keys_D = np.concatenate([keys_D for _, _, keys_D in pending])
         for level in sorted({level for a, _, _ in pending for level in a.units}):
-            self._count_units(level, pending, characters_N, np.cumsum(characters_D) - characters_D)
-
-    def _count_units(self, level: str, pending: Sequence[Any], characters_N: npt.NDArray[np.uint32], offset_D: npt.NDArray[np.int64]) -> None:
-        language_D = np.array([self.languages.setdefault(e.language, len(self.languages)) for _, e, _ in pending], np.int64)
-        found = [
-            (number, a.units[level], e.units[level], key) for number, (a, e, key) in enumerate(pending) if level in a.units and len(a.units[level].start_U)
-        ]
-        exact = len(found)
-        if level == "word":
-            words_D1 = np.cumsum([self.words, *(len(units.start_U) for _, units, _, _ in found)])
-            exact, self.words = int(np.searchsorted(words_D1[1:], EXACT_WORDS, "right")), int(words_D1[-1])
-        for weight, chosen in ((1, found[:exact]), (STRIDE, found[exact:])):
-            if chosen:
-                at = [slice(key % weight, None, weight) for *_, key in chosen]
-                starts, ends, labels, lengths = (
-                    [getattr(item[which], name)[place] for item, place in zip(chosen, at, strict=True)]
-                    for which, name in ((1, "start_U"), (1, "end_U"), (1, "label_U"), (2, "length_U"))
-                )
-                document_U = np.repeat([number for number, *_ in chosen], [len(column) for column in starts])
-                start_U, end_U = (np.concatenate(column) + offset_D[document_U] for column in (starts, ends))
-                class_U = self.type_of_label[np.concatenate(labels)] * 256 + language_D[document_U]
-                counts = np.bincount(np.minimum(np.concatenate(lengths), LONGEST_UNIT), minlength=LONGEST_UNIT + 1) * weight
-                self.lengths[level] = self.lengths.get(level, 0) + counts
-                long_U = end_U - start_U > (level == "word")  # a single character is no word worth naming
-                self.surfaces.setdefault(level, Surfaces()).add(characters_N, start_U[long_U], end_U[long_U], class_U[long_U], weight)
+            self.units.add(level, [(a, e) for a, e, _ in pending], characters_N, language_D, keys_D)
 
     def plain(self) -> dict[str, Any]:
         """Everything as JSON values, in an order that depends on the content alone."""
@@ -152,7 +141,7 @@ class Tally:
         ]
         surfaces = []
         names_of_languages = list(self.languages)
-        for level, found in sorted(self.surfaces.items()):
+        for level, found in sorted(self.units.surfaces.items()):
             for number in found.counts:
                 named = {"level": level, "type": self.types[number // 256], "language": names_of_languages[number % 256]}
                 surfaces.append({**named, **found.top(number)._asdict()})
@@ -163,7 +152,7 @@ class Tally:
             [
                 {
                     "groups": groups,
-                    "unit_lengths": {level: np.trim_zeros(counts, "b").tolist() for level, counts in self.lengths.items()},
+                    "unit_lengths": {level: np.trim_zeros(counts, "b").tolist() for level, counts in self.units.lengths.items()},
                     "surfaces": surfaces,
                     "scripts": scripts,
                     "unknown_characters": list(self.unknown.items()),

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from data_prep.corpora import Corpus, Slice
 from data_prep.documents import Document, Record, Rejected
-from data_prep.encoding import Encoded
 from data_prep.parts import PartWorker
 from data_prep.plan import Preparation
 from data_prep.planned import Plan, PlannedFile
@@ -133,13 +132,10 @@ def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
     trained_at = time.perf_counter()
     worker = PartWorker(preparation=preparation, plan=plan, folder=folder)
     examples = {document.language: document for document in reversed(documents)}
-    write_shard(
-        folder / "sample.arrow", [worker.encode(document, Counter()) for document in examples.values()], preparation.levels, len(worker.tokenizer.tokens)
-    )
+    write_shard(folder / "sample.arrow", list(worker.encode(examples.values(), Counter())), preparation.levels, len(worker.tokenizer.tokens))
     loaded_at = time.perf_counter()
     counts: Counter[str] = Counter()
-    encoded: list[Encoded] = [worker.encode(document, counts) for document in documents]
-    write_shard(folder / "sample.arrow", encoded, preparation.levels, len(worker.tokenizer.tokens))
+    write_shard(folder / "sample.arrow", list(worker.encode(documents, counts)), preparation.levels, len(worker.tokenizer.tokens))
     done_at = time.perf_counter()
     text_bytes = plan.bytes
     return Estimate(

@@ -1,6 +1,6 @@
 """The documents of a part: read, cleaned, and without those that an earlier stage has sorted out.
 
-    plan.slices(17) = [(file, start, end, line, size), ...]  ->  (place, Document | Rejected) for each record, in order
+    plan.slices(17) = [(file, start, end, line, size), ...]  ->  (place, Document | Rejected) for each record, in order, singly or in blocks
 
 An exception on one document sets that document aside; what concerns the run itself (a full disk, a missing package, memory) passes on.
 """
@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data_prep.blocks import BLOCK_CHARACTERS, BLOCK_DOCUMENTS
 from data_prep.cleaning.composing import surplus_marks
 from data_prep.cleaning.decontamination import Evaluation
 from data_prep.cleaning.dropped import Dropped
@@ -24,7 +25,7 @@ from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
 from data_prep.plan import Preparation
 from data_prep.planned import Plan
 from data_prep.portable import Portable
-from data_prep.running.supervision import NOWHERE, Moment, Watch
+from data_prep.running.supervision import NOWHERE, Moment, Note, Watch
 from data_prep.running.surveying import UNPACKED
 from data_prep.vocabularies.sampling import Sample, chosen, passages
 
@@ -67,24 +68,51 @@ class PartReader(Portable):
 
     def placed(self, part: int, lost: Counter[str] | None = None) -> Iterator[tuple[Place, Document | Rejected]]:
         """The same with their places. ``lost`` counts what cleaning left nothing of: the user's own spans, by level, and runs of combining marks."""
+        with self.watch.noting(self.stage, part) as note:
+            for _, _, place, document in self._noted(part, lost, note):
+                yield place, document
+
+    def blocks(self, part: int, lost: Counter[str] | None = None) -> Iterator[list[tuple[Place, Document | Rejected]]]:
+        """The same, several at a time, for work that is done on all of them together."""
+        singly = self.watch.is_single(self.stage, part)
+        held: list[tuple[Place, Document | Rejected]] = []
+        size, first, last = 0, (0, 0), (0, 0)
+        with self.watch.noting(self.stage, part) as note:
+            for number, file, place, document in self._noted(part, lost, note):
+                first, last = (first if held else (number, file)), (number, file)
+                held.append((place, document))
+                size += len(document.text) if isinstance(document, Document) else 0
+                if singly or size >= BLOCK_CHARACTERS or len(held) >= BLOCK_DOCUMENTS:
+                    if len(held) > 1:
+                        note.among(*first, held[0][0])
+                    yield held
+                    held, size = [], 0
+            if held:
+                note.among(*first, held[0][0])
+                yield held
+                note.after(*last, held[-1][0])
+
+    def _noted(self, part: int, lost: Counter[str] | None, note: Note) -> Iterator[tuple[int, int, Place, Document | Rejected]]:
+        """Each record's number, file, place and document; the note says that it is worked on until the next one is asked for."""
         quarantined = self.watch.quarantined(self.stage, part)
         _ = self.evaluation  # what is wrong with these files is no fault of a document
-        with self.watch.noting(self.stage, part) as note:
-            shares = self._shares(part, note) if self.sample else {}
-            for number, (file, source, record) in enumerate(self._records(part)):
-                place = record.place
-                note.at(number, file, place)
-                if isinstance(record, Rejected):
-                    yield place, record
-                elif number in quarantined:
-                    yield place, Rejected(place, *quarantined[number])
-                elif self.duplicates and (reason := self.duplicates.reason(part, number)):
-                    yield place, reason.at(place)
-                elif self.sample:
-                    yield place, self._sampled(record, source, shares)
-                else:
-                    yield place, self._clean(record, source, lost)
-                note.after(number, file, place)
+        shares = self._shares(part, note) if self.sample else {}
+        for number, (file, source, record) in enumerate(self._records(part)):
+            place = record.place
+            note.at(number, file, place)
+            document: Document | Rejected
+            if isinstance(record, Rejected):
+                document = record
+            elif number in quarantined:
+                document = Rejected(place, *quarantined[number])
+            elif self.duplicates and (reason := self.duplicates.reason(part, number)):
+                document = reason.at(place)
+            elif self.sample:
+                document = self._sampled(record, source, shares)
+            else:
+                document = self._clean(record, source, lost)
+            yield number, file, place, document
+            note.after(number, file, place)
 
     def _records(self, part: int) -> Iterator[tuple[int, str, Record | Rejected]]:
         """Number and source of the file of each record, and the record."""

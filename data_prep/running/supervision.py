@@ -5,7 +5,8 @@
     round 3    that part alone                   and again: the document is quarantined, and the part is made without it
 
 A worker notes the record it is at in a small file (40 bytes, no fsync: only the death of a process matters). One that is at a record
-for longer than it may is ended (see engines) and has died like any other. Deaths are counted by the living launcher that saw them, so
+for longer than it may is ended (see engines) and has died like any other. Where it works on a block of records together, it notes the
+first of them, and after its death there the part is made record by record. Deaths are counted by the living launcher that saw them, so
 killing a whole run blames nobody; neither does killing a worker here and there, because only three deaths at one record count, the
 last of them without neighbours that take its memory.
 
@@ -40,11 +41,14 @@ NOTES = "notes"
 """What the folder of a launch's notes is staged as; it is never published."""
 
 
+AMONG = 2
+
+
 class Moment(NamedTuple):
-    """What a worker was doing: at a record, or between records (reading the next one, or writing)."""
+    """What a worker was doing: at a record, at a block of records, or between records (reading the next one, or writing)."""
 
     at: int
-    """1 while it worked on the record, 0 after it."""
+    """1 while it worked on the record, 0 after it; AMONG while it worked on a block that begins with it."""
     number: int
     """Of the record among the part's, from 0; -1 before the first one."""
     file: int
@@ -63,20 +67,25 @@ class Note:
         self._seconds = seconds
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o666)
-        self._write(Moment(0, -1, 0, 0, 0))
+        self._write(0, -1, 0, 0, 0)
 
-    def _write(self, moment: Moment) -> None:
-        os.pwrite(self._descriptor, NOTE.pack(*moment), 0)
+    def _write(self, at: int, number: int, file: int, line: int, offset: int) -> None:
+        os.pwrite(self._descriptor, NOTE.pack(at, number, file, line, offset), 0)
 
     def at(self, number: int, file: int, place: Place) -> None:
         """Work on this record begins."""
-        self._write(Moment(1, number, file, place.line, place.offset))
+        self._write(1, number, file, place.line, place.offset)
+        end_after(self._seconds)
+
+    def among(self, number: int, file: int, place: Place) -> None:
+        """Work on a block that begins with this record begins."""
+        self._write(AMONG, number, file, place.line, place.offset)
         end_after(self._seconds)
 
     def after(self, number: int, file: int, place: Place) -> None:
         """Work on this record is done."""
         end_after(0)
-        self._write(Moment(0, number, file, place.line, place.offset))
+        self._write(0, number, file, place.line, place.offset)
 
     def close(self) -> None:
         """No more notes on this part."""
@@ -90,7 +99,7 @@ class Unwritten(Note):
     def __init__(self) -> None:
         self._seconds = 0.0
 
-    def _write(self, moment: Moment) -> None:
+    def _write(self, at: int, number: int, file: int, line: int, offset: int) -> None:
         pass
 
 
@@ -137,6 +146,14 @@ class Watch:
             return None, False
         file.unlink(missing_ok=True)
         return moment, endless
+
+    def work_singly(self, stage: str, part: int) -> None:
+        """From now on this launch makes a part record by record: a worker has died in a block of it."""
+        self.note_file(stage, part).with_suffix(".singly").touch()
+
+    def is_single(self, stage: str, part: int) -> bool:
+        """Is the part made record by record?"""
+        return bool(self.launch) and self.note_file(stage, part).with_suffix(".singly").exists()
 
     def quarantine(self, stage: str, part: int, moment: Moment, path: str, endless: bool = False) -> None:
         """Leave a record out of ``stage`` from now on."""
@@ -234,7 +251,9 @@ def _blame(task: Task, part: int, deaths: list[Moment | None]) -> None:
     """Remember a death; quarantine the record that caused it, or give up when no record can be blamed."""
     moment, endless = task.watch.take_note(task.stage, part)
     deaths.append(moment)
-    if moment and moment.at and deaths.count(moment) >= DEATHS:
+    if moment and moment.at == AMONG:
+        task.watch.work_singly(task.stage, part)
+    if moment and moment.at == 1 and deaths.count(moment) >= DEATHS:
         task.watch.quarantine(task.stage, part, moment, task.path_of(part, moment), endless)
         deaths.clear()
         return

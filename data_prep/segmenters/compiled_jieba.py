@@ -8,6 +8,7 @@ Equal to ``jieba.Tokenizer().cut`` in exact mode, with and without the hidden Ma
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from data_prep.code_points import code_points
 from data_prep.documents import Spans
 from data_prep.knowledge.user_words import UserWords
+from data_prep.pieces import joined_words
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.trie import Trie
@@ -84,6 +86,9 @@ class CompiledJieba(Segmenter):
     @cached_property
     def _arguments(self) -> tuple[Any, ...]:
         return tuple(self.model.values())
+
+    def block_words(self, texts: Sequence[str]) -> Spans:
+        return joined_words(self.words, texts)
 
     def version(self) -> str:
         from importlib.metadata import version

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from data_prep.documents import Spans
 from data_prep.knowledge.lexicons import lexicon_words
 from data_prep.knowledge.user_words import UserWords, load_user_words
-from data_prep.pieces import long_spans, places
+from data_prep.pieces import joined_words, long_spans, places
 from data_prep.segmenters import Segmenter
 
 ALPHABET = "\u4e00-\u9fd5a-zA-Z0-9+#&._%\\-"
@@ -55,6 +56,9 @@ class Jieba(Segmenter):
 
     def words(self, text: str) -> Spans:
         return long_spans(*places(self.engine.lcut(text, HMM=self.hmm), text))
+
+    def block_words(self, texts: Sequence[str]) -> Spans:
+        return joined_words(self.words, texts)
 
     def version(self) -> str:
         from importlib.metadata import version

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from data_prep.code_points import BERT_CJK_RANGES, code_points, members
 from data_prep.documents import Spans
-from data_prep.pieces import long_spans
+from data_prep.pieces import joined_words, long_spans
 from data_prep.segmenters import Segmenter
 
 ALL_INNER = 0x20000
@@ -52,6 +53,9 @@ class Pretokenizer(Segmenter):
         padded_N2[1:-1] = flags_N
         edges = np.flatnonzero(padded_N2[1:] != padded_N2[:-1]).astype(np.int32)
         return long_spans(edges[::2], edges[1::2])
+
+    def block_words(self, texts: Sequence[str]) -> Spans:
+        return joined_words(self.words, texts)
 
     def version(self) -> str:
         return f"pretokenizer 1 (Unicode {unicodedata.unidata_version})"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from data_prep.documents import Spans
 from data_prep.knowledge.lexicons import lexicon_words
 from data_prep.knowledge.user_words import UserWords, load_user_words
-from data_prep.pieces import long_spans, places, stretches
+from data_prep.pieces import joined_words, long_spans, places, stretches
 from data_prep.segmenters import Segmenter
 
 ALPHABET = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
@@ -50,6 +51,9 @@ class Rjieba(Segmenter):
     def words(self, text: str) -> Spans:
         found = [long_spans(*places(self.engine.cut(piece, self.hmm), piece)) + np.int32(start) for start, piece in stretches(text)]
         return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def block_words(self, texts: Sequence[str]) -> Spans:
+        return joined_words(self.words, texts)
 
     def version(self) -> str:
         from importlib.metadata import version

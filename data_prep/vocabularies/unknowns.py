@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.blocks import AnnotatedBlock
 from data_prep.documents import Document
+from data_prep.encoded import EncodedBlock
 from data_prep.encoding import Tokenizer
 
 NEW, KNOWN, UNKNOWN = 0, 1, 2
@@ -64,21 +66,28 @@ class Alphabet:
         self.state[codes[starts_T[ids_T == self.tokenizer.special_ids["[UNK]"]] // 2]] = UNKNOWN
 
 
-def beside(documents: Sequence[Any], unknown: npt.NDArray[np.int64], count_D: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+def beside(
+    blocks: Sequence[tuple[AnnotatedBlock, EncodedBlock, Any]], unknown: npt.NDArray[np.int64], count_D: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint32]:
     """The characters of the sentences that hold an [UNK].
 
-    Each of ``documents`` begins with its Annotated and Encoded; ``unknown`` numbers the [UNK] in all their tokens together, of which
-    ``count_D`` belong to each.
+    ``unknown`` numbers the [UNK] in all tokens of all blocks together, of which ``count_D`` belong to each document.
     """
-    pieces, first, done = [], 0, 0
-    for (annotated, encoded, *_), count in zip(documents, count_D.tolist(), strict=True):
-        characters_N, sentences_S2 = annotated.document.characters, annotated.sentences_S2
-        if count and len(sentences_S2) == len(encoded.sentence_ends_S):
-            found = np.unique(np.searchsorted(encoded.sentence_ends_S, unknown[done : done + count] - first, "right"))
-            pieces += [characters_N[start:end] for start, end in sentences_S2[found].tolist()]
-        elif count:  # some sentences hold no token, so places cannot be told by counting
-            pieces.append(characters_N)
-        first, done = first + len(encoded.token_ids_T), done + count
+    pieces, first, done, before = [], 0, 0, 0
+    for annotated, encoded, _ in blocks:
+        own_D = count_D[before : before + len(annotated)]
+        tokens_D1 = encoded.token_ids[1]
+        for number in np.flatnonzero(own_D).tolist():
+            count = int(own_D[number])
+            sentences_S2 = annotated.sentences_S2[annotated.sentences_D1[number] : annotated.sentences_D1[number + 1]]
+            ends_S = encoded.sentence_ends[0][encoded.sentence_ends[1][number] : encoded.sentence_ends[1][number + 1]]
+            if len(sentences_S2) == len(ends_S):
+                found = np.unique(np.searchsorted(ends_S, unknown[done : done + count] - first - tokens_D1[number], "right"))
+                pieces += [annotated.block.characters_N[start:end] for start, end in sentences_S2[found].tolist()]
+            else:  # some sentences hold no token, so places cannot be told by counting
+                pieces.append(annotated.block.characters_N[annotated.block.offsets_D1[number] : annotated.block.offsets_D1[number + 1]])
+            done += count
+        first, before = first + int(tokens_D1[-1]), before + len(annotated)
     return np.concatenate(pieces)
 
 

@@ -24,7 +24,7 @@ from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
 from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS
 from data_prep.vocabularies.vocabulary_extension import UNUSED, backend_of
-from data_prep.vocabularies.vocabulary_training import LONGEST_WORD
+from data_prep.vocabularies.word_table import LONGEST_WORD
 
 SHOWN = 50
 CONTEXT = 12

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from data_prep.segmenters.pretokenizer import Pretokenizer, inner_C
+from data_prep.blocks import BLOCK_CHARACTERS
+from data_prep.segmenters.pretokenizer import inner_C
+from data_prep.vocabularies.word_table import WordTable
 
 MAX_WORDS = 1_000_000
-LONGEST_WORD = 100
-"""BERT's tokenizer gives up on longer ones, so they teach nothing."""
 MOST_DIGITS = 4
 """Words with more digits are numbers of things (70160000000h1): they are spelled digit by digit, and teach no pieces."""
 FED_CHARACTERS = 1 << 14
@@ -30,30 +29,63 @@ CHINESE_SHARE = 0.01
 """With so many level-1 characters among all, a corpus is taken to hold Chinese."""
 
 
-@dataclass
 class WordTally:
     """Counts of characters and of words of two characters or more, in text as the tokenizer sees it."""
 
-    normalizer: Any
-    """Of a ``tokenizers.Tokenizer``; None leaves text as it is."""
-    characters: Counter[str] = field(default_factory=Counter)
-    words: Counter[str] = field(default_factory=Counter)
-    forgotten: int = 0
-    """A count of a word is short by at most this; words seen no more often may be missing."""
+    def __init__(self, normalizer: Any) -> None:
+        """``normalizer``: of a ``tokenizers.Tokenizer``; None leaves text as it is."""
+        self.forgotten = 0
+        """A count of a word is short by at most this; words seen no more often may be missing."""
+        self._table = WordTable(normalizer)
+        self._characters, self._words = Counter[str](), Counter[str]()
+        self._waiting: list[str] = []
+        self._size = 0
+
+    @property
+    def characters(self) -> Counter[str]:
+        """By character."""
+        self._settle()
+        return self._characters
+
+    @property
+    def words(self) -> Counter[str]:
+        """By word."""
+        self._settle()
+        return self._words
 
     def add(self, text: str) -> None:
         """Count one text."""
-        normal = self.normalizer.normalize_str(text) if self.normalizer else text
-        self.characters.update(normal)
-        spans = Pretokenizer().words(normal)
-        short = spans[spans[:, 1] - spans[:, 0] <= LONGEST_WORD].tolist()
-        self.words.update([normal[start:end] for start, end in short])
+        self._waiting.append(text)
+        self._size += len(text)
+        if self._size >= BLOCK_CHARACTERS:
+            self._count()
+
+    def _count(self) -> None:
+        """Count the texts that wait; words are forgotten after the text that brings too many."""
+        waiting, self._waiting, self._size = self._waiting, [], 0
+        while waiting:
+            done = self._table.add(waiting, max(0, MAX_WORDS - len(self._words)))
+            del waiting[:done]
+            if self._table.words > MAX_WORDS - len(self._words):
+                self._take()
+
+    def _settle(self) -> None:
+        if self._waiting:
+            self._count()
+        if self._table.filled:
+            self._take()
+
+    def _take(self) -> None:
+        characters, words = self._table.counts()
+        self._characters.update(characters)
+        self._words.update(words)
+        self._table.clear()
         self._forget()
 
     def _forget(self) -> None:
-        while len(self.words) > MAX_WORDS:
+        while len(self._words) > MAX_WORDS:
             self.forgotten += 1
-            self.words = Counter({word: count - 1 for word, count in self.words.items() if count > 1})
+            self._words = Counter({word: count - 1 for word, count in self._words.items() if count > 1})
 
     def write(self, file: Path) -> None:
         """Keep the counts for ``join``."""

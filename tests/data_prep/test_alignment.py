@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from data_prep.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.documents import Annotated, Document, Units
-from data_prep.encoding import Encoded, Tokenizer, TokenUnits, encode
+from data_prep.encoded import Encoded, TokenUnits
+from data_prep.encoding import Tokenizer, encode
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.sentences import split_sentences

@@ -16,7 +16,8 @@ from data_prep.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.cleaning.normalising import Cleaning
 from data_prep.documents import SEGMENT, Annotated, Document, Given, Place, Record, Units
-from data_prep.encoding import FLAG_CAPITAL, Encoded, Tokenizer, encode
+from data_prep.encoded import Encoded
+from data_prep.encoding import FLAG_CAPITAL, Tokenizer, encode
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.vocabularies.vocabulary import Vocabulary, adopt

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from data_prep import shard_maps
 from data_prep.documents import Label
-from data_prep.encoding import Encoded, Tokenizer, TokenUnits
+from data_prep.encoded import Encoded, TokenUnits
+from data_prep.encoding import Tokenizer
 from data_prep.shard_writer import arrow_schema, write_shard
 from data_prep.shards import MANIFEST, SCHEMA_VERSION, Prepared, Shard
 

@@ -20,7 +20,8 @@ from data_prep.counting import word_contexts
 from data_prep.counting.similar_words import SCRIPTS, Similarity, Table, script, similar_words, write_table
 from data_prep.counting.word_contexts import Cells, Words, count_cells, count_words
 from data_prep.counting.word_vectors import attraction, embed
-from data_prep.encoding import Encoded, Tokenizer, TokenUnits
+from data_prep.encoded import Encoded, TokenUnits
+from data_prep.encoding import Tokenizer
 from data_prep.knowledge.similar_pairs import REASONS, Pairs, read_pairs, tokenize_surfaces
 from data_prep.shard_writer import write_shard
 from data_prep.shards import Prepared, ShardEntry

@@ -20,7 +20,8 @@ from data_prep.counting.passages import PASSAGE, SAMPLES
 from data_prep.counting.surfaces import Surfaces, Top, joined
 from data_prep.counting.tallies import EDGES, Tally, merge
 from data_prep.documents import Annotated, Document
-from data_prep.encoding import Encoded, Tokenizer, encode
+from data_prep.encoded import Encoded
+from data_prep.encoding import Tokenizer, encode
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 

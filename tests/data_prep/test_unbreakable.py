@@ -304,6 +304,29 @@ def test_deaths_at_different_records_blame_no_document(tmp_path: Path) -> None:
     assert not watch.quarantined("deadly", 1) and not watch.quarantined("deadly", 4)
 
 
+def test_a_death_in_a_block_blames_no_document_and_the_part_goes_on_record_by_record(tmp_path: Path) -> None:
+    watch = Watch(folder=tmp_path, launch=staging_name("notes"))
+
+    @dataclass(frozen=True, kw_only=True)
+    class InBlocks(Engine):
+        deaths: list[int]
+
+        def run(self, work: Any, parts: Sequence[int]) -> Iterator[Any]:
+            for part in parts:
+                if watch.is_single("deadly", part) or part != 2:
+                    yield part
+                    continue
+                with watch.noting("deadly", part) as note:
+                    note.among(7, 0, Place("corpus.jsonl", 8, 70))
+                self.deaths.append(part)
+                yield Died(part)
+
+    engine = InBlocks(deaths=[])
+    assert sorted(run_all(engine, Deadly(deaths={}, watch=watch), range(4))) == [0, 1, 2, 3]
+    assert engine.deaths == [2] and not watch.quarantined("deadly", 2)
+    assert not watch.is_single("deadly", 1) and not Watch(folder=tmp_path, launch="").is_single("deadly", 2)
+
+
 def test_deaths_before_any_document_end_the_run_with_advice(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"a worker process died 5 times on part 2 of `deadly`.*before the first document of corpus.jsonl.*engine.workers=1"):
         supervised(tmp_path, {2: [-1] * 9})

@@ -15,7 +15,7 @@ import pytest
 from in_process import Result, command
 from tiny import ROOT
 
-from data_prep.encoding import Encoded, TokenUnits
+from data_prep.encoded import Encoded, TokenUnits
 from data_prep.files import read_json, sha256_file, staging_name, write_json
 from data_prep.running.claims import claim
 from data_prep.running.folder_status import bytes_per_second, status
