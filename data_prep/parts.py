@@ -182,7 +182,7 @@ class PartWorker(Portable, Task):
     def encode(self, documents: Iterable[Document], counts: Counter[str]) -> Iterator[EncodedBlock]:
         """Annotate and encode documents block by block, counting their units."""
         for block in divided(documents):
-            made = self.made(block)
+            made = self.made(block, self.preparation.classes.get("train", ()))
             count(*made, list(self.preparation.labels), counts)
             yield made[1]
 

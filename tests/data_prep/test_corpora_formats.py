@@ -33,7 +33,7 @@ from data_prep.inputs.wikitext import Wikitext
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation
 from data_prep.running.supervision import Watch
-from data_prep.running.surveying import Surveyor
+from data_prep.running.surveying import Listing, Surveyor
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 HERE = Place("x", 1, 0)
@@ -707,7 +707,6 @@ def test_a_whole_preparation_streams_every_row_of_a_dataset_once(
         corpora=[HubDataset(paths=[str(folder)])],
         vocabulary=Vocabulary(path=str(tokenizer_folder)),
         duplicates=Duplicates(),
-        frequencies=True,
         part_bytes=40_000,
         engine=Here(),
     )
@@ -747,7 +746,7 @@ def test_a_dataset_whose_files_change_in_place_is_surveyed_again(tmp_path: Path)
     folder.mkdir()
     (folder / "train.jsonl").write_text('{"text": "one"}\n')
     corpus = HubDataset(paths=[str(folder)])
-    surveyor = Surveyor(corpora=[corpus], files=[(0, folder)], part_bytes=1000, watch=Watch(folder=tmp_path / "out", launch="notes"))
+    surveyor = Surveyor(corpora=[corpus], listing=Listing.of([corpus.found()]), part_bytes=1000, watch=Watch(folder=tmp_path / "out", launch="notes"))
     first = surveyor(0)
     assert surveyor.finished(0) == first
     with (folder / "train.jsonl").open("a") as file:

@@ -143,7 +143,7 @@ def test_datasets_come_back_from_the_shards(kind: str, tmp_path: Path, tokenizer
 
 def test_pairs_and_a_dataset_in_one_folder_with_every_step(tmp_path: Path, tokenizer_folder: Path) -> None:
     sources = {**PAIRS, "paths": [write_pairs(tmp_path, "csv")]}, {"kind": "hub_dataset", "paths": [write_dataset(tmp_path, "json")]}
-    configure(tmp_path, tokenizer_folder, *sources, duplicates={}, discourse={}, frequencies=True)
+    configure(tmp_path, tokenizer_folder, *sources, duplicates={}, discourse={})
     for arguments in (["prepare", "plan", "data.yaml"], ["prepare", "data.yaml"], ["prepare", "data.yaml"], ["prepare", "report", "out"]):
         code, message = kmask(tmp_path, *arguments)
         assert code == (3 if arguments[1] == "data.yaml" else 0), message
