@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.inputs.file_names import matching
+from data_prep.inputs.file_names import LeftOut, matching
 from data_prep.inputs.streams import COMPRESSED, lines_within, open_bytes
 
 FORMATS = (".txt", ".jsonl", ".json", ".csv", ".tsv")
@@ -46,12 +46,13 @@ def find_files(paths: Collection[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in paths:
-        files, unread = matching(pattern)
+        unread: list[LeftOut] = []
+        files = [Path(name) for name, _ in matching(pattern, unread)]
         if unread:
             raise ValueError(f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in the corpus")
         if not files:
             raise FileNotFoundError(f"evaluation file {pattern}: no such file (looked from {Path.cwd()})")
-        found.update((Path(name), None) for name, _ in files)
+        found.update(dict.fromkeys(files))
     return list(found)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,34 +54,34 @@ def find_files(patterns: Sequence[str]) -> Found:
     left_out: dict[LeftOut, None] = {}
     again: dict[tuple[str, str], None] = {}
     for pattern in patterns:
-        matches, unread = matching(pattern)
-        if not matches:
-            raise FileNotFoundError(f"corpus path {shown_name(pattern)}: {_nothing(pattern, unread)}")
-        left_out.update(dict.fromkeys(unread))
-        for name, state in matches:
+        unread: list[LeftOut] = []
+        matches = 0
+        for name, state in matching(pattern, unread):
+            matches += 1
             earlier = first.setdefault((state.st_dev, state.st_ino), name)
             if earlier == name:
                 sizes[name] = state.st_size
             else:
                 again[name, earlier] = None
+        if not matches:
+            raise FileNotFoundError(f"corpus path {shown_name(pattern)}: {_nothing(pattern, unread)}")
+        left_out.update(dict.fromkeys(unread))
     return Found(list(sizes), list(sizes.values()), list(left_out), list(again))
 
 
-def matching(pattern: str) -> tuple[list[tuple[str, os.stat_result]], list[LeftOut]]:
-    """The files of a path or pattern that can be read, in a stable order, with what they are now; and what is left out.
+def matching(pattern: str, left_out: list[LeftOut]) -> Iterator[tuple[str, os.stat_result]]:
+    """The files of a path or pattern that can be read, in a stable order, with what they are now.
 
-    Left out are links that lead nowhere, files and folders that may not be read, and names that are not UTF-8.
+    The others are added to ``left_out``: links that lead nowhere, files and folders that may not be read, and names that are not UTF-8.
     """
     closed = [path for path in _folders(pattern) if not os.access(path, os.R_OK | os.X_OK)]
-    left_out = [LeftOut(shown_name(path), CLOSED, "a folder whose files may not be listed") for path in closed]
-    files = []
+    left_out += [LeftOut(shown_name(path), CLOSED, "a folder whose files may not be listed") for path in closed]
     for name in _names(pattern):
         seen = _look(name)
         if isinstance(seen, LeftOut):
             left_out.append(seen)
         elif seen is not None:
-            files.append((name, seen))
-    return files, left_out
+            yield name, seen
 
 
 def is_utf8_name(name: str) -> bool:
