@@ -74,7 +74,7 @@ def kmask_round(preparation: Preparation, texts: list[str], tokenizer: Path, fol
 
     def work() -> None:
         shutil.rmtree(out / "parts", ignore_errors=True)
-        for part in range(len(plan["parts"])):
+        for part in range(plan.parts):
             worker.make(part)
 
     return work

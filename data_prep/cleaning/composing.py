@@ -32,11 +32,13 @@ def composed(text: str) -> str:
 
 def surplus_marks(text: str) -> int:
     """How many marks of ``text`` are dropped because too many others stand before them."""
+    if len(text) <= MOST_MARKS or text.isascii():
+        return 0
     return len(text) - len(_capped(text))
 
 
 def _capped(text: str) -> str:
-    if text.isascii() or not _is_crowded(text):
+    if len(text) <= MOST_MARKS or text.isascii() or not _is_crowded(text):
         return text
     return _patterns()[1].sub(lambda match: match[0][:MOST_MARKS], text)
 

@@ -158,8 +158,10 @@ class PartReader(Portable):
             if SEGMENT in record.given and isinstance(document, Document) and SEGMENT in lost_spans(record, document):
                 return Rejected(record.place, "no text", "a part of the pair is nothing but white space and invisible characters")
             if lost is not None and isinstance(document, Document):
-                lost.update({f"{level} given by the user: cleaning left nothing of it": count for level, count in lost_spans(record, document).items()})
-                lost.update({MARKS: count} if (count := surplus_marks(record.text)) else {})
+                for level, count in lost_spans(record, document).items() if record.given else ():
+                    lost[f"{level} given by the user: cleaning left nothing of it"] += count
+                if count := surplus_marks(record.text):
+                    lost[MARKS] += count
             return document
         except OUR_CONCERN:
             raise
