@@ -34,9 +34,10 @@ from data_prep.part_content import PartContent, count
 from data_prep.plan import Preparation
 from data_prep.planned import Plan
 from data_prep.portable import Portable
+from data_prep.running.notes import Moment
 from data_prep.running.reading import OUR_CONCERN, REJECTED, PartReader
 from data_prep.running.rounds import take_away
-from data_prep.running.supervision import NOWHERE, Moment, Task, Watch
+from data_prep.running.supervision import NOWHERE, Task, Watch
 from data_prep.shard_writer import write_shard
 
 Made = tuple[AnnotatedBlock, EncodedBlock]

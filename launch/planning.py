@@ -7,9 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from launch.commands import cut_lines, malformed_lines, other_lines
+from launch.commands import other_lines
 from launch.config import read_config
 from launch.console import Bar, clock
+from launch.warnings_of import cut_lines, malformed_lines
 
 if TYPE_CHECKING:
     from data_prep.plan import Preparation

@@ -16,9 +16,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launch.commands import cut_lines
 from launch.page_style import framed
 from launch.plots import bar, percent, short, table
+from launch.warnings_of import cut_lines
 
 if TYPE_CHECKING:
     from data_prep.planned import Plan

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.cleaning.composing import composed
+from data_prep.documents import Given
 
 SEPARATORS = "\n。，、 "
 COMPARED = 1 << 22
@@ -144,3 +145,17 @@ def differences(before: str, after: str, separators: str = SEPARATORS) -> list[E
             start, _, low, _ = changes.pop()
         changes.append((start, end, low, high))
     return [Edit(start, end, after[low:high]) for start, end, low, high in changes]
+
+
+def placed(text: str, spans: Sequence[Given], places: Sequence[tuple[int, int]]) -> list[Given]:
+    """The spans of one level at their new places: without white space at the edges, disjoint, none empty."""
+    kept: list[Given] = []
+    free = 0
+    for span, (start, end) in zip(spans, places, strict=True):
+        start = max(start, free)
+        inner = text[start:end].strip()
+        if inner:
+            start += len(text[start:end]) - len(text[start:end].lstrip())
+            free = start + len(inner)
+            kept.append(Given(start, free, span.type))
+    return kept

@@ -28,7 +28,7 @@ import numpy as np
 
 from data_prep.cleaning.composing import composed
 from data_prep.cleaning.conversions import check_package, package_version, repaired, simplified
-from data_prep.cleaning.edits import Edit, compositions, differences, move, substitutions
+from data_prep.cleaning.edits import Edit, compositions, differences, move, placed, substitutions
 from data_prep.cleaning.letters import Letters
 from data_prep.cleaning.markdown import markdown_text
 from data_prep.documents import Document, Given, Record, Rejected
@@ -209,7 +209,7 @@ class Cleaning(Portable):
                 starts, ends = move(starts, ends, rule.edits(text))
                 text = changed
         moved = iter(zip(starts.tolist(), ends.tolist(), strict=True))
-        return text, {level: _placed(text, items, [next(moved) for _ in items]) for level, items in given.items()}
+        return text, {level: placed(text, items, [next(moved) for _ in items]) for level, items in given.items()}
 
     @cached_property
     def known(self) -> dict[str, Language]:
@@ -233,20 +233,6 @@ class Cleaning(Portable):
         if name := self.simplify:
             rules.append(Rule(lambda text: simplified(text, name), lambda text: _simplification_edits(text, name)))
         return (*rules, COMPOSE)
-
-
-def _placed(text: str, spans: Sequence[Given], places: Sequence[tuple[int, int]]) -> list[Given]:
-    """The spans of one level at their new places: without white space at the edges, disjoint, none empty."""
-    kept: list[Given] = []
-    free = 0
-    for span, (start, end) in zip(spans, places, strict=True):
-        start = max(start, free)
-        inner = text[start:end].strip()
-        if inner:
-            start += len(text[start:end]) - len(text[start:end].lstrip())
-            free = start + len(inner)
-            kept.append(Given(start, free, span.type))
-    return kept
 
 
 def lost_spans(record: Record, document: Document) -> dict[str, int]:

@@ -20,7 +20,8 @@ from typing import Any
 from data_prep.files import STAGING_PREFIX, maker_of, read_json
 from data_prep.planned import Plan
 from data_prep.running.claims import is_claimed
-from data_prep.running.supervision import NOTE, NOTES, Moment
+from data_prep.running.notes import NOTE, Moment
+from data_prep.running.supervision import NOTES
 from data_prep.shards import MANIFEST
 
 NOTES_FOLDERS = f"{STAGING_PREFIX}{NOTES}@*"

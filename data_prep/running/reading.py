@@ -25,7 +25,8 @@ from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
 from data_prep.plan import Preparation
 from data_prep.planned import Plan
 from data_prep.portable import Portable
-from data_prep.running.supervision import NOWHERE, Moment, Note, Watch
+from data_prep.running.notes import Moment, Note
+from data_prep.running.supervision import NOWHERE, Watch
 from data_prep.running.surveying import UNPACKED
 from data_prep.vocabularies.sampling import Sample, chosen, passages
 

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from data_prep.engines import Engine
 from data_prep.files import read_json, remove_staging, staged_folder, staging_name, write_json
-from data_prep.running.supervision import Moment, Task, Watch, run_all
+from data_prep.running.notes import Moment
+from data_prep.running.supervision import Task, Watch, run_all
 
 STEP = "step.json"
 

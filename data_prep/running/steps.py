@@ -22,8 +22,9 @@ from data_prep.documents import Document, Rejected
 from data_prep.engines import Engine
 from data_prep.files import remove_staging, sha256_json, staged_folder, write_json
 from data_prep.running.claims import claim
+from data_prep.running.notes import Moment
 from data_prep.running.rounds import STEP, Made, Round, is_made, run_rounds, take_away
-from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Moment, Task, Watch, run_all
+from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Task, Watch, run_all
 
 
 class Step(ABC):

@@ -16,7 +16,6 @@ last of them without neighbours that take its memory.
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 import time
 from abc import ABC, abstractmethod
@@ -26,10 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep.documents import Place
-from data_prep.engines import Died, Engine, end_after
+from data_prep.engines import Died, Engine
 from data_prep.files import file_clock, read_json, write_json
 from data_prep.running.claims import claim, is_claimed
+from data_prep.running.notes import AMONG, NOTE, Moment, Note, Unwritten
 from masking.keyed import hash_key, uniform
 
 DEATHS, ELSEWHERE, MOST_DEATHS = 3, 5, 20
@@ -39,68 +38,6 @@ KILLED, ENDLESS = "killed its worker", "took too long"
 """Reasons of a record that is left out: its workers died of it, or were ended because they were at it for too long."""
 NOTES = "notes"
 """What the folder of a launch's notes is staged as; it is never published."""
-
-
-AMONG = 2
-
-
-class Moment(NamedTuple):
-    """What a worker was doing: at a record, at a block of records, or between records (reading the next one, or writing)."""
-
-    at: int
-    """1 while it worked on the record, 0 after it; AMONG while it worked on a block that begins with it."""
-    number: int
-    """Of the record among the part's, from 0; -1 before the first one."""
-    file: int
-    """Number of its file in the plan."""
-    line: int
-    offset: int
-
-
-NOTE = struct.Struct("<5q")
-
-
-class Note:
-    """The open note of one part, and the time that its worker has for a record."""
-
-    def __init__(self, path: Path, seconds: float) -> None:
-        self._seconds = seconds
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o666)
-        self._write(0, -1, 0, 0, 0)
-
-    def _write(self, at: int, number: int, file: int, line: int, offset: int) -> None:
-        os.pwrite(self._descriptor, NOTE.pack(at, number, file, line, offset), 0)
-
-    def at(self, number: int, file: int, place: Place) -> None:
-        """Work on this record begins."""
-        self._write(1, number, file, place.line, place.offset)
-        end_after(self._seconds)
-
-    def among(self, number: int, file: int, place: Place) -> None:
-        """Work on a block that begins with this record begins."""
-        self._write(AMONG, number, file, place.line, place.offset)
-        end_after(self._seconds)
-
-    def after(self, number: int, file: int, place: Place) -> None:
-        """Work on this record is done."""
-        end_after(0)
-        self._write(0, number, file, place.line, place.offset)
-
-    def close(self) -> None:
-        """No more notes on this part."""
-        end_after(0)
-        os.close(self._descriptor)
-
-
-class Unwritten(Note):
-    """A note that nobody will read."""
-
-    def __init__(self) -> None:
-        self._seconds = 0.0
-
-    def _write(self, at: int, number: int, file: int, line: int, offset: int) -> None:
-        pass
 
 
 @dataclass(frozen=True, kw_only=True)

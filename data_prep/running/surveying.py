@@ -27,7 +27,8 @@ from data_prep.documents import Place
 from data_prep.engines import Engine
 from data_prep.files import read_json, sha256_json, staging_name, write_atomic
 from data_prep.inputs.file_names import Found
-from data_prep.running.supervision import Moment, Note, Task, Watch, run_all
+from data_prep.running.notes import Moment, Note
+from data_prep.running.supervision import Task, Watch, run_all
 
 SHARED_BYTES, SHARED_FILES = 1 << 24, 2000
 """Smaller corpora are surveyed faster than a process starts."""

@@ -192,7 +192,7 @@ def misnamed(tmp_path: Path) -> Path:
 
 
 def test_a_file_whose_name_is_not_utf8_is_left_out_and_named(misnamed: Path, tmp_path: Path) -> None:
-    from launch.commands import malformed_lines
+    from launch.warnings_of import malformed_lines
 
     corpus = PlainText(paths=[f"{misnamed}/*.txt"], document="line")
     assert corpus.files() == [misnamed / "good.txt"]

@@ -40,7 +40,8 @@ from data_prep.plan import Preparation, Progress, make_plan
 from data_prep.planned import Plan
 from data_prep.running import claims, surveying
 from data_prep.running.claims import claim, is_claimed
-from data_prep.running.supervision import Moment, Task, Watch, run_all
+from data_prep.running.notes import Moment
+from data_prep.running.supervision import Task, Watch, run_all
 from data_prep.segmenters import Segmenter
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
