@@ -9,14 +9,15 @@ ERNIE 1.0's order basic -> phrase -> entity is three steps:
       - {until: 0.67, weights: [0, 1, 0]}
       - {until: 1.0, weights: [0, 0, 1]}
 
-One budget and one corruption hold for all samples: where the strategies were published with different ones, the configuration must give them.
+One budget and one corruption hold for all samples: where the strategies were published with different ones, the configuration must give them. Or
+``budgets`` gives every strategy its own, in their order, and ``masking.budget`` is left out.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -53,12 +54,15 @@ class Phase:
 class Mixture(Strategy):
     """One of several strategies for each sample."""
 
+    OURS: ClassVar[tuple[str, ...]] = ("budget", "corruption")
     PAPER: ClassVar[str] = "stages of ERNIE 1.0, Sun et al. 2019, section 3.2; mixtures of your own"
 
     strategies: list[Strategy]
     """The strategies to draw from."""
     schedule: list[Phase]
     """Weights by the progress of training, in order; one phase until 1.0 keeps them constant."""
+    budgets: list[Budget] = field(default_factory=list)
+    """How much each strategy hides, in their order, instead of one `masking.budget` for all samples."""
 
     def __post_init__(self) -> None:
         if not self.strategies:
@@ -69,6 +73,13 @@ class Mixture(Strategy):
         for phase in self.schedule:
             if len(phase.weights) != len(self.strategies):
                 raise ValueError(f"schedule: {len(phase.weights)} weights for {len(self.strategies)} strategies")
+        if self.budgets and len(self.budgets) != len(self.strategies):
+            raise ValueError(f"budgets: {len(self.budgets)} for {len(self.strategies)} strategies; give one for each or none")
+        for budget, strategy in zip(self.budgets, self.strategies, strict=False):
+            if budget.rule not in strategy.rules():
+                raise ValueError(f"budgets: the rule {budget.rule!r} has no meaning for its strategy, which knows {', '.join(strategy.rules())}")
+            if budget.final_rate or budget.row_targets or strategy.own_budgets():
+                raise ValueError("budgets: final_rate, row_targets and budgets inside budgets are not possible here")
 
     def levels(self) -> Iterable[str]:
         return dict.fromkeys(level for strategy in self.strategies for level in strategy.levels())
@@ -82,9 +93,16 @@ class Mixture(Strategy):
         return asked
 
     def rules(self) -> tuple[str, ...]:
+        if self.budgets:
+            return RULES
         return tuple(rule for rule in RULES if all(rule in strategy.rules() for strategy in self.strategies))
 
+    def own_budgets(self) -> Sequence[Budget]:
+        return self.budgets
+
     def budget(self) -> Budget:
+        if self.budgets:
+            return Budget()
         return agreed([strategy.budget() for strategy in self.strategies], "budget")
 
     def corruption(self) -> Corruption:
@@ -103,7 +121,8 @@ class Mixture(Strategy):
             if len(samples):
                 # A mixture inside a mixture must not see the number that chose it.
                 keys = inner_S if isinstance(strategy, Mixture) else keys_S
-                spans = strategy.select(units.take(samples), budget, keys[samples], progress_S[samples])
+                own = self.budgets[index] if self.budgets else budget
+                spans = strategy.select(units.take(samples), own, keys[samples], progress_S[samples])
                 parts.append(Spans(samples[spans.sample_N].astype(np.int32), spans.start_N, spans.end_N))
         return Spans.join(parts)
 

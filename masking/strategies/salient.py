@@ -4,6 +4,10 @@
 
 A salient unit of average weight is drawn ``favour`` times as readily as any other unit: units are taken one after another, each with
 chances proportional to its weight among those that are left. With a very large ``favour`` other units are hidden only once all salient ones are.
+
+Weights, budget and corruption are kmask's defaults. REALM hides one salient span of a sample, any of them, behind [MASK] alone:
+`configs/pretrain/realm.yaml` is that. With the rule `accept` the unit that would cross the budget is taken with probability left / length,
+so long units are hidden less often than short ones of equal weight (table under "Budget").
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ WEIGHTS = ("tf_idf", "idf", "even")
 class Salient(Strategy):
     """Whole units; those of the salient levels are favoured by their weight."""
 
+    OURS: ClassVar[tuple[str, ...]] = ("budget", "corruption")
     PAPER: ClassVar[str] = "REALM, Guu et al. 2020, section 3.4"
     RULES: ClassVar[tuple[str, ...]] = RULES[:-1]
 
