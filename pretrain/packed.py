@@ -70,6 +70,8 @@ class Masking:
 
     def __post_init__(self) -> None:
         self.strategy.weighted()
+        if self.budget and self.strategy.own_budgets():
+            raise ValueError("budget: the strategies of the mixture have `budgets` of their own; leave one of the two out")
         rules, rule = self.strategy.rules(), self.hidden_share.rule
         if rule not in rules:
             raise ValueError(f"budget: the rule {rule!r} has no meaning for this strategy, which knows {', '.join(rules)}")
@@ -189,7 +191,7 @@ def _moved(places: Sequence[npt.NDArray[np.int64]], start_S: Int) -> tuple[npt.N
 def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> Packed:
     """Choose units, replace them, shuffle what is left: each as ``masking`` says."""
     units = replace(laid.units, weights=weights(masking.strategy, laid.units, laid.original_T, specials.rarity))
-    budget = masking.hidden_share
+    budget = masking.hidden_share.at(progress)
     spans = masking.strategy.select(units, budget, combine_array(laid.keys_S, SELECT), np.full(len(laid.samples), progress))
     given_up = 0
     if budget.row_targets:

@@ -134,6 +134,33 @@ def test_weights_are_asked_for_once_and_must_agree() -> None:
         constant([Salient(weight="idf"), Salient(weight="tf_idf")], [1, 1]).weighted()
 
 
+def test_each_strategy_spends_its_own_budget_where_budgets_are_given() -> None:
+    toy, weights = random_toy(np.random.default_rng(2), 60), [1, 1]
+    components: list[Strategy] = [Subword(), Ngram()]
+    budgets = [Budget(rate=0.4), Budget(rate=0.1, rule="skip")]
+    mixture = Mixture(strategies=components, schedule=[Phase(until=1.0, weights=weights)], budgets=budgets)
+    drawn = choices(constant([Mark(place=1), Mark(place=2)], weights), 300)
+    units = repeated(toy, 300)
+    alone = [by_sample(strategy.select(units, budget, keys(300), np.zeros(300)), units) for strategy, budget in zip(components, budgets, strict=True)]
+    mixed = by_sample(mixture.select(units, Budget(rate=0.99), keys(300), np.zeros(300)), units)
+    assert mixed == [alone[place - 1][sample] for sample, place in enumerate(drawn.tolist())]
+    assert mixture.own_budgets() == budgets and mixture.rules() == RULES
+
+
+@pytest.mark.parametrize(
+    ("budgets", "message"),
+    [
+        ([Budget()], r"^budgets: 1 for 2 strategies; give one for each or none$"),
+        ([Budget(), Budget(rule="bernoulli")], r"^budgets: the rule 'bernoulli' has no meaning for its strategy, which knows accept, skip"),
+        ([Budget(), Budget(final_rate=0.3)], r"^budgets: final_rate, row_targets and budgets inside budgets are not possible here$"),
+        ([Budget(), Budget(row_targets=9)], r"^budgets: final_rate, row_targets"),
+    ],
+)
+def test_budgets_that_make_no_sense_are_refused(budgets: list[Budget], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Mixture(strategies=[Subword(), Ngram()], schedule=[Phase(until=1.0, weights=[1, 1])], budgets=budgets)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_every_sample_with_text_has_a_target_by_default(rule: str) -> None:
     units = repeated(Toy(length=4), 500)
