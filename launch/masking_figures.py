@@ -23,16 +23,17 @@ WORDS = {1: 0.5, 2: 0.3, 3: 0.1, 4: 0.06, 8: 0.04}
 SENTENCES, PLACES = 8, 12
 """Sentences of a sample and words of one token in each."""
 SAMPLES = 20_000
-EVEN = {"units": ["entity", "word"], "weight": "even", "favour": 1.0}
-DRAWS = (("whole_unit", {"units": ["word"]}), ("salient", EVEN), ("ngram", {}), ("geometric_span", {}))
+EVEN: dict[str, Any] = {"units": ["entity", "word"], "weight": "even", "favour": 1.0}
+DRAWS: tuple[tuple[str, dict[str, Any]], ...] = (("whole_unit", {"units": ["word"]}), ("salient", EVEN), ("ngram", {}), ("geometric_span", {}))
 """One scheme for every way to draw."""
 
-ACCEPT = """The rule `accept` is two laws. Where units are drawn one by one and alike (`subword`, `whole_unit`, `pmi`, `ernie1`), they lie on a
-circle in keyed order, and an arc of the budget's length that begins at a random token chooses the units that begin in it: each is hidden equally often. Where the order is
-not the units' own (`salient`: heavy ones first; `ngram`, `macbert`, `geometric_span` and the mixes: runs of words), the unit or run that would
-cross the budget is taken with probability left / length, and the draw ends: the share of the tokens is the same, but a unit that is long beside the
-budget is hidden less often than a short one. Samples of 24 tokens in words of 1 to 8, `rate: 0.15`, `at_least_one: false`, chances as above
-(`salient` with `weight: even, favour: 1`, so that it favours nothing):
+ACCEPT = """The rule `accept` is two laws. Where units are drawn one by one and alike (`subword`, `whole_unit`, `pmi`, `ernie1`), they lie on a circle in keyed
+order, and an arc of the budget's length that begins at a random token chooses the units that begin in it: each is hidden equally often. Where the
+order is not the units' own (`salient`: heavy ones first; `ngram`, `macbert`, `geometric_span` and the mixes: runs of words), the unit or run that would
+cross the budget is taken with probability left / length, and the draw ends. The share of the tokens is the same, but of `salient`, `ngram` and `macbert`
+units that are long beside the budget are hidden less often than short ones; spans begin at a random token, so that long words are met more often.
+Samples of 24 tokens in words of 1 to 8, `rate: 0.15`, `at_least_one: false`, chances as above (`salient` with `weight: even, favour: 1`, so that it
+favours nothing):
 """
 
 SHORT = """`at_least_one` lifts the share of short samples: where the rule chooses nothing, one of the shortest units is hidden (which of them,

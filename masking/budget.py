@@ -23,7 +23,8 @@ class Budget:
     final_rate: float = 0.0
     """The rate at the end of the planned steps, to which `rate` moves in a straight line (Ankner et al. 2024: from 0.3 to 0.15). 0: `rate` throughout."""
     rule: str = "accept"
-    """The unit that would cross the budget is: `accept` taken as often as makes every unit equally likely to be hidden, whatever its length;
+    """The unit that would cross the budget is: `accept` taken as often as keeps the share of the tokens exact, by schemes that draw units
+    one by one in a way that hides every unit equally often whatever its length;
     `skip` passed over for the next (Megatron); `stop` the end; `overshoot` taken; `cut` shortened (SpanBERT). Or `units`: the budget is a
     share of the units (MacBERT); `bernoulli`: no budget, every unit is hidden with probability `rate` by itself (ERNIE 1.0)."""
     at_least_one: bool = True

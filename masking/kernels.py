@@ -103,7 +103,8 @@ def partition_pieces(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskabl
         while unit < last_L[level]:
             position, end = np.int64(start_U[unit]), np.int64(end_U[unit])
             unit += 1
-            best, longest = position, position - position
+            best: Any = position
+            longest: Any = 0
             while position < end:
                 first = position
                 while position < end and kind_T[position] == 0:
