@@ -101,17 +101,17 @@ def partition_pieces(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskabl
     unit = 0
     for level in range(len(last_L)):
         while unit < last_L[level]:
-            position, end = np.int64(start_U[unit]), np.int64(end_U[unit])
+            place, end = np.int64(start_U[unit]), np.int64(end_U[unit])
             unit += 1
-            best: Any = position
+            best: Any = place
             longest: Any = 0
-            while position < end:
-                first = position
-                while position < end and kind_T[position] == 0:
-                    position += 1
-                if position - first > longest:
-                    best, longest = first, position - first
-                position += 1
+            while place < end:
+                first = place
+                while place < end and kind_T[place] == 0:
+                    place += 1
+                if place - first > longest:
+                    best, longest = first, place - first
+                place += 1
             if longest > 0:
                 unit_end_T[best] = best + longest
                 kind_T[best : best + longest] = kind_L[level]
