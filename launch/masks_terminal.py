@@ -63,7 +63,7 @@ def about(shown: Shown) -> str:
     """Budget, corruption, paper and note of a scheme."""
     masking = shown.scheme.masking
     budgets = masking.strategy.own_budgets() or [masking.hidden_share]
-    parts = [" or ".join(map(budget_words, budgets)), corruption_words(masking.replacement), masking.strategy.PAPER, shown.scheme.note]
+    parts = [" or ".join(map(budget_words, budgets)), " or ".join(map(corruption_words, masking.laws)), masking.strategy.PAPER, shown.scheme.note]
     return "; ".join(part for part in parts if part) + "."
 
 

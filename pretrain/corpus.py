@@ -141,21 +141,25 @@ def specials(folders: list[Prepared], masking: Masking) -> Specials:
         ValueError: something it needs is missing, with the remedy.
     """
     tokenizer = folders[0].tokenizer
-    ids, ordinary_V, corruption = tokenizer.special_ids, ordinary_ids(tokenizer.tokens), masking.replacement
+    ids, ordinary_V = tokenizer.special_ids, ordinary_ids(tokenizer.tokens)
     similar, notes = None, []
-    if corruption.similar > 0 and corruption.similar_words:
-        pairs = read_pairs(Path(corruption.similar_words), tokenizer)
+    tables = {corruption.similar_words for corruption in masking.laws if corruption.similar > 0 and corruption.similar_words}
+    if len(tables) > 1:
+        raise ValueError(f"similar_words: the strategies of a mixture name {', '.join(sorted(tables))}; there can be one table")
+    for table in tables:
+        pairs = read_pairs(Path(table), tokenizer)
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in pairs.left_out.items() if count)
-        notes.append(f"{corruption.similar_words}: {pairs.pairs:,} pairs of similar words{f'; left out: {reasons}' if reasons else ''}")
+        notes.append(f"{table}: {pairs.pairs:,} pairs of similar words{f'; left out: {reasons}' if reasons else ''}")
         similar = SimilarWords.build(pairs.word_ids_T, pairs.offsets_P1, pairs.similar_ids_T, pairs.offsets_P1)
     replacements = Replacements(
         mask_id=ids["[MASK]"],
         unknown_id=ids["[UNK]"],
         ordinary_V=ordinary_V,
-        count_V=token_counts(folders, len(tokenizer.tokens))[ordinary_V] if corruption.pool == "corpus" else None,
+        count_V=token_counts(folders, len(tokenizer.tokens))[ordinary_V] if any(corruption.pool == "corpus" for corruption in masking.laws) else None,
         similar=similar,
     )
-    corruption.check(replacements)
+    for corruption in masking.laws:
+        corruption.check(replacements)
     return Specials(
         pad=ids["[PAD]"],
         cls=ids["[CLS]"],

@@ -60,6 +60,14 @@ class Strategy(ABC):
         """The budgets of its parts, where each part spends its own and no other budget is given; else none."""
         return ()
 
+    def own_corruptions(self) -> Sequence[Corruption]:
+        """The corruptions of its parts, where what replaces a token depends on the part (``members``); else none."""
+        return ()
+
+    def members(self, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Number of the part that hides each sample, under the keys that ``select`` gets; a strategy without parts is its only one."""
+        return np.zeros(len(keys_S), np.int64)
+
     def corruption(self) -> Corruption:
         """What replaces hidden tokens as published, or kmask's default (``OURS``)."""
         return Corruption()

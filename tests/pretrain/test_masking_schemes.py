@@ -177,6 +177,29 @@ def test_a_rate_that_falls_is_the_one_of_the_planned_step(tiny_run: Path) -> Non
         assert packed.spans.tokens == len(packed.hidden.position_M)
 
 
+def test_a_mixture_may_bring_a_budget_and_a_corruption_for_each_strategy(tiny_run: Path) -> None:
+    """MacBERT as published for half of the samples, spans as published for the others: samples without [MASK] and samples without similar words."""
+    table = tiny_run.parent / "similar.tsv"
+    table.write_text(WORDS, encoding="utf-8")
+    strategies = [{"kind": "macbert"}, {"kind": "geometric_span"}]
+    mixture = {
+        "kind": "mixture",
+        "strategies": strategies,
+        "schedule": [{"until": 1.0, "weights": [1, 1]}],
+        "budgets": [{"rule": "units", "rate": 0.4}, {"rule": "cut"}],
+        "corruptions": [{"mask": 0, "random": 0.1, "similar": 0.8, "similar_words": str(table)}, {"per": "span", "pool": "corpus"}],
+    }
+    _, found = batches(configured(tiny_run, {"strategy": mixture}), 10)
+    kinds_S: Counter[bool] = Counter()
+    for packed in found:
+        sample_M = np.searchsorted(packed.sample_start_S, packed.hidden.position_M, "right") - 1
+        for sample in range(len(packed.samples)):
+            actions = packed.hidden.action_M[sample_M == sample]
+            assert not (np.isin(0, actions) and np.isin(3, actions))
+            kinds_S[bool(np.isin(0, actions))] += 1
+    assert min(kinds_S.values()) > 0.3 * kinds_S.total(), kinds_S
+
+
 def test_windows_have_the_units_of_one_type_or_language_where_asked(prepared: Path) -> None:
     folder = Prepared.open(prepared)
     source = Source(name="test", prepared=folder, split="train", max_tokens=58, parts=("entity:ORG", "word:NOTHING", "word@zh", "entity:ORG@zh"))
@@ -249,6 +272,10 @@ def test_shuffled_tokens_are_visible_ones_and_the_task_predicts_what_stood_there
         (
             {"strategy": {"kind": "mixture", "strategies": ["subword"], "schedule": [{"until": 1.0, "weights": [1]}], "budgets": [{}]}, "budget": {}},
             "have `budgets` of their own; leave one of the two out",
+        ),
+        (
+            {"strategy": {"kind": "mixture", "strategies": ["subword"], "schedule": [{"until": 1.0, "weights": [1]}], "corruptions": [{}]}, "corruption": {}},
+            "have `corruptions` of their own; leave one of the two out",
         ),
         (
             {"strategy": {"kind": "mixture", "strategies": ["whole_unit", "ernie1"], "schedule": [{"until": 1.0, "weights": [1, 1]}]}},
