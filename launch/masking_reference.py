@@ -39,6 +39,7 @@ Written by `kmask config reference masking`; edit the docstrings, not this page.
 A masking is four choices. A **strategy** says which tokens are hidden together; most are published schemes, and each brings the **budget** (how
 much is hidden) and the **corruption** (what replaces it) that it was published with; where the source does not say, or its program does otherwise,
 they are kmask's defaults and the scheme says so. Give `masking.budget` or `masking.corruption` to use others.
+Recipes that follow a released program beyond a scheme's defaults lie in `configs/pretrain`: `whole_word`, `realm`, `high_rate`, `falling_rate`.
 Targets of the **span boundary objective** come free with every scheme. `kmask show masks FOLDER` draws one of your samples under all schemes and
 counts what each really does to your data; `kmask bench masking FOLDER` measures them on your machine.
 

@@ -140,7 +140,9 @@ def corrupt_each(
     keys_S: Keys,
     replacements: Replacements,
 ) -> tuple[npt.NDArray[np.int64], Targets]:
-    """``Corruption.corrupt``, by the corruption that each sample has chosen."""
+    """``Corruption.corrupt``, by the corruption that each sample has chosen; where there is one, every sample has."""
+    if len(corruptions) == 1:
+        return corruptions[0].corrupt(ids_T, spans, units, keys_S, replacements)
     corrupted_T, found = ids_T.copy(), []
     for number, corruption in enumerate(corruptions):
         own_T, targets = corruption.corrupt(ids_T, spans.take(choice_S[spans.sample_N] == number), units, keys_S, replacements)

@@ -205,11 +205,8 @@ def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> P
     if budget.row_targets:
         row_N = spans.start_N.astype(np.int64) // laid.row_tokens
         spans, given_up = limit_rows(spans, row_N, units.sample_start_S, laid.keys_S, budget.row_targets)
-    where = (laid.original_T, spans, units, combine_array(laid.keys_S, CORRUPT), specials.replacements)
-    if len(masking.laws) > 1:
-        corrupted_T, hidden = corrupt_each(masking.laws, masking.strategy.members(select_S, progress_S), *where)
-    else:
-        corrupted_T, hidden = masking.laws[0].corrupt(*where)
+    member_S, corrupt_S = masking.strategy.members(select_S, progress_S), combine_array(laid.keys_S, CORRUPT)
+    corrupted_T, hidden = corrupt_each(masking.laws, member_S, laid.original_T, spans, units, corrupt_S, specials.replacements)
     shuffled_M = EMPTY
     if masking.shuffle:
         corrupted_T, shuffled_M = masking.shuffle.shuffle(corrupted_T, spans, units, laid.keys_S)
