@@ -24,6 +24,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "RESULTS.md"
 COSTS = "| scheme | million tokens/s, one core | x transformers' whole-word collator |"
 """The header of the table of speeds."""
 NOT_MEASURED = "not measured"
+OWN = "kmask's default"
 
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "macbert": {"similar_words": "similar.tsv"},
@@ -36,7 +37,9 @@ OPENING = """# Masking schemes
 Written by `kmask config reference masking`; edit the docstrings, not this page. Examples are computed, speeds come from `benchmarks/RESULTS.md`.
 
 A masking is four choices. A **strategy** says which tokens are hidden together; most are published schemes, and each brings the **budget** (how
-much is hidden) and the **corruption** (what replaces it) that it was published with. Give `masking.budget` or `masking.corruption` to use others.
+much is hidden) and the **corruption** (what replaces it) that it was published with; where the source does not say, or its program does otherwise,
+they are kmask's defaults and the scheme says so. Give `masking.budget` or `masking.corruption` to use others.
+Recipes that follow a released program beyond a scheme's defaults lie in `configs/pretrain`: `whole_word`, `realm`, `high_rate`, `falling_rate`.
 Targets of the **span boundary objective** come free with every scheme. `kmask show masks FOLDER` draws one of your samples under all schemes and
 counts what each really does to your data; `kmask bench masking FOLDER` measures them on your machine.
 
@@ -44,7 +47,10 @@ Everything is drawn from a key of the sample: the same sample of the same epoch 
 """
 
 UNITS = """A unit is a piece of text that is hidden as a whole: a word, a phrase or an entity of the prepared data (a level of your own counts as a phrase),
-or a single token that lies in none. Levels may overlap; a scheme names those it uses in order of precedence, and the first that covers a token owns it.
+or a single token that lies in none. Levels may overlap; a scheme names those it uses in order of precedence. A unit of a later level is one only if
+all of its tokens are free: one that meets a unit of an earlier level is dropped whole, and its other tokens are left to the levels after it, or are
+single tokens. `pieces: true` keeps its longest free piece instead. `kmask show masks` counts the units of your data that are dropped like this.
+A name may mean part of a level: `entity:DATE` its units of one type, `word@zh` those in documents of one language.
 Only the rule `cut` ever hides part of a unit. Special tokens are never hidden, and no unit contains one.
 """
 
@@ -85,13 +91,19 @@ def masking_reference() -> str:
 
 def overview(names: Sequence[str], costs: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """The schemes as a table."""
-    yield "| scheme | hidden together | budget | what replaces hidden tokens | million tokens/s, one core | paper |"
+    yield "| scheme | hidden together | budget (*: kmask's default) | what replaces hidden tokens (*) | million tokens/s, one core | paper |"
     yield "|---|---|---|---|---|---|"
     for name in names:
         strategy = scheme(name)
         what = " ".join((inspect.getdoc(type(strategy)) or "").split("\n\n")[0].split()).replace("``", "`")
-        law, speed = corruption_words(strategy.corruption()), costs.get(name, (NOT_MEASURED, ""))[0]
-        yield f"| [`{name}`](#{name}) | {what} | {budget_words(strategy.budget())} | {law} | {speed} | {strategy.PAPER} |"
+        speed = costs.get(name, (NOT_MEASURED, ""))[0]
+        budget, law = (words + " *" * (part in strategy.OURS) for part, words in own_words(strategy).items())
+        yield f"| [`{name}`](#{name}) | {what} | {budget} | {law} | {speed} | {strategy.PAPER} |"
+
+
+def own_words(strategy: Any) -> dict[str, str]:
+    """The budget and the corruption of a strategy in words."""
+    return {"budget": budget_words(strategy.budget()), "corruption": corruption_words(strategy.corruption())}
 
 
 def units() -> list[str]:
@@ -103,6 +115,7 @@ def units() -> list[str]:
 def how_much() -> list[str]:
     """The budget, its keys, and what every rule does."""
     from launch.masking_examples import LENGTHS, chances
+    from launch.masking_figures import figures
     from masking.budget import RULES, Budget
 
     lengths = sorted(set(LENGTHS))
@@ -122,6 +135,7 @@ def how_much() -> list[str]:
         "|---" * (len(lengths) + 2) + "|",
         *rows,
         "",
+        *figures(),
     ]
 
 
@@ -151,8 +165,8 @@ def section(name: str, costs: Mapping[str, tuple[str, str]]) -> list[str]:
         "",
         *drawn(strategy),
         f"- paper: {strategy.PAPER}",
-        f"- budget as published: {budget_words(strategy.budget())}; rules it can follow: {', '.join(strategy.rules())}",
-        f"- corruption as published: {corruption_words(strategy.corruption())}",
+        *(f"- {part}, {OWN if part in strategy.OURS else 'as published'}: {words}" for part, words in own_words(strategy).items()),
+        f"- rules of a budget that it can follow: {', '.join(strategy.rules())}",
         f"- levels the data need: {levels or 'none'}",
         f"- cost: {cost}",
         "",

@@ -104,6 +104,7 @@ def compare(request: Request) -> Comparison:
     """
     import numpy as np
 
+    from masking.spans import parts
     from pretrain.packed import hide, lay_out
     from pretrain.sampling import best_fit
 
@@ -115,7 +116,8 @@ def compare(request: Request) -> Comparison:
     material = gather(request)
     if not material.schemes:
         raise ConfigError("no scheme can be drawn: " + "; ".join(f"{name} {reason}" for name, reason in material.missing.items()))
-    windows = Windows(folders=material.folders, tokens=material.tokens)
+    named = dict.fromkeys(level for scheme in material.schemes for level in scheme.masking.strategy.levels())
+    windows = Windows(folders=material.folders, tokens=material.tokens, parts=parts(named))
     if not 0 <= request.number < len(windows):
         raise ConfigError(f"--number {request.number}: {request.target} has {len(windows):,} windows of up to {material.tokens} tokens, numbered from 0")
     text = windows.read(request.number)
@@ -163,13 +165,15 @@ class Windows:
     folders: list[Prepared]
     tokens: int
     """Longest window."""
+    parts: tuple[str, ...] = ()
+    """Parts of levels that the schemes name."""
 
     @cached_property
     def sources(self) -> list[Source]:
         """One for each folder."""
         from pretrain.sources import Source
 
-        return [Source(name=str(folder.folder), prepared=folder, split="train", max_tokens=self.tokens) for folder in self.folders]
+        return [Source(name=str(folder.folder), prepared=folder, split="train", max_tokens=self.tokens, parts=self.parts) for folder in self.folders]
 
     @cached_property
     def ends(self) -> list[int]:

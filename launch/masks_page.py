@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from launch.drawn_tokens import joined
-from launch.masks_terminal import READING, about, share_words, tables
+from launch.masks_terminal import READING, about, crossed_words, share_words, tables
 from launch.page_style import framed
 
 if TYPE_CHECKING:
@@ -49,9 +49,10 @@ def page(comparison: Comparison) -> str:
     counted = "".join(f"<h3>{escape(title)}</h3>{table(header, rows)}" for title, header, rows in tables(comparison))
     missing = "".join(f"<p><b>{escape(name)}</b> is not drawn: it {escape(reason)}.</p>" for name, reason in comparison.missing.items())
     top = f"<h1>Masks of {escape(comparison.title)}</h1><p class='quiet'>{escape(comparison.where)}</p>{keys()}"
+    reading = READING + crossed_words(comparison)
     return framed(
         f"Masks of {comparison.title}",
-        f"{STYLE}{top}<div class='masks'>{cards}</div>{missing}<h2>Over many samples</h2>{counted}<p class='quiet'>{escape(READING)}</p>",
+        f"{STYLE}{top}<div class='masks'>{cards}</div>{missing}<h2>Over many samples</h2>{counted}<p class='quiet'>{escape(reading)}</p>",
     )
 
 

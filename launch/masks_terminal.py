@@ -62,7 +62,8 @@ def share_words(shown: Shown) -> str:
 def about(shown: Shown) -> str:
     """Budget, corruption, paper and note of a scheme."""
     masking = shown.scheme.masking
-    parts = [budget_words(masking.hidden_share), corruption_words(masking.replacement), masking.strategy.PAPER, shown.scheme.note]
+    budgets = masking.strategy.own_budgets() or [masking.hidden_share]
+    parts = [" or ".join(map(budget_words, budgets)), " or ".join(map(corruption_words, masking.laws)), masking.strategy.PAPER, shown.scheme.note]
     return "; ".join(part for part in parts if part) + "."
 
 
@@ -99,7 +100,7 @@ def dim(text: str, width: int) -> Iterator[Line]:
 def closing(comparison: Comparison, width: int) -> Iterator[Line]:
     """How to read the tables, and the schemes that are not in them."""
     yield []
-    yield from dim(READING, width)
+    yield from dim(READING + crossed_words(comparison), width)
     for name, reason in comparison.missing.items():
         yield [Word(f"not drawn: {name} ", "title"), Word(reason, "dim")]
 
@@ -109,6 +110,16 @@ READING = (
     "of all that are touched. run: mean length of adjacent hidden tokens. empty: samples without a target. given up: units beyond budget.row_targets. "
     "SBO: span boundary targets per 1,000 tokens."
 )
+
+
+def crossed_words(comparison: Comparison) -> str:
+    """How many units of the data a higher level takes apart."""
+    from masking.spans import KINDS
+
+    audit = comparison.shown[0].audit
+    shares = zip(KINDS, audit.crossed_K, audit.crossed_share_K, strict=True)
+    told = [f"{count:,} {kind} units ({percent(share)} %)" for kind, count, share in shares if count]
+    return f" Crossed by a unit of a higher level, so that they are none: {', '.join(told) or 'none'}."
 
 
 def tables(comparison: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:

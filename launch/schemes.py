@@ -74,6 +74,7 @@ def fit(levels: Collection[str], overrides: Sequence[str] = (), wanted: Sequence
             raise ConfigError(f"unknown scheme {name!r}{_hint(name, known)} Known schemes: {', '.join(known)}")
     given, marks = _overridden(overrides)
     values = {name: fitted_settings(name, levels, given.get(name, {})) for name in known}
+    from masking.spans import Part
     from masking.strategies import Strategy
     from pretrain.packed import Masking
 
@@ -81,7 +82,7 @@ def fit(levels: Collection[str], overrides: Sequence[str] = (), wanted: Sequence
     schemes, missing = [], {}
     for name in dict.fromkeys(wanted or known):
         strategy = strategies[name]
-        lacking = [level for level in strategy.levels() if level not in levels]
+        lacking = [level for level in strategy.levels() if Part.of(level).level not in levels]
         if lacking:
             missing[name] = f"needs units of level {', '.join(lacking)}; the data have {', '.join(levels) or 'none'}"
         else:
@@ -110,7 +111,8 @@ def note_of(strategy: Any) -> str:
 def budget_words(budget: Budget) -> str:
     """A budget in words."""
     of = "units" if budget.rule in ("units", "bernoulli") else "tokens"
-    parts = [f"{budget.rate * 100:.3g} % of the {of}", f"rule {budget.rule}", *(["at least one unit"] if budget.at_least_one else [])]
+    rate = f"{budget.rate * 100:.3g} %" + (f" at first, {budget.final_rate * 100:.3g} % at the end," if budget.final_rate else "")
+    parts = [f"{rate} of the {of}", f"rule {budget.rule}", *(["at least one unit"] if budget.at_least_one else [])]
     return ", ".join(parts + ([f"at most {budget.row_targets} tokens a row"] if budget.row_targets else []))
 
 

@@ -4,7 +4,8 @@
     audit      6 maskable, 5 hidden; characters 1 of 2, entities 1 of 1; length 1: 1 of 2, length 4: 1 of 1; one run of 5 tokens
 
 Units are counted as the text has them, by full precedence (entity > phrase > own levels > word > character), whatever the scheme hides together:
-so a scheme of single tokens shows how many words it only hides in part.
+so a scheme of single tokens shows how many words it only hides in part. A unit that a higher one meets in part is none; those are counted too:
+in {北 京 大 学} 生 the word 学 生 is crossed, the word 北 京 is not, for it lies inside the entity.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from masking.boundary import boundary_targets
 from masking.corruption import ACTIONS, Targets
-from masking.spans import KINDS, Spans, Units, precedence
+from masking.spans import KINDS, Spans, Units, kind_of, precedence
 from masking.structure import covered
 
 LENGTHS = ("1", "2", "3", "4", "5-8", "9+")
@@ -47,6 +48,8 @@ class Audit:
     """Units hidden completely, by kind."""
     parted_K: Counts = (0,) * len(KINDS)
     """Units of which some tokens are hidden and others not, by kind."""
+    crossed_K: Counts = (0,) * len(KINDS)
+    """Units of each kind that are none, because units of higher levels hold some of their tokens and not all."""
     present_L: Counts = (0,) * len(LENGTHS)
     """Units of the text by length."""
     hidden_L: Counts = (0,) * len(LENGTHS)
@@ -75,6 +78,11 @@ class Audit:
     def rate_K(self) -> tuple[float | None, ...]:
         """Share of the units of each kind that is hidden completely; None where there is no such unit."""
         return _shares(self.hidden_K, self.present_K)
+
+    @property
+    def crossed_share_K(self) -> tuple[float | None, ...]:
+        """Share of the units of each kind that are crossed, of those that are units or crossed; None where there is neither."""
+        return _shares(self.crossed_K, tuple(crossed + present for crossed, present in zip(self.crossed_K, self.present_K, strict=True)))
 
     @property
     def rate_L(self) -> tuple[float | None, ...]:
@@ -124,12 +132,24 @@ def audit(units: Units, spans: Spans, hidden: Targets, *, given_up: int = 0, max
         present_K=_counts(kind_U, len(KINDS)),
         hidden_K=_counts(kind_U[whole_U], len(KINDS)),
         parted_K=_counts(kind_U[part_U], len(KINDS)),
+        crossed_K=crossed(units),
         present_L=_counts(group_U, len(LENGTHS)),
         hidden_L=_counts(group_U[whole_U], len(LENGTHS)),
         runs_R=_counts(run_lengths(spans), 0),
         boundary_targets=len(boundary_targets(spans, units, max_length).position_M),
         given_up=given_up,
     )
+
+
+def crossed(units: Units) -> Counts:
+    """Units by kind that units of higher levels hold in part: they are none, and their other tokens are left to lower levels."""
+    counts, order = [0] * len(KINDS), precedence(units.levels)
+    for place, level in enumerate(order):
+        start_U, end_U = units.level(level)
+        before_T1 = np.concatenate([[0], np.cumsum(units.partition(order[:place])[1] > 0)])
+        held_U = before_T1[end_U] - before_T1[start_U]
+        counts[kind_of(level)] += int(((held_U > 0) & (held_U < end_U - start_U)).sum())
+    return tuple(counts)
 
 
 def run_lengths(spans: Spans) -> npt.NDArray[np.int64]:

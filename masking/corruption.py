@@ -7,6 +7,7 @@ All laws draw from the sample's key and the token's place in its sample, so a sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -128,6 +129,28 @@ class Corruption:
         how = (replacements.mask_id, replacements.unknown_id, shares, PER.index(self.per), POOLS.index(self.pool))
         pools = (replacements.ordinary_V, below_V, other_V, source_N, similar_ids)
         return corrupted_T, Targets(*kernels.corrupt(ids_T, corrupted_T, *where, *how, *pools))
+
+
+def corrupt_each(
+    corruptions: Sequence[Corruption],
+    choice_S: npt.NDArray[np.int64],
+    ids_T: npt.NDArray[np.int64],
+    spans: Spans,
+    units: Units,
+    keys_S: Keys,
+    replacements: Replacements,
+) -> tuple[npt.NDArray[np.int64], Targets]:
+    """``Corruption.corrupt``, by the corruption that each sample has chosen; where there is one, every sample has."""
+    if len(corruptions) == 1:
+        return corruptions[0].corrupt(ids_T, spans, units, keys_S, replacements)
+    corrupted_T, found = ids_T.copy(), []
+    for number, corruption in enumerate(corruptions):
+        own_T, targets = corruption.corrupt(ids_T, spans.take(choice_S[spans.sample_N] == number), units, keys_S, replacements)
+        corrupted_T[targets.position_M] = own_T[targets.position_M]
+        found.append(targets)
+    position_M, label_M, action_M = (np.concatenate([getattr(targets, name) for targets in found]) for name in ("position_M", "label_M", "action_M"))
+    order = np.argsort(position_M, kind="stable")
+    return corrupted_T, Targets(position_M[order], label_M[order], action_M[order])
 
 
 NOTHING: npt.NDArray[np.int64] = np.zeros(0, np.int64)

@@ -3,7 +3,7 @@
 Every loop draws from one uint64 key per sample: the n-th number is splitmix64(key + (n + 1) * GOLDEN), as in keyed.py. Loops that choose
 return (sample, start, end) of every chosen unit, sorted by position; a unit appears in them whole unless the rule is CUT.
 
-    partition                   levels of intervals -> units by precedence
+    partition, _pieces          levels of intervals -> units by precedence
     select_units, _weighted     units in keyed order until the budget is spent
     select_ngrams, _spans       several whole words at once
     corrupt                     hidden tokens -> what replaces them
@@ -91,6 +91,39 @@ def partition(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: An
 
 
 @njit(cache=True)
+def partition_pieces(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: Any) -> Any:
+    """As ``partition``, but a unit that meets a higher one keeps its longest free piece, of equally long ones the first."""
+    total = len(maskable_T)
+    unit_end_T = np.zeros(total, np.int32)
+    kind_T = np.empty(total, np.uint8)
+    for position in range(total):
+        kind_T[position] = 0 if maskable_T[position] else 255
+    unit = 0
+    for level in range(len(last_L)):
+        while unit < last_L[level]:
+            place, end = np.int64(start_U[unit]), np.int64(end_U[unit])
+            unit += 1
+            best: Any = place
+            longest: Any = 0
+            while place < end:
+                first = place
+                while place < end and kind_T[place] == 0:
+                    place += 1
+                if place - first > longest:
+                    best, longest = first, place - first
+                place += 1
+            if longest > 0:
+                unit_end_T[best] = best + longest
+                kind_T[best : best + longest] = kind_L[level]
+    for position in range(total):
+        if kind_T[position] == 0:
+            unit_end_T[position] = position + 1
+        elif kind_T[position] == 255:
+            kind_T[position] = 0
+    return unit_end_T, kind_T
+
+
+@njit(cache=True)
 def divide_units(unit_end_T: Any, start_X: Any, end_X: Any) -> None:
     """Cut every unit at the edges of these intervals, so that each interval is a row of whole units."""
     for index in range(2 * len(start_X)):
@@ -119,6 +152,16 @@ def longest_of(sample_start_S: Any, sample_end_S: Any) -> int:
     for sample in range(len(sample_start_S)):
         longest = max(longest, sample_end_S[sample] - sample_start_S[sample])
     return longest
+
+
+@njit(cache=True, inline="always")
+def shortest_of(ends: Any, first: int, length: int) -> int:
+    """Length of the shortest unit of a sample that has one: what is hidden where nothing else would be."""
+    shortest = length
+    for place in range(length):
+        if ends[place] > 0:
+            shortest = min(shortest, ends[place] - first - place)
+    return shortest
 
 
 @intrinsic
@@ -165,7 +208,8 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
     """Take units in keyed random order until the sample's budget is spent: positions are drawn until one begins a unit not seen before.
 
     ACCEPT lays the units on a circle in that order, begins at a random token of it and takes every unit that begins within the next
-    ``budget`` tokens: the chance of a unit is then budget / tokens, whatever its length.
+    ``budget`` tokens: the chance of a unit is then budget / tokens, whatever its length. Where nothing is chosen, ``at_least_one`` hides one
+    of the shortest units.
     """
     total = len(maskable_T)
     out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
@@ -230,8 +274,9 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
             seen[: (length + 63) >> 6] = 0
         count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
         if count == before and at_least_one:
+            shortest = shortest_of(ends, first, length)
             place = int(draw(key, number) * length)
-            while ends[place] == 0:
+            while ends[place] - first - place != shortest:
                 number += 1
                 place = int(draw(key, number) * length)
             out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
@@ -290,6 +335,10 @@ def select_weighted(
         count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
         if count == before and at_least_one:
             place = starts[order[0]]
+            for index in range(1, units):
+                other = starts[order[index]]
+                if ends[other] - other < ends[place] - place:
+                    place = other
             out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
             count += 1
     return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
@@ -384,8 +433,9 @@ def select_ngrams(
         seen[: (length + 63) >> 6] = 0
         count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
         if count == before and at_least_one:
+            shortest = shortest_of(ends, first, length)
             place = int(draw(key, number + 1) * length)
-            while ends[place] == 0:
+            while ends[place] - first - place != shortest:
                 number += 1
                 place = int(draw(key, number + 1) * length)
             out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
@@ -483,12 +533,11 @@ def select_spans(
         hidden[: (length + 63) >> 6] = 0
         count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
         if count == before and at_least_one:
+            shortest = shortest_of(ends, first, length)
             place = int(draw(key, number + 1) * length)
-            while not texts[place]:
+            while ends[place] - first - place != shortest:
                 number += 1
                 place = int(draw(key, number + 1) * length)
-            while ends[place] == 0:
-                place -= 1
             out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
             count += 1
     return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()

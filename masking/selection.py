@@ -13,11 +13,11 @@ from masking.spans import NONE, Int, Keys, Spans, Units
 Law = npt.NDArray[np.float64]
 
 
-def select_units(units: Units, levels: Sequence[str], budget: Budget, keys_S: Keys) -> Spans:
-    """Units of the levels by precedence and single tokens, in keyed random order, until the budget is spent."""
+def select_units(units: Units, levels: Sequence[str], budget: Budget, keys_S: Keys, pieces: bool = False) -> Spans:
+    """Units of the levels by precedence and single tokens, in keyed random order, until the budget is spent; ``pieces``: see Units.partition."""
     from masking import kernels
 
-    unit_end_T, _ = units.partition(levels)
+    unit_end_T, _ = units.partition(levels, pieces)
     where = (units.sample_start_S, units.sample_end_S, units.maskable_T, unit_end_T, keys_S)
     return Spans(*kernels.select_units(*where, budget.rate, budget.code, budget.at_least_one))
 

@@ -7,8 +7,8 @@ A batch is one flat array of T tokens in which S samples lie one after another. 
     maskable      0  1  1  1  1  1  1   0
     partition([entity, phrase, word])  ->  [1,2) [2,3) [3,7)   kind 0 0 3
 
-``Units.partition`` divides the maskable tokens into what may be hidden together. ``kind`` is the precedence of the level a unit came
-from: 0 is a single token that belongs to no unit.
+``Units.partition`` divides the maskable tokens into what may be hidden together; a unit that meets one of a higher level is none. ``kind`` is the
+precedence of the level a unit came from: 0 is a single token that belongs to no unit.
 
 Shape legend: T tokens, S samples, U units of a level, N spans.
 """
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +33,36 @@ KINDS = ("character", "word", "phrase", "entity")
 
 
 def kind_of(level: str) -> int:
-    """The kind of a level's units: its index in KINDS."""
-    return KINDS.index(level) if level in KINDS else KINDS.index("phrase")
+    """The kind of a level's units: its index in KINDS; part of a level has its kind."""
+    name = Part.of(level).level
+    return KINDS.index(name) if name in KINDS else KINDS.index("phrase")
+
+
+class Part(NamedTuple):
+    """Part of the units of a level by its name: `entity:DATE` of one type, `word@zh` of one language, `entity:DATE@zh` of both."""
+
+    level: str
+    type: str
+    """Empty: any."""
+    language: str
+    """Empty: any."""
+
+    @staticmethod
+    def of(name: str) -> Part:
+        """What a name of a level means."""
+        units, _, language = name.partition("@")
+        level, _, kind = units.partition(":")
+        return Part(level, kind, language)
+
+
+def parts(levels: Iterable[str]) -> tuple[str, ...]:
+    """Of these names those that are part of a level."""
+    return tuple(name for name in levels if Part.of(name).level != name)
 
 
 def precedence(levels: Iterable[str]) -> list[str]:
-    """Levels by full precedence: entity > phrase > own levels > word."""
-    named = list(levels)
+    """Levels by full precedence: entity > phrase > own levels > word. Parts of a level are units of it already."""
+    named = [level for level in levels if Part.of(level).level == level]
     own = [level for level in named if level not in KINDS]
     return [level for level in ("entity", "phrase", *own, "word") if level in named]
 
@@ -79,8 +102,11 @@ class Units:
             raise ValueError(f"level {name!r} is not in the data; it has {', '.join(self.levels) or 'none'}")
         return self.levels[name]
 
-    def partition(self, levels: Sequence[str]) -> tuple[Int, Byte]:
-        """Divide the maskable tokens into units by precedence: the first of ``levels`` that covers a token owns it.
+    def partition(self, levels: Sequence[str], pieces: bool = False) -> tuple[Int, Byte]:
+        """Divide the maskable tokens into units by precedence: units of the first level, then of the next where all of their tokens are free ...
+
+        Args:
+            pieces: a unit that meets a higher one keeps its longest free piece, instead of being none.
 
         Returns:
             unit_end_T: for the first token of a unit the position one past its last token; 0 elsewhere.
@@ -92,7 +118,8 @@ class Units:
         start_U, end_U = (np.concatenate([NONE, *(pair[side] for pair in found)]) for side in (0, 1))
         last_L = np.cumsum([len(pair[0]) for pair in found], dtype=np.int64)
         kind_L = np.array([kind_of(level) for level in levels], np.uint8)
-        unit_end_T, kind_T = kernels.partition(start_U, end_U, kind_L, last_L, self.maskable_T)
+        divide = kernels.partition_pieces if pieces else kernels.partition
+        unit_end_T, kind_T = divide(start_U, end_U, kind_L, last_L, self.maskable_T)
         return unit_end_T, kind_T
 
     def kinds(self) -> Byte:

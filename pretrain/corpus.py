@@ -15,6 +15,7 @@ from data_prep.knowledge.similar_pairs import read_pairs
 from data_prep.shards import Prepared
 from masking.corruption import Replacements
 from masking.sequences import SimilarWords
+from masking.spans import Part, parts
 from pretrain.config import Run
 from pretrain.corpus_counts import rarity, token_counts
 from pretrain.evaluation.heldout import HELDOUT_SEED, fixed_masking
@@ -44,7 +45,7 @@ class Corpus:
             other.check_tokenizer(first.tokenizer)
         needed = dict.fromkeys(self.run.masking.strategy.levels())
         for name, folder in opened.items():
-            missing = [level for level in needed if level not in folder.levels]
+            missing = [level for level in needed if Part.of(level).level not in folder.levels]
             if missing:
                 raise ValueError(
                     f"masking.strategy hides level {missing[0]!r}, but {name} has only {', '.join(folder.levels)}. "
@@ -52,6 +53,10 @@ class Corpus:
                 )
             if not folder.tokens("train"):
                 raise ValueError(f"{folder.folder} holds no training document")
+        types = dict.fromkeys(label.type for folder in opened.values() for label in folder.labels)
+        for level in needed:
+            if Part.of(level).type not in {"", *types}:
+                raise ValueError(f"masking.strategy hides level {level!r}, but no unit has that type; the types of the data are {', '.join(types) or 'none'}")
         return opened
 
     @property
@@ -78,7 +83,9 @@ class Corpus:
         longest = self.run.batch.max_sample_tokens - ROOM_FOR_SPECIALS
         found = {}
         for data in self.run.data:
-            source = Source(name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=longest)
+            source = Source(
+                name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=longest, parts=parts(self.run.masking.strategy.levels())
+            )
             for task, share in shares.items():
                 objective, row = self.run.tasks[task], self.run.batch.row
                 stream = Stream(source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight)
@@ -134,21 +141,25 @@ def specials(folders: list[Prepared], masking: Masking) -> Specials:
         ValueError: something it needs is missing, with the remedy.
     """
     tokenizer = folders[0].tokenizer
-    ids, ordinary_V, corruption = tokenizer.special_ids, ordinary_ids(tokenizer.tokens), masking.replacement
+    ids, ordinary_V = tokenizer.special_ids, ordinary_ids(tokenizer.tokens)
     similar, notes = None, []
-    if corruption.similar > 0 and corruption.similar_words:
-        pairs = read_pairs(Path(corruption.similar_words), tokenizer)
+    tables = {corruption.similar_words for corruption in masking.laws if corruption.similar > 0 and corruption.similar_words}
+    if len(tables) > 1:
+        raise ValueError(f"similar_words: the strategies of a mixture name {', '.join(sorted(tables))}; there can be one table")
+    for table in tables:
+        pairs = read_pairs(Path(table), tokenizer)
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in pairs.left_out.items() if count)
-        notes.append(f"{corruption.similar_words}: {pairs.pairs:,} pairs of similar words{f'; left out: {reasons}' if reasons else ''}")
+        notes.append(f"{table}: {pairs.pairs:,} pairs of similar words{f'; left out: {reasons}' if reasons else ''}")
         similar = SimilarWords.build(pairs.word_ids_T, pairs.offsets_P1, pairs.similar_ids_T, pairs.offsets_P1)
     replacements = Replacements(
         mask_id=ids["[MASK]"],
         unknown_id=ids["[UNK]"],
         ordinary_V=ordinary_V,
-        count_V=token_counts(folders, len(tokenizer.tokens))[ordinary_V] if corruption.pool == "corpus" else None,
+        count_V=token_counts(folders, len(tokenizer.tokens))[ordinary_V] if any(corruption.pool == "corpus" for corruption in masking.laws) else None,
         similar=similar,
     )
-    corruption.check(replacements)
+    for corruption in masking.laws:
+        corruption.check(replacements)
     return Specials(
         pad=ids["[PAD]"],
         cls=ids["[CLS]"],

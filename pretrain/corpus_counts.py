@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from data_prep.shards import Prepared, Shard
 from masking.salience import Rarity, hashes
+from masking.spans import Part
 
 ADVICE = "It is damaged: run `kmask prepare verify` on its folder."
 ENOUGH = 50_000_000
@@ -54,7 +55,7 @@ def rarity(folders: Iterable[Prepared], level: str) -> Rarity:
     """
     documents, found = 0, []
     for shard in sampled(folders):
-        ids, column = shard.token_ids, shard.units[level]
+        ids, column = shard.token_ids, shard.units[Part.of(level).level]
         document_U = np.repeat(np.arange(len(shard)), np.diff(column.offsets_D1))
         start_U = ids.offsets_D1[document_U].astype(np.int64) + column.start_U
         if (start_U + column.length_U > ids.offsets_D1[document_U + 1]).any() or not column.length_U.all():

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from masking.budget import Budget
 from masking.capacity import limit_rows
-from masking.corruption import Corruption, Replacements, Targets
+from masking.corruption import Corruption, Replacements, Targets, corrupt_each
 from masking.keyed import combine_array
 from masking.salience import Rarity
 from masking.spans import Byte, Int, Keys, Spans, Units
@@ -70,6 +70,10 @@ class Masking:
 
     def __post_init__(self) -> None:
         self.strategy.weighted()
+        if self.budget and self.strategy.own_budgets():
+            raise ValueError("budget: the strategies of the mixture have `budgets` of their own; leave one of the two out")
+        if self.corruption and self.strategy.own_corruptions():
+            raise ValueError("corruption: the strategies of the mixture have `corruptions` of their own; leave one of the two out")
         rules, rule = self.strategy.rules(), self.hidden_share.rule
         if rule not in rules:
             raise ValueError(f"budget: the rule {rule!r} has no meaning for this strategy, which knows {', '.join(rules)}")
@@ -84,6 +88,11 @@ class Masking:
     def replacement(self) -> Corruption:
         """The corruption in force."""
         return self.corruption or self.strategy.corruption()
+
+    @property
+    def laws(self) -> Sequence[Corruption]:
+        """All corruptions in force: one, or those of a mixture's strategies."""
+        return self.strategy.own_corruptions() or [self.replacement]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,13 +198,15 @@ def _moved(places: Sequence[npt.NDArray[np.int64]], start_S: Int) -> tuple[npt.N
 def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> Packed:
     """Choose units, replace them, shuffle what is left: each as ``masking`` says."""
     units = replace(laid.units, weights=weights(masking.strategy, laid.units, laid.original_T, specials.rarity))
-    budget = masking.hidden_share
-    spans = masking.strategy.select(units, budget, combine_array(laid.keys_S, SELECT), np.full(len(laid.samples), progress))
+    budget = masking.hidden_share.at(progress)
+    select_S, progress_S = combine_array(laid.keys_S, SELECT), np.full(len(laid.samples), progress)
+    spans = masking.strategy.select(units, budget, select_S, progress_S)
     given_up = 0
     if budget.row_targets:
         row_N = spans.start_N.astype(np.int64) // laid.row_tokens
         spans, given_up = limit_rows(spans, row_N, units.sample_start_S, laid.keys_S, budget.row_targets)
-    corrupted_T, hidden = masking.replacement.corrupt(laid.original_T, spans, units, combine_array(laid.keys_S, CORRUPT), specials.replacements)
+    member_S, corrupt_S = masking.strategy.members(select_S, progress_S), combine_array(laid.keys_S, CORRUPT)
+    corrupted_T, hidden = corrupt_each(masking.laws, member_S, laid.original_T, spans, units, corrupt_S, specials.replacements)
     shuffled_M = EMPTY
     if masking.shuffle:
         corrupted_T, shuffled_M = masking.shuffle.shuffle(corrupted_T, spans, units, laid.keys_S)

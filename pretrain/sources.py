@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.shards import Prepared, Shard
+from masking.spans import Part
 
 ROOM_FOR_SPECIALS = 6
 """Tokens of a sample kept free for [CLS] and up to five [SEP], whatever the tasks are: adding a task moves no window."""
@@ -50,6 +51,8 @@ class Source:
     split: str
     max_tokens: int
     """Longest window, without special tokens."""
+    parts: tuple[str, ...] = ()
+    """Parts of levels, as `entity:DATE` or `word@zh`, that windows have besides the levels of the data."""
 
     @cached_property
     def shards(self) -> list[Shard]:
@@ -90,11 +93,29 @@ class Source:
             document_id=shard.text_of("id", document),
             token_ids_T=shard.token_ids.row(document)[start:end].astype(np.int64),
             sentence_ends_S=np.append(inner, end - start),
-            units={level: _units(shard, level, document, start, end) for level in shard.levels},
+            units={
+                **{level: _units(shard, level, document, start, end) for level in shard.levels},
+                **{name: self._part(name, shard, document, start, end) for name in self.parts},
+            },
         )
 
+    def _part(self, name: str, shard: Shard, document: int, start: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The units of part of a level."""
+        part = Part.of(name)
+        if part.language and shard.text_of("language", document) != part.language:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return _units(shard, part.level, document, start, end, self._labels[part.type] if part.type else None)
 
-def _units(shard: Shard, level: str, document: int, start: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    @cached_property
+    def _labels(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The numbers of the labels of every type that is asked for."""
+        labels = self.prepared.labels
+        return {kind: np.flatnonzero([label.type == kind for label in labels]) for kind in {Part.of(name).type for name in self.parts}}
+
+
+def _units(
+    shard: Shard, level: str, document: int, start: int, end: int, labels: npt.NDArray[np.int64] | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     column = shard.units[level]
     first, last = int(column.offsets_D1[document]), int(column.offsets_D1[document + 1])
     starts = column.start_U[first:last]
@@ -102,4 +123,6 @@ def _units(shard: Shard, level: str, document: int, start: int, end: int) -> tup
     start_U = column.start_U[low:high].astype(np.int64) - start
     end_U = start_U + column.length_U[low:high]
     inside = end_U <= end - start
+    if labels is not None:
+        inside &= np.isin(column.label_U[low:high], labels)
     return start_U[inside], end_U[inside]

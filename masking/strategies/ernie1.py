@@ -58,6 +58,8 @@ class Ernie1(Strategy):
     """Which units are hidden when."""
     unit_share: float = 1.0
     """Chance that a sample is hidden by the units of its stage; otherwise by single tokens (released: mask_word_prob)."""
+    pieces: bool = False
+    """A unit that meets one of an earlier level keeps its longest free piece as a unit, instead of being none."""
 
     def __post_init__(self) -> None:
         ends = [stage.until for stage in self.stages]
@@ -77,7 +79,7 @@ class Ernie1(Strategy):
         for way, levels in enumerate([*(stage.units for stage in self.stages), []]):
             samples = np.flatnonzero(way_S == way)
             if len(samples):
-                spans = select_units(units.take(samples), levels, budget, keys_S[samples])
+                spans = select_units(units.take(samples), levels, budget, keys_S[samples], self.pieces)
                 parts.append(Spans(samples[spans.sample_N].astype(np.int32), spans.start_N, spans.end_N))
         return Spans.join(parts)
 

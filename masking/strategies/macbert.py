@@ -32,8 +32,8 @@ class MacBert(Strategy):
 
     similar_words: str = ""
     """Table of similar words (`word<TAB>similar word`), written by you or by `kmask lexicon similar`."""
-    across_sentences: bool = False
-    """May an n-gram run over the end of a sentence?"""
+    across_sentences: bool = True
+    """May an n-gram run over the end of a sentence? (kmask's default, as `ngram`: otherwise the first words of sentences are hidden less often.)"""
 
     def levels(self) -> Iterable[str]:
         return ("word",)

@@ -2,8 +2,11 @@
 
     words 使用 语言 模型 来 预测   begin at 语言, n = 2   ->   语言 模型
 
+Sentence ends do not stop an n-gram, as in Megatron-LM and PaddleNLP, whose candidates know no sentences: stopped there, the first words of every
+sentence are hidden less often than others, because fewer n-grams reach them. The first words of a sample still are, in those programs too.
 An n-gram that meets a hidden word is passed over, as in the shared Python code of Megatron-LM; with ``rule: skip`` it is also shortened until
-it fits the budget, as there. Where fewer words follow, the law is renormalised over what there is.
+it fits the budget, as there; with ``rule: accept`` one that would cross the budget is taken with probability left / length. Where fewer words
+follow, the law is renormalised over what there is.
 """
 
 from __future__ import annotations
@@ -38,8 +41,8 @@ class Ngram(Strategy):
     """Longest n-gram in words."""
     shares: list[float] = field(default_factory=list)
     """Chances of your own instead of a law, for n = 1, 2 ...; they need not sum to 1."""
-    across_sentences: bool = False
-    """May an n-gram run over the end of a sentence? It never runs over a special token."""
+    across_sentences: bool = True
+    """May an n-gram run over the end of a sentence? (Megatron-LM, PaddleNLP: yes.) It never runs over a special token."""
 
     def __post_init__(self) -> None:
         if self.law not in LAWS:

@@ -4,6 +4,10 @@
 
 A salient unit of average weight is drawn ``favour`` times as readily as any other unit: units are taken one after another, each with
 chances proportional to its weight among those that are left. With a very large ``favour`` other units are hidden only once all salient ones are.
+
+Weights, budget and corruption are kmask's defaults. REALM hides one salient span of a sample, any of them, behind [MASK] alone:
+`configs/pretrain/realm.yaml` is that. With the rule `accept` the unit that would cross the budget is taken with probability left / length,
+so long units are hidden less often than short ones of equal weight (table under "Budget").
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masking.budget import RULES, Budget
-from masking.spans import Keys, Spans, Units
+from masking.spans import Keys, Part, Spans, Units
 from masking.strategies import Strategy
 
 WEIGHTS = ("tf_idf", "idf", "even")
@@ -26,6 +30,7 @@ WEIGHTS = ("tf_idf", "idf", "even")
 class Salient(Strategy):
     """Whole units; those of the salient levels are favoured by their weight."""
 
+    OURS: ClassVar[tuple[str, ...]] = ("budget", "corruption")
     PAPER: ClassVar[str] = "REALM, Guu et al. 2020, section 3.4"
     RULES: ClassVar[tuple[str, ...]] = RULES[:-1]
 
@@ -38,6 +43,9 @@ class Salient(Strategy):
     favour: float = 8.0
     """How many times as readily a salient unit of average weight is drawn as another unit."""
 
+    favours: dict[str, float] = field(default_factory=dict)
+    """Salient levels with a `favour` of their own, as `entity:DATE: 16`."""
+
     def __post_init__(self) -> None:
         if not self.units or len(set(self.units)) < len(self.units):
             raise ValueError(f"units: {self.units} must name at least one level, each once")
@@ -47,6 +55,9 @@ class Salient(Strategy):
             raise ValueError(f"weight: {self.weight!r} is not one of {', '.join(WEIGHTS)}")
         if not 0 < self.favour < np.inf:
             raise ValueError(f"favour: {self.favour} must be above 0")
+        for level, favour in self.favours.items():
+            if level not in self.salient or not 0 < favour < np.inf:
+                raise ValueError(f"favours: {level}: {favour} must be above 0, and the level one of salient = {self.salient}")
 
     def levels(self) -> Iterable[str]:
         return self.units
@@ -62,19 +73,26 @@ class Salient(Strategy):
         return Spans(*kernels.select_weighted(*where, budget.rate, budget.code, budget.at_least_one))
 
     def weights(self, units: Units, unit_end_T: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-        """float64[T]: how readily the unit that begins at a token is drawn; salient units average ``favour`` in every sample, others have 1."""
+        """float64[T]: how readily the unit that begins at a token is drawn; salient units average ``favour`` in every sample, others have 1.
+
+        Those of levels with a favour of their own have it instead: the mean that weights are divided by is that of all salient units.
+        """
         weight_T = np.ones(len(unit_end_T))
-        start_X, weight_X = np.zeros(0, np.int64), np.zeros(0)
+        start_X, weight_X, favour_X = np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
         for level in self.salient:
             start_U, end_U = units.level(level)
             own = unit_end_T[start_U] == end_U
+            for part in self.salient:
+                if part != level and Part.of(part).level == level:
+                    own &= ~np.isin(start_U, units.level(part)[0])  # the part has a say of its own
             if self.weight != "even" and level not in units.weights:
                 raise ValueError(f"weight: {self.weight} of the units of level {level!r} is needed, but the batch has no weights for them")
             weight_U = np.ones(len(start_U)) if self.weight == "even" else units.weights[level].astype(np.float64)
             start_X, weight_X = np.append(start_X, start_U[own]), np.append(weight_X, weight_U[own])
+            favour_X = np.append(favour_X, np.full(int(own.sum()), self.favours.get(level, self.favour)))
         sample_X = np.searchsorted(units.sample_start_S, start_X, "right") - 1
         asked = (sample_X >= 0) & (start_X < units.sample_end_S[sample_X])  # the batch may hold samples that others mask
-        start_X, weight_X, sample_X = start_X[asked], weight_X[asked], sample_X[asked]
+        start_X, weight_X, favour_X, sample_X = start_X[asked], weight_X[asked], favour_X[asked], sample_X[asked]
         mean_S = np.bincount(sample_X, weight_X, len(units.sample_start_S)) / np.maximum(np.bincount(sample_X, minlength=len(units.sample_start_S)), 1)
-        weight_T[start_X] = self.favour * weight_X / mean_S[sample_X]
+        weight_T[start_X] = favour_X * weight_X / mean_S[sample_X]
         return weight_T

@@ -9,6 +9,7 @@ import pytest
 from launch.commands import config_class
 from launch.config import kinds
 from launch.masking_examples import CHINESE, ENGLISH, chances
+from launch.masking_figures import accepted, short_samples
 from launch.masking_reference import COSTS, NOT_MEASURED, measured
 from launch.reference import TITLES, page, reference
 
@@ -60,6 +61,31 @@ def test_the_default_rule_hides_units_of_every_length_alike_and_skip_does_not() 
 
     assert chances(Budget(at_least_one=False)) == pytest.approx([0.15] * 5, abs=0.012)
     assert chances(Budget(rule="skip", at_least_one=False))[-1] == 0
+
+
+def numbers(rows: list[str]) -> dict[str, list[float]]:
+    """The figures of a table by its first column."""
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+    return {name.strip("`"): [float(number) for cell in values for number in cell.split(",")] for name, *values in cells}
+
+
+def test_the_two_laws_of_accept_are_shown_as_they_are() -> None:
+    """20,000 samples of 24 tokens: the circle hides words of every length at the rate, the other draws hide those of 8 tokens less often than single ones."""
+    for name, (share, *found) in numbers(accepted()).items():
+        assert share == pytest.approx(0.15, abs=0.006), name
+        if name == "whole_unit":
+            # 12,000 words of 8 tokens (cut ones are shorter): standard error .0033.
+            assert found == pytest.approx([0.15] * 5, abs=0.015)
+        elif name in ("salient", "ngram"):
+            assert found[-1] < 0.75 * found[0], name
+
+
+def test_short_samples_hide_more_with_one_unit_at_least_and_the_rate_without() -> None:
+    shares = numbers(short_samples())
+    for name in ("whole_unit", "salient", "geometric_span"):
+        found = shares[name]
+        assert found[1::2] == pytest.approx([0.15] * 4, abs=0.006), name
+        assert found[0] >= found[1] and found[6] == pytest.approx(0.15, abs=0.004), name
 
 
 def test_speeds_are_read_from_the_table_and_are_missing_without_one() -> None:

@@ -65,7 +65,17 @@ def test_every_scheme_that_the_folder_allows_is_drawn_and_counted(kmask: Kmask, 
     assert "→M" in result.out and "random tokens stand in for them" in result.out
     assert "MacBERT, Cui et al. 2020" in result.out.replace("\n ", "")
     assert re.search(r"^  50 samples, [\d,]+ tokens", result.out, re.M)
+    assert re.search(r"Crossed by a unit of a higher level, so that they are none: [\d,]+ \w+ units \(\d+\.\d %\)", " ".join(result.out.split()))
     assert max(map(len, result.out.splitlines())) <= 120
+
+
+def test_a_part_of_a_level_can_be_drawn_and_a_rate_that_moves_is_told(kmask: Kmask, prepared: Path, tiny_run: Path) -> None:
+    result = kmask("show", "masks", prepared, "--windows", 50, "--schemes", "whole_unit", "whole_unit.units=[entity:PER, word@zh]")
+    assert result.code == 0, result.err
+    result = kmask("show", "masks", tiny_run, "masking.budget.final_rate=0.3", "--progress", 1, "--windows", 50, "--schemes", "subword")
+    assert "15 % at first, 30 % at the end, of the tokens" in result.out.replace("\n ", "")
+    (own,) = [line.split() for line in result.out.splitlines() if re.match(r"this run +\d+\.\d +\d", line)][:1]
+    assert float(own[2]) == pytest.approx(30, abs=3)
 
 
 def test_mixture_is_no_scheme_of_its_own() -> None:

@@ -23,8 +23,8 @@ from masking.keyed import uniform
 Unit = tuple[int, int]
 
 
-def units_of(toy: Toy, levels: Sequence[str]) -> list[Unit]:
-    return [(start, end) for start, end, _ in slow_partition(toy, levels)]
+def units_of(toy: Toy, levels: Sequence[str], pieces: bool = False) -> list[Unit]:
+    return [(start, end) for start, end, _ in slow_partition(toy, levels, pieces)]
 
 
 def texts_of(toy: Toy) -> list[int]:
@@ -43,8 +43,15 @@ def places(toy: Toy, key: int, numbers: Iterator[int]) -> Iterator[int]:
     return (int(uniform(key, number) * toy.length) for number in numbers)
 
 
-def slow_units(toy: Toy, levels: Sequence[str], budget: Budget, key: int) -> list[Unit]:
-    units, texts = units_of(toy, levels), texts_of(toy)
+def one_of_the_shortest(units: Sequence[Unit], drawn: Iterator[int]) -> Unit:
+    """What is hidden where the rule chose nothing: of the shortest units the one that a drawn position begins first."""
+    least = min(end - start for start, end in units)
+    shortest = {start: (start, end) for start, end in units if end - start == least}
+    return next(shortest[place] for place in drawn if place in shortest)
+
+
+def slow_units(toy: Toy, levels: Sequence[str], budget: Budget, key: int, pieces: bool = False) -> list[Unit]:
+    units, texts = units_of(toy, levels, pieces), texts_of(toy)
     begins = {unit[0]: unit for unit in units}
     if not units:
         return []
@@ -83,7 +90,7 @@ def slow_units(toy: Toy, levels: Sequence[str], budget: Budget, key: int) -> lis
             chosen.add((start, start + left) if cost > left and budget.rule == "cut" else (start, end))
             left -= cost
     if not chosen and budget.at_least_one:
-        chosen = {next(begins[place] for place in drawn if place in begins)}
+        chosen = {one_of_the_shortest(units, drawn)}
     return sorted(chosen)
 
 
@@ -109,7 +116,7 @@ def slow_weighted(toy: Toy, levels: Sequence[str], weights: dict[Unit, float], b
         chosen.add((start, cut))
         left -= cost
     if not chosen and budget.at_least_one:
-        chosen = {order[0]}
+        chosen = {min(order, key=lambda unit: unit[1] - unit[0])}  # of equally short ones the first in order
     return sorted(chosen)
 
 
@@ -161,7 +168,7 @@ def slow_ngrams(toy: Toy, budget: Budget, key: int, cumulative: Sequence[float],
         ngrams.append(len(cut))
         left -= cost
     if not chosen and budget.at_least_one:
-        chosen = {word: word for word in [next(begins[place] for place in places(toy, key, itertools.count(number + 1)) if place in begins)]}
+        chosen = {word: word for word in [one_of_the_shortest(words, places(toy, key, itertools.count(number + 1)))]}
     return sorted(chosen.values()), ngrams
 
 
@@ -211,7 +218,7 @@ def slow_spans(
         left -= len(fresh)
     chosen = [(word[0], word[0] + len(hidden & set(range(*word)))) for word in words if hidden & set(range(*word))]
     if not chosen and budget.at_least_one:
-        chosen = [next(home[place] for place in places(toy, key, itertools.count(number + 1)) if place in home)]
+        chosen = [one_of_the_shortest(words, places(toy, key, itertools.count(number + 1)))]
     return chosen, draws
 
 

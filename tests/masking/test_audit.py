@@ -35,6 +35,7 @@ def group(length: int) -> int:
 def slow_audit(samples: list[Toy], units: Units, spans: Spans, hidden: Targets) -> Audit:
     """The same by hand, from the samples as they were written down."""
     present_K, hidden_K, parted_K = [0] * len(KINDS), [0] * len(KINDS), [0] * len(KINDS)
+    crossed_K = [0] * len(KINDS)
     present_L, hidden_L, runs, sbo = [0] * len(LENGTHS), [0] * len(LENGTHS), [0], 0
     for toy, chosen in zip(samples, by_sample(spans, units), strict=True):
         tokens = {token for start, end in chosen for token in range(start, end)}
@@ -45,6 +46,10 @@ def slow_audit(samples: list[Toy], units: Units, spans: Spans, hidden: Targets) 
             hidden_K[KINDS.index(level)] += inside == end - start
             hidden_L[group(end - start)] += inside == end - start
             parted_K[KINDS.index(level)] += 0 < inside < end - start
+        for place, level in enumerate(ORDER):
+            higher = {token for start, end, kind in slow_partition(toy, ORDER[:place]) if kind != "character" for token in range(start, end)}
+            for start, end in toy.levels.get(level, []):
+                crossed_K[KINDS.index(level)] += 0 < len(higher & set(range(start, end))) < end - start
         for start in sorted(tokens):
             if start - 1 not in tokens:
                 end = start
@@ -63,6 +68,7 @@ def slow_audit(samples: list[Toy], units: Units, spans: Spans, hidden: Targets) 
         present_K=tuple(present_K),
         hidden_K=tuple(hidden_K),
         parted_K=tuple(parted_K),
+        crossed_K=tuple(crossed_K),
         present_L=tuple(present_L),
         hidden_L=tuple(hidden_L),
         runs_R=tuple(runs) if len(runs) > 1 else (),
@@ -112,6 +118,16 @@ def test_units_are_counted_by_the_precedence_that_targets_carry() -> None:
     units.levels["product"] = (np.array([7], np.int32), np.array([9], np.int32))
     assert precedence(units.levels) == ["entity", "phrase", "product", "word"]
     assert units.partition(precedence(units.levels))[1].tolist() == units.kinds().tolist()
+
+
+def test_units_that_a_higher_one_takes_apart_are_counted_and_those_inside_it_are_not() -> None:
+    """An entity over half of a phrase, a word inside the entity and one across its end: one phrase and one word of two are none."""
+    toy = Toy(12, levels={"entity": [(1, 5)], "phrase": [(3, 7), (8, 10)], "word": [(1, 3), (4, 6)]})
+    units = lay_out([toy])
+    counted = audit(units, *masked(WholeUnit(), units, 0, 0.3))
+    assert counted.present_K == (4, 0, 1, 1)
+    assert counted.crossed_K == (0, 1, 1, 0)
+    assert counted.crossed_share_K == (0.0, 1.0, 0.5, 0.0)
 
 
 def test_adjacent_units_are_one_run_within_a_sample_and_two_across_samples() -> None:

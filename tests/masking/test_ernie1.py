@@ -167,10 +167,11 @@ def test_the_strategy_equals_the_slow_reference(samples: list[Toy], unit_share: 
     assert staged(samples, np.array(progress), Ernie1(stages=PAPER, unit_share=unit_share), budget, seed) == expected
 
 
-def test_one_stage_equals_whole_units() -> None:
+@pytest.mark.parametrize("pieces", [False, True])
+def test_one_stage_equals_whole_units(pieces: bool) -> None:
     units = repeated(random_toy(np.random.default_rng(4), 80), 300)
     budget = Budget(rule="bernoulli")
-    mine, theirs = (strategy.select(units, budget, keys(300), np.zeros(300)) for strategy in (Ernie1(), WholeUnit()))
+    mine, theirs = (strategy.select(units, budget, keys(300), np.zeros(300)) for strategy in (Ernie1(pieces=pieces), WholeUnit(pieces=pieces)))
     assert by_sample(mine, units) == by_sample(theirs, units)
 
 

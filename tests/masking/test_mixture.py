@@ -9,7 +9,7 @@ import pytest
 from toy_samples import Toy, by_sample, keys, random_toy, repeated
 
 from masking.budget import RULES, TOKEN_RULES, Budget
-from masking.corruption import Corruption
+from masking.corruption import Corruption, Replacements, corrupt_each
 from masking.spans import Keys, Spans, Units
 from masking.strategies import Strategy
 from masking.strategies.ernie1 import Ernie1
@@ -132,6 +132,63 @@ def test_weights_are_asked_for_once_and_must_agree() -> None:
     assert constant(both, [1, 1]).weighted() == {"entity": "idf", "phrase": "tf_idf"}
     with pytest.raises(ValueError, match=r"^strategies: two of them weigh the level 'entity' differently, by idf and by tf_idf$"):
         constant([Salient(weight="idf"), Salient(weight="tf_idf")], [1, 1]).weighted()
+
+
+def test_each_strategy_spends_its_own_budget_where_budgets_are_given() -> None:
+    toy, weights = random_toy(np.random.default_rng(2), 60), [1, 1]
+    components: list[Strategy] = [Subword(), Ngram()]
+    budgets = [Budget(rate=0.4), Budget(rate=0.1, rule="skip")]
+    mixture = Mixture(strategies=components, schedule=[Phase(until=1.0, weights=weights)], budgets=budgets)
+    drawn = choices(constant([Mark(place=1), Mark(place=2)], weights), 300)
+    units = repeated(toy, 300)
+    alone = [by_sample(strategy.select(units, budget, keys(300), np.zeros(300)), units) for strategy, budget in zip(components, budgets, strict=True)]
+    mixed = by_sample(mixture.select(units, Budget(rate=0.99), keys(300), np.zeros(300)), units)
+    assert mixed == [alone[place - 1][sample] for sample, place in enumerate(drawn.tolist())]
+    assert mixture.own_budgets() == budgets and mixture.rules() == RULES
+
+
+@pytest.mark.parametrize(
+    ("budgets", "message"),
+    [
+        ([Budget()], r"^budgets: 1 for 2 strategies; give one for each or none$"),
+        ([Budget(), Budget(rule="bernoulli")], r"^budgets: the rule 'bernoulli' has no meaning for its strategy, which knows accept, skip"),
+        ([Budget(), Budget(final_rate=0.3)], r"^budgets: final_rate and row_targets are not possible here$"),
+        ([Budget(), Budget(row_targets=9)], r"^budgets: final_rate and row_targets"),
+    ],
+)
+def test_budgets_that_make_no_sense_are_refused(budgets: list[Budget], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Mixture(strategies=[Subword(), Ngram()], schedule=[Phase(until=1.0, weights=[1, 1])], budgets=budgets)
+
+
+def test_each_strategy_replaces_by_its_own_corruption_where_corruptions_are_given() -> None:
+    """Tokens hidden by the first strategy become [MASK], those of the second a random token or stay, exactly as each alone would have it."""
+    toy, weights = random_toy(np.random.default_rng(2), 60), [1, 1]
+    components: list[Strategy] = [Subword(), WholeUnit()]
+    corruptions = [Corruption(mask=1.0, random=0.0), Corruption(mask=0.0, random=0.5, per="token")]
+    mixture = Mixture(strategies=components, schedule=[Phase(until=1.0, weights=weights)], corruptions=corruptions)
+    drawn = choices(constant([Mark(place=1), Mark(place=2)], weights), 300)
+    units, replacements = repeated(toy, 300), Replacements(mask_id=4, ordinary_V=np.arange(10, 90))
+    ids_T = np.arange(len(units.maskable_T)) % 50 + 100
+    spans = mixture.select(units, Budget(), keys(300), np.zeros(300))
+    members_S = mixture.members(keys(300), np.zeros(300))
+    assert (members_S + 1).tolist() == drawn.tolist()
+    corrupted_T, targets = corrupt_each(mixture.own_corruptions(), members_S, ids_T, spans, units, keys(300, 1), replacements)
+    alone = [corruption.corrupt(ids_T, spans, units, keys(300, 1), replacements) for corruption in corruptions]
+    assert targets.position_M.tolist() == alone[0][1].position_M.tolist()
+    assert np.array_equal(targets.label_M, ids_T[targets.position_M])
+    member_T = np.repeat(members_S, toy.length)
+    assert np.array_equal(corrupted_T, np.where(member_T == 0, alone[0][0], alone[1][0]))
+    assert np.array_equal(targets.action_M, np.where(member_T[targets.position_M] == 0, alone[0][1].action_M, alone[1][1].action_M))
+
+
+def test_corruptions_are_one_for_each_and_not_inside_another_mixture() -> None:
+    phase = [Phase(until=1.0, weights=[1, 1])]
+    with pytest.raises(ValueError, match=r"^corruptions: 1 for 2 strategies; give one for each or none$"):
+        Mixture(strategies=[Subword(), Ngram()], schedule=phase, corruptions=[Corruption()])
+    inner = Mixture(strategies=[Subword(), Ngram()], schedule=phase, corruptions=[Corruption()] * 2)
+    with pytest.raises(ValueError, match=r"^strategies: a mixture inside a mixture cannot have budgets or corruptions of its own$"):
+        Mixture(strategies=[Subword(), inner], schedule=phase)
 
 
 @pytest.mark.parametrize("rule", RULES)

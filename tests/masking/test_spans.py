@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_samples import LEVELS, Toy, lay_out, slow_partition, toys
 
-from masking.spans import KINDS, Spans, Units, kind_of
+from masking.spans import KINDS, Part, Spans, Units, kind_of, parts, precedence
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -71,6 +71,27 @@ def test_units_cover_each_maskable_token_once_and_nothing_else(samples: list[Toy
 
 
 @FIXED
+@given(st.lists(toys(), max_size=4), st.permutations(LEVELS), st.integers(0, 3))
+def test_with_pieces_a_unit_keeps_its_longest_free_run(samples: list[Toy], order: list[str], levels: int) -> None:
+    units = lay_out(samples, before=1, between=2)
+    unit_end_T, kind_T = units.partition(order[:levels], pieces=True)
+    expected = []
+    for toy, origin in zip(samples, units.sample_start_S.tolist(), strict=True):
+        expected += [(origin + start, origin + end, KINDS.index(level)) for start, end, level in slow_partition(toy, order[:levels], pieces=True)]
+    starts = np.flatnonzero(unit_end_T)
+    assert list(zip(starts.tolist(), unit_end_T[starts].tolist(), kind_T[starts].tolist(), strict=True)) == expected
+
+
+def test_what_a_higher_unit_leaves_of_a_lower_one_is_none_or_its_longest_piece() -> None:
+    """An entity over the middle of a phrase: without pieces the phrase is gone, with them its longer side stays."""
+    units = lay_out([Toy(12, levels={"entity": [(3, 5)], "phrase": [(1, 9)], "word": [(5, 7)]})])
+    assert np.flatnonzero(units.partition(LEVELS)[0]).tolist() == [1, 2, 3, 5, 7, 8, 9, 10]
+    unit_end_T, kind_T = units.partition(LEVELS, pieces=True)
+    assert np.flatnonzero(unit_end_T).tolist() == [1, 2, 3, 5, 9, 10]
+    assert (unit_end_T[5], kind_T[5]) == (9, KINDS.index("phrase"))
+
+
+@FIXED
 @given(st.lists(toys(), max_size=4))
 def test_kinds_is_the_partition_by_full_precedence(samples: list[Toy]) -> None:
     units = lay_out(samples)
@@ -86,6 +107,14 @@ def test_kinds_puts_levels_of_your_own_between_phrases_and_words() -> None:
     assert units.kinds().tolist() == [0, 2, 2, 0, 2, 2, 2, 3, 3, 1, 1, 0]
     assert kind_of("law") == KINDS.index("phrase")
     assert [kind_of(level) for level in KINDS] == [0, 1, 2, 3]
+
+
+def test_part_of_a_level_has_its_kind_and_changes_no_precedence() -> None:
+    assert Part.of("entity:DATE@zh") == ("entity", "DATE", "zh")
+    assert Part.of("law") == ("law", "", "")
+    assert [kind_of(name) for name in ("word@zh", "phrase:NP", "entity:DATE", "law:CIVIL")] == [1, 2, 3, 2]
+    assert parts(["entity", "entity:DATE", "word@zh", "law"]) == ("entity:DATE", "word@zh")
+    assert precedence(["word", "word@zh", "law", "entity:DATE", "entity"]) == ["entity", "law", "word"]
 
 
 def test_kinds_needs_no_level_at_all() -> None:

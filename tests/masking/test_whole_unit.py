@@ -39,6 +39,14 @@ def test_the_kernel_equals_the_slow_reference(rule: str, samples: list[Toy], ord
     agrees_with_the_reference(samples, order[:levels], data.draw(budgets([rule])), seed)
 
 
+@FIXED
+@given(st.lists(toys(longest=60), min_size=1, max_size=3), st.permutations(LEVELS), budgets(RULES), st.integers(0, 10**6))
+def test_pieces_of_units_equal_the_slow_reference(samples: list[Toy], order: list[str], budget: Budget, seed: int) -> None:
+    keys_S = keys(len(samples), seed)
+    expected = [slow_units(toy, order, budget, key, pieces=True) for toy, key in zip(samples, keys_S.tolist(), strict=True)]
+    assert chosen_by(WholeUnit(units=order, pieces=True), samples, budget, keys_S) == expected
+
+
 def test_accept_equals_the_slow_reference_also_where_nearly_everything_is_hidden() -> None:
     for seed in range(400):
         agrees_with_the_reference([seeded_toy(2 + seed % 40, seed)], list(LEVELS), Budget(rate=0.95, at_least_one=False), seed)

@@ -118,15 +118,20 @@ def words_of_lengths(lengths: Sequence[int]) -> Toy:
     return Toy(length=ends[-1] + 1, levels={"word": [(end - length, end) for end, length in zip(ends, lengths, strict=True)]})
 
 
-def slow_partition(toy: Toy, levels: Sequence[str]) -> list[tuple[int, int, str]]:
-    """(start, end, level) of every unit: levels in order of precedence, a unit only where nothing stands yet, then single tokens."""
+def slow_partition(toy: Toy, levels: Sequence[str], pieces: bool = False) -> list[tuple[int, int, str]]:
+    """(start, end, level) of every unit: levels in order of precedence, a unit only where nothing stands yet, then single tokens.
+
+    With ``pieces``, of every other unit the longest run of free tokens, of equally long ones the first."""
     maskable = toy.maskable()
     owned: set[int] = set()
     units = []
     for level in levels:
         for start, end in toy.levels.get(level, []):
+            if pieces:
+                runs = merged([(token, token + 1) for token in range(start, end) if maskable[token] and token not in owned])
+                start, end = max(runs, key=lambda run: run[1] - run[0], default=(start, start))
             tokens = set(range(start, end))
-            if not tokens & owned and all(maskable[token] for token in tokens):
+            if tokens and not tokens & owned and all(maskable[token] for token in tokens):
                 owned |= tokens
                 units.append((start, end, level))
     units += [(token, token + 1, "character") for token in range(toy.length) if maskable[token] and token not in owned]

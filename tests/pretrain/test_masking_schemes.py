@@ -19,6 +19,7 @@ from pretrain.corpus_counts import rarity, sampled, token_counts
 from pretrain.loading import BatchMaker
 from pretrain.packed import Packed
 from pretrain.sampling import Cursor, MicroBatchSpec, Sampler
+from pretrain.sources import Source
 
 WORDS = "北京\t上海\n上海\t北京\n"
 
@@ -164,6 +165,85 @@ def test_a_row_holds_no_more_targets_than_allowed_and_what_is_given_up_is_counte
     assert maker[MicroBatchSpec(0, specs, 0.0)].given_up_units == after[0].given_up
 
 
+def test_a_rate_that_falls_is_the_one_of_the_planned_step(tiny_run: Path) -> None:
+    """Batches of 16 rows at the beginning, half way and at the end of training: .5, .3 and .1 of the text are hidden, +- 0.03."""
+    # 16 rows have about 60 samples of 50 tokens; a share of a sample has a standard deviation below .08, their mean of .01: 3 of them (fixed keys: never).
+    run = configured(tiny_run, {"strategy": {"kind": "whole_unit"}, "budget": {"rate": 0.5, "final_rate": 0.1}})
+    maker = Corpus(run=run).maker(run.stages[0], "train", run.masking)
+    specs, _ = Sampler(streams=maker.streams, rows_per_step=16).step({})
+    for progress, rate in ((0.0, 0.5), (0.5, 0.3), (1.0, 0.1)):
+        packed = maker.packed(MicroBatchSpec(0, specs, progress))
+        assert abs(len(packed.hidden.position_M) / packed.units.maskable_T.sum() - rate) < 0.03
+        assert packed.spans.tokens == len(packed.hidden.position_M)
+
+
+def test_a_mixture_may_bring_a_budget_and_a_corruption_for_each_strategy(tiny_run: Path) -> None:
+    """MacBERT as published for half of the samples, spans as published for the others: samples without [MASK] and samples without similar words."""
+    table = tiny_run.parent / "similar.tsv"
+    table.write_text(WORDS, encoding="utf-8")
+    strategies = [{"kind": "macbert"}, {"kind": "geometric_span"}]
+    mixture = {
+        "kind": "mixture",
+        "strategies": strategies,
+        "schedule": [{"until": 1.0, "weights": [1, 1]}],
+        "budgets": [{"rule": "units", "rate": 0.4}, {"rule": "cut"}],
+        "corruptions": [{"mask": 0, "random": 0.1, "similar": 0.8, "similar_words": str(table)}, {"per": "span", "pool": "corpus"}],
+    }
+    _, found = batches(configured(tiny_run, {"strategy": mixture}), 10)
+    kinds_S: Counter[bool] = Counter()
+    for packed in found:
+        sample_M = np.searchsorted(packed.sample_start_S, packed.hidden.position_M, "right") - 1
+        for sample in range(len(packed.samples)):
+            actions = packed.hidden.action_M[sample_M == sample]
+            assert not (np.isin(0, actions) and np.isin(3, actions))
+            kinds_S[bool(np.isin(0, actions))] += 1
+    assert min(kinds_S.values()) > 0.3 * kinds_S.total(), kinds_S
+
+
+def test_windows_have_the_units_of_one_type_or_language_where_asked(prepared: Path) -> None:
+    folder = Prepared.open(prepared)
+    source = Source(name="test", prepared=folder, split="train", max_tokens=58, parts=("entity:ORG", "word:NOTHING", "word@zh", "entity:ORG@zh"))
+    total, languages = 0, set()
+    for number in range(len(source)):
+        text = source.read(number)
+        column, end = text.shard.units["entity"], text.start + len(text.token_ids_T)
+        expected = []
+        for place in range(column.offsets_D1[text.document], column.offsets_D1[text.document + 1]):
+            first, last = int(column.start_U[place]), int(column.start_U[place]) + int(column.length_U[place])
+            if folder.labels[column.label_U[place]].type == "ORG" and text.start <= first and last <= end:
+                expected.append((first - text.start, last - text.start))
+        assert list(zip(*(side.tolist() for side in text.units["entity:ORG"]), strict=True)) == expected
+        assert len(text.units["word:NOTHING"][0]) == 0
+        chinese = text.shard.text_of("language", text.document) == "zh"
+        assert all(np.array_equal(part, whole[: len(whole) * chinese]) for part, whole in zip(text.units["word@zh"], text.units["word"], strict=True))
+        assert list(zip(*(side.tolist() for side in text.units["entity:ORG@zh"]), strict=True)) == (expected if chinese else [])
+        languages.add(chinese)
+        total += len(expected)
+    assert total > 20 and languages == {True, False}
+
+
+def test_units_of_one_type_are_hidden_first_and_keep_their_kind(tiny_run: Path) -> None:
+    """Only organisations are favoured: of the hidden units nearly all are theirs in samples that have enough; kinds are those of plain levels."""
+    strategy = {"kind": "salient", "salient": ["entity:ORG"], "units": ["entity:ORG", "entity", "word"], "weight": "idf", "favour": 1e9}
+    _, found = batches(configured(tiny_run, {"strategy": strategy, "budget": {"rule": "units", "rate": 0.05}}), 10)
+    _, plain = batches(configured(tiny_run, {"strategy": {"kind": "whole_unit"}}), 10)
+    theirs = others = 0
+    for packed, usual in zip(found, plain, strict=True):
+        start_U, _ = packed.units.level("entity:ORG")
+        sample_U = np.searchsorted(packed.sample_start_S, start_U, "right") - 1
+        inside = np.isin(packed.spans.sample_N, sample_U)
+        theirs += int(np.isin(packed.spans.start_N[inside], start_U).sum())
+        others += int(inside.sum())
+        assert np.array_equal(packed.kind_T, usual.kind_T)
+    assert theirs > 30 and theirs / others > 0.5, (theirs, others)
+
+
+def test_a_type_that_no_unit_has_is_refused_with_those_there_are(tiny_run: Path) -> None:
+    run = configured(tiny_run, {"strategy": {"kind": "whole_unit", "units": ["entity:DATES", "word"]}})
+    with pytest.raises(ValueError, match=r"masking\.strategy hides level 'entity:DATES', but no unit has that type; the types of the data are .*ORG"):
+        _ = Corpus(run=run).prepared
+
+
 def test_shuffled_tokens_are_visible_ones_and_the_task_predicts_what_stood_there(tiny_run: Path) -> None:
     run = configured(tiny_run, {"strategy": {"kind": "whole_unit"}, "shuffle": {"share": 0.1}})
     maker, found = batches(run, 10)
@@ -188,6 +268,15 @@ def test_shuffled_tokens_are_visible_ones_and_the_task_predicts_what_stood_there
         ({"strategy": {"kind": "salient", "salient": ["person"]}}, "must name at least one level, all of them among units"),
         ({"corruption": {"similar": 0.1, "per": "token"}}, "cannot be combined with similar words"),
         ({"budget": {"rate": 1.5}}, "must lie between 0 and 1"),
+        ({"budget": {"final_rate": 1.5}}, "must lie between 0 and 1, or be 0"),
+        (
+            {"strategy": {"kind": "mixture", "strategies": ["subword"], "schedule": [{"until": 1.0, "weights": [1]}], "budgets": [{}]}, "budget": {}},
+            "have `budgets` of their own; leave one of the two out",
+        ),
+        (
+            {"strategy": {"kind": "mixture", "strategies": ["subword"], "schedule": [{"until": 1.0, "weights": [1]}], "corruptions": [{}]}, "corruption": {}},
+            "have `corruptions` of their own; leave one of the two out",
+        ),
         (
             {"strategy": {"kind": "mixture", "strategies": ["whole_unit", "ernie1"], "schedule": [{"until": 1.0, "weights": [1, 1]}]}},
             "published with different settings of `budget`; give masking.budget yourself",
