@@ -38,8 +38,8 @@ def first_host(nodes: str) -> str:
     return prefix + rest.split("]")[0].split(",")[0].split("-")[0]
 
 
-def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> int:
-    """Train as this rank; returns the exit code. Requests to stop are heard from here on, before anything slow is imported."""
+def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
+    """Train as this rank, and end the process. Requests to stop are heard from here on, before anything slow is imported."""
     from pretrain import stopping
 
     stopping.listen()
@@ -70,7 +70,7 @@ def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> int:
     leave()
     if not finished and world.rank == 0:
         print("stopped on request; everything is saved, run the same command again to continue", file=sys.stderr)
-    return 0 if finished else STOPPED
+    end_at_once(0 if finished else STOPPED)
 
 
 def has_joined() -> bool:
@@ -80,7 +80,8 @@ def has_joined() -> bool:
 
 
 def end_at_once(code: int) -> NoReturn:
-    """End a rank that failed: the destructors of torch's process groups abort when another rank is gone, and the code would be SIGABRT's."""
+    """End a rank, with everything saved and told: the destructors of torch's process groups may abort (always when another rank is
+    gone, rarely at a good end on a busy machine), and the code would be SIGABRT's."""
     for child in multiprocessing.active_children():
         child.terminate()
     sys.stdout.flush()

@@ -70,7 +70,7 @@ def test_a_new_run_is_described_the_commands_come_last_and_nothing_is_written(km
         assert part in text, part
     begin = lines.index("would start 2 processes")
     assert len(lines) == begin + 3 and all(f"RANK={rank} " in lines[begin + 1 + rank] for rank in range(2))
-    assert max(map(len, lines[:begin])) <= 80
+    assert max(len(line) for line in lines[:begin] if str(tmp_path) not in line) <= 80  # a path is never broken
     assert tree(tmp_path) == before
 
 
