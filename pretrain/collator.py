@@ -44,7 +44,9 @@ IGNORED = -100
 
 def _unset() -> torch.Tensor:
     """(epoch, progress) in shared memory, so that workers that outlive an epoch see the next one. Epoch -1: not set."""
-    return torch.tensor([-1.0, 0.0], dtype=torch.float64).share_memory_()
+    clock = torch.tensor([-1.0, 0.0], dtype=torch.float64)
+    clock.share_memory_()  # type: ignore[no-untyped-call]
+    return clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +148,8 @@ class KnowledgeMaskingCollator:
             raise ValueError(f"return_tensors: {kind!r} is not one of pt, np")
         arrays = self.arrays(self.packed(features))
         whole = {name: int(arrays.pop(name)) for name in ("max_length_q", "max_length_k") if name in arrays}
-        return {**{name: torch.from_numpy(array) if kind == "pt" else array for name, array in arrays.items()}, **whole}
+        tensors: dict[str, Any] = {name: torch.from_numpy(array) if kind == "pt" else array for name, array in arrays.items()}
+        return {**tensors, **whole}
 
     def packed(self, features: Sequence[Mapping[str, Any]]) -> Packed:
         """The features one after another, part of them hidden, in numpy."""

@@ -167,7 +167,7 @@ def test_a_loop_of_plain_torch_learns(tokenizer: Any, rows: datasets.Dataset) ->
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert np.isfinite(losses).all() and losses[-1] < losses[0] - 0.5
 
 
@@ -215,6 +215,7 @@ def test_the_trainer_of_transformers_trains_with_finite_losses_and_equal_masks_f
 @NEEDS_ACCELERATE
 def test_the_example_trains_on_a_prepared_folder(prepared: Path, tmp_path: Path) -> None:
     argv = [sys.executable, "examples/train_with_trainer.py", str(prepared), str(tmp_path / "model"), "3"]
-    run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env=environment)
     assert run.returncode == 0 and "after 3 steps" in run.stdout, run.stderr
     assert BertForMaskedLM.from_pretrained(tmp_path / "model").config.vocab_size == len(AutoTokenizer.from_pretrained(tmp_path / "model"))
