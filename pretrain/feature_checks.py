@@ -44,7 +44,7 @@ def integers(value: Any, name: str, what: str) -> Long:
         array = np.zeros((1, 1))
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
         raise ValueError(f"{name}: `{what}` must be a list of whole numbers")
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
 def aligned(feature: Mapping[str, Any], what: str, count: int, name: str) -> Long | None:
@@ -83,8 +83,11 @@ def unit_pairs(value: Any, name: str, level: str) -> Pair:
     try:
         if isinstance(value, Mapping):
             table = np.stack([np.asarray(value["start"]), np.asarray(value["length"])], 1)
+        elif isinstance(value, list):  # flat first: numpy reads a list of numbers twice as fast as one of pairs
+            flat = [number for unit in value for number in ((unit["start"], unit["length"]) if structs else unit)]
+            table = np.array(flat).reshape(len(value), 2 if structs or set(map(len, value)) == {2} else 0)
         else:
-            table = np.array([(unit["start"], unit["length"]) for unit in value]) if structs else np.asarray(value)
+            table = np.asarray(value)
     except (ValueError, TypeError, LookupError, OverflowError):
         table = np.zeros(1)
     if table.ndim == 2 and not table.size:
@@ -93,7 +96,7 @@ def unit_pairs(value: Any, name: str, level: str) -> Pair:
         raise ValueError(f"{name}: the units of level {level!r} must be pairs (start, end) of whole numbers, or {{start, length}} as in a shard")
     start_U, second_U = np.ascontiguousarray(table.T, np.int64)
     end_U = start_U + second_U if structs else second_U
-    if (start_U[1:] < start_U[:-1]).any():
+    if np.count_nonzero(start_U[1:] < start_U[:-1]):
         order = np.argsort(start_U, kind="stable")
         start_U, end_U = start_U[order], end_U[order]
     return start_U, end_U

@@ -46,7 +46,7 @@ class Turn:
 
     def window(self, identity: str, count: int) -> int:
         """Which of a document's windows: the next one each epoch, the first by chance, so ``count`` epochs see all of them."""
-        return (hash_key("window", self.seed, identity) + self.number) % count
+        return (hash_key("window", self.seed, identity) + self.number) % count if count > 1 else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,9 @@ class FeatureReader:
         start_W, end_W = windows(ends_S, len(ids_T), self.max_length - ADDED)
         chosen = turn.window(known, len(start_W))
         start, end = int(start_W[chosen]), int(end_W[chosen])
-        units = {level: inside(*pair, start, end) for level, pair in self._units(feature, name).items()}
+        units = self._units(feature, name)
+        if len(start_W) > 1:
+            units = {level: inside(*pair, start, end) for level, pair in units.items()}
         return Part(
             name,
             known,
@@ -127,7 +129,7 @@ class FeatureReader:
             None,
             None,
             {level: (start_U + 1, end_U + 1) for level, (start_U, end_U) in units.items()},
-            ends_S[(ends_S > start) & (ends_S <= end)] - start + 1,
+            (ends_S if len(start_W) == 1 else ends_S[(ends_S > start) & (ends_S <= end)]) - start + 1,
         )
 
     def _units(self, feature: Feature, name: str) -> dict[str, Pair]:
