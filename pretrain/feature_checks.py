@@ -2,7 +2,7 @@
 
     integers([101, 7], ...)                        ->  int64[2]
     unit_pairs([(5, 7), (1, 3)], ...)              ->  start [1, 5], end [3, 7]; [{start, length}, ...] as in a shard too
-    check_units(parts, "word", edges, special_T)       units inside their feature, disjoint, free of special tokens
+    check_units(parts, ["word"], edges, special_T)     units inside their feature, disjoint, free of special tokens
 
 Shape legend: F features of a batch, T their tokens one after another, S sentences, U units of a level.
 """
@@ -118,24 +118,29 @@ def check_ids(parts: Sequence[Part], ids_T: Long, edges: Long, vocabulary: int) 
         raise ValueError(f"{part.name}: token id {int(ids_T[place])} is not in the tokenizer's vocabulary, which ends at {vocabulary - 1}")
 
 
-def check_units(parts: Sequence[Part], level: str, edges: Long, special_T: Flags) -> None:
-    """Raise ValueError unless the units of a level are not empty, inside their feature, disjoint and free of special tokens.
+def check_units(parts: Sequence[Part], levels: Sequence[str], edges: Long, special_T: Flags) -> None:
+    """Raise ValueError unless the units of each level are not empty, inside their feature, disjoint and free of special tokens.
 
     Args:
         edges: where each feature begins in ``special_T``, and the end of the last.
     """
-    start_U, end_U = (np.concatenate([part.units[level][side] for part in parts]) for side in (0, 1))
-    number_U = np.repeat(np.arange(len(parts)), [len(part.units[level][0]) for part in parts])
-    outside_U = (start_U < 0) | (start_U >= end_U) | (end_U > np.diff(edges)[number_U])
+    found = [part.units[level] for level in levels for part in parts]  # all at once: a numpy call costs more than its numbers
+    if not found:
+        return
+    start_U, end_U = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
+    group_U = np.repeat(np.arange(len(found)), [len(pair[0]) for pair in found])
+    number_U = group_U % len(parts)
+    begin_U, length_U = edges[number_U], np.diff(edges)[number_U]
+    outside_U = (start_U < 0) | (start_U >= end_U) | (end_U > length_U)
     overlap_U = np.zeros(len(start_U), np.bool_)
-    overlap_U[1:] = (start_U[1:] < end_U[:-1]) & (number_U[1:] == number_U[:-1])
+    overlap_U[1:] = (start_U[1:] < end_U[:-1]) & (group_U[1:] == group_U[:-1])
     special_T1 = np.concatenate([[0], np.cumsum(special_T)])
-    first_U, last_U = (np.clip(side_U + edges[number_U], 0, len(special_T)) for side_U in (start_U, end_U))
+    first_U, last_U = (begin_U + np.where(outside_U, 0, side_U) for side_U in (start_U, end_U))
     wrong_U = outside_U | overlap_U | (special_T1[first_U] != special_T1[last_U])
     if not wrong_U.any():
         return
     unit = int(wrong_U.argmax())
-    part, place = parts[number_U[unit]], f"[{int(start_U[unit])}, {int(end_U[unit])})"
+    part, level, place = parts[number_U[unit]], levels[group_U[unit] // len(parts)], f"[{int(start_U[unit])}, {int(end_U[unit])})"
     if outside_U[unit]:
         raise ValueError(f"{part.name}: unit {place} of level {level!r} is empty or leaves the {len(part.token_ids_T)} tokens of its sample")
     if overlap_U[unit]:

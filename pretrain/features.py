@@ -79,8 +79,7 @@ class FeatureReader:
         for part, place in zip(parts, places, strict=True):
             if part.special_T is not None:
                 special_T[place] = part.special_T
-        for level in self.levels:
-            check_units(parts, level, edges, special_T)
+        check_units(parts, self.levels, edges, special_T)
         return [_sample(part, ~special_T[place], turn) for part, place in zip(parts, places, strict=True)]
 
     def _part(self, feature: Feature, name: str, turn: Turn) -> Part:
