@@ -16,7 +16,7 @@ from masking.strategies.whole_unit import WholeUnit
 from pretrain.collator import KnowledgeMaskingCollator
 from pretrain.features import every_window
 
-LONGEST = 128
+LONGEST = 64
 
 
 def main(data_folder: Path, output: Path, steps: int) -> None:

@@ -147,7 +147,7 @@ class KnowledgeMaskingCollator:
         if kind not in ("pt", "np"):
             raise ValueError(f"return_tensors: {kind!r} is not one of pt, np")
         arrays = self.arrays(self.packed(features))
-        whole = {name: int(arrays.pop(name)) for name in ("max_length_q", "max_length_k") if name in arrays}
+        whole: dict[str, Any] = {name: int(arrays.pop(name)) for name in ("max_length_q", "max_length_k") if name in arrays}
         tensors: dict[str, Any] = {name: torch.from_numpy(array) if kind == "pt" else array for name, array in arrays.items()}
         return {**tensors, **whole}
 

@@ -82,19 +82,18 @@ def unit_pairs(value: Any, name: str, level: str) -> Pair:
     structs = isinstance(value, Mapping) or isinstance(value[0], Mapping)
     try:
         if isinstance(value, Mapping):
-            table = np.stack([np.asarray(value["start"]), np.asarray(value["length"])], 1)
-        elif isinstance(value, list):  # flat first: numpy reads a list of numbers twice as fast as one of pairs
-            flat = [number for unit in value for number in ((unit["start"], unit["length"]) if structs else unit)]
-            table = np.array(flat).reshape(len(value), 2 if structs or set(map(len, value)) == {2} else 0)
-        else:
-            table = np.asarray(value)
+            table = np.stack([np.asarray(value[side]) for side in ("start", "length")])
+        elif structs:
+            table = np.array([[unit[side] for unit in value] for side in ("start", "length")])
+        else:  # two long lists: numpy takes twice as long over many short ones
+            table = np.array(list(zip(*value, strict=True))) if isinstance(value, list) else np.asarray(value).T
     except (ValueError, TypeError, LookupError, OverflowError):
         table = np.zeros(1)
     if table.ndim == 2 and not table.size:
         return EMPTY, EMPTY
-    if table.ndim != 2 or table.shape[1] != 2 or table.dtype.kind not in "iu":
+    if table.ndim != 2 or len(table) != 2 or table.dtype.kind not in "iu":
         raise ValueError(f"{name}: the units of level {level!r} must be pairs (start, end) of whole numbers, or {{start, length}} as in a shard")
-    start_U, second_U = np.ascontiguousarray(table.T, np.int64)
+    start_U, second_U = table.astype(np.int64, order="C", copy=False)
     end_U = start_U + second_U if structs else second_U
     if np.count_nonzero(start_U[1:] < start_U[:-1]):
         order = np.argsort(start_U, kind="stable")
