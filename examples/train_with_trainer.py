@@ -1,6 +1,6 @@
 """Train a plain BERT with transformers' own Trainer; of kmask only the prepared folder and the masks. Under a minute on two CPU cores.
 
-python examples/train_with_trainer.py runs/demo/data runs/demo/trainer [STEPS]        (the Trainer needs `pip install accelerate`)
+python examples/train_with_trainer.py runs/demo/data runs/demo/trainer [STEPS]        (the Trainer needs `accelerate`)
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from masking.salience import Rarity
 from masking.spans import Flags
 from pretrain.packed import Masking, Specials
 
+ROLES = ("pad", "cls", "sep", "mask", "bos", "eos")
 REMEDY = "Give the collator prepared=FOLDER (made by `kmask prepare`)"
 
 
@@ -78,8 +79,9 @@ def special_flags(tokenizer: Any, specials: Specials) -> Flags:
     """bool[V]: is the id a special token, and so never hidden? [UNK] stands for text and is none."""
     flags_V = np.zeros(specials.vocabulary or len(tokenizer), np.bool_)
     flags_V[[number for number in _special_ids(tokenizer) if number < len(flags_V)]] = True
-    if tokenizer.unk_token_id is not None:
-        flags_V[tokenizer.unk_token_id] = False
+    unknown = _id(tokenizer, "unk")
+    if unknown >= 0 and unknown not in {_id(tokenizer, name) for name in ROLES}:  # some tokenizers have one token for everything
+        flags_V[unknown] = False
     return flags_V
 
 

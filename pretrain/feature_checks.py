@@ -68,8 +68,8 @@ def unpadded(attention_T: Long | None, count: int, name: str) -> int:
 
 
 def ends(value: Any, count: int, name: str) -> Long:
-    """Sentence ends: rising, from 1 to the number of tokens."""
-    found = integers(value, name, "sentence_ends")
+    """Sentence ends: rising, from 1 to the number of tokens; none where they are not given."""
+    found = EMPTY if value is None else integers(value, name, "sentence_ends")
     if len(found) and (found[0] < 1 or found[-1] > count or (found[1:] <= found[:-1]).any()):
         raise ValueError(f"{name}: `sentence_ends` must rise from 1 or more to at most its {count} tokens")
     return found

@@ -100,19 +100,19 @@ class FeatureReader:
         return Part(
             name,
             identity(feature, ids_T[:count]),
-            int(feature.get("first_token", 0)),
+            int(feature.get("first_token") or 0),
             ids_T[:count],
             None if special_T is None else special_T[:count] != 0,
             None if segments_T is None else segments_T[:count],
             self._units(feature, name),
-            ends(feature.get("sentence_ends", ()), count, name),
+            ends(feature.get("sentence_ends"), count, name),
         )
 
     def _row(self, feature: Feature, name: str, turn: Turn) -> Part:
         if self.cls is None or self.sep is None:
             raise ValueError(f"{name} is a row of a shard, but the tokenizer has no [CLS] and [SEP] to put around it")
         ids_T = integers(feature["token_ids"], name, "token_ids")
-        ends_S = ends(feature.get("sentence_ends", ()), len(ids_T), name)
+        ends_S = ends(feature.get("sentence_ends"), len(ids_T), name)
         known = identity(feature, ids_T)
         start_W, end_W = windows(ends_S, len(ids_T), self.max_length - ADDED)
         chosen = turn.window(known, len(start_W))
@@ -123,7 +123,7 @@ class FeatureReader:
         return Part(
             name,
             known,
-            int(feature.get("first_token", 0)) + start,
+            int(feature.get("first_token") or 0) + start,
             np.concatenate([[self.cls], ids_T[start:end], [self.sep]]),
             None,
             None,
@@ -192,7 +192,7 @@ def every_window(rows: Mapping[str, Sequence[Any]], *, max_length: int = 512) ->
     for number, token_ids in enumerate(rows["token_ids"]):
         feature = {column: rows[column][number] for column in rows}
         name, ids_T = named(feature, number), integers(token_ids, named(feature, number), "token_ids")
-        ends_S = ends(feature.get("sentence_ends", ()), len(ids_T), name)
+        ends_S = ends(feature.get("sentence_ends"), len(ids_T), name)
         units = {column: unit_pairs(feature[column], name, column.removeprefix(COLUMN)) for column in levels}
         for start, end in zip(*(side_W.tolist() for side_W in windows(ends_S, len(ids_T), max_length - ADDED)), strict=True):
             made["id"].append(identity(feature, ids_T))

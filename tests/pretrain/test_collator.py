@@ -77,6 +77,11 @@ def test_an_unknown_token_is_text_and_a_special_tokens_mask_overrules_the_ids() 
     assert made([{**item, "special_tokens_mask": [1, 1, 0, 1]}])["labels"].tolist() == [[-100, -100, UNK, -100]]
 
 
+def test_a_token_that_is_unknown_and_the_end_at_once_is_special() -> None:
+    made = collator(tokenizer=tokenizer(unk_token="[SEP]"), strategy=Subword(), budget=Budget(rate=0.99), corruption=ALL_MASK)
+    assert made([{"input_ids": [CLS, 7, SEP, 8, SEP], "first_token": None, "sentence_ends": None}])["labels"].tolist() == [[-100, 7, -100, 8, -100]]
+
+
 def test_a_mask_depends_on_seed_epoch_and_feature_only() -> None:
     items = features(8)
     whole = collator(3)(items)
