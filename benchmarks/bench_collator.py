@@ -1,8 +1,8 @@
 """KnowledgeMaskingCollator beside transformers' DataCollatorForLanguageModeling: features in, tensors out, one core, both sides in one process.
 
-    python benchmarks/bench_collator.py [PREPARED_FOLDER] [SECONDS]     (default: runs/demo/data, 2; `kmask prepare configs/data/demo.yaml` makes it)
+    python benchmarks/bench_collator.py [PREPARED_FOLDER] [SECONDS] [LENGTH]     (default: runs/demo/data, 2, 128; `kmask prepare configs/data/demo.yaml` makes it)
 
-Every side gets batches of 16 features of 128 tokens from the same texts as lists of numbers, as `datasets` gives them. transformers' whole-word path
+Every side gets batches of 16 features of LENGTH tokens from the same texts as lists of numbers, as `datasets` gives them. transformers' whole-word path
 reads words off `offset_mapping` and replaces by [MASK] only; ours reads `units`. Each figure is the best of several runs in processor time; after
 every line of ours the whole-word collator is measured again, and ratios are taken to the best it ever did.
 """
@@ -29,7 +29,7 @@ from masking.strategies.whole_unit import WholeUnit
 from pretrain.collator import KnowledgeMaskingCollator
 from pretrain.packed import Sample
 
-LENGTH, BATCH = 128, 16
+LENGTH, BATCH = int(sys.argv[3]) if len(sys.argv) > 3 else 128, 16
 WHOLE = "transformers' collator, whole words"
 Feature = Mapping[str, Any]
 

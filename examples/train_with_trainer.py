@@ -52,4 +52,4 @@ def main(data_folder: Path, output: Path, steps: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
         sys.exit("usage: python examples/train_with_trainer.py PREPARED_FOLDER OUTPUT_FOLDER [STEPS]")
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 60)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 100)
