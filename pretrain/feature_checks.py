@@ -77,10 +77,13 @@ def ends(value: Any, count: int, name: str) -> Long:
 
 def unit_pairs(value: Any, name: str, level: str) -> Pair:
     """Units as (start_U, end_U), by start: from [(start, end), ...] or, as in a shard, [{start, length}, ...] or {start: [...], length: [...]}."""
-    if value is None or not len(value):
+    if value is None:
         return EMPTY, EMPTY
-    structs = isinstance(value, Mapping) or isinstance(value[0], Mapping)
+    structs = isinstance(value, Mapping)
     try:
+        if not len(value):
+            return EMPTY, EMPTY
+        structs = structs or isinstance(value[0], Mapping)
         if isinstance(value, Mapping):
             table = np.stack([np.asarray(value[side]) for side in ("start", "length")])
         elif structs:
