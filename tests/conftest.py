@@ -16,6 +16,7 @@ from tiny import ROOT, TINY_RUN
 hypothesis.settings.register_profile("kmask", deadline=None)  # the first call of a compiled loop is slow
 hypothesis.settings.load_profile("kmask")
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # files run side by side; threads that wait for each other cost them all
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
