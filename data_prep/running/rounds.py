@@ -9,6 +9,7 @@ is a pure function of what was made before, so it may be killed and repeated, an
 from __future__ import annotations
 
 import shutil
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,29 +55,47 @@ class Here(Engine):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoundWorker(Task):
-    """Does one task; sent to worker processes."""
+class FolderTask(Task):
+    """Work of which each part makes one folder of a step, published with the step's fingerprint; nothing is left to do once the result is there."""
 
-    round: Round
-    made: Made
+    folder: Path
+    """The step's."""
     fingerprint: str
     stage: str
     watch: Watch
 
-    def finished(self, part: int) -> int | None:
-        made = is_made(self.made.folder / "result", self.fingerprint) or is_made(self.target(part), self.fingerprint)
-        return part if made else None
-
+    @abstractmethod
     def target(self, part: int) -> Path:
-        """What the task makes."""
-        return self.made.task(self.round.name, part)
+        """The folder of a part."""
+
+    @abstractmethod
+    def fill(self, part: int, staging: Path) -> None:
+        """Write what belongs into it."""
+
+    def finished(self, part: int) -> int | None:
+        made = is_made(self.folder / "result", self.fingerprint) or is_made(self.target(part), self.fingerprint)
+        return part if made else None
 
     def make(self, part: int) -> int:
         take_away(self.target(part), lambda: self.finished(part) is not None)
         with staged_folder(self.target(part)) as staging:
-            self.round.make(self.made, part, staging)
+            self.fill(part, staging)
             write_json(staging / STEP, {"fingerprint": self.fingerprint})
         return part
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundWorker(FolderTask):
+    """Does one task; sent to worker processes."""
+
+    round: Round
+    made: Made
+
+    def target(self, part: int) -> Path:
+        return self.made.task(self.round.name, part)
+
+    def fill(self, part: int, staging: Path) -> None:
+        self.round.make(self.made, part, staging)
 
     def path_of(self, part: int, moment: Moment | None) -> str:
         return f"task {part}"
@@ -87,7 +106,7 @@ def run_rounds(rounds: Sequence[Round], made: Made, stage: str, fingerprint: str
     for each in rounds:
         if is_made(made.folder / "result", fingerprint):
             return
-        worker = RoundWorker(round=each, made=made, fingerprint=fingerprint, stage=f"{stage}-{each.name}", watch=watch)
+        worker = RoundWorker(round=each, made=made, folder=made.folder, fingerprint=fingerprint, stage=f"{stage}-{each.name}", watch=watch)
         try:
             (made.folder / each.name).mkdir(exist_ok=True)
             remove_staging(made.folder / each.name)

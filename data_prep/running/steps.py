@@ -23,8 +23,8 @@ from data_prep.engines import Engine
 from data_prep.files import remove_staging, sha256_json, staged_folder, write_json
 from data_prep.running.claims import claim
 from data_prep.running.notes import Moment
-from data_prep.running.rounds import STEP, Made, Round, is_made, run_rounds, take_away
-from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Task, Watch, run_all
+from data_prep.running.rounds import STEP, FolderTask, Made, Round, is_made, run_rounds, take_away
+from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Watch, run_all
 
 
 class Step(ABC):
@@ -55,34 +55,20 @@ class Step(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepWorker(Task):
+class StepWorker(FolderTask):
     """Maps one part; sent to worker processes."""
 
     step: Step
     documents: Callable[[int], Iterator[Document | Rejected]]
     """The documents of a part, in order; its bound object travels along."""
-    folder: Path
-    fingerprint: str
-    stage: str
-    watch: Watch
     where: Callable[[int, Moment | None], str]
     """Names the file a worker was reading."""
 
-    def finished(self, part: int) -> int | None:
-        made = is_made(self.folder / "result", self.fingerprint) or is_made(self.target(part), self.fingerprint)
-        return part if made else None
-
     def target(self, part: int) -> Path:
-        """What the step found in a part."""
         return self.folder / "parts" / f"{part:06d}"
 
-    def make(self, part: int) -> int:
-        take_away(self.target(part), lambda: self.finished(part) is not None)
-        with staged_folder(self.target(part)) as staging:
-            found = ((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document))
-            self.step.map(found, staging)
-            write_json(staging / STEP, {"fingerprint": self.fingerprint})
-        return part
+    def fill(self, part: int, staging: Path) -> None:
+        self.step.map(((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document)), staging)
 
     def path_of(self, part: int, moment: Moment | None) -> str:
         return self.where(part, moment)
