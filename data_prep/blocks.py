@@ -23,7 +23,7 @@ from data_prep.code_points import code_points
 from data_prep.documents import SEGMENT, Annotated, Document, Spans, Units
 
 Offsets = npt.NDArray[np.int64]
-BLOCK_DOCUMENTS, BLOCK_CHARACTERS = 512, 1 << 16
+BLOCK_DOCUMENTS, BLOCK_CHARACTERS = 1024, 1 << 16
 """A block ends with the document that brings it to one of these."""
 
 

@@ -129,7 +129,10 @@ def declared(known: Mapping[str, Language], name: str) -> str | None:
 
 def recognised(known: Mapping[str, Language], letters: Letters) -> str:
     """The code of the first language that takes a text for its own; empty when none does."""
-    return next((code for code, language in known.items() if language.speaks(letters)), "")
+    for code, language in known.items():
+        if language.speaks(letters):
+            return code
+    return ""
 
 
 def ends_of(known: Mapping[str, Language], code: str) -> Ends:

@@ -48,7 +48,10 @@ class Chinese(Language):
         return Rjieba()
 
     def speaks(self, letters: Letters) -> bool:
-        return not letters.ascii and 0 < letters.han >= letters.han_share * letters.total and letters.chinese
+        if letters.ascii:
+            return False
+        han = letters.han
+        return 0 < han >= letters.han_share * letters.total and letters.chinese
 
     def verdicts(self, page: Page, limits: Quality) -> Iterator[Verdict]:
         yield Verdict("han ratio", page.share(page.han), limits.min_han_ratio, False)
