@@ -26,8 +26,8 @@ from masking.budget import Budget
 from masking.corruption import Corruption
 from masking.strategies.ngram import Ngram
 from masking.strategies.whole_unit import WholeUnit
-from pretrain.collator import KnowledgeMaskingCollator
-from pretrain.packed import Sample
+from pretrain.collating.collator import KnowledgeMaskingCollator
+from pretrain.feed.samples import Sample
 
 LENGTH, BATCH = int(sys.argv[3]) if len(sys.argv) > 3 else 128, 16
 WHOLE = "transformers' collator, whole words"

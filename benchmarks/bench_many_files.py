@@ -32,7 +32,7 @@ from data_prep.running.finishing import finish_once
 from data_prep.running.supervision import NOTES, Watch
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
-from pretrain.sources import Source
+from pretrain.feed.sources import Source
 
 TEXT = "The river rises in the west and flows through the old town. 长江发源于西部，流经古城。"
 IN_A_FOLDER, IN_A_PART = 1000, 10

@@ -27,7 +27,7 @@ from launch.schemes import Scheme
 from masking.budget import Budget
 from masking.corruption import Corruption
 from masking.strategies.whole_unit import WholeUnit
-from pretrain.packed import Masking
+from pretrain.feed.hiding import Masking
 
 EQUAL, BATCH = 128, 16
 """Tokens of a sample and samples of a batch for the collators."""

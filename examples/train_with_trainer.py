@@ -13,8 +13,8 @@ import datasets
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, Trainer, TrainingArguments, set_seed
 
 from masking.strategies.whole_unit import WholeUnit
-from pretrain.collator import KnowledgeMaskingCollator
-from pretrain.features import every_window
+from pretrain.collating.collator import KnowledgeMaskingCollator
+from pretrain.collating.features import every_window
 
 LONGEST = 64
 

@@ -16,7 +16,8 @@ from launch.config import ConfigError, read_config
 from launch.schemes import Scheme, budget_words, fit, specials_for
 
 if TYPE_CHECKING:
-    from pretrain.packed import Laid, Specials
+    from pretrain.feed.hiding import Specials
+    from pretrain.feed.packed import Laid
 
 SAMPLES, LONGEST, ROW = 512, 506, 4096
 """Samples, their longest window in tokens, tokens of a row."""
@@ -82,10 +83,10 @@ def read_rows(folder: Path) -> Rows:
     import numpy as np
 
     from data_prep.shards import Prepared
+    from pretrain.feed.packed import lay_out
+    from pretrain.feed.sampling import best_fit
+    from pretrain.feed.sources import Source
     from pretrain.objectives import plain_sample
-    from pretrain.packed import lay_out
-    from pretrain.sampling import best_fit
-    from pretrain.sources import Source
 
     prepared = Prepared.open(folder)
     source = Source(name="bench", prepared=prepared, split="train", max_tokens=LONGEST)
@@ -106,7 +107,7 @@ def masking_round(scheme: Scheme, laid: Laid, specials: Specials) -> Callable[[i
 
     from masking.boundary import boundary_targets
     from masking.keyed import combine_array
-    from pretrain.packed import weights
+    from pretrain.feed.hiding import weights
 
     strategy, budget, corruption = scheme.masking.strategy, scheme.masking.hidden_share, scheme.masking.replacement
     progress_S = np.zeros(len(laid.samples))

@@ -173,7 +173,7 @@ def run_train(file: Path, overrides: list[str], processes: int, dry_run: bool) -
 
         return run_rank(read)
     from launch.backends.local import Local
-    from pretrain import stopping
+    from pretrain.processes import stopping
 
     if not dry_run:
         stopping.listen()  # Local.run takes over; what arrives until then is not lost
@@ -209,7 +209,7 @@ def forget_start(output: Path) -> None:
     import contextlib
     import shutil
 
-    from pretrain.lock import NAME, held
+    from pretrain.processes.lock import NAME, held
 
     if output.is_dir() and all(path.name in ("logs", NAME) for path in output.iterdir()):
         with contextlib.suppress(ValueError, OSError), held(output, 0, lambda note: None):  # not under another training that has just begun

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from masking.budget import Budget
     from masking.salience import Rarity
-    from pretrain.packed import Masking, Sample, Specials
+    from pretrain.feed.hiding import Masking, Specials
+    from pretrain.feed.samples import Sample
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 BRACKETS = {"(": "phrase", ")": "phrase", "{": "entity", "}": "entity"}
@@ -82,7 +83,7 @@ class Example:
         import numpy as np
 
         from masking.keyed import hash_key
-        from pretrain.packed import Sample
+        from pretrain.feed.samples import Sample
 
         total = len(self.tokens)
         maskable_T = np.ones(total, np.bool_)
@@ -109,7 +110,7 @@ class Example:
 
         from masking.corruption import Replacements
         from masking.sequences import SimilarWords
-        from pretrain.packed import Specials
+        from pretrain.feed.hiding import Specials
 
         sides = [[self.ids(self.tokens_of(word)) for word in pair.split(">")] for pair in self.similar.split()]
         columns = [(np.concatenate(side), np.cumsum([0, *map(len, side)])) for side in ([pair[0] for pair in sides], [pair[1] for pair in sides])]
@@ -139,7 +140,7 @@ class Example:
 
         from launch.drawn_tokens import cells
         from launch.masks import pieces_of
-        from pretrain.packed import pack
+        from pretrain.feed.packed import pack
 
         packed = pack([[self.sample]], len(self.tokens), masking, self.specials, 0.5)
         text, seen = "", ""

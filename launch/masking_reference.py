@@ -192,7 +192,7 @@ def parts(cls: type) -> Iterator[str]:
 def drawn(strategy: Any) -> list[str]:
     """Both texts under a strategy."""
     from launch.masking_examples import CHINESE, ENGLISH
-    from pretrain.packed import Masking
+    from pretrain.feed.hiding import Masking
 
     masking = Masking(strategy=strategy)
     return ["```", *CHINESE.draw(masking), "", *ENGLISH.draw(masking), "```", ""]

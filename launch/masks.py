@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from data_prep.shards import Prepared
     from masking.audit import Audit
     from masking.display import Piece
-    from pretrain.packed import Packed, Sample, Specials
-    from pretrain.sources import Source, Text
+    from pretrain.feed.hiding import Specials
+    from pretrain.feed.packed import Packed
+    from pretrain.feed.samples import Sample
+    from pretrain.feed.sources import Source, Text
 
 ROW = 4096
 """Tokens of a row of audited samples, where no run says otherwise."""
@@ -105,8 +107,8 @@ def compare(request: Request) -> Comparison:
     import numpy as np
 
     from masking.spans import parts
-    from pretrain.packed import hide, lay_out
-    from pretrain.sampling import best_fit
+    from pretrain.feed.packed import hide, lay_out
+    from pretrain.feed.sampling import best_fit
 
     for name, value, least in (("tokens", request.tokens, 2), ("windows", request.windows, 1)):
         if value < least:
@@ -148,7 +150,7 @@ def gather(request: Request) -> Material:
         return Material(folders, fitted.schemes, specials_for(folders, fitted.schemes), fitted.missing, request.tokens, ROW)
     from pretrain.config import Run
     from pretrain.corpus import Corpus
-    from pretrain.sources import ROOM_FOR_SPECIALS
+    from pretrain.feed.sources import ROOM_FOR_SPECIALS
 
     corpus = Corpus(run=read_config(Run, request.target, others))
     folders = list(corpus.prepared.values())
@@ -171,7 +173,7 @@ class Windows:
     @cached_property
     def sources(self) -> list[Source]:
         """One for each folder."""
-        from pretrain.sources import Source
+        from pretrain.feed.sources import Source
 
         return [Source(name=str(folder.folder), prepared=folder, split="train", max_tokens=self.tokens, parts=self.parts) for folder in self.folders]
 

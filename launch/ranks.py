@@ -40,7 +40,7 @@ def first_host(nodes: str) -> str:
 
 def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
     """Train as this rank, and end the process. Requests to stop are heard from here on, before anything slow is imported."""
-    from pretrain import stopping
+    from pretrain.processes import stopping
 
     stopping.listen()
     adopt_slurm()
@@ -53,8 +53,8 @@ def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
 
     from launch.console import TrainConsole
     from pretrain.engine import join
+    from pretrain.processes.world import leave
     from pretrain.trainer import Trainer
-    from pretrain.world import leave
 
     local = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -45,9 +45,9 @@ def _measured(what: Wanted, dry_run: bool) -> dict[str, Any]:
     from data_prep.files import sha256_file, write_json
     from pretrain.corpus import Corpus
     from pretrain.evaluation.heldout import evaluate
+    from pretrain.metrics.lines import finite
+    from pretrain.processes.world import World
     from pretrain.setup import saved_model
-    from pretrain.tracking import finite
-    from pretrain.world import World
 
     def read(found: Any) -> tuple[Any, Corpus, Any, str]:
         run = what.config(found.state)
@@ -136,10 +136,10 @@ def run_export(
 
 def _exported(what: Wanted, folder: Path, licence: str, languages: Sequence[str], dry_run: bool) -> dict[str, Any]:
     from data_prep.files import sha256_file
-    from pretrain.card_facts import describe
-    from pretrain.exporting import TOLERANCE, export_run
-    from pretrain.model_card import model_card
     from pretrain.setup import saved_model
+    from pretrain.state.card_facts import describe
+    from pretrain.state.exporting import TOLERANCE, export_run
+    from pretrain.state.model_card import model_card
 
     tokenizer = what.folder / "tokenizer"
     if not (tokenizer / "tokenizer.json").is_file():

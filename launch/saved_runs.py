@@ -61,8 +61,8 @@ def wanted(target: Path, overrides: Sequence[str], step: int | None) -> Wanted:
     Raises:
         ValueError: there is no such run, or overrides were given for a run folder.
     """
-    from pretrain.checkpoint import NAME
     from pretrain.config import Run
+    from pretrain.state.checkpoint import NAME
 
     if target.is_file():
         run: Any = read_config(Run, target, list(overrides))
@@ -80,7 +80,7 @@ def wanted(target: Path, overrides: Sequence[str], step: int | None) -> Wanted:
 
 def steps_of(folder: Path) -> list[int]:
     """Steps of the checkpoints of a run, damaged ones included, oldest first."""
-    from pretrain.checkpoint import NAME
+    from pretrain.state.checkpoint import NAME
 
     return sorted(int(path.name[-8:]) for path in (folder / "checkpoints").glob("step-*") if NAME.fullmatch(path.name) and path.is_dir())
 
@@ -108,7 +108,7 @@ def opened(what: Wanted, read: Callable[[Any], T]) -> tuple[T, list[dict[str, An
 
 
 def _opened_step(folder: Path, step: int, there: Sequence[int], read: Callable[[Any], T]) -> T:
-    from pretrain.checkpoint import load
+    from pretrain.state.checkpoint import load
 
     path, listed = folder / "checkpoints" / f"step-{step:08d}", ", ".join(map(str, there))
     if step not in there:
@@ -126,7 +126,7 @@ def _opened_step(folder: Path, step: int, there: Sequence[int], read: Callable[[
 
 
 def _opened_newest(folder: Path, there: Sequence[int], read: Callable[[Any], T]) -> tuple[T, list[dict[str, Any]]]:
-    from pretrain.checkpoint import load
+    from pretrain.state.checkpoint import load
 
     passed_over: list[dict[str, Any]] = []
     for step in reversed(there):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from masking.budget import Budget
     from masking.corruption import Corruption
     from masking.sequences import SimilarWords
-    from pretrain.packed import Masking, Specials
+    from pretrain.feed.hiding import Masking, Specials
 
 COMMAND_LINE = "command line"
 
@@ -76,7 +76,7 @@ def fit(levels: Collection[str], overrides: Sequence[str] = (), wanted: Sequence
     values = {name: fitted_settings(name, levels, given.get(name, {})) for name in known}
     from masking.spans import Part
     from masking.strategies import Strategy
-    from pretrain.packed import Masking
+    from pretrain.feed.hiding import Masking
 
     strategies = decode(dict[str, Strategy], Source(values, marks))
     schemes, missing = [], {}
@@ -134,8 +134,8 @@ def specials_for(folders: list[Prepared], schemes: Sequence[Scheme]) -> list[Spe
     from masking.corruption import Corruption
     from masking.strategies.subword import Subword
     from pretrain.corpus import specials
-    from pretrain.corpus_counts import rarity
-    from pretrain.packed import Masking
+    from pretrain.feed.corpus_counts import rarity
+    from pretrain.feed.hiding import Masking
 
     laws = [scheme.masking.replacement for scheme in schemes]
     pool = "corpus" if any(law.pool == "corpus" for law in laws) else "vocabulary"

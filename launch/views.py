@@ -97,7 +97,7 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
     """What the model sees at a step: units in brackets, hidden tokens in colour, SBO targets."""
     from pretrain.config import Run
     from pretrain.corpus import Corpus
-    from pretrain.sampling import MicroBatchSpec, Sampler
+    from pretrain.feed.sampling import MicroBatchSpec, Sampler
     from pretrain.schedule import position, total_steps
 
     run = read_config(Run, file, overrides)
@@ -125,7 +125,7 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
 
 def cursors_at(run: Any, corpus: Any, step: int) -> dict[str, Any]:
     """The cursors of a fresh run at ``step``: order is a pure function, so the steps before are only counted, not built."""
-    from pretrain.sampling import Sampler
+    from pretrain.feed.sampling import Sampler
     from pretrain.schedule import position
 
     cursors: dict[str, Any] = {}

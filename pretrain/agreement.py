@@ -15,7 +15,7 @@ from typing import Any
 
 from data_prep.files import sha256_json
 from pretrain.config import Run
-from pretrain.world import World
+from pretrain.processes.world import World
 
 PACKAGES = ("masking", "data_prep", "pretrain")
 LIBRARIES = ("torch", "deepspeed", "transformers", "tokenizers", "numpy", "numba", "pyarrow")

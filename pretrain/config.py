@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pretrain.encoder import Model
 from pretrain.evaluation.heldout import Evaluation
+from pretrain.feed.hiding import Masking
+from pretrain.feed.sources import ROOM_FOR_SPECIALS
+from pretrain.network.encoder import Model
 from pretrain.objectives import Objective
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.token_order import TokenOrder
 from pretrain.optimization import Optimization
-from pretrain.packed import Masking
 from pretrain.schedule import Stage
 from pretrain.settings import DeepSpeed
-from pretrain.sources import ROOM_FOR_SPECIALS
 from pretrain.stability import Stability
 from pretrain.tracking import Tracking
 

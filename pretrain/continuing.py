@@ -13,8 +13,8 @@ import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pretrain.checkpoint import State
 from pretrain.config import Run
+from pretrain.state.checkpoint import State
 
 FREE = (
     "output",

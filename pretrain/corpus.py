@@ -17,13 +17,13 @@ from masking.corruption import Replacements
 from masking.sequences import SimilarWords
 from masking.spans import Part, parts
 from pretrain.config import Run
-from pretrain.corpus_counts import rarity, token_counts
 from pretrain.evaluation.heldout import HELDOUT_SEED, fixed_masking
-from pretrain.loading import BatchMaker
-from pretrain.packed import Masking, Specials
-from pretrain.sampling import Stream
+from pretrain.feed.corpus_counts import rarity, token_counts
+from pretrain.feed.hiding import Masking, Specials
+from pretrain.feed.loading import BatchMaker
+from pretrain.feed.sampling import Stream
+from pretrain.feed.sources import ROOM_FOR_SPECIALS, Source
 from pretrain.schedule import Stage
-from pretrain.sources import ROOM_FOR_SPECIALS, Source
 
 
 @dataclass(frozen=True, kw_only=True)

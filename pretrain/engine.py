@@ -22,12 +22,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from pretrain.batch import Batch
+from pretrain.feed.batch import Batch
 from pretrain.optimization import Optimization, SkippingAdamW, parameter_groups
 from pretrain.optimizer_state import Memory
 from pretrain.precision import Choice, automatic, check_possible, emulated
+from pretrain.processes.world import World, free_port
 from pretrain.settings import DeepSpeed, deepspeed_config
-from pretrain.world import World, free_port
 
 
 def join(settings: DeepSpeed) -> World:

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from pretrain.growing import fitted, fitted_moment
 from pretrain.optimization import SkippingAdamW
+from pretrain.processes.world import World
 from pretrain.settings import DeepSpeed
-from pretrain.world import World
+from pretrain.state.growing import fitted, fitted_moment
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")

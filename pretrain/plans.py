@@ -18,15 +18,15 @@ import torch
 from torch import nn
 
 from data_prep.shards import Prepared
-from pretrain.checkpoint import Checkpoint, Snapshot
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.model import PretrainingModel
+from pretrain.feed.sampling import Cursor, MicroBatchSpec, Stream
+from pretrain.network.model import PretrainingModel
 from pretrain.progress import Progress
-from pretrain.sampling import Cursor, MicroBatchSpec, Stream
 from pretrain.schedule import position, total_steps
 from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model
 from pretrain.sizes import Micro, Sizes, activation_estimate, sizes
+from pretrain.state.checkpoint import Checkpoint, Snapshot
 
 
 class TaskPlan(NamedTuple):

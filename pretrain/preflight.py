@@ -19,19 +19,19 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pretrain import checkpoint
 from pretrain.agreement import versions
-from pretrain.checkpoint import State
 from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
 from pretrain.engine import with_precision
-from pretrain.lock import holder, refusal
 from pretrain.plans import FolderPlan, StagePlan, folder_plans, heldout_documents, stage_plans
 from pretrain.precision import automatic, check_possible
+from pretrain.processes.lock import holder, refusal
+from pretrain.processes.world import World
 from pretrain.schedule import total_steps
 from pretrain.sizes import Memory, Sizes, training_memory
-from pretrain.world import World
+from pretrain.state import checkpoint
+from pretrain.state.checkpoint import State
 
 
 class Place(NamedTuple):

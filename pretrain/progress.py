@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pretrain.checkpoint import State
-from pretrain.sampling import Cursor
+from pretrain.feed.sampling import Cursor
 from pretrain.schedule import Stage
+from pretrain.state.checkpoint import State
 
 
 @dataclass(kw_only=True)

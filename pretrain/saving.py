@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, NoReturn
 
 import torch
 
-from pretrain.checkpoint import Snapshot, Store
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.engine import Engine
+from pretrain.metrics.sums import Sums
+from pretrain.processes.world import World
 from pretrain.progress import Progress
 from pretrain.stability import Guard
-from pretrain.tracking import Sums, Tracker
-from pretrain.world import World
+from pretrain.state.checkpoint import Snapshot, Store
+from pretrain.tracking import Tracker
 
 Report = Callable[[str, int, Mapping[str, Any]], None]
 """Called on rank 0 with (event, step, values); event is `begin`, `train`, `evaluation`, `checkpoint`, `stage`, `note` or `end`."""

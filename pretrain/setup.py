@@ -17,14 +17,14 @@ import torch
 
 from data_prep.encoding import Tokenizer
 from data_prep.files import staged_folder
-from pretrain import exchange
-from pretrain.checkpoint import Checkpoint, Snapshot
 from pretrain.config import Run
 from pretrain.engine import Engine
-from pretrain.growing import fitted
-from pretrain.model import PretrainingModel
+from pretrain.network.model import PretrainingModel
+from pretrain.processes.world import World
 from pretrain.schedule import planned_tasks
-from pretrain.world import World
+from pretrain.state import importing as exchange
+from pretrain.state.checkpoint import Checkpoint, Snapshot
+from pretrain.state.growing import fitted
 
 
 def keep_tokenizer(source: Path, target: Path) -> None:

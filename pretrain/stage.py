@@ -15,17 +15,17 @@ from typing import Any
 import torch
 
 from masking.keyed import hash_key
-from pretrain.batch import Batch
-from pretrain.checkpoint import Snapshot
 from pretrain.engine import Engine
 from pretrain.evaluation.heldout import evaluate
-from pretrain.loading import BatchMaker, loader
-from pretrain.sampling import Cursor, Sampler, micro_batches
+from pretrain.feed.batch import Batch
+from pretrain.feed.loading import BatchMaker, loader
+from pretrain.feed.sampling import Cursor, Sampler, micro_batches
+from pretrain.metrics.sums import Sums
+from pretrain.processes.stopping import start_tracker
 from pretrain.saving import Saver, Surroundings
 from pretrain.schedule import position, total_steps
 from pretrain.stability import Guard, Verdict
-from pretrain.stopping import start_tracker
-from pretrain.tracking import Sums
+from pretrain.state.checkpoint import Snapshot
 
 LAST_LOOK_SECONDS = 60.0
 """How long the end of a run waits for the check of its shards."""

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import math
 import os
 import time
 import uuid
@@ -16,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from data_prep.files import write_atomic
-from masking.spans import KINDS
-from pretrain.stopping import shielded
+from pretrain.metrics.lines import Lines
+from pretrain.processes.stopping import shielded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,114 +34,6 @@ class Tracking:
             raise ValueError(f"every: {self.every} must be at least 1")
         if self.wandb not in ("offline", "online", "disabled"):
             raise ValueError(f"wandb: {self.wandb!r} is not one of offline, online, disabled")
-
-
-def readable(stats: torch.Tensor, tasks: list[str]) -> dict[str, float]:
-    """Summed stats (tasks, 1 + kinds, 3) as named means: loss and accuracy per task, and per kind of unit for knowledge masking."""
-    result: dict[str, float] = {}
-    for row, task in zip(stats.tolist(), tasks, strict=True):
-        total, *kinds = row
-        if total[2]:
-            result[f"loss/{task}"] = total[0] / total[2]
-            result[f"accuracy/{task}"] = total[1] / total[2]
-        result[f"targets/{task}"] = total[2]
-        if task == "knowledge_masking":
-            for kind, (loss, hits, count) in zip(KINDS, kinds, strict=True):
-                if count:
-                    result[f"loss/{kind}"] = loss / count
-                    result[f"accuracy/{kind}"] = hits / count
-                result[f"targets/{kind}"] = count
-    return result
-
-
-class Sums:
-    """What is added up between two lines of metrics, over all ranks. Part of a checkpoint, so that lines are equal after a resume."""
-
-    COUNTS = ("seconds", "real", "masked", "maskable", "slots", "given_up", "skipped")
-
-    def __init__(self, tasks: list[str], kept: Mapping[str, Any]) -> None:
-        self.tasks = tasks
-        self.clear()
-        for task, row in zip(kept.get("tasks", []), kept.get("stats", []), strict=True):
-            if task in tasks:
-                self.stats[tasks.index(task)] = torch.tensor(row, dtype=torch.float64)
-        self.counts |= {name: float(kept[name]) for name in self.COUNTS if name in kept}
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self.stats = torch.zeros(len(self.tasks), 1 + len(KINDS), 3, dtype=torch.float64)
-        self.counts = dict.fromkeys(self.COUNTS, 0.0)
-
-    def count(self, **more: float) -> None:
-        """Add to the counts of tokens, seconds, units or steps."""
-        for name, value in more.items():
-            self.counts[name] += value
-
-    def kept(self) -> dict[str, Any]:
-        """As a checkpoint keeps it."""
-        return {"tasks": self.tasks, "stats": self.stats.tolist(), **self.counts}
-
-    def values(self) -> dict[str, float]:
-        """Means and shares."""
-        counts = self.counts
-        values = readable(self.stats, self.tasks)
-        values |= {"tokens_per_second": counts["real"] / max(counts["seconds"], 1e-9), "real_share": counts["real"] / max(counts["slots"], 1.0)}
-        values |= {"masked_share": counts["masked"] / max(counts["maskable"], 1.0), "skipped": counts["skipped"]}
-        return values
-
-
-def finite(value: Any) -> Any:
-    """``value`` as JSON can write it: a number that is none becomes null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-class Lines:
-    """A file of one JSON object a line. A full disk does not end the run: lines wait in memory and are written with a later one."""
-
-    def __init__(self, file: Path, say: Callable[[str], None]) -> None:
-        self.file, self.say = file, say
-        self.waiting: list[str] = []
-        self.count = 0
-        """Lines in all, those that wait included."""
-
-    def read(self) -> list[dict[str, Any]]:
-        """All lines; a half-written last one is left out."""
-        if not self.file.exists():
-            return []
-        found = []
-        for line in self.file.read_text(encoding="utf-8", errors="replace").split("\n"):
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return [item for item in found if isinstance(item, dict)]
-
-    def keep(self, count: int) -> list[dict[str, Any]]:
-        """Forget all lines but the first so many; returns those."""
-        self.waiting.clear()
-        kept = self.read()[:count]
-        if self.file.exists():
-            write_atomic(self.file, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in kept))
-        self.count = len(kept)
-        return kept
-
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Add a line, and those that wait."""
-        self.count += 1
-        self.waiting.append(json.dumps(finite(record), ensure_ascii=False, allow_nan=False) + "\n")
-        before = self.file.stat().st_size if self.file.exists() else 0
-        try:
-            with self.file.open("a", encoding="utf-8") as handle:
-                handle.write("".join(self.waiting))
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.truncate(self.file, before)
-            if len(self.waiting) == 1:
-                self.say(f"{self.file} could not be written ({error.strerror}); its lines wait in memory")
-            return
-        self.waiting.clear()
 
 
 class Tracker:

@@ -15,22 +15,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pretrain import stopping
 from pretrain.agreement import check_agreement, versions
-from pretrain.checkpoint import Snapshot, Store
 from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
 from pretrain.engine import with_precision
-from pretrain.lock import held
+from pretrain.feed.shard_watch import ShardWatch
+from pretrain.processes import stopping
+from pretrain.processes.lock import held
+from pretrain.processes.world import World
 from pretrain.progress import Progress
 from pretrain.saving import Report, Surroundings
 from pretrain.schedule import position, total_steps
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
-from pretrain.shard_watch import ShardWatch
 from pretrain.stage import OTHERS, StageLoop
+from pretrain.state.checkpoint import Snapshot, Store
 from pretrain.tracking import Tracker
-from pretrain.world import World
 
 LOCK_SECONDS = 20.0
 """How long to wait for a process that is just ending."""

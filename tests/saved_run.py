@@ -10,10 +10,10 @@ import torch
 
 from data_prep.encoding import Tokenizer
 from launch.config import plain, read_config
-from pretrain.checkpoint import Snapshot, State, Store
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.setup import build_model, keep_tokenizer
+from pretrain.state.checkpoint import Snapshot, State, Store
 
 TASKS = ["knowledge_masking", "span_boundary", "sentence_reordering"]
 

@@ -65,7 +65,7 @@ class Local(Backend):
         return [Command(argv, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
 
     def run(self, arguments: Sequence[str], rank_logs: str) -> int:
-        from pretrain.stopping import asked, shielded
+        from pretrain.processes.stopping import asked, shielded
 
         commands = self.commands(arguments, rank_logs)
         ranks: list[subprocess.Popen[bytes]] = []

@@ -17,12 +17,12 @@ import torch
 
 from masking.strategies.whole_unit import WholeUnit
 from masking.structure import Shuffle
-from pretrain.batch import Batch
-from pretrain.loading import BatchMaker
-from pretrain.packed import Masking
-from pretrain.sampling import Cursor, MicroBatchSpec, RowSpec, Stream
-from pretrain.tracking import readable
-from pretrain.world import World
+from pretrain.feed.batch import Batch
+from pretrain.feed.hiding import Masking
+from pretrain.feed.loading import BatchMaker
+from pretrain.feed.sampling import Cursor, MicroBatchSpec, RowSpec, Stream
+from pretrain.metrics.sums import readable
+from pretrain.processes.world import World
 
 HELDOUT_SEED = 0
 

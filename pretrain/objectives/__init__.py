@@ -16,9 +16,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from pretrain.batch import Batch
-from pretrain.packed import Packed, Sample, Specials
-from pretrain.sources import Text
+from pretrain.feed.batch import Batch
+from pretrain.feed.hiding import Specials
+from pretrain.feed.packed import Packed
+from pretrain.feed.samples import Sample
+from pretrain.feed.sources import Text
 
 
 class Loss(NamedTuple):

@@ -24,10 +24,12 @@ import torch
 from torch import nn
 
 from masking.keyed import combine, uniform
-from pretrain.batch import Batch
+from pretrain.feed.batch import Batch
+from pretrain.feed.hiding import Specials
+from pretrain.feed.packed import Packed
+from pretrain.feed.samples import Sample
+from pretrain.feed.sources import Text
 from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
-from pretrain.packed import Packed, Sample, Specials
-from pretrain.sources import Text
 
 SPLIT, ORDER = 11, 12
 """Sub-keys of a sample's key."""

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from masking.boundary import boundary_targets
-from pretrain.batch import Batch
+from pretrain.feed.batch import Batch
+from pretrain.feed.packed import Packed
 from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
-from pretrain.packed import Packed
 
 
 class BoundaryHead(nn.Module):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pretrain.feed.packed import Packed
 from pretrain.objectives import TokenPrediction
-from pretrain.packed import Packed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ import torch
 from launch.config import read_config
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.encoder import encode
-from pretrain.sampling import MicroBatchSpec, Sampler
+from pretrain.feed.sampling import MicroBatchSpec, Sampler
+from pretrain.network.encoder import encode
 from pretrain.setup import build_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")

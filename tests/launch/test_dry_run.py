@@ -140,7 +140,7 @@ def test_the_sizes_of_a_run_that_goes_on_are_those_of_its_checkpoint(tiny_run: P
 
 
 def test_tokens_and_epochs_are_those_of_the_sampler(tiny_run: Path) -> None:
-    from pretrain.sampling import MicroBatchSpec, Sampler
+    from pretrain.feed.sampling import MicroBatchSpec, Sampler
 
     steps = "stages=[{name: one, steps: 60, tasks: {knowledge_masking: 1, span_boundary: 0}}]"
     found, run = planned(tiny_run, steps), read_config(Run, tiny_run, [steps])
@@ -163,7 +163,7 @@ def test_the_estimate_of_activations_is_near_what_autograd_saves(tiny_run: Path,
     """The gradient of the logits (4 bytes for each) comes later than the tensors that are saved."""
     import torch
 
-    from pretrain.sampling import Cursor, MicroBatchSpec
+    from pretrain.feed.sampling import Cursor, MicroBatchSpec
     from pretrain.setup import start_model
 
     shape = f"model={{layers: 3, hidden: 256, heads: 4, max_positions: 64, dropout: {dropout}}}"
@@ -212,8 +212,8 @@ def started(file: Path, overrides: list[str]) -> str:
     """What a real start in this process says to a configuration that it refuses."""
     import torch
 
+    from pretrain.processes.world import World
     from pretrain.trainer import Trainer
-    from pretrain.world import World
 
     with pytest.raises((ValueError, OSError)) as caught:
         run = read_config(Run, file, overrides)
@@ -261,7 +261,7 @@ def test_fp16_without_a_gpu_is_refused_in_the_same_words(kmask: Kmask, tiny_run:
 
 
 def test_a_folder_that_another_training_writes_into_is_refused_in_the_same_words(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
-    from pretrain.lock import held
+    from pretrain.processes.lock import held
 
     with held(tmp_path / "run", 0, print):
         done = kmask("train", tiny_run, "--processes", 1, "--dry-run")

@@ -16,7 +16,7 @@ from saved_run import TASKS, save_run
 
 from launch import saved_runs
 from launch.results import table
-from pretrain import checkpoint
+from pretrain.state import checkpoint
 
 Kmask = Callable[..., Result]
 

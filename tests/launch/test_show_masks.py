@@ -110,7 +110,7 @@ def test_the_window_and_the_scheme_settings_can_be_chosen(kmask: Kmask, prepared
 
 def test_a_table_of_similar_words_replaces_words_and_the_note_goes(kmask: Kmask, prepared: Path, tmp_path: Path) -> None:
     from data_prep.shards import Prepared
-    from pretrain.sources import Source
+    from pretrain.feed.sources import Source
 
     folder = Prepared.open(prepared)
     source = Source(name="test", prepared=folder, split="train", max_tokens=126)

@@ -17,7 +17,7 @@ from masking.spans import Spans, Units
 from masking.strategies.salient import Salient
 from masking.strategies.whole_unit import WholeUnit
 from pretrain.config import Run
-from pretrain.packed import Masking
+from pretrain.feed.hiding import Masking
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "pretrain"
 LENGTHS = [1, 2, 1, 3, 1, 1, 4, 2, 1, 2, 6, 1] * 4

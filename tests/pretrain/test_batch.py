@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from launch.config import read_config
-from pretrain.batch import to_batch
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.encoder import encode
-from pretrain.packed import pack
-from pretrain.sampling import Cursor, MicroBatchSpec, Sampler
+from pretrain.feed.batch import to_batch
+from pretrain.feed.packed import pack
+from pretrain.feed.sampling import Cursor, MicroBatchSpec, Sampler
+from pretrain.network.encoder import encode
 from pretrain.setup import build_model
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from pretrain import checkpoint
-from pretrain.checkpoint import Snapshot, Store, load
-from pretrain.growing import fitted, fitted_moment
-from pretrain.sampling import Cursor
+from pretrain.feed.sampling import Cursor
+from pretrain.state import checkpoint
+from pretrain.state.checkpoint import Snapshot, Store, load
+from pretrain.state.growing import fitted, fitted_moment
 
 TENSORS = {"w": torch.arange(4.0), "w#exp_avg": torch.ones(4), "w#step": torch.tensor(7)}
 

@@ -24,7 +24,7 @@ from masking.keyed import hash_key
 from masking.strategies.ernie1 import Ernie1, KnowledgeStage
 from masking.strategies.subword import Subword
 from masking.strategies.whole_unit import WholeUnit
-from pretrain.collator import KnowledgeMaskingCollator
+from pretrain.collating.collator import KnowledgeMaskingCollator
 from pretrain.objectives.span_boundary import SpanBoundary
 
 Made = KnowledgeMaskingCollator
@@ -276,8 +276,8 @@ def test_it_is_imported_without_deepspeed_and_without_the_network() -> None:
         "sys.modules['deepspeed'] = None\n"
         "socket.socket.connect = None\n"
         "sys.path.insert(0, 'tests/pretrain')\n"
-        "import collating, pretrain.collator\n"
-        "made = pretrain.collator.KnowledgeMaskingCollator(tokenizer=collating.tokenizer())\n"
+        "import collating, pretrain.collating.collator\n"
+        "made = pretrain.collating.collator.KnowledgeMaskingCollator(tokenizer=collating.tokenizer())\n"
         "print(len(made(collating.features(3))))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)

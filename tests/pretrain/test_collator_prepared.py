@@ -28,12 +28,13 @@ from masking.strategies import Strategy
 from masking.strategies.geometric_span import GeometricSpan
 from masking.strategies.mixture import Phase
 from masking.strategies.whole_unit import WholeUnit
-from pretrain.collator import KnowledgeMaskingCollator
+from pretrain.collating.collator import KnowledgeMaskingCollator
+from pretrain.collating.features import Turn, every_window
 from pretrain.corpus import specials
-from pretrain.features import Turn, every_window
+from pretrain.feed.hiding import Masking
+from pretrain.feed.packed import pack
+from pretrain.feed.sources import Source
 from pretrain.objectives import plain_sample
-from pretrain.packed import Masking, pack
-from pretrain.sources import Source
 
 LONGEST = 64
 NEEDS_ACCELERATE = pytest.mark.skipif(importlib.util.find_spec("accelerate") is None, reason="transformers' Trainer needs `accelerate`, which is not installed")

@@ -11,11 +11,11 @@ import pytest
 from tiny import TINY_RUN
 
 from launch.config import decode, load, plain
-from pretrain.checkpoint import State
 from pretrain.config import Run
 from pretrain.continuing import check_continues, compare
+from pretrain.feed.sampling import Cursor
 from pretrain.progress import Progress
-from pretrain.sampling import Cursor
+from pretrain.state.checkpoint import State
 
 FOLDERS = {"demo": "f" * 64}
 

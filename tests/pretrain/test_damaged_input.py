@@ -12,9 +12,11 @@ import pytest
 
 from data_prep.shards import Prepared
 from masking.corruption import Replacements
+from pretrain.feed.hiding import Masking, Specials
+from pretrain.feed.packed import lay_out, pack
+from pretrain.feed.samples import Sample
+from pretrain.feed.sources import Source
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
-from pretrain.packed import Masking, Sample, Specials, lay_out, pack
-from pretrain.sources import Source
 
 VOCABULARY = 50
 SPECIALS = Specials(

@@ -17,10 +17,10 @@ from saved_run import save_run
 from data_prep.encoding import Tokenizer
 from launch.config import read_config
 from pretrain.config import Run
-from pretrain.encoder import Model
-from pretrain.exchange import encoder_config, our_name, read_pretrained
-from pretrain.exporting import export_run, exported_config, verify
+from pretrain.network.encoder import Model
 from pretrain.setup import build_model
+from pretrain.state.exporting import export_run, exported_config, verify
+from pretrain.state.importing import encoder_config, our_name, read_pretrained
 
 Kmask = Callable[..., subprocess.CompletedProcess[str]]
 FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json", "README.md"}

@@ -15,11 +15,11 @@ from masking.corruption import Corruption
 from masking.strategies import Strategy
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.corpus_counts import rarity, sampled, token_counts
-from pretrain.loading import BatchMaker
-from pretrain.packed import Packed
-from pretrain.sampling import Cursor, MicroBatchSpec, Sampler
-from pretrain.sources import Source
+from pretrain.feed.corpus_counts import rarity, sampled, token_counts
+from pretrain.feed.loading import BatchMaker
+from pretrain.feed.packed import Packed
+from pretrain.feed.sampling import Cursor, MicroBatchSpec, Sampler
+from pretrain.feed.sources import Source
 
 WORDS = "北京\t上海\n上海\t北京\n"
 

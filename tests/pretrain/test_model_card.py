@@ -14,10 +14,10 @@ from ruamel.yaml import YAML
 from saved_run import toy_state
 from tiny import TINY_RUN
 
-from pretrain.card_facts import base_model, data_languages, example, heldout_figures, pooler_origin, source_licence
-from pretrain.checkpoint import State
 from pretrain.config import Run
-from pretrain.model_card import Card, model_card
+from pretrain.state.card_facts import base_model, data_languages, example, heldout_figures, pooler_origin, source_licence
+from pretrain.state.checkpoint import State
+from pretrain.state.model_card import Card, model_card
 
 ENCODER = {"num_hidden_layers": 1, "hidden_size": 8, "num_attention_heads": 2, "vocab_size": 100}
 NO_SOURCE: Mapping[str, Any] = {}

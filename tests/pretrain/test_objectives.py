@@ -17,16 +17,18 @@ from data_prep.shards import Shard
 from launch.config import decode, field_docs, find_kind, kinds, load, read_config
 from masking.corruption import Replacements
 from masking.keyed import mix
-from pretrain.batch import to_batch
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.loading import BatchMaker
+from pretrain.feed.batch import to_batch
+from pretrain.feed.hiding import Specials
+from pretrain.feed.loading import BatchMaker
+from pretrain.feed.packed import pack
+from pretrain.feed.samples import EMPTY
+from pretrain.feed.sampling import MicroBatchSpec, Sampler
+from pretrain.feed.sources import ROOM_FOR_SPECIALS, Text
 from pretrain.objectives import Objective
 from pretrain.objectives.sentence_reordering import SentenceReordering, draw_distinct
-from pretrain.packed import EMPTY, Specials, pack
-from pretrain.sampling import MicroBatchSpec, Sampler
 from pretrain.setup import build_model
-from pretrain.sources import ROOM_FOR_SPECIALS, Text
 
 ALL = kinds(Objective)
 
@@ -173,7 +175,7 @@ def test_masked_only_projection_equals_projecting_every_position(tiny_run: Path)
     rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
     batch = maker[MicroBatchSpec(0, rows, 0.0)]
     model = build_model(run, 0, corpus.tokenizer).eval()
-    from pretrain.encoder import encode
+    from pretrain.network.encoder import encode
 
     dense = model.heads["knowledge_masking"](encode(model.ernie, batch))
     labels = torch.full((dense.shape[0],), -100)

@@ -11,8 +11,8 @@ import torch
 from pretrain import precision
 from pretrain.engine import with_precision
 from pretrain.precision import Choice, automatic, emulated, processor_units
+from pretrain.processes.world import World
 from pretrain.settings import DeepSpeed
-from pretrain.world import World
 
 Machine = Callable[[str | None], None]
 CPU = World(0, 1, torch.device("cpu"))

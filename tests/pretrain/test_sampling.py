@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from data_prep.shards import Prepared
 from masking import kernels
+from pretrain.feed.sampling import Cursor, Sampler, Stream, best_fit, micro_batches
+from pretrain.feed.sources import Source
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.sentence_reordering import SentenceReordering
-from pretrain.sampling import Cursor, Sampler, Stream, best_fit, micro_batches
-from pretrain.sources import Source
 
 
 def make_streams(folder: Path, shares: tuple[float, float] = (3, 1)) -> dict[str, Stream]:

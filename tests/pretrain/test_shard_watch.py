@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from data_prep.shards import Prepared, ShardEntry
-from pretrain import shard_watch
-from pretrain.shard_watch import ShardWatch
+from pretrain.feed import shard_watch
+from pretrain.feed.shard_watch import ShardWatch
 
 SIZE = 100_000
 

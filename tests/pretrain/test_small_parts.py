@@ -13,12 +13,13 @@ import torch
 
 from launch.config import read_config
 from pretrain.config import Run
+from pretrain.feed.sampling import MicroBatchSpec, Sampler
+from pretrain.metrics.sums import Sums, readable
 from pretrain.optimization import SCHEDULES, Optimization, parameter_groups
-from pretrain.sampling import MicroBatchSpec, Sampler
+from pretrain.processes.world import World
 from pretrain.schedule import Stage, planned_tasks, position, total_steps
 from pretrain.settings import DeepSpeed, deepspeed_config
-from pretrain.tracking import Sums, Tracker, Tracking, readable
-from pretrain.world import World
+from pretrain.tracking import Tracker, Tracking
 
 STAGES = [
     Stage(name="a", steps=3, tasks={"knowledge_masking": 1}),

@@ -17,9 +17,10 @@ import pytest
 import torch
 from tiny import ROOT
 
-from pretrain import lock
+from pretrain.metrics.lines import Lines, finite
+from pretrain.metrics.sums import Sums
+from pretrain.processes import lock
 from pretrain.stability import Guard, Stability
-from pretrain.tracking import Lines, Sums, finite
 
 
 def python(code: str, **settings: Any) -> subprocess.Popen[str]:
@@ -48,7 +49,7 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
 
 def test_a_signal_before_the_handlers_stand_is_delivered_when_they_do() -> None:
     """A rank is started with the signals blocked, so that none can end it while it imports."""
-    from pretrain.stopping import shielded
+    from pretrain.processes.stopping import shielded
 
     code = "import time; time.sleep(1.0); from pretrain import stopping; stopping.listen(); print(stopping.asked(), flush=True)"
     with shielded():
@@ -65,7 +66,7 @@ def test_what_is_ignored_stays_ignored() -> None:
 
 
 def test_a_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
-    code = f"import time; from pathlib import Path; from pretrain.lock import held\nwith held(Path({str(tmp_path)!r}), 0, print):\n"
+    code = f"import time; from pathlib import Path; from pretrain.processes.lock import held\nwith held(Path({str(tmp_path)!r}), 0, print):\n"
     code += "  print('held', flush=True); time.sleep(60)"
     process = python(code)
     assert process.stdout is not None and process.stdout.readline() == "held\n"

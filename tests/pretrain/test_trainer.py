@@ -17,14 +17,14 @@ import torch
 
 from launch.config import Source, decode, load, plain
 from pretrain import trainer as trainer_module
-from pretrain.checkpoint import Store, latest
 from pretrain.config import Run
 from pretrain.engine import join
 from pretrain.objectives import Loss
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
+from pretrain.processes.world import World, leave
 from pretrain.settings import DeepSpeed
+from pretrain.state.checkpoint import Store, latest
 from pretrain.trainer import Trainer
-from pretrain.world import World, leave
 
 Events = list[tuple[str, int, Mapping[str, Any]]]
 
@@ -199,7 +199,7 @@ def test_a_task_that_pauses_keeps_its_head_and_what_adam_knew_of_it(runs: Runs) 
     stages = f"stages=[{{name: a, steps: 4, tasks: {both}}}, {{name: b, steps: 4, tasks: {one}}}, {{name: c, steps: 2, tasks: {both}}}]"
     runs.train("run", stages, "checkpoints.keep=10", "evaluation.every=0")
     saved = {step: Store(runs.folder / "run/checkpoints", 1, print).folder / f"step-{step:08d}" for step in (4, 8, 10)}
-    from pretrain.checkpoint import load as read
+    from pretrain.state.checkpoint import load as read
 
     a, b, c = (read(folder) for folder in saved.values())
     assert a.state.learned == ["knowledge_masking", "sentence_reordering"] and b.state.learned[-1] == "span_boundary"
@@ -270,7 +270,7 @@ def test_two_trainings_into_one_folder_are_refused_by_name(runs: Runs, monkeypat
     import os
     import socket
 
-    from pretrain.lock import held, holder
+    from pretrain.processes.lock import held, holder
 
     monkeypatch.setattr(trainer_module, "LOCK_SECONDS", 0.3)
     folder = runs.folder / "run"

@@ -93,7 +93,7 @@ def readable(file: Path) -> bool:
 
 
 def assert_same_weights(one: Path, two: Path) -> None:
-    from pretrain.checkpoint import latest
+    from pretrain.state.checkpoint import latest
 
     first, second = (latest(run / "checkpoints", print) for run in (one, two))
     assert first is not None and second is not None
@@ -103,7 +103,7 @@ def assert_same_weights(one: Path, two: Path) -> None:
 
 
 def test_the_second_stage_grows_the_task_table_and_keeps_what_was_learned(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
-    from pretrain.checkpoint import load
+    from pretrain.state.checkpoint import load
 
     run = tmp_path / "run"
     train(kmask, tiny_run, run, "checkpoints.keep=100", "evaluation.every=0")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from masking.spans import KINDS, Flags
-from pretrain.packed import EMPTY
+from pretrain.feed.samples import EMPTY
 
 Long = npt.NDArray[np.int64]
 Pair = tuple[Long, Long]

@@ -20,7 +20,7 @@ from data_prep.shards import Prepared
 from masking.corruption import Replacements
 from masking.salience import Rarity
 from masking.spans import Flags
-from pretrain.packed import Masking, Specials
+from pretrain.feed.hiding import Masking, Specials
 
 ROLES = ("pad", "cls", "sep", "mask", "bos", "eos")
 REMEDY = "Give the collator prepared=FOLDER (made by `kmask prepare`)"

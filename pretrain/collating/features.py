@@ -23,8 +23,8 @@ import numpy.typing as npt
 
 from masking.keyed import hash_key
 from masking.spans import Flags
-from pretrain.feature_checks import Long, Pair, Part, aligned, check_ids, check_levels, check_units, ends, integers, unit_pairs, unpadded
-from pretrain.packed import Sample
+from pretrain.collating.feature_checks import Long, Pair, Part, aligned, check_ids, check_levels, check_units, ends, integers, unit_pairs, unpadded
+from pretrain.feed.samples import Sample
 
 Feature = Mapping[str, Any]
 COLUMN = "units_"

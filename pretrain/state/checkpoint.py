@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from data_prep.files import STAGING_PREFIX, fsync_file, read_json, sha256_file, sha256_json, staged_folder, staging_name, write_json
-from pretrain.sampling import Cursor
+from pretrain.feed.sampling import Cursor
 
 STATE_VERSION = 2
 NAME = re.compile(r"step-\d{8}")
@@ -59,7 +59,7 @@ class State:
     source: Mapping[str, Any] = field(default_factory=dict)
     """The checkpoint it began from (model.path): `path`, its `config`, had it a `pooler`; empty when it began from scratch."""
     window: Mapping[str, Any] = field(default_factory=dict)
-    """Sums since the last line of metrics (tracking.Sums)."""
+    """Sums since the last line of metrics (metrics/sums.py)."""
     guard: Mapping[str, Any] = field(default_factory=dict)
     """What the watch over bad numbers remembers (stability.Guard)."""
     loss_scale: Mapping[str, Any] = field(default_factory=dict)

@@ -17,9 +17,9 @@ from typing import Any
 from data_prep.code_points import HAN
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
-from pretrain.checkpoint import State
-from pretrain.model_card import Card
-from pretrain.tracking import Lines
+from pretrain.metrics.lines import Lines
+from pretrain.state.checkpoint import State
+from pretrain.state.model_card import Card
 
 EXAMPLES = {
     "zh": (("北京是中国的首", "都", "。"), ("中国的首都是北", "京", "。"), ("长江是亚洲最长的", "河", "。")),

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from masking.spans import KINDS
-from pretrain.checkpoint import State
-from pretrain.exporting import AUXILIARY, TOLERANCE
+from pretrain.state.checkpoint import State
+from pretrain.state.exporting import AUXILIARY, TOLERANCE
 
 POOLER = {
     "trained": "The pooler was trained by {pooled:,} targets of sentence-level tasks.",

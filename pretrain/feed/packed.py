@@ -12,108 +12,22 @@ Shape legend: B rows, T = B * row_tokens positions, S samples, M hidden position
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from masking.budget import Budget
 from masking.capacity import limit_rows
-from masking.corruption import Corruption, Replacements, Targets, corrupt_each
+from masking.corruption import Targets, corrupt_each
 from masking.keyed import combine_array
-from masking.salience import Rarity
 from masking.spans import Byte, Int, Keys, Spans, Units
-from masking.strategies import Strategy
-from masking.strategies.whole_unit import WholeUnit
-from masking.structure import Shuffle
-from pretrain.sample_checks import check_ids, check_lengths, check_sentences, check_units
+from pretrain.feed.hiding import Masking, Specials, weights
+from pretrain.feed.sample_checks import check_ids, check_lengths, check_sentences, check_units
+from pretrain.feed.samples import EMPTY, Sample
 
-EMPTY: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 SELECT, CORRUPT = 1, 2
 """Sub-keys of a sample's key: the draws of selection and of corruption are unrelated."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One input with its special tokens."""
-
-    token_ids_T: npt.NDArray[np.int64]
-    maskable_T: npt.NDArray[np.bool_]
-    """False for special tokens."""
-    segment_ids_T: npt.NDArray[np.int64]
-    units: Mapping[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
-    task: str
-    """Name of the task the sample was built for."""
-    labels: Mapping[str, int]
-    """Sentence-level labels by task name."""
-    key: int
-    """uint64 that decides everything random about this sample."""
-    document_id: str
-    first_token: int
-    sentence_ends_S: npt.NDArray[np.int64] = field(default_factory=lambda: EMPTY)
-    """One past the last token of each sentence, where the objective knows them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Masking:
-    """What is hidden and how."""
-
-    strategy: Strategy = field(default_factory=WholeUnit)
-    """Which units are hidden together."""
-    budget: Budget | None = None
-    """How much of a sample is hidden; without it, as the strategy was published."""
-    corruption: Corruption | None = None
-    """What replaces hidden tokens; without it, as the strategy was published."""
-    shuffle: Shuffle | None = None
-    """Visible tokens put into another order, for a `token_order` task; without it, none."""
-
-    def __post_init__(self) -> None:
-        self.strategy.weighted()
-        if self.budget and self.strategy.own_budgets():
-            raise ValueError("budget: the strategies of the mixture have `budgets` of their own; leave one of the two out")
-        if self.corruption and self.strategy.own_corruptions():
-            raise ValueError("corruption: the strategies of the mixture have `corruptions` of their own; leave one of the two out")
-        rules, rule = self.strategy.rules(), self.hidden_share.rule
-        if rule not in rules:
-            raise ValueError(f"budget: the rule {rule!r} has no meaning for this strategy, which knows {', '.join(rules)}")
-        _ = self.replacement
-
-    @property
-    def hidden_share(self) -> Budget:
-        """The budget in force."""
-        return self.budget or self.strategy.budget()
-
-    @property
-    def replacement(self) -> Corruption:
-        """The corruption in force."""
-        return self.corruption or self.strategy.corruption()
-
-    @property
-    def laws(self) -> Sequence[Corruption]:
-        """All corruptions in force: one, or those of a mixture's strategies."""
-        return self.strategy.own_corruptions() or [self.replacement]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Specials:
-    """Ids that building and masking need to know."""
-
-    pad: int
-    cls: int
-    sep: int
-    replacements: Replacements
-    rarity: Mapping[str, Rarity] = field(default_factory=dict)
-    """By level, for strategies that weigh units."""
-    notes: tuple[str, ...] = ()
-    """What the user should know about the tables that were read."""
-    vocabulary: int | None = None
-    """Number of token ids, gaps included: a sample with another id is refused. None: not known."""
-
-    @property
-    def mask(self) -> int:
-        """Id of [MASK]."""
-        return self.replacements.mask_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,18 +143,3 @@ def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> P
 def pack(rows: Sequence[Sequence[Sample]], row_tokens: int, masking: Masking, specials: Specials, progress: float) -> Packed:
     """Lay samples into rows and hide part of them. Pure: equal samples give equal masks wherever they lie."""
     return hide(lay_out(rows, row_tokens, specials.pad, specials.vocabulary), masking, specials, progress)
-
-
-def weights(strategy: Strategy, units: Units, ids_T: npt.NDArray[np.int64], rarity: Mapping[str, Rarity]) -> dict[str, npt.NDArray[np.float32]]:
-    """The weights that the strategy asks for.
-
-    Raises:
-        ValueError: the rarity of a level is not known.
-    """
-    found = {}
-    for level, law in strategy.weighted().items():
-        if level not in rarity:
-            raise ValueError(f"masking.strategy weighs units of level {level!r}, but how rare they are was not counted")
-        start_U, end_U = units.level(level)
-        found[level] = rarity[level].tf_idf(ids_T, start_U, end_U, units.sample_start_S) if law == "tf_idf" else rarity[level].idf(ids_T, start_U, end_U)
-    return found

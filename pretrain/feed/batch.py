@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pretrain.packed import Packed
+from pretrain.feed.packed import Packed
 
 
 @dataclass(frozen=True, kw_only=True)

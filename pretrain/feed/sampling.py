@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from masking.keyed import hash_key, permute
+from pretrain.feed.sources import Source
 from pretrain.objectives import Objective
-from pretrain.sources import Source
 
 BLOCK = 1024
 

@@ -32,10 +32,11 @@ from masking.corruption import Corruption, Replacements
 from masking.salience import Rarity
 from masking.strategies import Strategy
 from masking.strategies.whole_unit import WholeUnit
-from pretrain.collator_tables import epoch_callback, read_specials, special_flags
-from pretrain.features import ADDED, FeatureReader, Turn
+from pretrain.collating.collator_tables import epoch_callback, read_specials, special_flags
+from pretrain.collating.features import ADDED, FeatureReader, Turn
+from pretrain.feed.hiding import Masking, Specials
+from pretrain.feed.packed import Packed, hide, lay_out
 from pretrain.objectives.span_boundary import SpanBoundary
-from pretrain.packed import Masking, Packed, Specials, hide, lay_out
 
 Arrays = dict[str, npt.NDArray[Any]]
 IGNORED = -100

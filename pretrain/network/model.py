@@ -18,8 +18,8 @@ from torch import nn
 
 from masking.keyed import hash_key
 from masking.spans import KINDS
-from pretrain.batch import Batch
-from pretrain.encoder import build_encoder, encode
+from pretrain.feed.batch import Batch
+from pretrain.network.encoder import build_encoder, encode
 from pretrain.objectives import Encoding, Objective
 
 INIT_RANGE = 0.02

@@ -14,11 +14,13 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from masking.keyed import hash_key
-from pretrain.batch import Batch, to_batch
+from pretrain.feed.batch import Batch, to_batch
+from pretrain.feed.hiding import Masking, Specials
+from pretrain.feed.packed import Packed, pack
+from pretrain.feed.samples import Sample
+from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
 from pretrain.objectives import Objective
-from pretrain.packed import Masking, Packed, Sample, Specials, pack
-from pretrain.sampling import MicroBatchSpec, RowSpec, Stream
-from pretrain.stopping import shielded
+from pretrain.processes.stopping import shielded
 
 
 @dataclass(frozen=True, kw_only=True)

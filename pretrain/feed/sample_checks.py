@@ -22,7 +22,7 @@ import numpy.typing as npt
 from masking.spans import Int
 
 if TYPE_CHECKING:
-    from pretrain.packed import Sample
+    from pretrain.feed.samples import Sample
 
 Long = npt.NDArray[np.int64]
 

@@ -19,7 +19,7 @@ import torch
 
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
-from pretrain.encoder import Model
+from pretrain.network.encoder import Model
 
 MLM_HEAD = "heads.knowledge_masking."
 SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")

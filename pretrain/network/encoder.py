@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pretrain.batch import Batch
+from pretrain.feed.batch import Batch
 
 ATTENTION = "kmask_packed"
 

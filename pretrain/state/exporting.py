@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from data_prep.files import staged_folder
-from pretrain.exchange import MLM_HEAD
+from pretrain.state.importing import MLM_HEAD
 
 SENTENCES = (
     "北京是中华人民共和国的首都。",
@@ -96,8 +96,8 @@ def export(tensors: Mapping[str, torch.Tensor], config: Any, tokenizer_folder: P
 @torch.no_grad()
 def training_logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
     """Vocabulary logits (T, V) of the training model, through its own packed path, for one sample (T,)."""
-    from pretrain.batch import Batch
-    from pretrain.encoder import encode
+    from pretrain.feed.batch import Batch
+    from pretrain.network.encoder import encode
 
     length = len(ids)
     steps = torch.arange(length)

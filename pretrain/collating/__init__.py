@@ -1,0 +1,1 @@
+"""Knowledge masking as a collator, for anybody's own training loop."""

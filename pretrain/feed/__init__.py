@@ -1,0 +1,1 @@
+"""From shards to batches: windows, samples, rows, masks, tensors."""

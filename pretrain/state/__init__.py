@@ -1,0 +1,1 @@
+"""What outlives a process: checkpoints, and Hugging Face folders in and out."""
