@@ -168,7 +168,7 @@ def test_a_line_may_hold_any_character(tmp_path: Path) -> None:
     ],
 )
 def test_errors_of_torch_that_mean_a_lost_process_become_a_sentence(text: str, meaning: str) -> None:
-    from launch.ranks import unanswered
+    from launch.processes.rank import unanswered
 
     assert meaning in unanswered(RuntimeError(text), 10)
     with pytest.raises(RuntimeError, match="shape mismatch"):
