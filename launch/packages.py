@@ -1,4 +1,4 @@
-"""The names of our packages are generic (ROS 2 has a `launch`), and pip overwrites silently: make sure that they are ours."""
+"""The names of our packages are generic (ROS 2 has a `launch`) and pip overwrites silently: make sure they are ours."""
 
 from __future__ import annotations
 

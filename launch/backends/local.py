@@ -1,7 +1,7 @@
 """All processes on this machine: one DeepSpeed rank per GPU, or two on a machine without.
 
-Rank 0 owns the terminal; the others write to files. When one rank fails, the others are stopped and its last lines are shown.
-Signals are passed on to all ranks at once, and no rank survives this process.
+Rank 0 owns the terminal; the others write to files. When one rank fails, the others are stopped and its last
+lines are shown. Signals are passed on to all ranks at once, and no rank survives this process.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Local(Backend):
                 return STOPPED
             for rank, command in enumerate(commands):
                 environment = {**os.environ, **command.environment, "KMASK_PARENT": str(os.getpid())}
-                # Ranks inherit the signals as blocked and hear them once their handlers stand: none dies from one while it starts.
+                # Ranks inherit the signals as blocked and hear them once their handlers stand:
+                # none dies from one while it starts.
                 with shielded():
                     ranks.append(start_rank(command.argv, environment, logs[rank] if rank else None))
             return wait(ranks, logs, stop)

@@ -2,9 +2,9 @@
 
     kmask prepare data.yaml --slurm 16 > prepare.sbatch;  sbatch prepare.sbatch
 
-Tasks that share the prepared folder take parts that no other is at (data_prep/running/claims.py), so any number of them may start, end, be
-killed and be queued again in any order; whichever is there last finishes the folder. The same command by hand on machines that
-share a file system does the same.
+Tasks that share the prepared folder take parts that no other is at (data_prep/running/claims.py), so any number of them
+may start, end, be killed and be queued again in any order; whichever is there last finishes the folder. The same
+command by hand on machines that share a file system does the same.
 """
 
 from __future__ import annotations

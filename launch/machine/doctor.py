@@ -55,7 +55,8 @@ def examine() -> int:
 def _memory() -> str:
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        return f"{int(lines['MemTotal'].split()[0]) / 2**20:.0f} GiB, {int(lines['MemAvailable'].split()[0]) / 2**20:.0f} GiB available"
+        total, free = (int(lines[name].split()[0]) / 2**20 for name in ("MemTotal", "MemAvailable"))
+        return f"{total:.0f} GiB, {free:.0f} GiB available"
     except (OSError, KeyError, ValueError):
         return "unknown"
 
@@ -82,9 +83,8 @@ def _accelerators() -> list[str]:
                 torch.cuda.get_device_properties(index),
                 torch.cuda.is_bf16_supported(including_emulation=False),
             )
-            print(
-                f"GPU {index}         {values.name}, {values.total_memory / 2**30:.0f} GiB, bf16 {'yes' if units else 'no'}"
-            )
+            size = f"{values.total_memory / 2**30:.0f} GiB"
+            print(f"GPU {index}         {values.name}, {size}, bf16 {'yes' if units else 'no'}")
     choice = automatic(usable)
     print(f"precision     auto means {choice.precision} here: {choice.why}")
     return problems

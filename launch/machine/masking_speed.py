@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SAMPLES, LONGEST, ROW = 512, 506, 4096
 """Samples, their longest window in tokens, tokens of a row."""
 SLICES = 5
-"""A speed is the best of so many measurements in processor time: what other work on the machine takes away is left out."""
+"""A speed is the best of so many measurements in processor time: what other work takes away is left out."""
 
 
 class Rows(NamedTuple):
@@ -45,7 +45,8 @@ def bench_masking(folder: Path, seconds: float) -> None:
     rows = read_rows(folder)
     samples, total = len(rows.laid.samples), len(rows.laid.original_T)
     print(
-        f"{samples} samples, {rows.tokens:,} tokens in {total // ROW} rows of {ROW:,} ({rows.tokens / total:.1%} real); "
+        f"{samples} samples, {rows.tokens:,} tokens in {total // ROW} rows of {ROW:,} "
+        f"({rows.tokens / total:.1%} real); "
         f"one core, processor time, the best of {SLICES} runs"
     )
     print(f"{'scheme':18s}{'million tokens/s':>18s}{'first call':>13s}   budget")
@@ -56,10 +57,8 @@ def bench_masking(folder: Path, seconds: float) -> None:
         work(0)
         once = time.perf_counter() - begun
         first += once
-        print(
-            f"{scheme.name:18s}{speed(work, rows.tokens, seconds) / 1e6:18.1f}{1000 * once:10.0f} ms   {budget_words(scheme.masking.hidden_share)}",
-            flush=True,
-        )
+        millions, budget = speed(work, rows.tokens, seconds) / 1e6, budget_words(scheme.masking.hidden_share)
+        print(f"{scheme.name:18s}{millions:18.1f}{1000 * once:10.0f} ms   {budget}", flush=True)
     print(
         f"compiled loops: imported in {loaded:.2f} s; first calls, which load or compile them, {first:.2f} s together"
     )
@@ -95,7 +94,10 @@ def read_rows(folder: Path) -> Rows:
 
 
 def masking_round(scheme: Scheme, laid: Laid, specials: Specials) -> Callable[[int], None]:
-    """Mask all rows once, under keys of the round: choice, replacement and span boundary targets, which is all that training pays for."""
+    """Mask all rows once, under keys of the round.
+
+    Choice, replacement and span boundary targets: all that training pays for.
+    """
     import numpy as np
 
     from masking.boundary import boundary_targets
@@ -116,7 +118,7 @@ def masking_round(scheme: Scheme, laid: Laid, specials: Specials) -> Callable[[i
 
 
 def speed(work: Callable[[int], None], tokens: int, seconds: float) -> float:
-    """Tokens per second of processor time of ``work(round)``, which does so many each round: the best slice of ``seconds``."""
+    """Tokens per second of processor time of ``work(round)``, which does so many each round: the best slice."""
     best, number = 0.0, 0
     for _ in range(SLICES):
         done, begun = 0, time.process_time()

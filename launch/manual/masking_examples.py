@@ -1,6 +1,8 @@
-"""The two small texts on which docs/masking.md draws every scheme, and what the budget rules do to units of several lengths.
+"""Two small texts on which docs/masking.md draws every scheme; what the budget rules do to units of several lengths.
 
-    {哈尔滨 工业 大学} 的 (研究 团队)      {entity} (phrase) and words between spaces; a Chinese character is a token, `im+proved` are two
+    {哈尔滨 工业 大学} 的 (研究 团队)
+
+{entity} (phrase) and words between spaces; a Chinese character is a token, `im+proved` are two.
 
 Everything is computed under a fixed key, so the page says what the code does today.
 """
@@ -147,7 +149,7 @@ class Example:
         return Rarity.of_counts(np.array(keys, np.uint64), np.array([found[key] for key in keys]), 10_000)
 
     def draw(self, masking: Masking) -> list[str]:
-        """Two lines: the text with its units in brackets, and below it what the model sees instead of hidden tokens (`__` for [MASK])."""
+        """Two lines: the text with its units in brackets, and what the model sees for hidden tokens (`__`: [MASK])."""
         from rich.cells import cell_len
 
         from pretrain.packed import pack
@@ -178,9 +180,11 @@ CHINESE = Example(
     letters=False,
 )
 ENGLISH = Example(
-    text="the (research team) of {Harbin Institute of Technology} im+proved (machine trans+lation) . they thanked {Beijing} and {Shenzhen City} .",
+    text="the (research team) of {Harbin Institute of Technology} im+proved (machine trans+lation) . "
+    "they thanked {Beijing} and {Shenzhen City} .",
     others="river table blue sing old two sun ##ing ##ed",
-    similar="research>study team>group thanked>praised the>this they>we and>or im+proved>pol+ished of>at machine>computer",
+    similar="research>study team>group thanked>praised the>this they>we and>or im+proved>pol+ished of>at "
+    "machine>computer",
     documents={"Harbin Institute of Technology": 5, "Beijing": 3000, "Shenzhen City": 40},
     letters=True,
 )
@@ -190,7 +194,10 @@ LENGTHS = (1, 1, 1, 1, 1, 1, 2, 2, 4, 8)
 
 
 def chances(budget: Budget, samples: int = 20_000) -> list[float]:
-    """Share of the tokens that is hidden, then the chance of a unit of 1, 2, 4 and 8 tokens to be hidden completely: counted over so many samples."""
+    """Share of the tokens that is hidden, then the chance of a unit of 1, 2, 4 and 8 tokens to be hidden completely.
+
+    Counted over so many samples.
+    """
     import numpy as np
 
     from masking.keyed import combine_array, hash_key

@@ -1,4 +1,4 @@
-"""Figures of docs/masking.md: what the schemes do to short samples, to units of several lengths, and to the places of a sentence.
+"""Figures of docs/masking.md: what the schemes do to short samples, units of several lengths, places of a sentence.
 
     words of 1 to 8 tokens in random order, cut at n tokens; every fifth of several tokens is an entity too
     shares of the tokens, of the units of a length, of the words at a place of a sentence that are hidden
@@ -35,21 +35,31 @@ DRAWS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 """One scheme for every way to draw."""
 
-ACCEPT = """The rule `accept` is two laws. Where units are drawn one by one and alike (`subword`, `whole_unit`, `pmi`, `ernie1`), they lie on a circle in keyed
-order, and an arc of the budget's length that begins at a random token chooses the units that begin in it: each is hidden equally often. Where the
-order is not the units' own (`salient`: heavy ones first; `ngram`, `macbert`, `geometric_span` and the mixes: runs of words), the unit or run that would
-cross the budget is taken with probability left / length, and the draw ends. The share of the tokens is the same, but of `salient`, `ngram` and `macbert`
-units that are long beside the budget are hidden less often than short ones; spans begin at a random token, so that long words are met more often.
-Samples of 24 tokens in words of 1 to 8, `rate: 0.15`, `at_least_one: false`, chances as above (`salient` with `weight: even, favour: 1`, so that it
+ACCEPT = """The rule `accept` is two laws. Where units are drawn one by one and alike (`subword`, `whole_unit`, \
+`pmi`, `ernie1`), they lie on a circle in keyed
+order, and an arc of the budget's length that begins at a random token chooses the units that begin in it: each is \
+hidden equally often. Where the
+order is not the units' own (`salient`: heavy ones first; `ngram`, `macbert`, `geometric_span` and the mixes: runs of \
+words), the unit or run that would
+cross the budget is taken with probability left / length, and the draw ends. The share of the tokens is the same, but \
+of `salient`, `ngram` and `macbert`
+units that are long beside the budget are hidden less often than short ones; spans begin at a random token, so that \
+long words are met more often.
+Samples of 24 tokens in words of 1 to 8, `rate: 0.15`, `at_least_one: false`, chances as above (`salient` with \
+`weight: even, favour: 1`, so that it
 favours nothing):
 """
 
-SHORT = """`at_least_one` lifts the share of short samples: where the rule chooses nothing, one of the shortest units is hidden (which of them,
-the key says). Share of the tokens that is hidden with it, and without it, in samples of such words with every scheme's own budget:
+SHORT = """`at_least_one` lifts the share of short samples: where the rule chooses nothing, one of the shortest units \
+is hidden (which of them,
+the key says). Share of the tokens that is hidden with it, and without it, in samples of such words with every \
+scheme's own budget:
 """
 
-STOPPED = """N-grams that stop at sentence ends reach the first words of a sentence less often than others. By default they run over them, as in Megatron-LM and
-PaddleNLP, and only the first words of a whole sample are hidden less often, as there. Share of the words that is hidden, in samples of eight
+STOPPED = """N-grams that stop at sentence ends reach the first words of a sentence less often than others. By \
+default they run over them, as in Megatron-LM and
+PaddleNLP, and only the first words of a whole sample are hidden less often, as there. Share of the words that is \
+hidden, in samples of eight
 sentences of twelve words:
 """
 
@@ -137,7 +147,7 @@ def short_samples() -> list[str]:
 
 
 def accepted(tokens: int = 24) -> list[str]:
-    """A table: the chance of a unit to be hidden completely by its length, under the rule `accept` of every way to draw."""
+    """A table: the chance of a unit to be hidden completely by its length, under `accept` of every way to draw."""
     import numpy as np
 
     units = words(tokens, SAMPLES)
@@ -157,7 +167,7 @@ def accepted(tokens: int = 24) -> list[str]:
 
 
 def places(shown: Sequence[int] = (0, 1, 2, 5, PLACES - 1)) -> list[str]:
-    """A table: how often the words of a sentence are hidden, by their place in it, where n-grams stop at its end and where they do not."""
+    """A table: how often words are hidden by their place in a sentence, where n-grams stop at its end and where not."""
     import numpy as np
 
     from masking.spans import Units

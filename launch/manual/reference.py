@@ -27,7 +27,8 @@ def reference(name: str, root: type) -> str:
     lines = [
         f"# {TITLES[name]}",
         "",
-        f"Written by `kmask config reference {name}`; edit the docstrings, not this page. Keys without a default must be given. A key whose type is",
+        f"Written by `kmask config reference {name}`; edit the docstrings, not this page. "
+        "Keys without a default must be given. A key whose type is",
         "a choice takes `kind: NAME` and the keys of that kind; `kind: package.module` takes a module of your own.",
         "",
     ]
@@ -58,11 +59,16 @@ def keys(cls: type) -> list[str]:
     """The keys of a dataclass as a table."""
     hints, docs = typing.get_type_hints(cls), field_docs(cls)
     rows = [
-        f"| `{item.name}` | {_type(hints[item.name])} | {_default(item)} | {docs.get(item.name, '').replace('|', chr(92) + '|')} |"
+        f"| `{item.name}` | {_type(hints[item.name])} | {_default(item)} | {escaped(docs.get(item.name, ''))} |"
         for item in dataclasses.fields(typing.cast(Any, cls))
         if item.init
     ]
     return ["| key | type | default | meaning |", "|---|---|---|---|", *rows, ""] if rows else ["No keys.", ""]
+
+
+def escaped(text: str) -> str:
+    """The text as a cell of a Markdown table."""
+    return text.replace("|", r"\|")
 
 
 def _choice(base: type) -> tuple[list[str], list[type]]:

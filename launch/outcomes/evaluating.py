@@ -89,14 +89,15 @@ def _corpus(run: Any) -> Any:
     for index, data in enumerate(run.data):
         if not Path(data.path).is_dir():
             raise ValueError(
-                f"data {data.label}: the prepared folder {data.path} is not there (looked from {Path.cwd()}), and its held-out documents are "
+                f"data {data.label}: the prepared folder {data.path} is not there (looked from {Path.cwd()}), "
+                "and its held-out documents are "
                 f"what is measured. Put it back, or give the training YAML with data.{index}.path=WHERE_IT_IS_NOW."
             )
     return Corpus(run=run)
 
 
 def figure_lines(values: Mapping[str, Any], tasks: Sequence[str]) -> list[str]:
-    """Lines of figures: the tasks, then the kinds of units; `majority` is what always answering the most frequent class would get."""
+    """Lines of figures: the tasks, then the kinds of units; `majority`: always answering the most frequent class."""
     names = [name.removeprefix("targets/") for name in values if name.startswith("targets/")]
     columns = [column for column in COLUMNS if any(f"{column}/{name}" in values for name in names)]
     width = max(map(len, [*names, ""])) + 2

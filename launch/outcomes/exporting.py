@@ -18,6 +18,8 @@ from launch.outcomes.saved_runs import ChosenRun, choose_run, open_checkpoint, t
 from launch.shell.exit_codes import DONE
 
 LIBRARIES = ("kmask", "torch", "transformers", "deepspeed", "tokenizers")
+RECORDED = ("step", "config", "encoder", "fingerprints", "done", "learned", "seen", "source", "machine")
+"""What the manifest takes over from the state of the checkpoint."""
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual")
 
 
@@ -73,34 +75,17 @@ def _exported(chosen: ChosenRun, folder: Path, licence: str, languages: Sequence
 
     (found, weights, model, digest), passed_over = open_checkpoint(chosen, read)
     state = found.state
-    result = {
-        "run": str(chosen.folder),
-        "checkpoint": str(found.folder),
-        "step": state.step,
-        "passed_over": passed_over,
-        "folder": str(folder),
-    }
+    result = {"run": str(chosen.folder), "checkpoint": str(found.folder), "step": state.step}
+    result |= {"passed_over": passed_over, "folder": str(folder)}
     if dry_run:
         return result
     card = describe(folder.resolve().name, chosen.folder, state, licence=licence, languages=languages, digest=digest)
     if not card.licence:
         tell("no licence is stated; give --license to name one")
-    manifest = {
-        name: getattr(state, name)
-        for name in ("step", "config", "encoder", "fingerprints", "done", "learned", "seen", "source", "machine")
-    }
-    manifest |= {
-        "languages": list(card.languages),
-        "pooler": card.pooler,
-        "heldout": dict(card.heldout),
-        "tolerance": TOLERANCE,
-    }
-    manifest["versions"] = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    manifest = {name: getattr(state, name) for name in RECORDED}
+    manifest |= {"languages": list(card.languages), "pooler": card.pooler, "heldout": dict(card.heldout)}
+    manifest |= {"tolerance": TOLERANCE, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
     worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest)
-    facts = {
-        "languages": list(card.languages),
-        "license": card.licence.get("license"),
-        "base_model": card.base or None,
-        "pooler": card.pooler,
-    }
-    return {**result, **facts, "largest_logit_difference": worst, "tolerance": TOLERANCE}
+    result |= {"languages": list(card.languages), "license": card.licence.get("license")}
+    result |= {"base_model": card.base or None, "pooler": card.pooler}
+    return {**result, "largest_logit_difference": worst, "tolerance": TOLERANCE}

@@ -1,7 +1,8 @@
-"""A trained run as eval and export see it: a folder, or a YAML whose `output` is one, and one checkpoint of it that is whole.
+"""A trained run as eval and export see it: a folder, or a YAML whose `output` is one, and one whole checkpoint of it.
 
-choose_run(target, overrides, step)  ->  ChosenRun
-open_checkpoint(chosen, read)        ->  what ``read`` makes of the newest whole checkpoint, or of that of --step; and what was passed over
+choose_run(target, overrides, step)      ->  ChosenRun
+open_checkpoint(chosen, read)            ->  what ``read`` makes of the newest whole checkpoint, or of that of --step;
+                                             and what was passed over
 """
 
 from __future__ import annotations
@@ -69,14 +70,16 @@ def choose_run(target: Path, overrides: Sequence[str], step: int | None) -> Chos
         run: Any = read_config(Run, target, list(overrides))
         if not Path(run.output).is_dir():
             raise ValueError(
-                f"{target}: its output {run.output} is not there (looked from {Path.cwd()}); train first, or give the run folder itself"
+                f"{target}: its output {run.output} is not there (looked from {Path.cwd()}); "
+                "train first, or give the run folder itself"
             )
         return ChosenRun(folder=Path(run.output), run=run, step=step)
     if not target.is_dir():
         raise ValueError(f"{target}: no such run folder or YAML file (looked from {Path.cwd()})")
     if overrides:
         raise ValueError(
-            f"{overrides[0]}: a run folder brings its own configuration; give the training YAML instead of {target} to change something"
+            f"{overrides[0]}: a run folder brings its own configuration; "
+            f"give the training YAML instead of {target} to change something"
         )
     if NAME.fullmatch(target.name):
         raise ValueError(f"{target} is a single checkpoint; give its run folder and --step {int(target.name[-8:])}")
@@ -97,7 +100,8 @@ def steps_of(folder: Path) -> list[int]:
 def open_checkpoint(chosen: ChosenRun, read: Callable[[Any], T]) -> tuple[T, list[dict[str, Any]]]:
     """What ``read`` makes of the checkpoint, and which newer ones were passed over because they are damaged.
 
-    A training that goes on deletes old checkpoints under the reader's hands: when a newer one has appeared meanwhile, that is read.
+    A training that goes on deletes old checkpoints under the reader's hands: when a newer one has appeared meanwhile,
+    that is read.
 
     Raises:
         ValueError: there is no such checkpoint, or none is whole.
@@ -105,7 +109,8 @@ def open_checkpoint(chosen: ChosenRun, read: Callable[[Any], T]) -> tuple[T, lis
     there = steps_of(chosen.folder)
     if not there:
         raise ValueError(
-            f"{chosen.folder} holds no checkpoint yet; train first (a checkpoint is written every checkpoints.every steps)"
+            f"{chosen.folder} holds no checkpoint yet; "
+            "train first (a checkpoint is written every checkpoints.every steps)"
         )
     if chosen.step is not None:
         return _read_step(chosen.folder, chosen.step, there, read), []
@@ -134,7 +139,8 @@ def _read_step(folder: Path, step: int, there: Sequence[int], read: Callable[[An
         if path.is_dir():
             raise
         raise ValueError(
-            f"checkpoint {path} was deleted while it was read; there are those of {', '.join(map(str, steps_of(folder)))}"
+            f"checkpoint {path} was deleted while it was read; "
+            f"there are those of {', '.join(map(str, steps_of(folder)))}"
         ) from None
 
 

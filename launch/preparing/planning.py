@@ -25,7 +25,10 @@ LOW_DISK = 1.1
 
 
 def show_plan(file: Path, overrides: list[str]) -> None:
-    """Survey, measure a sample, and print the outcome. Keeps nothing but the survey of a large corpus, which `prepare` takes up."""
+    """Survey, measure a sample, and print the outcome.
+
+    Keeps nothing but the survey of a large corpus, which `prepare` takes up.
+    """
     from data_prep.counting.corpus_tasks import kept_plan
     from data_prep.plan import Preparation, check_not_empty
     from data_prep.running.estimates import measure
@@ -72,8 +75,10 @@ def estimate_lines(preparation: Preparation, estimate: Estimate) -> list[str]:
     )
     free = shutil.disk_usage(free_in).free
     lines = [
-        f"measured on {measured}: {estimate.bytes_per_second / 1e6:.2f} MB/s for one worker, {estimate.loading_seconds:.1f} s to load lexicons and models",
-        f"estimate: {estimate.hours:.2f} hours ({clock(estimate.hours * 3600)}) with {estimate.workers} worker(s), after this survey; corpus-wide steps such "
+        f"measured on {measured}: {estimate.bytes_per_second / 1e6:.2f} MB/s for one worker, "
+        f"{estimate.loading_seconds:.1f} s to load lexicons and models",
+        f"estimate: {estimate.hours:.2f} hours ({clock(estimate.hours * 3600)}) with {estimate.workers} worker(s), "
+        "after this survey; corpus-wide steps such "
         "as duplicate removal come on top",
         f"disk: {estimate.disk_bytes / 1e9:.2f} GB at most; {free / 1e9:.1f} GB are free in {free_in}",
     ]

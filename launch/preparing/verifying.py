@@ -1,4 +1,4 @@
-"""`kmask prepare verify`: every byte and every array of a prepared folder checked again, and what to do about damage."""
+"""`kmask prepare verify`: every byte and array of a prepared folder checked again, and what to do about damage."""
 
 from __future__ import annotations
 

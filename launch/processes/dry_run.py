@@ -1,4 +1,4 @@
-"""`kmask train --dry-run` and `kmask launch --dry-run`: every check of a start, what would be trained, and the commands last.
+"""`--dry-run` of train and launch: every check of a start, what would be trained, and the commands last.
 
     YAML, backend  --preflight-->  Preflight  ->  lines no wider than the terminal (100 columns at most)  ->  commands
 
@@ -37,7 +37,7 @@ def dry_run(backend: Backend, file: Path, overrides: list[str], remote: bool) ->
     """Print what ``backend`` would start; returns the exit code.
 
     Args:
-        remote: the commands are meant for other machines, so that libraries which are missing on this one only end the checks.
+        remote: the commands are meant for other machines; libraries missing on this one only end the checks.
 
     Raises:
         ValueError: the run would not start here, or not there.
@@ -53,7 +53,8 @@ def dry_run(backend: Backend, file: Path, overrides: list[str], remote: bool) ->
     if lacking := missing():
         if not remote:
             raise ValueError(
-                f"{' and '.join(lacking)} cannot be imported here, so nothing can be trained; `kmask doctor` says what to install"
+                f"{' and '.join(lacking)} cannot be imported here, so nothing can be trained; "
+                "`kmask doctor` says what to install"
             )
         show([f"note: nothing was checked, because {' and '.join(lacking)} cannot be imported on this machine"])
     else:
@@ -69,7 +70,7 @@ def dry_run(backend: Backend, file: Path, overrides: list[str], remote: bool) ->
 
 
 def missing() -> list[str]:
-    """Libraries that training needs and this machine lacks; torch is imported, for it may be there without a library of its own."""
+    """Libraries that training needs and this machine lacks; torch is imported, for a library of its own may be gone."""
     found = []
     for name in NEEDED:
         try:
@@ -100,7 +101,8 @@ def summary(found: Preflight, where: str) -> Iterator[str]:
     yield row("run", starting_point(found))
     yield from (row("changed", change) for change in found.changes)
     yield row("output", run.output)
-    micro = f"{counted(batch.accumulation(found.processes), 'micro-batch', 'es')} a step of {counted(batch.rows_per_process, 'row')}"
+    batches = counted(batch.accumulation(found.processes), "micro-batch", "es")
+    micro = f"{batches} a step of {counted(batch.rows_per_process, 'row')}"
     yield row("processes", f"{found.processes} {where}; each takes {micro}")
     for stage in found.stages:
         yield from stage_lines(stage, found.step)
@@ -163,17 +165,13 @@ def model_lines(found: Preflight) -> Iterator[str]:
     parts = (
         f"{byte_size(memory.weights)} weights + {byte_size(memory.gradients)} gradients + {byte_size(memory.adam)} Adam"
     )
-    yield row(
-        "memory",
-        f"{byte_size(sum(memory))} a process: {parts} (ZeRO {run.engine.zero_stage}, {counted(found.processes, 'process', 'es')})",
-    )
+    world = f"ZeRO {run.engine.zero_stage}, {counted(found.processes, 'process', 'es')}"
+    yield row("memory", f"{byte_size(sum(memory))} a process: {parts} ({world})")
     if activations := max(stage.activations for stage in found.stages):
         yield row("", f"and roughly {byte_size(activations)} for activations and buffers: an estimate")
     count, every = run.checkpoints.keep + 1, run.checkpoints.every
-    yield row(
-        "checkpoint",
-        f"{byte_size(sizes.checkpoint)}, every {every:,} steps; up to {count} at a time, {byte_size(count * sizes.checkpoint)} of {byte_size(found.free)}",
-    )
+    disk = f"{byte_size(count * sizes.checkpoint)} of {byte_size(found.free)}"
+    yield row("checkpoint", f"{byte_size(sizes.checkpoint)}, every {every:,} steps; up to {count} at a time, {disk}")
 
 
 def row(label: str, text: str) -> str:

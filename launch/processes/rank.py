@@ -42,7 +42,7 @@ def first_host(nodes: str) -> str:
 
 
 def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
-    """Train as this rank, and end the process. Requests to stop are heard from here on, before anything slow is imported."""
+    """Train as this rank, and end the process. Requests to stop are heard from here on, before any slow import."""
     from pretrain import stopping
 
     stopping.listen()
@@ -82,8 +82,11 @@ def has_joined() -> bool:
 
 
 def end_at_once(code: int) -> NoReturn:
-    """End a rank, with everything saved and told: the destructors of torch's process groups may abort (always when another rank is
-    gone, rarely at a good end on a busy machine), and the code would be SIGABRT's."""
+    """End a rank, with everything saved and told.
+
+    The destructors of torch's process groups may abort (always when another rank is gone, rarely at a good end on a
+    busy machine), and the code would be SIGABRT's.
+    """
     for child in multiprocessing.active_children():
         child.terminate()
     sys.stdout.flush()
@@ -102,9 +105,11 @@ def unanswered(error: RuntimeError, minutes: float) -> str:
     if " in DataLoader worker process " in text:
         raise error  # its own error, with the traceback
     if "DataLoader timed out" in text or "DataLoader worker (pid" in text:
-        return f"a process that makes batches (data_workers) has ended or hangs: {first}. Was it out of memory? Run again to continue from the last checkpoint"
+        remedy = "Was it out of memory? Run again to continue from the last checkpoint"
+        return f"a process that makes batches (data_workers) has ended or hangs: {first}. {remedy}"
     if any(sign in text.lower() for sign in ("timed out", "timeout")):
-        return f"a process of this run has not answered for {minutes:g} minutes (engine.timeout_minutes): it hangs, or its machine is gone ({first})"
+        limit = f"{minutes:g} minutes (engine.timeout_minutes)"
+        return f"a process of this run has not answered for {limit}: it hangs, or its machine is gone ({first})"
     if any(
         sign in text
         for sign in ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused")

@@ -1,4 +1,4 @@
-"""The common start of `kmask train` and `kmask launch`: configuration -> backend -> processes, or what they would be."""
+"""The common start of train and launch: configuration -> backend -> processes, or what they would be."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def launch(cluster: Path, file: Path, overrides: list[str], dry_run: bool) -> in
 
 
 def start(backend: Backend, file: Path, overrides: list[str], dry_run: bool, remote: bool) -> int:
-    """Start the processes of a run, or say what would be started. Rank 0 checks the configuration and tells its faults."""
+    """Start the processes of a run, or say what would be started. Rank 0 checks the configuration."""
     if dry_run:
         return tell_start(backend, file, overrides, remote)
     output = Path(str(load(file, overrides).value.get("output", ".")))

@@ -22,7 +22,8 @@ class TrainConsole:
             self.bar.say(f"{how} of {self.total} steps, {values['world']} process(es)")
         elif event == "stage":
             self.bar.say(
-                f"stage {values['index'] + 1} `{values['name']}`: {values['steps']} steps of {', '.join(values['tasks'])}"
+                f"stage {values['index'] + 1} `{values['name']}`: "
+                f"{values['steps']} steps of {', '.join(values['tasks'])}"
             )
         elif event == "train":
             self.bar.update(step, self.total, *self.parts(values))

@@ -3,8 +3,8 @@
     decode(Preparation, load(Path("data.yaml"), ["output=x"]))  ->  Preparation(corpora=[Jsonl(...)], ...)
 
 The types of the dataclasses decide everything: a field whose type is an abstract class of a plugin package is a choice
-(``kind: jsonl`` is the dataclass in ``<package>/jsonl.py``; a dotted kind is a module of the user's); other values are checked by
-pydantic. Unknown keys are errors with the nearest known key. All errors of a file are reported at once.
+(kinds.py finds its class); other values are checked by pydantic. Unknown
+keys are errors with the nearest known key. All errors of a file are reported at once.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _shown(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A component as plain values, with ``kind`` where one was chosen: what `kmask config show` prints and runs record."""
+    """A component as plain values, with ``kind`` where one was chosen: what is shown and what runs record."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         items = {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value) if item.init}
         base = plugin_base(type(value))

@@ -48,7 +48,8 @@ def find_kind(base: type, name: str) -> type | None:
     concrete = [item for item in found if not inspect.isabstract(item)]
     if len(concrete) != 1:
         raise ConfigError(
-            f"kind {name!r}: {module.__name__} must define exactly one concrete {base.__name__}, it defines {len(concrete)}"
+            f"kind {name!r}: {module.__name__} must define exactly one concrete {base.__name__}, "
+            f"it defines {len(concrete)}"
         )
     return concrete[0]
 

@@ -13,7 +13,8 @@ DATA = """\
 # Preparation: kmask prepare data.yaml
 output: runs/{name}/data   # filled by `kmask prepare`; running again continues
 corpora:
-  # One entry per format. JSONL: one object a line. Plain text: {{kind: plain_text, paths: [...], document: file|block|line}}.
+  # One entry per format. JSONL: one object a line. Plain text: {{kind: plain_text, paths: [...], document: \
+file|block|line}}.
   - kind: jsonl
     paths: [corpus/*.jsonl]   # .gz, .zst, .bz2 and .xz are read as they are
     text_key: text
@@ -31,7 +32,8 @@ heldout: 0.01                 # share of documents kept apart for evaluation
 
 PRETRAIN = """\
 # yaml-language-server: $schema=pretrain.schema.json
-# Training: kmask train pretrain.yaml   (again to continue; with --dry-run: every check, what it would be, nothing written)
+# Training: kmask train pretrain.yaml   (again to continue; with --dry-run: every check, what it would be, nothing \
+written)
 output: runs/{name}/run
 data:
   - {{path: runs/{name}/data, name: {name}}}
@@ -88,7 +90,10 @@ def name_of(folder: Path) -> str:
 
 
 def write_recipe(recipe: str, folder: Path, dry_run: bool) -> list[str]:
-    """Write data.yaml and pretrain.yaml with the schemas that editors read; never over existing files. Returns what to tell the user."""
+    """Write data.yaml and pretrain.yaml with the schemas that editors read; never over existing files.
+
+    Returns what to tell the user.
+    """
     if recipe not in RECIPES:
         raise ConfigError(f"init {recipe}: one of {', '.join(RECIPES)}")
     values = {**RECIPES[recipe], "name": name_of(folder)}

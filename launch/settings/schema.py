@@ -15,7 +15,7 @@ from launch.settings.kinds import find_kind, kinds
 
 
 def schema_text(name: str) -> str:
-    """The schema of `data`, `pretrain` or `cluster` as a file. It says how a YAML file names it, as the recipes of `kmask init` do."""
+    """The schema of `data`, `pretrain` or `cluster` as a file, which says how a YAML file names it."""
     value = schema(config_class(name))
     if "properties" in value:
         value["properties"]["extends"] = {
@@ -23,13 +23,14 @@ def schema_text(name: str) -> str:
             "description": "Another file, relative to this one, whose keys come first.",
         }
     file = f"{name}.schema.json"
-    how = f"Written by `kmask config schema {name} > {file}`. Editors use it for files that begin with `# yaml-language-server: $schema={file}`."
+    first_line = f"# yaml-language-server: $schema={file}"
+    how = f"Written by `kmask config schema {name} > {file}`. Editors use it for files that begin with `{first_line}`."
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": f"kmask: {name}", "$comment": how}
     return json.dumps({**head, **value}, indent=1, ensure_ascii=False) + "\n"
 
 
 def schema(kind: Any) -> dict[str, Any]:
-    """JSON Schema of a type, for editors: every key with its description, every choice with its kinds under ``$defs``."""
+    """JSON Schema of a type: every key with its description, every choice with its kinds under ``$defs``."""
     choices: dict[str, Any] = {}
     return {**_schema(kind, choices), "$defs": choices}
 

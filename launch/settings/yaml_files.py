@@ -2,8 +2,9 @@
 
     load("run.yaml", ["train.steps=20"])  ->  Source(value={...}, marks={("train", "steps"): "command line", ...})
 
-``extends: other.yaml`` (one level, relative to the file) is merged below the file; a mapping that changes ``kind`` discards the
-keys of the old kind. Duplicate keys are refused. Overrides are ``dotted.key=value`` with the value read as YAML.
+``extends: other.yaml`` (one level, relative to the file) is merged below the file; a mapping that changes ``kind``
+discards the keys of the old kind. Duplicate keys are refused. Overrides are ``dotted.key=value`` with the value read as
+YAML.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def _read(file: Path) -> Source:
     node = parse(text, str(file))
     if not isinstance(node, dict):
         raise ConfigError(
-            f"configuration {file}: expected `key: value` lines, found {'nothing' if node is None else type(node).__name__}"
+            f"configuration {file}: expected `key: value` lines, "
+            f"found {'nothing' if node is None else type(node).__name__}"
         )
     marks: dict[KeyPath, str] = {}
     return Source(_plain(node, str(file), (), marks), marks)

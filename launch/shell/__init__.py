@@ -1,1 +1,1 @@
-"""What every command shares with the shell and the person at it: exit codes, progress on stderr, numbers as text. Imports nothing of ours."""
+"""What every command shares with the shell and the person at it. Imports nothing of ours."""

@@ -1,6 +1,7 @@
 """What the user sees while something runs: a live bar on a terminal, one plain line every few seconds in a log.
 
-On a narrow terminal the parts of the text that do not fit are left out, from the last to the first; bar, percent and time left stay.
+On a narrow terminal the parts of the text that do not fit are left out, from the last to the first; bar, percent and
+time left stay.
 """
 
 from __future__ import annotations

@@ -22,6 +22,10 @@ lexicon_app = typer.Typer(
 
 PREPARED_HELP = "A prepared folder (the output of `kmask prepare`)."
 MINING_HELP = "Settings of mining (min_count=5 ...), or changes to the data YAML."
+SIMILAR_HELP = (
+    "Compare words by their neighbours in the corpus, and write the most similar ones of each word: "
+    "what `kind: macbert` replaces words with."
+)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the settings and stop.")]
 
 
@@ -36,7 +40,7 @@ def mine_command(
     mine_lexicon(config, output, overrides or [], dry_run)
 
 
-@lexicon_app.command("similar")
+@lexicon_app.command("similar", help=SIMILAR_HELP)
 def similar_command(
     folder: Annotated[Path, typer.Argument(help=PREPARED_HELP, metavar="PREPARED_FOLDER")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The table to write (tab-separated).")],
@@ -45,5 +49,5 @@ def similar_command(
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Compare words by their neighbours in the corpus, and write the most similar ones of each word: what `kind: macbert` replaces words with."""
+    """Write the words most similar to each word."""
     find_similar_words(folder, output, items or [], dry_run)

@@ -1,7 +1,7 @@
 """`kmask prepare`: run it, plan it, watch it, check it, report on it.
 
     kmask prepare CONFIG [key=value ...]    the same as `kmask prepare run CONFIG ...`
-    kmask prepare plan CONFIG               what would be done, how long it takes, how much disk it needs; only a large survey is kept
+    kmask prepare plan CONFIG               what would be done, and what time and disk it needs
     kmask prepare status PREPARED           how far it is, from any shell
     kmask prepare verify PREPARED           every byte and every array checked again
     kmask prepare report PREPARED           a page about what was read, left out and found

@@ -1,6 +1,8 @@
 """`kmask show VIEW`: one command for each view, so that each has the options and the help of its own.
 
-kmask show document PREPARED -n 3        kmask show masks PREPARED --schemes whole_unit,ngram        kmask show batch pretrain.yaml
+kmask show document PREPARED -n 3
+kmask show masks PREPARED --schemes whole_unit,ngram
+kmask show batch pretrain.yaml
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`kmask show batch`: what the model sees at a step of a run: units in brackets, hidden tokens, span boundary targets."""
+"""`kmask show batch`: what the model sees at a step: units in brackets, hidden tokens, span boundary targets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from launch.settings.yaml_files import ConfigError
 from launch.views.words import Line, Word, cells, legend
 
 SHOWN_SAMPLES, SHOWN_TARGETS = 6, 8
-EXPLAINED = "SBO (span boundary objective): a hidden token = f(token left of its run, token right of it, place in the run from 0)"
+EXPLAINED = (
+    "SBO (span boundary objective): "
+    "a hidden token = f(token left of its run, token right of it, place in the run from 0)"
+)
 
 
 def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
@@ -34,13 +37,9 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
     rows, _ = sampler.step(cursors)
     packed = maker.packed(MicroBatchSpec(step, rows, step / total))
     real = sum(len(sample.token_ids_T) for sample in packed.samples)
-    yield [
-        Word(f"step {step}, stage `{stage.name}`", "title"),
-        Word(
-            f"   {len(rows)} rows of {run.batch.row} tokens, {len(packed.samples)} samples, {real / len(packed.original_T):.1%} real tokens",
-            "dim",
-        ),
-    ]
+    facts = f"{len(rows)} rows of {run.batch.row} tokens, {len(packed.samples)} samples"
+    used = f"{real / len(packed.original_T):.1%} real tokens"
+    yield [Word(f"step {step}, stage `{stage.name}`", "title"), Word(f"   {facts}, {used}", "dim")]
     share = len(packed.hidden.position_M) / max(int(packed.units.maskable_T.sum()), 1)
     yield [Word(f"{share:.1%} of the text is hidden", "dim")]
     yield without_colours(legend())
@@ -48,7 +47,7 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
 
 
 def cursors_at(run: Any, corpus: Any, step: int) -> dict[str, Any]:
-    """The cursors of a fresh run at ``step``: order is a pure function, so the steps before are only counted, not built."""
+    """The cursors of a fresh run at ``step``: order is a pure function, so earlier steps are counted, not built."""
     from pretrain.sampling import Sampler
     from pretrain.schedule import position
 

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: the frame of every page, tables, and lines of words as a page. Nothing is fetched from outside."""
+"""Self-contained HTML pages: the frame of every page, tables, lines of words as a page. Nothing is fetched."""
 
 from __future__ import annotations
 

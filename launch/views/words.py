@@ -26,7 +26,8 @@ class Word(NamedTuple):
 
     text: str
     style: str = ""
-    """`title`, `dim`, `special`, a kind of unit (`word`, `phrase`, `entity`), or what replaced a hidden token (`mask`, `random`, `kept`, `similar`)."""
+    """`title`, `dim`, `special`, a kind of unit (`word`, `phrase`, `entity`), or what replaced a hidden token (`mask`,
+    `random`, `kept`, `similar`)."""
     plain: str = ""
     """What stands for it where there are no colours, if not ``text``."""
 
@@ -52,7 +53,7 @@ def joined(tokens: list[str]) -> list[str]:
 
 
 def cells(drawn: Sequence[Piece]) -> list[Line]:
-    """The words of every token: a space where one belongs, brackets of its unit, and the token in the colour of what replaced it."""
+    """The words of every token: a space where one belongs, brackets of its unit, the token in its colour."""
     result = []
     for piece, text in zip(drawn, joined([piece.token for piece in drawn]), strict=True):
         core = text.removeprefix(" ") or text

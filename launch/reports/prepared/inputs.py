@@ -62,4 +62,5 @@ def scripts(facts: Facts) -> str:
     found = facts.tally["scripts"]
     whole = sum(found.values())
     rows = [[escape(name), percent(count, whole), bar(count / whole)] for name, count in found.items()]
-    return f"<h3>Writing systems</h3><p class=quiet>Share of characters, from every sixteenth one.</p>{table(['', '', ''], rows, 'snw')}"
+    note = "<p class=quiet>Share of characters, from every sixteenth one.</p>"
+    return f"<h3>Writing systems</h3>{note}{table(['', '', ''], rows, 'snw')}"

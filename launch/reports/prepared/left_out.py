@@ -41,7 +41,8 @@ def left_out(facts: Facts) -> str:
         most = dropped[0][1]
         rows = [[escape(reason), f"{count:,}", bar(count / most)] for reason, count in dropped[:SHOWN_REASONS]]
         explained = (
-            "Units that met another of higher precedence, a sentence end, a part of a word or the inside of a token; words that a higher unit cuts stay, "
+            "Units that met another of higher precedence, a sentence end, a part of a word or the inside of a token; "
+            "words that a higher unit cuts stay, "
             "in two pieces."
         )
         parts.append(

@@ -20,7 +20,8 @@ from launch.views.words import kind_of
 TAGS = {"zh": "zh-Hans", "other": "und"}
 """What a browser calls a language, where it is not its code."""
 LEGEND = (
-    '<div class="legend"><span><span class="word open close">word</span></span><span><span class="phrase open close">phrase</span></span>'
+    '<div class="legend"><span><span class="word open close">word</span></span>'
+    '<span><span class="phrase open close">phrase</span></span>'
     '<span><span class="entity open close">entity</span><i class="kind entity-name">TYPE</i></span>'
     '<span><span class="both">both at once</span></span></div>'
 )
@@ -32,16 +33,17 @@ def passages(facts: Facts) -> str:
         return ""
     numbers: Counter[str] = Counter()
     parts = [
-        "<p class=quiet>Chosen by a hash of the document's id, so the same ones appear however the work was divided.</p>",
+        "<p class=quiet>Chosen by a hash of the document's id, "
+        "so the same ones appear however the work was divided.</p>",
         LEGEND,
     ]
     for sample in facts.tally["samples"]:
         numbers[sample["language"]] += 1
-        heading = f"<b>{escape(sample['title'] or sample['id'])}</b> <small>{escape(sample['source'])} · {escape(sample['id'])}</small>"
+        place = f"<small>{escape(sample['source'])} · {escape(sample['id'])}</small>"
+        heading = f"<div><b>{escape(sample['title'] or sample['id'])}</b> {place}</div>"
+        text = passage_html(sample["text"], sample["units"])
         language = TAGS.get(sample["language"], sample["language"])
-        parts.append(
-            f'<div class="passage"><div>{heading}</div><p lang="{escape(language)}">{passage_html(sample["text"], sample["units"])}</p></div>'
-        )
+        parts.append(f'<div class="passage">{heading}<p lang="{escape(language)}">{text}</p></div>')
     return "".join(parts)
 
 

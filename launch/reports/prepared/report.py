@@ -21,6 +21,9 @@ from launch.shell.formatting import percent, short
 from launch.views.page import page, table, write_page
 
 SHOWN_SHARDS = 200
+NO_TALLY = (
+    "This folder was prepared without a tally: histograms, frequent units and samples are missing. Prepare it again."
+)
 
 
 def write_report(folder: Path, file: Path) -> None:
@@ -45,15 +48,9 @@ def report(facts: Facts) -> str:
     shown = [section for section in sections if section[2]]
     links = "".join(f'<a href="#{name}">{title}</a>' for name, title, _ in shown)
     body = "".join(f'<h2 id="{name}">{title}</h2>{content}' for name, title, content in shown)
-    warning = (
-        ""
-        if facts.tally
-        else "<p>This folder was prepared without a tally: histograms, frequent units and samples are missing. Prepare it again.</p>"
-    )
-    warning += "".join(
-        f'<p class="warning">Warning: {escape(text)}</p>'
-        for text in (unknowns.warnings(facts.tally) if facts.tally else [])
-    )
+    warning = "" if facts.tally else f"<p>{NO_TALLY}</p>"
+    for text in unknowns.warnings(facts.tally) if facts.tally else []:
+        warning += f'<p class="warning">Warning: {escape(text)}</p>'
     name = facts.folder.resolve()
     heading = f'<h1>{escape(name.name)}</h1><div class="quiet">prepared corpus · {escape(str(facts.folder))}</div>'
     return page(f"{name.name} · prepared corpus", f"{heading}<nav>{links}</nav>{tiles(facts)}{warning}{body}")
@@ -99,5 +96,6 @@ def settings(facts: Facts) -> str:
     more = f"<p class=quiet>The first {SHOWN_SHARDS} of {len(shards):,}.</p>" if len(shards) > SHOWN_SHARDS else ""
     shown = json.dumps(facts.manifest["settings"], indent=2, ensure_ascii=False)
     settings = f"<details><summary>All settings</summary><pre>{escape(shown)}</pre></details>"
-    listed = f"<details><summary>{len(shards):,} shard(s)</summary>{more}{table(['file', 'documents', 'tokens', 'sha256'], lines, 'snns')}</details>"
+    files = table(["file", "documents", "tokens", "sha256"], lines, "snns")
+    listed = f"<details><summary>{len(shards):,} shard(s)</summary>{more}{files}</details>"
     return table(["", ""], rows, "ss") + settings + listed

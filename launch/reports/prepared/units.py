@@ -112,12 +112,14 @@ def card(item: dict[str, Any], colour: str) -> str:
     ]
     doubtful = item["level"] != "word" and item["error"] * 50 > top[-1][1]
     known = (
-        f'<br><small title="counting keeps the most frequent of each part">each may be up to {short(item["error"])} more</small>'
+        '<br><small title="counting keeps the most frequent of each part">'
+        f"each may be up to {short(item['error'])} more</small>"
         if doubtful
         else ""
     )
     name = escape(item["type"] or item["level"])
-    return f'<div class="card"><h4>{name} <span class="tag">{escape(item["language"])}</span>{known}</h4>{table(["", "", ""], rows, "snw")}</div>'
+    heading = f'<h4>{name} <span class="tag">{escape(item["language"])}</span>{known}</h4>'
+    return f'<div class="card">{heading}{table(["", "", ""], rows, "snw")}</div>'
 
 
 def lengths(facts: Facts) -> str:

@@ -44,11 +44,13 @@ def glyphs(facts: Facts) -> str:
     if not characters:
         return "<p>Every character of the corpus is in the vocabulary.</p>" if not whole else ""
     boxes = "".join(
-        f'<div class="glyph" title="U+{ord(character):04X}"><b>{escape(character)}</b><small>{short(count)}</small><small>{ord(character):04X}</small></div>'
+        f'<div class="glyph" title="U+{ord(character):04X}"><b>{escape(character)}</b>'
+        f"<small>{short(count)}</small><small>{ord(character):04X}</small></div>"
         for character, count in characters[:SHOWN_GLYPHS]
     )
     known = (facts.tally or {})["unknown_alone"]
-    note = f"The {min(len(characters), SHOWN_GLYPHS)} most frequent characters that become [UNK], with their counts and code points."
+    shown = min(len(characters), SHOWN_GLYPHS)
+    note = f"The {shown} most frequent characters that become [UNK], with their counts and code points."
     rest = (
         " The other [UNK] are words with a piece that is missing, or of more than a hundred characters."
         if known < whole

@@ -1,4 +1,4 @@
-"""What a preparation warns of: lines and files left out, words that cannot be produced or are cut, what is hardly meant."""
+"""What a preparation warns of: lines and files left out, words that cannot be produced or are cut, odd results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def input_lines(preparation: Any) -> list[str]:
 
 
 def word_list_lines(preparation: Any) -> list[str]:
-    """A line for each lexicon of which lines were left out, and each segmenter that cannot produce words it was given."""
+    """A line for each lexicon with lines left out, and each segmenter that cannot produce words it was given."""
     malformed = [getattr(annotator, "malformed", []) for annotator in preparation.annotators]
     taught = {name: getattr(segmenter, "dictionary", None) for name, segmenter in preparation.segmenters.items()}
     return [

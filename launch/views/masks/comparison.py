@@ -1,7 +1,7 @@
 """`kmask show masks`: one sample under several schemes, one below the other, and what each scheme does to many samples.
 
     prepared folder or pretraining YAML  ->  windows  ->  window n as [CLS] window [SEP]
-    every scheme (schemes.py)            ->  drawn in the same layout; of a YAML the run's own masking first, as `this run`
+    every scheme (schemes.py)            ->  drawn in the same layout; of a YAML the run's own first, as `this run`
     windows spread over all the data     ->  an Audit of every scheme
 
 The comparison is made here; terminal.py and page.py render it.

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def specials_for(folders: list[Prepared], schemes: Sequence[Scheme]) -> list[Specials]:
-    """What each scheme needs to know of these folders; the corpus is counted once. Without a table of similar words none are known.
+    """What each scheme needs to know of these folders; the corpus is counted once.
+
+    Without a table of similar words none are known.
 
     Raises:
         ValueError: a table of similar words that cannot be read.

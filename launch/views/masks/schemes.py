@@ -1,10 +1,11 @@
-"""Every published masking scheme as a component that fits a folder: one list for `kmask show masks`, `kmask bench masking` and docs/masking.md.
+"""Every published masking scheme as a component that fits a folder, for `kmask show masks` and `kmask bench masking`.
 
-    fit(levels={word, phrase})              ->  subword, whole_unit with units [phrase, word], ...; not salient: level `entity` is missing
+    fit(levels={word, phrase})              ->  subword, whole_unit with units [phrase, word], ...;
+                                                not salient: level `entity` is missing
     fit(levels, ["ngram.max_words=2"])      ->  the same with an n-gram of up to 2 words
 
-A scheme is a file of masking/strategies/ whose settings all have defaults (so `mixture`, which needs a configuration, is none). It comes with
-budget and corruption as published; of its lists of levels those that the data do not have are left out.
+A scheme is a file of masking/strategies/ whose settings all have defaults (so `mixture`, which needs a configuration, is
+none). It comes with budget and corruption as published; of its lists of levels those that the data lack are left out.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ def fit(levels: Collection[str], overrides: Sequence[str] = (), wanted: Sequence
 
 
 def fitted_settings(name: str, levels: Collection[str], given: dict[str, Any]) -> dict[str, Any]:
-    """`kind` and all settings of a scheme: ``given``, else the defaults without the levels that the data lack (as they are if nothing were left)."""
+    """`kind` and all settings of a scheme: ``given``, else the defaults without the levels that the data lack.
+
+    Where a list would lose all it has, all settings stay as they are.
+    """
     default = _class(name)()
     missing = {level for level in default.levels() if level not in levels}
     settings = plain(default)
@@ -102,7 +106,8 @@ def note_of(strategy: Any) -> str:
     corruption = strategy.corruption()
     if corruption.similar > 0 and not corruption.similar_words:
         name = _kind(strategy)
-        return f"no table of similar words is given, so random tokens stand in for them; {name}.similar_words=FILE (`kmask lexicon similar`) draws it with one"
+        remedy = f"{name}.similar_words=FILE (`kmask lexicon similar`) draws it with one"
+        return f"no table of similar words is given, so random tokens stand in for them; {remedy}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""A comparison of masks on the terminal: the sample under each scheme in the same layout, then tables over many samples.
+"""A comparison of masks on the terminal: the sample under each scheme in the same layout, then the tables.
 
 whole_unit                                 19 of 126 tokens hidden, 15.1 %
   他 1998 年 考 入 {哈 尔 滨 工 业 大 学}    equal line breaks under every scheme: rows are broken between tokens
