@@ -38,7 +38,7 @@ def bench_prepare(file: Path, seconds: float) -> None:
 
 
 def encoded(worker: PartWorker, seconds: float) -> tuple[int, float]:
-    """Encode for so long: bytes of text, and bytes per second. Resources load with the first block, which is not timed."""
+    """Encode for so long: bytes of text, bytes per second. Resources load with the first block, which is not timed."""
     from data_prep.documents import Document
 
     counts: Counter[str] = Counter()

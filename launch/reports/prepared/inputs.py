@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 
 from launch.reports.prepared.facts import Facts
@@ -13,35 +14,31 @@ from launch.views.plots import bar
 SHOWN_SOURCES = 14
 
 
-def read(facts: Facts) -> str:
+def inputs(facts: Facts) -> str:
     """Documents, characters and tokens by source and language, and the writing systems."""
-    whole = facts.total("characters.")
     sizes = Counter(facts.plan.source_bytes())
-    rows = []
-    for source, language in facts.sources[:SHOWN_SOURCES]:
-        characters = facts.counts[f"characters.{source}.{language}"]
-        documents = facts.counts.get(f"documents.{source}.{language}", 0)
-        tokens = facts.groups.get((source, language), {}).get("tokens", 0)
-        cells = [
-            escape(source),
-            f'<span class="tag">{escape(language)}</span>',
-            f"{documents:,}",
-            f"{characters:,}",
-            f"{tokens:,}",
-        ]
-        rows.append([*cells, percent(characters, whole), bar(characters / whole)])
-    rest = facts.sources[SHOWN_SOURCES:]
-    if rest:
-        characters = sum(facts.counts[f"characters.{source}.{language}"] for source, language in rest)
-        documents = sum(facts.counts.get(f"documents.{source}.{language}", 0) for source, language in rest)
-        tokens = sum(facts.groups.get(key, {}).get("tokens", 0) for key in rest)
-        cells = [f'<span class="quiet">{len(rest)} more</span>', "", f"{documents:,}", f"{characters:,}", f"{tokens:,}"]
-        rows.append([*cells, percent(characters, whole), bar(characters / whole)])
+    rows = [source_row(facts, [key], escape(key[0]), language_tag(key[1])) for key in facts.sources[:SHOWN_SOURCES]]
+    if rest := facts.sources[SHOWN_SOURCES:]:
+        rows.append(source_row(facts, rest, f'<span class="quiet">{len(rest)} more</span>', ""))
     heads = ["source", "language", "documents", "characters", "tokens", "share", ""]
-    files = (
-        f"<p>{facts.plan.files:,} file(s), {short(sum(sizes.values()))}B of text, in {facts.plan.parts:,} part(s).</p>"
-    )
+    text = f"{short(sum(sizes.values()))}B of text"
+    files = f"<p>{facts.plan.files:,} file(s), {text}, in {facts.plan.parts:,} part(s).</p>"
     return files + table(heads, rows, "ssnnnnw") + volumes(sizes) + scripts(facts)
+
+
+def source_row(facts: Facts, keys: Sequence[tuple[str, str]], name: str, language: str) -> list[str]:
+    """The figures of some (source, language) as one row."""
+    whole = facts.total("characters.")
+    characters = sum(facts.counts[f"characters.{source}.{language}"] for source, language in keys)
+    documents = sum(facts.counts.get(f"documents.{source}.{language}", 0) for source, language in keys)
+    tokens = sum(facts.groups.get(key, {}).get("tokens", 0) for key in keys)
+    counts = [f"{count:,}" for count in (documents, characters, tokens)]
+    return [name, language, *counts, percent(characters, whole), bar(characters / whole)]
+
+
+def language_tag(language: str) -> str:
+    """A language beside a source."""
+    return f'<span class="tag">{escape(language)}</span>'
 
 
 def volumes(sizes: Counter[str]) -> str:

@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 
 from launch.reports.prepared.facts import Facts
-from launch.reports.prepared.inputs import read
+from launch.reports.prepared.inputs import inputs
 from launch.reports.prepared.left_out import left_out
 from launch.reports.prepared.passages import passages
 from launch.reports.prepared.units import frequent, lengths, units
@@ -36,7 +36,7 @@ def report(facts: Facts) -> str:
     from data_prep.vocabularies import unknowns
 
     sections = [
-        ("read", "What was read", read(facts)),
+        ("read", "What was read", inputs(facts)),
         ("left-out", "What was left out", left_out(facts)),
         ("units", "Words, phrases and entities", units(facts)),
         ("frequent", "Most frequent units", frequent(facts)),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
 from launch.reports.prepared.facts import Facts
-from launch.reports.prepared.inputs import SHOWN_SOURCES
+from launch.reports.prepared.inputs import SHOWN_SOURCES, language_tag
 from launch.shell.formatting import percent, short
 from launch.views.page import table
 from launch.views.plots import bar, count_histogram, length_histogram
@@ -15,6 +16,9 @@ from launch.views.words import kind_of
 
 SHOWN_TYPES, SHOWN_SURFACES, SHOWN_CARDS, LONGEST_SHOWN = 24, 15, 12, 12
 ORDER = ("entity", "phrase")
+"""Levels that masking prefers."""
+NONE_FOUND = "None was found. Do the lexicons or the pipeline speak of what the corpus is about?"
+SAMPLED_WORDS = "Of two characters and more; in large corpora estimated from every sixteenth word."
 
 
 def levels_of(facts: Facts) -> list[str]:
@@ -25,54 +29,44 @@ def levels_of(facts: Facts) -> list[str]:
 
 def units(facts: Facts) -> str:
     """By level: how many, of which type, from where, how long."""
+    return "".join(level_section(facts, level) for level in levels_of(facts))
+
+
+def level_section(facts: Facts, level: str) -> str:
+    """One level."""
+    colour = f"var(--{kind_of(level)})"
+    found = facts.under(f"units.{level}.")
+    whole = sum(count for _, count in found)
+    covered = facts.tally["unit_lengths"].get(level, []) if facts.tally else []
+    inside = sum(length * count for length, count in enumerate(covered))
     tokens = sum(shard["tokens"] for shard in facts.manifest["shards"])
-    parts = []
-    for level in levels_of(facts):
-        colour = f"var(--{kind_of(level)})"
-        found = facts.under(f"units.{level}.")
-        whole = sum(count for _, count in found)
-        covered = facts.tally["unit_lengths"].get(level, []) if facts.tally else []
-        inside = sum(length * count for length, count in enumerate(covered))
-        about = f"{whole:,} units" + (f" over {percent(inside, tokens)} of all tokens" if covered else "")
-        note = ". A word of one token is that token and is not listed" if level == "word" else ""
-        parts.append(f"<h3>{escape(level.capitalize())} <small>{about}{note}</small></h3>")
-        if not whole:
-            parts.append(
-                "<p class=quiet>None was found. Do the lexicons or the pipeline speak of what the corpus is about?</p>"
-            )
-            continue
-        rows = []
-        for name, count in found[:SHOWN_TYPES]:
-            kind, _, origin = name.rpartition(".")
-            rows.append(
-                [
-                    escape("" if kind == "-" else kind) or "–",
-                    escape(origin),
-                    f"{count:,}",
-                    percent(count, whole),
-                    bar(count / found[0][1], colour),
-                ]
-            )
-        if len(found) > SHOWN_TYPES:
-            rest = sum(count for _, count in found[SHOWN_TYPES:])
-            rows.append(
-                [
-                    f'<span class="quiet">{len(found) - SHOWN_TYPES} more</span>',
-                    "",
-                    f"{rest:,}",
-                    percent(rest, whole),
-                    bar(rest / found[0][1], colour),
-                ]
-            )
-        if len(rows) > 1 or level != "word":
-            parts.append(table(["type", "origin", "units", "share", ""], rows, "ssnnw"))
-        plot = count_histogram(covered, 2 if level == "word" else 1, LONGEST_SHOWN, colour)
-        parts.append(
-            f"<p class=quiet>Length in tokens, with its share in per cent</p><div class=scroll>{plot}</div>"
-            if plot
-            else ""
-        )
-    return "".join(parts)
+    about = f"{whole:,} units" + (f" over {percent(inside, tokens)} of all tokens" if covered else "")
+    note = ". A word of one token is that token and is not listed" if level == "word" else ""
+    heading = f"<h3>{escape(level.capitalize())} <small>{about}{note}</small></h3>"
+    if not whole:
+        return f"{heading}<p class=quiet>{NONE_FOUND}</p>"
+    rows = type_rows(found, whole, colour)
+    types = len(rows) > 1 or level != "word"
+    plot = count_histogram(covered, 2 if level == "word" else 1, LONGEST_SHOWN, colour)
+    found_types = table(["type", "origin", "units", "share", ""], rows, "ssnnw") if types else ""
+    lengths_note = "<p class=quiet>Length in tokens, with its share in per cent</p>"
+    return f"{heading}{found_types}" + (f"{lengths_note}<div class=scroll>{plot}</div>" if plot else "")
+
+
+def type_rows(found: Sequence[tuple[str, int]], whole: int, colour: str) -> list[list[str]]:
+    """The most frequent types of a level with their origin, and a row for the rest."""
+    most = found[0][1]
+
+    def row(name: str, origin: str, count: int) -> list[str]:
+        return [name, origin, f"{count:,}", percent(count, whole), bar(count / most, colour)]
+
+    rows = []
+    for label, count in found[:SHOWN_TYPES]:
+        kind, _, origin = label.rpartition(".")
+        rows.append(row(escape("" if kind == "-" else kind) or "–", escape(origin), count))
+    if rest := found[SHOWN_TYPES:]:
+        rows.append(row(f'<span class="quiet">{len(rest)} more</span>', "", sum(count for _, count in rest)))
+    return rows
 
 
 def frequent(facts: Facts) -> str:
@@ -90,11 +84,7 @@ def frequent(facts: Facts) -> str:
             continue
         cards = "".join(card(item, f"var(--{kind_of(level)})") for item in found[:SHOWN_CARDS])
         more = f" <small>{len(found) - SHOWN_CARDS} smaller lists left out</small>" if len(found) > SHOWN_CARDS else ""
-        note = (
-            "<p class=quiet>Of two characters and more; in large corpora estimated from every sixteenth word.</p>"
-            if level == "word"
-            else ""
-        )
+        note = f"<p class=quiet>{SAMPLED_WORDS}</p>" if level == "word" else ""
         parts.append(f'<h3>{escape(level.capitalize())}{more}</h3>{note}<div class="cards">{cards}</div>')
     return "".join(parts)
 
@@ -102,14 +92,8 @@ def frequent(facts: Facts) -> str:
 def card(item: dict[str, Any], colour: str) -> str:
     """The most frequent units of one type in one language."""
     top = item["surfaces"][:SHOWN_SURFACES]
-    rows = [
-        [
-            f'<span lang="{escape(item["language"])}">{escape(surface)}</span>',
-            f"{count:,}",
-            bar(count / top[0][1], colour),
-        ]
-        for surface, count in top
-    ]
+    span = f'<span lang="{escape(item["language"])}">'
+    rows = [[f"{span}{escape(surface)}</span>", f"{count:,}", bar(count / top[0][1], colour)] for surface, count in top]
     doubtful = item["level"] != "word" and item["error"] * 50 > top[-1][1]
     known = (
         '<br><small title="counting keeps the most frequent of each part">'
@@ -118,7 +102,7 @@ def card(item: dict[str, Any], colour: str) -> str:
         else ""
     )
     name = escape(item["type"] or item["level"])
-    heading = f'<h4>{name} <span class="tag">{escape(item["language"])}</span>{known}</h4>'
+    heading = f"<h4>{name} {language_tag(item['language'])}{known}</h4>"
     return f'<div class="card">{heading}{table(["", "", ""], rows, "snw")}</div>'
 
 
@@ -138,10 +122,9 @@ def lengths(facts: Facts) -> str:
     rows = []
     for number, (source, language) in enumerate(keys):
         plots = [length_histogram(column[number], edges, *end) for column, end in zip(columns, ends, strict=True)]
-        rows.append([f'{escape(source).replace("_", "_<wbr>")}<br><span class="tag">{escape(language)}</span>', *plots])
+        rows.append([f"{escape(source).replace('_', '_<wbr>')}<br>{language_tag(language)}", *plots])
     heads = ["source", "characters of a document", "tokens of a document", "tokens of a sentence"]
     note = "Logarithmic axes, equal within a column; the line marks the median."
-    left = (
-        f" The {SHOWN_SOURCES} largest of {len(facts.sources)} sources." if len(facts.sources) > SHOWN_SOURCES else ""
-    )
+    some = len(facts.sources) > SHOWN_SOURCES
+    left = f" The {SHOWN_SOURCES} largest of {len(facts.sources)} sources." if some else ""
     return f"<p class=quiet>{note}{left}</p>{table(heads, rows, 'ssss')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from launch.reports.prepared.facts import Facts
-from launch.reports.prepared.inputs import SHOWN_SOURCES
+from launch.reports.prepared.inputs import SHOWN_SOURCES, language_tag
 from launch.shell.formatting import percent, short
 from launch.views.page import table
 from launch.views.plots import bar
@@ -25,7 +25,7 @@ def unknown(facts: Facts) -> str:
         density = f"{group['characters'] / max(group['tokens'], 1):.2f}"
         cells = [
             escape(source),
-            f'<span class="tag">{escape(language)}</span>',
+            language_tag(language),
             f"{group['tokens']:,}",
             density,
             f"{group['unknown']:,}",

@@ -4,8 +4,8 @@
                                                 not salient: level `entity` is missing
     fit(levels, ["ngram.max_words=2"])      ->  the same with an n-gram of up to 2 words
 
-A scheme is a file of masking/strategies/ whose settings all have defaults (so `mixture`, which needs a configuration, is
-none). It comes with budget and corruption as published; of its lists of levels those that the data lack are left out.
+none). It comes with budget and corruption as published; levels that the data lack are left out of its lists.
+none). It comes with budget and corruption as published; levels that the data lack are left out of its lists.
 """
 
 from __future__ import annotations
