@@ -49,12 +49,12 @@ def masking_reference() -> str:
     lines = [
         *OPENING.splitlines(),
         "",
-        *overview(names, costs),
+        *overview_table(names, costs),
         "",
-        *units(),
-        *how_much(),
-        *replaced(),
-        *boundaries(),
+        *units_section(),
+        *budget_section(),
+        *corruption_section(),
+        *boundary_section(),
         '<a id="strategy"></a>',
         "",
         "## The schemes",
@@ -62,17 +62,17 @@ def masking_reference() -> str:
         EXAMPLES,
     ]
     for name in names:
-        lines += section(name, costs)
+        lines += scheme_section(name, costs)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def overview(names: Sequence[str], costs: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+def overview_table(names: Sequence[str], costs: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """The schemes as a table."""
     budget, law = "budget (*: kmask's default)", "what replaces hidden tokens (*)"
     yield f"| scheme | hidden together | {budget} | {law} | million tokens/s, one core | paper |"
     yield "|---|---|---|---|---|---|"
     for name in names:
-        strategy = scheme(name)
+        strategy = strategy_of(name)
         what = " ".join((inspect.getdoc(type(strategy)) or "").split("\n\n")[0].split()).replace("``", "`")
         speed = costs.get(name, (NOT_MEASURED, ""))[0]
         budget, law = (words + " *" * (part in strategy.OURS) for part, words in published_words(strategy).items())
@@ -84,13 +84,13 @@ def published_words(strategy: Any) -> dict[str, str]:
     return {"budget": budget_words(strategy.budget()), "corruption": corruption_words(strategy.corruption())}
 
 
-def units() -> list[str]:
+def units_section() -> list[str]:
     """What may be hidden together."""
     example = [line for line in docstring_lines("masking.spans") if line.startswith("    ")]
     return ["## Units: what is hidden together", "", *UNITS.splitlines(), "", *example, ""]
 
 
-def how_much() -> list[str]:
+def budget_section() -> list[str]:
     """The budget, its keys, and what every rule does."""
     from masking.budget import RULES, Budget
 
@@ -117,7 +117,7 @@ def how_much() -> list[str]:
     ]
 
 
-def replaced() -> list[str]:
+def corruption_section() -> list[str]:
     """The corruption and its keys; structure corruptions."""
     from masking.corruption import Corruption
     from masking.structure import Shuffle
@@ -133,14 +133,14 @@ def replaced() -> list[str]:
     ]
 
 
-def boundaries() -> list[str]:
+def boundary_section() -> list[str]:
     """Targets of the span boundary objective."""
     return ["## Span boundary targets", "", *docstring_lines("masking.boundary"), ""]
 
 
-def section(name: str, costs: Mapping[str, tuple[str, str]]) -> list[str]:
+def scheme_section(name: str, costs: Mapping[str, tuple[str, str]]) -> list[str]:
     """One scheme."""
-    strategy = scheme(name)
+    strategy = strategy_of(name)
     speed, ratio = costs.get(name, (NOT_MEASURED, ""))
     cost = (
         f"{speed} million tokens/s on one core, {ratio} x transformers' whole-word collator" if ratio else NOT_MEASURED
@@ -151,7 +151,7 @@ def section(name: str, costs: Mapping[str, tuple[str, str]]) -> list[str]:
         "",
         *docstring_lines(type(strategy).__module__),
         "",
-        *drawn(strategy),
+        *drawing(strategy),
         f"- paper: {strategy.PAPER}",
         *(
             f"- {part}, {OWN if part in strategy.OURS else 'as published'}: {words}"
@@ -162,7 +162,7 @@ def section(name: str, costs: Mapping[str, tuple[str, str]]) -> list[str]:
         f"- cost: {cost}",
         "",
         *keys(type(strategy)),
-        *parts(type(strategy)),
+        *part_sections(type(strategy)),
         "```yaml",
         "masking:",
         f"  strategy: {inline_yaml({'kind': name, **NEEDED.get(name, {})})}",
@@ -171,7 +171,7 @@ def section(name: str, costs: Mapping[str, tuple[str, str]]) -> list[str]:
     ]
 
 
-def parts(cls: type) -> Iterator[str]:
+def part_sections(cls: type) -> Iterator[str]:
     """The components that the keys of a strategy are made of."""
     from masking.strategies import Strategy
 
@@ -180,7 +180,7 @@ def parts(cls: type) -> Iterator[str]:
             yield from component(found, "####")[0]
 
 
-def drawn(strategy: Any) -> list[str]:
+def drawing(strategy: Any) -> list[str]:
     """Both texts under a strategy."""
     from pretrain.packed import Masking
 
@@ -188,7 +188,7 @@ def drawn(strategy: Any) -> list[str]:
     return ["```", *CHINESE.draw(masking), "", *ENGLISH.draw(masking), "```", ""]
 
 
-def scheme(name: str) -> Any:
+def strategy_of(name: str) -> Any:
     """A strategy with the settings that it needs and defaults for the rest."""
     from masking.strategies import Strategy
 

@@ -59,7 +59,7 @@ def keys(cls: type) -> list[str]:
     """The keys of a dataclass as a table."""
     hints, docs = typing.get_type_hints(cls), field_docs(cls)
     rows = [
-        f"| `{item.name}` | {_type(hints[item.name])} | {_default(item)} | {escaped(docs.get(item.name, ''))} |"
+        f"| `{item.name}` | {_type(hints[item.name])} | {_default_cell(item)} | {escaped(docs.get(item.name, ''))} |"
         for item in dataclasses.fields(typing.cast(Any, cls))
         if item.init
     ]
@@ -107,7 +107,7 @@ def _type(kind: Any) -> str:
     )
 
 
-def _default(item: dataclasses.Field[Any]) -> str:
+def _default_cell(item: dataclasses.Field[Any]) -> str:
     if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
         return ""
     value = plain(item.default if item.default is not dataclasses.MISSING else typing.cast(Any, item.default_factory)())

@@ -11,6 +11,7 @@ from launch.reports.prepared.summary import summarise
 from launch.reports.prepared.warning_lines import input_lines
 from launch.settings.components import read_config
 from launch.shell.console import Bar, Stages
+from launch.shell.exit_codes import DONE
 
 if TYPE_CHECKING:
     from data_prep.plan import Progress
@@ -24,7 +25,7 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
     preparation = read_config(Preparation, file, overrides)
     if slurm is not None:
         print(slurm_script(file, overrides, slurm), end="")
-        return 0
+        return DONE
     bars = PreparationBars()
     for line in input_lines(preparation):
         bars.parts.say(line)

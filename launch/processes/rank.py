@@ -66,7 +66,7 @@ def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
     try:
         finished = Trainer(run, resolved, world, console).train()
     except RuntimeError as error:
-        raise ValueError(unanswered(error, run.engine.timeout_minutes)) from error
+        raise ValueError(lost_peer_message(error, run.engine.timeout_minutes)) from error
     finally:
         console.close()
     leave()
@@ -94,7 +94,7 @@ def end_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def unanswered(error: RuntimeError, minutes: float) -> str:
+def lost_peer_message(error: RuntimeError, minutes: float) -> str:
     """What an error of torch's collectives means for the user.
 
     Raises:

@@ -87,10 +87,10 @@ def test_mixture_is_no_scheme_of_its_own() -> None:
 @pytest.mark.parametrize("colours", [True, False])
 def test_the_same_text_is_drawn_under_every_scheme_with_equal_line_breaks(colours: bool, prepared: Path) -> None:
     from launch.views.masks.comparison import Request, compare
-    from launch.views.masks.terminal import sample_lines
+    from launch.views.masks.terminal import comparison_lines
 
     comparison = compare(Request(prepared, number=3, windows=5))
-    rows = ["".join(word.text for word in line) for line in sample_lines(comparison, 100, colours) if line and "dim" not in {word.style for word in line}]
+    rows = ["".join(word.text for word in line) for line in comparison_lines(comparison, 100, colours) if line and "dim" not in {word.style for word in line}]
     (_, legend), drawn = rows[:2], rows[2:]
     assert legend.startswith("hidden: ") and len(drawn) % len(scheme_names()) == 0
     each = len(drawn) // len(scheme_names())

@@ -82,14 +82,14 @@ def frequent(facts: Facts) -> str:
         found.sort(key=lambda item: (-sizes[item["type"]], item["type"], item["language"]))
         if not found:
             continue
-        cards = "".join(card(item, f"var(--{kind_of(level)})") for item in found[:SHOWN_CARDS])
+        cards = "".join(surfaces_card(item, f"var(--{kind_of(level)})") for item in found[:SHOWN_CARDS])
         more = f" <small>{len(found) - SHOWN_CARDS} smaller lists left out</small>" if len(found) > SHOWN_CARDS else ""
         note = f"<p class=quiet>{SAMPLED_WORDS}</p>" if level == "word" else ""
         parts.append(f'<h3>{escape(level.capitalize())}{more}</h3>{note}<div class="cards">{cards}</div>')
     return "".join(parts)
 
 
-def card(item: dict[str, Any], colour: str) -> str:
+def surfaces_card(item: dict[str, Any], colour: str) -> str:
     """The most frequent units of one type in one language."""
     top = item["surfaces"][:SHOWN_SURFACES]
     span = f'<span lang="{escape(item["language"])}">'

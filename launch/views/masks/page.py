@@ -28,7 +28,7 @@ def comparison_page(comparison: Comparison) -> str:
     """The whole page."""
     title = f"Masks of {comparison.title}"
     widths = token_widths(comparison.shown)
-    cards = "".join(card(shown, widths) for shown in comparison.shown)
+    cards = "".join(scheme_card(shown, widths) for shown in comparison.shown)
     counted = "".join(f"<h3>{escape(found.title)}</h3>{table_with_bars(found)}" for found in tables(comparison))
     missing = "".join(
         f"<p><b>{escape(name)}</b> is not drawn: it {escape(reason)}.</p>"
@@ -64,7 +64,7 @@ def replacement(piece: Piece) -> str:
     return piece.replaced_by if piece.action in ("random", "similar") else ""
 
 
-def card(shown: Shown, widths: Sequence[float]) -> str:
+def scheme_card(shown: Shown, widths: Sequence[float]) -> str:
     """One scheme."""
     texts = joined([piece.token for piece in shown.pieces])
     tokens: list[str] = []

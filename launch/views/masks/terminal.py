@@ -27,14 +27,14 @@ def print_comparison(comparison: Comparison) -> None:
     """The whole view, as wide as the terminal (at most 120 columns)."""
     console = rich_console(highlight=False)
     width = min(console.width, WIDEST)
-    print_lines(sample_lines(comparison, width, has_colours(console)))
+    print_lines(comparison_lines(comparison, width, has_colours(console)))
     for table in tables(comparison):
         print_lines([[], *dim_lines(table.title, width)])
         console.print(rich_table(table, narrow=width < NARROW))
     print_lines(closing_lines(comparison, width))
 
 
-def sample_lines(comparison: Comparison, width: int, colours: bool) -> Iterator[Line]:
+def comparison_lines(comparison: Comparison, width: int, colours: bool) -> Iterator[Line]:
     """The sample under every scheme."""
     yield [Word(comparison.title, "title")]
     yield from dim_lines(comparison.where, width)
