@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, DataCollatorForLanguageModeling
 
-from launch.benching import read_rows, speed
+from launch.machine.masking_speed import read_rows, speed
 from masking.budget import Budget
 from masking.corruption import Corruption
 from masking.strategies.ngram import Ngram

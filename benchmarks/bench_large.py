@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from data_prep.documents import Record
 from data_prep.plan import Preparation
-from launch.config import read_config
+from launch.settings.components import read_config
 
 
 def texts(preparation: Preparation) -> list[str]:

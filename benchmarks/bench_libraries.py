@@ -26,7 +26,7 @@ from data_prep.plan import Preparation
 from data_prep.segmenters.compiled_jieba import CompiledJieba
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.rjieba import Rjieba
-from launch.config import read_config
+from launch.settings.components import read_config
 
 ROUNDS = 3
 

@@ -22,8 +22,8 @@ import torch
 from transformers import AutoTokenizer, DataCollatorForLanguageModeling
 
 from data_prep.shards import Prepared
-from launch.benching import ROW, Rows, masking_round, read_rows, speed
-from launch.schemes import Scheme
+from launch.machine.masking_speed import ROW, Rows, masking_round, read_rows, speed
+from launch.views.masks.schemes import Scheme
 from masking.budget import Budget
 from masking.corruption import Corruption
 from masking.strategies.whole_unit import WholeUnit

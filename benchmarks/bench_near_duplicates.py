@@ -261,7 +261,7 @@ def corpus(config: Path, folder: Path, workers: int) -> None:
     """Run the step alone on the texts of a configuration."""
     from data_prep.counting.corpus_tasks import survey
     from data_prep.plan import Preparation
-    from launch.config import read_config
+    from launch.settings.components import read_config
 
     worker = survey(read_config(Preparation, config, []), lambda progress: None)
     step, parts = Duplicates(), worker.plan.parts

@@ -29,7 +29,7 @@ from data_prep.engines.local import Local
 from data_prep.parts import PartWorker
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation, make_plan
-from launch.config import read_config
+from launch.settings.components import read_config
 
 PEER_BYTES = {"map": 2_000_000, "posseg": 200_000}
 

@@ -31,7 +31,7 @@ from data_prep.engines.local import Local
 from data_prep.parts import PartWorker
 from data_prep.pipeline import prepare
 from data_prep.plan import Preparation, make_plan
-from launch.config import read_config
+from launch.settings.components import read_config
 
 ROUNDS, MOST_DOCUMENTS, MOST_BYTES = 5, 20_000, 3_000_000
 EDGE = re.compile(r"\s|[。！？；，,;.!?]")

@@ -1,28 +1,34 @@
-"""The command line: reads arguments, builds components, shows results. Nothing is computed here.
-
-Exit codes: 0 done; 1 unexpected failure; 2 something the user can put right (one message says what); 3 done, but documents were
-set aside; 5 stopped on request after saving.
-"""
+"""The command line: assembles the verbs, and makes errors readable. Exit codes stand in shell/exit_codes.py."""
 
 from __future__ import annotations
 
 import os
 import sys
 import traceback
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from launch.lexicons import lexicon_app
 from launch.packages import check_packages
-from launch.preparations import prepare_app
-from launch.ranks import end_at_once, has_joined
-from launch.view_commands import show_app
-from launch.vocabularies import vocab_app
+from launch.processes.rank import end_at_once, has_joined
+from launch.shell.exit_codes import FAILED, INTERRUPTED, USER_ERROR
+from launch.verbs.bench import bench
+from launch.verbs.config import config_app
+from launch.verbs.doctor import doctor
+from launch.verbs.evaluate import evaluate
+from launch.verbs.export import export
+from launch.verbs.init import init
+from launch.verbs.launch import launch
+from launch.verbs.lexicon import lexicon_app
+from launch.verbs.prepare import prepare_app
+from launch.verbs.show import show_app
+from launch.verbs.train import train
+from launch.verbs.vocab import vocab_app
 
-USER_ERROR = 2
+STORY = "Knowledge-masked pretraining: raw Chinese and English text in, Hugging Face checkpoint out."
+BEGIN, PREPARE, LOOK, TRAIN, USE = "1. Begin", "2. Prepare", "3. Look", "4. Train", "5. Use"
+"""The panels of the help, in the order of a project."""
 
 
 class InOrder(TyperGroup):
@@ -35,22 +41,24 @@ class InOrder(TyperGroup):
 
 app = typer.Typer(
     cls=InOrder,
-    help="Knowledge-masked pretraining: raw Chinese and English text in, Hugging Face checkpoint out.",
+    help=STORY,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-config_app = typer.Typer(help="Look at configurations: `show` resolves one, `schema` and `reference` list every key.", no_args_is_help=True)
-app.add_typer(config_app, name="config", rich_help_panel="1. Begin")
-app.add_typer(prepare_app, name="prepare", rich_help_panel="2. Prepare")
-app.add_typer(lexicon_app, name="lexicon", rich_help_panel="2. Prepare")
-app.add_typer(vocab_app, name="vocab", rich_help_panel="2. Prepare")
-app.add_typer(show_app, name="show", rich_help_panel="3. Look")
-
-ConfigFile = Annotated[Path, typer.Argument(help="YAML file; see configs/ or `kmask init`.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="Changes to it: dotted.key=value ...")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
+app.add_typer(config_app, name="config", rich_help_panel=BEGIN)
+app.add_typer(prepare_app, name="prepare", rich_help_panel=PREPARE)
+app.add_typer(lexicon_app, name="lexicon", rich_help_panel=PREPARE)
+app.add_typer(vocab_app, name="vocab", rich_help_panel=PREPARE)
+app.add_typer(show_app, name="show", rich_help_panel=LOOK)
+app.command("init", rich_help_panel=BEGIN)(init)
+app.command("doctor", rich_help_panel=BEGIN)(doctor)
+app.command("train", rich_help_panel=TRAIN)(train)
+app.command("launch", rich_help_panel=TRAIN)(launch)
+app.command("eval", rich_help_panel=USE)(evaluate)
+app.command("export", rich_help_panel=USE)(export)
+app.command("bench", rich_help_panel=USE)(bench)
 
 
 def main() -> None:
@@ -63,22 +71,31 @@ def main() -> None:
             rich_utils.COLOR_SYSTEM = None
         app()
     except (ValueError, OSError, RuntimeError) as error:
-        if os.environ.get("KMASK_DEBUG") or (isinstance(error, RuntimeError) and not str(error).startswith("a worker process died")):
+        if os.environ.get("KMASK_DEBUG") or is_unexpected(error):
             if has_joined():
                 traceback.print_exc()
-                end_at_once(1)
+                end_at_once(FAILED)
             raise
-        message = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.filename and error.strerror else str(error)
-        if os.environ.get("RANK", "0") == "0":
-            print(f"error: {message}", file=sys.stderr)
-        else:
-            print(f"rank {os.environ['RANK']}: {message}", file=sys.stderr)
+        rank = os.environ.get("RANK", "0")
+        print(f"{'error' if rank == '0' else f'rank {rank}'}: {message_of(error)}", file=sys.stderr)
         if has_joined():
             end_at_once(USER_ERROR)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+
+
+def is_unexpected(error: Exception) -> bool:
+    """Is it nothing that the user can put right?"""
+    return isinstance(error, RuntimeError) and not str(error).startswith("a worker process died")
+
+
+def message_of(error: Exception) -> str:
+    """What to tell; of an error of the operating system, what it is and the file."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
 
 
 def tell_version(wanted: bool) -> None:
@@ -90,125 +107,14 @@ def tell_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+Version = Annotated[
+    bool, typer.Option("--version", callback=tell_version, is_eager=True, help="Print the version and stop.")
+]
+
+
 @app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", callback=tell_version, is_eager=True, help="Print the version and stop.")] = False,
-) -> None:
+def options(version: Version = False) -> None:
     """Knowledge-masked pretraining: raw Chinese and English text in, Hugging Face checkpoint out."""
-
-
-@app.command(rich_help_panel="1. Begin")
-def init(
-    recipe: Annotated[str, typer.Argument(help="`zh` or `en`: from scratch; `continue`: from a Hugging Face checkpoint.")],
-    folder: Annotated[Path, typer.Argument(help="Where to write data.yaml and pretrain.yaml.")] = Path(),
-    dry_run: DryRun = False,
-) -> None:
-    """Write a commented recipe to start from."""
-    from launch.recipes import write_recipe
-
-    for line in write_recipe(recipe, folder, dry_run):
-        print(line)
-
-
-@app.command(rich_help_panel="1. Begin")
-def doctor() -> None:
-    """Look at this machine: versions, GPUs, memory, disk, compilers, and what is missing."""
-    from launch.doctor import examine
-
-    raise typer.Exit(examine())
-
-
-@app.command(rich_help_panel="4. Train")
-def train(
-    config: ConfigFile,
-    overrides: Overrides = None,
-    processes: Annotated[int, typer.Option(help="Processes on this machine; 0: one per GPU, or 2 without.")] = 0,
-    dry_run: DryRun = False,
-) -> None:
-    """Pretrain; run again to continue where it stopped. Under torchrun, srun or deepspeed each process is one rank."""
-    from launch.commands import run_train
-
-    raise typer.Exit(run_train(config, overrides or [], processes, dry_run))
-
-
-@app.command(rich_help_panel="4. Train")
-def launch(
-    cluster: Annotated[Path, typer.Argument(help="YAML with `kind: local` or `kind: hostfile`; see configs/cluster/.")],
-    config: ConfigFile,
-    overrides: Overrides = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Pretrain on the machines that a cluster file describes."""
-    from launch.commands import run_launch
-
-    raise typer.Exit(run_launch(cluster, config, overrides or [], dry_run))
-
-
-@app.command("eval", rich_help_panel="5. Use")
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder of a training run, or its YAML.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to a YAML: dotted.key=value ...")] = None,
-    step: Annotated[int | None, typer.Option(help="The checkpoint of this step instead of the newest.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON, and nothing else on stdout.")] = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Loss and accuracy of a checkpoint on held-out documents, by task and kind of unit."""
-    from launch.results import run_eval
-
-    raise typer.Exit(run_eval(run, overrides or [], step, as_json, dry_run))
-
-
-@app.command(rich_help_panel="5. Use")
-def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a training run, or its YAML.")],
-    folder: Annotated[Path, typer.Argument(help="Where to write the Hugging Face folder.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to a YAML: dotted.key=value ...")] = None,
-    step: Annotated[int | None, typer.Option(help="The checkpoint of this step instead of the newest.")] = None,
-    licence: Annotated[str, typer.Option("--license", help="For the model card, as in `apache-2.0`; otherwise that of the start checkpoint.")] = "",
-    languages: Annotated[list[str] | None, typer.Option("--language", help="For the model card, repeatable; otherwise those of the data.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="What was done as JSON, and nothing else on stdout.")] = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Write a Hugging Face folder and check that it gives the same logits as the training model."""
-    from launch.results import run_export
-
-    raise typer.Exit(run_export(run, folder, overrides or [], step, licence, languages or [], as_json, dry_run))
-
-
-@app.command(rich_help_panel="5. Use")
-def bench(
-    what: Annotated[str, typer.Argument(help="`masking` on a prepared folder, or `prepare` on a data YAML.")],
-    target: Annotated[Path, typer.Argument(help="The folder or file to measure on.")],
-    seconds: Annotated[float, typer.Option(help="How long to measure each figure.")] = 3.0,
-) -> None:
-    """Measure this machine on your own data."""
-    from launch.benching import run_bench
-
-    run_bench(what, target, seconds)
-
-
-@config_app.command("show")
-def config_show(config: ConfigFile, overrides: Overrides = None) -> None:
-    """The resolved configuration: every key with the value that will be used, and where it was written."""
-    from launch.commands import show_config
-
-    show_config(config, overrides or [])
-
-
-@config_app.command("schema")
-def config_schema(kind: Annotated[str, typer.Argument(help="`data`, `pretrain` or `cluster`.")]) -> None:
-    """JSON Schema, for editors; its description says how a file names it."""
-    from launch.schema import schema_text
-
-    print(schema_text(kind), end="")
-
-
-@config_app.command("reference")
-def config_reference(kind: Annotated[str, typer.Argument(help="`data`, `pretrain`, `cluster`, or `masking`: every scheme with an example.")]) -> None:
-    """Every key with its type, default and meaning, as a Markdown page (docs/ holds them)."""
-    from launch.reference import page
-
-    print(page(kind), end="")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The names of our packages are generic (ROS 2 has a `launch`), and pip overwrites silently: make sure that they are ours."""
+"""The names of our packages are generic (ROS 2 has a `launch`) and pip overwrites silently: make sure they are ours."""
 
 from __future__ import annotations
 
@@ -16,4 +16,6 @@ def check_packages() -> None:
         place = Path(found.origin).resolve().parent if found and found.origin else None
         if place is None or place.parent != home:
             where = f"at {place}" if place else "(not found)"
-            raise ValueError(f"package `{name}` {where} is not kmask's ({home / name}). Install kmask in an environment of its own.")
+            raise ValueError(
+                f"package `{name}` {where} is not kmask's ({home / name}). Install kmask in an environment of its own."
+            )

@@ -1,4 +1,4 @@
-"""Everything that `kmask train` needs to know, as frozen dataclasses. launch/config.py builds them from YAML."""
+"""Everything that `kmask train` needs to know, as frozen dataclasses. launch/settings/components.py builds them from YAML."""
 
 from __future__ import annotations
 

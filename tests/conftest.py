@@ -26,7 +26,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example corpus as shards (two parts, with held-out documents)."""
     from data_prep.pipeline import prepare
     from data_prep.plan import Preparation
-    from launch.config import decode, load
+    from launch.settings.components import decode, load
 
     folder = tmp_path_factory.mktemp("prepared") / "data"
     names = ("corpus/zh.jsonl", "corpus/en.jsonl", "lexicons/entities.zh.tsv", "lexicons/entities.en.tsv", "lexicons/phrases.zh.txt", "lexicons/phrases.en.txt")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from data_prep.encoding import Tokenizer
-from launch.config import plain, read_config
+from launch.settings.components import plain, read_config
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.setup import build_model, keep_tokenizer

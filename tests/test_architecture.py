@@ -229,7 +229,7 @@ def test_no_file_is_named_after_a_foreign_module(file: str) -> None:
     assert not {*Path(file).parts[:-1], Path(file).stem} & foreign_modules()
 
 
-@pytest.mark.parametrize("modules", ["launch.cli", "launch.cli, launch.commands, launch.config, launch.backends.local, launch.backends.hostfile"])
+@pytest.mark.parametrize("modules", ["launch.cli", "launch.cli, launch.backends.local, launch.backends.hostfile, launch.settings.components"])
 def test_the_command_line_starts_without_heavy_libraries(modules: str) -> None:
     code = f"import sys, {modules}; print(*(name for name in {HEAVY!r} if name in sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)

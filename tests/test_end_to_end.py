@@ -92,8 +92,8 @@ def test_show_draws_every_view_in_the_terminal_and_as_a_page(kmask: Kmask, prepa
 
 
 def test_the_batch_that_show_draws_is_the_batch_that_training_sees(tiny_run: Path) -> None:
-    from launch.config import read_config
-    from launch.views import cursors_at
+    from launch.settings.components import read_config
+    from launch.views.batch import cursors_at
     from pretrain.config import Run
     from pretrain.corpus import Corpus
     from pretrain.feed.sampling import Cursor, Sampler
@@ -114,7 +114,7 @@ def test_the_batch_that_show_draws_is_the_batch_that_training_sees(tiny_run: Pat
 @pytest.mark.parametrize("recipe", ["zh", "en", "continue"])
 def test_init_writes_recipes_that_decode(kmask: Kmask, prepared: Path, tmp_path: Path, recipe: str) -> None:
     from data_prep.plan import Preparation
-    from launch.config import read_config
+    from launch.settings.components import read_config
     from pretrain.config import Run
 
     done = kmask("init", recipe, tmp_path / "my")
@@ -134,8 +134,8 @@ def test_init_writes_recipes_that_decode(kmask: Kmask, prepared: Path, tmp_path:
 @pytest.mark.parametrize(("folder", "name"), [("laws", "laws"), ("a: b #1", "a-b-1"), ("法律 2", "法律-2"), ("x/.hidden", "hidden")])
 def test_a_recipe_names_its_outputs_after_its_folder(folder: str, name: str, tmp_path: Path) -> None:
     from data_prep.plan import Preparation
-    from launch.config import read_config
-    from launch.recipes import write_recipe
+    from launch.settings.components import read_config
+    from launch.settings.recipes import write_recipe
     from pretrain.config import Run
 
     write_recipe("zh", tmp_path / folder, False)

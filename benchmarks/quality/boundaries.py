@@ -14,7 +14,7 @@ from data_prep.corpora import Slice
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Document, Record
 from data_prep.plan import Preparation
-from launch.config import read_config
+from launch.settings.components import read_config
 from quality.entities import ENTITY_SETS, entity_rows
 from quality.gold_sets import entities
 from quality.scores import REAL, annotation_of, table

@@ -12,7 +12,7 @@ from data_prep.annotators.part_of_speech import PartOfSpeech
 from data_prep.annotators.spacy_pipeline import SpacyPipeline
 from data_prep.documents import Document
 from data_prep.plan import Preparation
-from launch.config import read_config
+from launch.settings.components import read_config
 from quality.gold_sets import Marked, entities
 from quality.scores import REAL, Score, annotation_of, table
 

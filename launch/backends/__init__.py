@@ -1,4 +1,4 @@
-"""Backends: one file here is one way to start the processes of a run. ``kind: hostfile`` is ``backends/hostfile.py``."""
+"""Backends: one file is one way to start the processes of a run. ``kind: hostfile`` is ``backends/hostfile.py``."""
 
 from __future__ import annotations
 

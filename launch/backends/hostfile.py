@@ -54,7 +54,15 @@ class Hostfile(Backend):
     def commands(self, arguments: Sequence[str], rank_logs: str) -> list[Command]:
         hosts = self.hosts()
         argv = [sys.executable, "-m", "deepspeed.launcher.runner", "--hostfile", self.path, "--launcher", self.launcher]
-        argv += ["--master_addr", self.master_address or hosts[0][0], "--master_port", str(self.port), "--no_local_rank", "--module", "launch.cli"]
+        argv += [
+            "--master_addr",
+            self.master_address or hosts[0][0],
+            "--master_port",
+            str(self.port),
+            "--no_local_rank",
+            "--module",
+            "launch.cli",
+        ]
         return [Command([*argv, *arguments], {"TOKENIZERS_PARALLELISM": "false"})]
 
     def run(self, arguments: Sequence[str], rank_logs: str) -> int:

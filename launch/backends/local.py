@@ -1,7 +1,7 @@
 """All processes on this machine: one DeepSpeed rank per GPU, or two on a machine without.
 
-Rank 0 owns the terminal; the others write to files. When one rank fails, the others are stopped and its last lines are shown.
-Signals are passed on to all ranks at once, and no rank survives this process.
+Rank 0 owns the terminal; the others write to files. When one rank fails, the others are stopped and its last
+lines are shown. Signals are passed on to all ranks at once, and no rank survives this process.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launch.backends import Backend, Command
+from launch.shell.exit_codes import DONE, FAILED, STOPPED
 
 GRACE_SECONDS = 60
 CPU_PROCESSES = 2
-STOPPED = 5
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 DAMAGED = "damaged shards do this: run `kmask prepare verify` on the prepared folders, then the same command again"
 ADVICE: dict[int, str] = {
@@ -71,14 +71,17 @@ class Local(Backend):
         ranks: list[subprocess.Popen[bytes]] = []
         logs = [Path(rank_logs) / f"rank-{rank}.log" for rank in range(len(commands))]
         stop = Stopper(ranks)
-        previous = {number: signal.signal(number, stop) for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN}
+        previous = {
+            number: signal.signal(number, stop) for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN
+        }
         try:
             if asked():
                 print("stopped on request before training began", file=sys.stderr)
                 return STOPPED
             for rank, command in enumerate(commands):
                 environment = {**os.environ, **command.environment, "KMASK_PARENT": str(os.getpid())}
-                # Ranks inherit the signals as blocked and hear them once their handlers stand: none dies from one while it starts.
+                # Ranks inherit the signals as blocked and hear them once their handlers stand:
+                # none dies from one while it starts.
                 with shielded():
                     ranks.append(start_rank(command.argv, environment, logs[rank] if rank else None))
             return wait(ranks, logs, stop)
@@ -121,11 +124,11 @@ def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path], stop: Stopper) 
             stop(signal.SIGTERM, None)  # once more: a rank may have been started after the request
             told = True
         codes = [process.poll() for process in ranks]
-        failed = culprit(codes)
+        failed = first_failed(codes)
         if failed is not None:
             break
-        if all(code == 0 for code in codes):
-            return 0
+        if all(code == DONE for code in codes):
+            return DONE
         time.sleep(0.2)
     deadline = time.monotonic() + (GRACE_SECONDS if codes[failed] == STOPPED else 5)
     while any(process.poll() is None for process in ranks) and time.monotonic() < deadline:
@@ -133,7 +136,7 @@ def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path], stop: Stopper) 
     for process in ranks:
         if process.poll() is None:
             process.kill()
-    code = codes[failed] or 1
+    code = codes[failed] or FAILED
     if code == STOPPED or ranks[0].returncode == code > 0:
         return code  # rank 0 has told the user itself
     how = f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
@@ -142,10 +145,10 @@ def wait(ranks: list[subprocess.Popen[bytes]], logs: list[Path], stop: Stopper) 
     if failed and logs[failed].is_file():
         tail = logs[failed].read_text(errors="replace").splitlines()[-12:]
         print("\n".join([f"last lines of {logs[failed]}:", *(f"  {line}" for line in tail)]), file=sys.stderr)
-    return 1 if code < 0 else code
+    return FAILED if code < 0 else code
 
 
-def culprit(codes: Sequence[int | None]) -> int | None:
+def first_failed(codes: Sequence[int | None]) -> int | None:
     """Which rank failed first, as far as codes tell: others end with an error of their own when one was killed."""
     failed = [(code > 0, rank) for rank, code in enumerate(codes) if code]
     return min(failed)[1] if failed else None

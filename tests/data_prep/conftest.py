@@ -37,7 +37,7 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def check_component() -> Callable[[type], None]:
     """What DESIGN.md asks of every component: a frozen keyword-only dataclass, each field documented below it."""
-    from launch.config import field_docs
+    from launch.settings.components import field_docs
 
     def check(cls: type) -> None:
         assert dataclasses.is_dataclass(cls), f"{cls.__name__} is not a dataclass"

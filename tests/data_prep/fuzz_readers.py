@@ -233,7 +233,7 @@ def compressed(content: bytes, suffix: str) -> bytes:
 
 
 def reader(kind: str, **settings: Any) -> Corpus:
-    from launch.config import find_kind
+    from launch.settings.components import find_kind
 
     cls = find_kind(Corpus, kind)
     assert cls is not None

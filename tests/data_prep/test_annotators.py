@@ -17,7 +17,7 @@ from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.documents import Document, Label
 from data_prep.sentences import split_sentences
-from launch.config import find_kind, kinds
+from launch.settings.components import find_kind, kinds
 
 KINDS = kinds(Annotator)
 TEXT = "北京大学在北京。Rome was not built in Romeo; 上海 and Rome.\n𠮷北京"

@@ -23,7 +23,7 @@ from data_prep.corpora.plain_text import PlainText
 from data_prep.corpora.pre_segmented import PreSegmented
 from data_prep.documents import Place, Record, Rejected
 from data_prep.inputs.streams import open_bytes, stem
-from launch.config import find_kind, kinds
+from launch.settings.components import find_kind, kinds
 
 DOCUMENTS: list[dict[str, Any]] = [{"document": "file"}, {"document": "block"}, {"document": "line"}]
 VARIANTS: dict[str, list[dict[str, Any]]] = {

@@ -192,13 +192,13 @@ def misnamed(tmp_path: Path) -> Path:
 
 
 def test_a_file_whose_name_is_not_utf8_is_left_out_and_named(misnamed: Path, tmp_path: Path) -> None:
-    from launch.warnings_of import malformed_lines
+    from launch.reports.prepared.warning_lines import input_lines
 
     corpus = PlainText(paths=[f"{misnamed}/*.txt"], document="line")
     assert corpus.files() == [misnamed / "good.txt"]
     assert [item.path for item in corpus.found().left_out] == [f"{misnamed}/\\xbb\\xb5.txt"]
     preparation = Preparation(output=str(tmp_path / "out"), corpora=[corpus], vocabulary=Vocabulary(size=200, min_frequency=1))
-    assert malformed_lines(preparation) == [f"warning: 1 file(s) left out, name not UTF-8: {misnamed}/\\xbb\\xb5.txt (rename it)"]
+    assert input_lines(preparation) == [f"warning: 1 file(s) left out, name not UTF-8: {misnamed}/\\xbb\\xb5.txt (rename it)"]
     manifest = prepare(preparation, quiet)
     assert sum(shard["documents"] for shard in manifest["shards"]) == len(LINES)
     assert manifest["counts"]["rejected.name not UTF-8"] == 1

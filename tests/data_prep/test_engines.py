@@ -18,7 +18,7 @@ import pytest
 from data_prep.engines import Died, Engine
 from data_prep.engines.local import Local
 from data_prep.files import started
-from launch.config import find_kind, kinds
+from launch.settings.components import find_kind, kinds
 
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {"local": [{"workers": 1}, {"workers": 2}], "ray": [{"address": "local", "workers": 2}]}
 """For each kind, the settings under which it is tested."""

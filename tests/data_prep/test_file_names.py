@@ -17,7 +17,7 @@ from data_prep.pipeline import prepare
 from data_prep.plan import Preparation, make_plan
 from data_prep.vocabularies.vocabulary import Vocabulary
 from launch.cli import main
-from launch.warnings_of import file_lines
+from launch.reports.prepared.warning_lines import file_lines
 
 
 @pytest.fixture

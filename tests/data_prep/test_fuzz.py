@@ -8,7 +8,7 @@ import pytest
 from fuzz_readers import TARGETS, inputs
 
 from data_prep import corpora
-from launch.config import kinds
+from launch.settings.components import kinds
 
 FEW = {"hub_dataset-jsonl": 5, "hub_dataset-parquet": 5, "hub_dataset-saved": 20}
 """Readers with slow starts; the others get 80 inputs."""

@@ -57,7 +57,7 @@ def test_no_document_is_kept_apart_where_none_can_be_spared_or_none_is_wanted(na
 
 
 def test_prepare_warns_when_the_share_selects_none(tokenizer_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from launch.commands import summarise
+    from launch.reports.prepared.summary import summarise
 
     for names, told in ((["a", "b", "c"], "selects none of 3 documents; 1 is kept apart all the same"), (["a"], "selects none of 1 document(s), and none can")):
         folder = tmp_path / str(len(names))

@@ -34,7 +34,7 @@ from data_prep.segmenters.spaced import Spaced
 from data_prep.sentences import split_sentences
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
-from launch.config import find_kind, kinds, plain, read_config
+from launch.settings.components import find_kind, kinds, plain, read_config
 
 
 class Here(Engine):

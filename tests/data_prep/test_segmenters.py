@@ -26,7 +26,7 @@ from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.segmenters.spacy import Spacy
-from launch.config import find_kind, kinds
+from launch.settings.components import find_kind, kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = kinds(Segmenter)

@@ -45,7 +45,7 @@ from data_prep.running.supervision import Task, Watch, run_all
 from data_prep.segmenters import Segmenter
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
-from launch.slurm_array import slurm_script
+from launch.cluster.slurm_array import slurm_script
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["The river rises in the west.", "It rained in Rome.", "New York opened a new station.", "他在北京大学读书。", "上海是一座大城市！", "书中有山水。"]

@@ -271,8 +271,8 @@ def test_a_folder_that_cannot_be_used_is_refused_when_the_settings_are_made(
 
 @pytest.mark.parametrize("command", [(), ("plan",)])
 def test_the_vocabulary_of_roberta_is_named_with_its_line_before_anything_is_read(command: tuple[str, ...], tmp_path: Path) -> None:
-    from launch.config import ConfigError
-    from launch.preparations import plan_command, run_command
+    from launch.settings.components import ConfigError
+    from launch.verbs.prepare import plan_command, run_command
 
     source = roberta(tmp_path / "roberta", "tokenizer.json")
     config = tmp_path / "data.yaml"

@@ -122,8 +122,9 @@ def test_one_long_document_gives_passages_and_a_corpus_within_the_limit_is_read_
 
 
 def test_a_vocabulary_that_does_not_fit_is_told_with_the_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from launch.commands import run_prepare
-    from launch.report import Facts, report
+    from launch.preparing.running import run_prepare
+    from launch.reports.prepared.facts import Facts
+    from launch.reports.prepared.report import report
 
     file = two_languages(tmp_path, True)[0]
     english = tmp_path / "en.yaml"

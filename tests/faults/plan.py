@@ -66,7 +66,7 @@ def prepare_examples(folder: Path) -> None:
     """The example corpus as shards, as tests/conftest.py prepares it."""
     from data_prep.pipeline import prepare
     from data_prep.plan import Preparation
-    from launch.config import decode, load
+    from launch.settings.components import decode, load
 
     examples = ROOT / "examples"
     overrides = [f"output={folder}", "engine.workers=1", "part_bytes=100000", "vocabulary.size=3000"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from launch.config import read_config
+from launch.settings.components import read_config
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.sampling import MicroBatchSpec, Sampler

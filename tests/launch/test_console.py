@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from tiny import ROOT
 
-from launch import console
-from launch.console import Bar, Stages, TrainConsole, fitting
+from launch.processes.training_console import TrainConsole
+from launch.shell import console
+from launch.shell.console import Bar, Stages, fitting
 
 LOSSES = {"loss/knowledge_masking": 2.345, "loss/span_boundary": 1.234, "loss/sentence_reordering": 0.987, "tokens_per_second": 12345.0}
 TRAINING = f"""
-from launch.console import TrainConsole
+from launch.processes.training_console import TrainConsole
 console = TrainConsole()
 console("begin", 0, {{"total": 20, "resumed": False, "world": 2}})
 for step in range(1, 21):

@@ -15,8 +15,8 @@ from in_process import Result, command
 from saved_run import save_run
 from tiny import ROOT
 
-from launch.config import plain, read_config
-from launch.dry_run import size
+from launch.settings.components import plain, read_config
+from launch.shell.formatting import byte_size
 from pretrain import preflight as module
 from pretrain.config import Run
 from pretrain.corpus import Corpus
@@ -202,7 +202,7 @@ def test_memory_is_shared_out_as_zero_does(tiny_run: Path) -> None:
 
 
 def test_sizes_are_written_for_people() -> None:
-    assert [size(count) for count in (900, 6_299_724, 1_234_567_890, 45_000_000_000)] == ["0.9 kB", "6.30 MB", "1.23 GB", "45.0 GB"]
+    assert [byte_size(count) for count in (900, 6_299_724, 1_234_567_890, 45_000_000_000)] == ["0.9 kB", "6.30 MB", "1.23 GB", "45.0 GB"]
 
 
 # --- what is refused, in the words of a real start -----------------------------------------------------------------------------------

@@ -213,7 +213,7 @@ def test_the_debugging_variable_shows_the_traceback(data: Path, monkeypatch: pyt
 
 
 def test_units_of_one_type_from_two_origins_are_added_up(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    from launch.commands import summarise
+    from launch.reports.prepared.summary import summarise
 
     counts = {"units.entity.LOC.lexicon": 5, "units.entity.LOC.user": 2}
     summarise({"counts": counts, "shards": [], "levels": ["entity"], "tokenizer": {"size": 9}}, tmp_path, 1.0)

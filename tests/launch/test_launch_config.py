@@ -21,9 +21,11 @@ from data_prep.plan import Preparation
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.pretokenizer import Pretokenizer
-from launch.commands import config_class, recognise
-from launch.config import ConfigError, decode, field_docs, find_kind, kinds, load, plain, read_config
-from launch.schema import schema
+from launch.settings.components import decode, field_docs, plain, read_config
+from launch.settings.config_classes import config_class, recognise
+from launch.settings.kinds import find_kind, kinds
+from launch.settings.schema import schema
+from launch.settings.yaml_files import ConfigError, load
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [file for folder in ("data", "pretrain", "cluster") for file in sorted((ROOT / "configs" / folder).glob("*.yaml"))]

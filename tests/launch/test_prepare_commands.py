@@ -22,9 +22,10 @@ from data_prep.running.folder_status import bytes_per_second, status
 from data_prep.running.verification import check_shard, verify
 from data_prep.shard_writer import write_shard
 from data_prep.shards import Shard
-from launch.drawn_units import drawn
-from launch.plots import count_histogram, length_histogram, percent, quantile, short
-from launch.preparations import status_lines
+from launch.preparing.status import status_lines
+from launch.reports.prepared.passages import passage_html
+from launch.shell.formatting import percent, short
+from launch.views.plots import count_histogram, length_histogram, quantile
 
 DEMO = ROOT / "configs/data/demo.yaml"
 
@@ -415,7 +416,7 @@ def test_a_configuration_stands_for_its_output(run: Callable[..., Result], prepa
 
 
 def test_overlapping_units_are_drawn_piece_by_piece() -> None:
-    html = drawn("在北京大学<读>书", {"word": [(1, 3, ""), (3, 5, "")], "entity": [(1, 5, "ORG")], "phrase": [(4, 7, "phrase")]})
+    html = passage_html("在北京大学<读>书", {"word": [(1, 3, ""), (3, 5, "")], "entity": [(1, 5, "ORG")], "phrase": [(4, 7, "phrase")]})
     text = re.sub(r"<i .*?</i>|<[^>]*>", "", html)
     assert text == "在北京大学&lt;读&gt;书"
     assert html.count('<i class="kind entity-name">ORG</i>') == 1 and "phrase-name" not in html

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from launch.commands import config_class
-from launch.config import kinds
-from launch.masking_examples import CHINESE, ENGLISH, chances
-from launch.masking_figures import accepted, short_samples
-from launch.masking_reference import COSTS, NOT_MEASURED, measured
-from launch.reference import TITLES, page, reference
+from launch.manual.masking import COSTS, NOT_MEASURED, measured
+from launch.manual.masking_examples import CHINESE, ENGLISH, chances
+from launch.manual.masking_figures import accepted, short_samples
+from launch.manual.pages import manual_page
+from launch.manual.reference import TITLES, reference
+from launch.settings.config_classes import config_class
+from launch.settings.kinds import kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("name", [*TITLES, "masking"])
 def test_the_page_lists_every_key_as_the_code_has_it(name: str) -> None:
     written = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    assert written == page(name), f"run: kmask config reference {name} > docs/{name}.md"
+    assert written == manual_page(name), f"run: kmask config reference {name} > docs/{name}.md"
 
 
 def test_a_page_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(ValueError, match="'mask' is not one of data, pretrain, cluster, masking"):
-        page("mask")
+        manual_page("mask")
 
 
 def test_every_kind_of_reader_and_annotator_has_a_section() -> None:
@@ -39,7 +40,7 @@ def test_every_kind_of_reader_and_annotator_has_a_section() -> None:
 def test_every_masking_scheme_has_a_section_with_two_examples_its_keys_and_its_paper() -> None:
     from masking.strategies import Strategy
 
-    sections = {section.partition("\n")[0]: section for section in page("masking").split("\n### ")[1:]}
+    sections = {section.partition("\n")[0]: section for section in manual_page("masking").split("\n### ")[1:]}
     assert sorted(sections) == kinds(Strategy)
     for name, section in sections.items():
         assert "哈尔滨" in section and "Harbin" in section and "- paper: " in section

@@ -14,8 +14,8 @@ import pytest
 from in_process import Result, command
 from saved_run import TASKS, save_run
 
-from launch import saved_runs
-from launch.results import table
+from launch.outcomes import saved_runs
+from launch.outcomes.evaluating import figure_lines
 from pretrain.state import checkpoint
 
 Kmask = Callable[..., Result]
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_a_running_training_deletes_meanwhile_is_no_error(save
         return load(folder)
 
     monkeypatch.setattr(checkpoint, "load", slow_load)
-    assert saved_runs.opened(saved_runs.Wanted(folder=saved), read) == (8, [])
+    assert saved_runs.open_checkpoint(saved_runs.ChosenRun(folder=saved), read) == (8, [])
     assert saved_runs.steps_of(saved) == [8]
 
 
@@ -127,7 +127,7 @@ def test_a_chosen_step_that_is_deleted_meanwhile_says_so(saved: Path) -> None:
         return found.tensors()
 
     with pytest.raises(ValueError, match=r"was deleted while it was read; there are those of 6"):
-        saved_runs.opened(saved_runs.Wanted(folder=saved, step=4), read)
+        saved_runs.open_checkpoint(saved_runs.ChosenRun(folder=saved, step=4), read)
 
 
 def test_export_works_from_a_moved_run_whose_data_are_gone_and_eval_names_the_missing_folder(
@@ -204,4 +204,4 @@ def test_a_yaml_whose_run_has_not_begun_is_refused(kmask: Kmask, tiny_run: Path)
 
 def test_the_table_leaves_out_what_has_no_targets_and_shows_figures_that_are_no_numbers_as_gaps() -> None:
     values = {"loss/a": None, "accuracy/a": 0.5, "targets/a": 1200.0, "targets/word": 0.0}
-    assert [line.split() for line in table(values, ["a"])] == [["loss", "accuracy", "targets"], ["a", "0.500", "1,200"]]
+    assert [line.split() for line in figure_lines(values, ["a"])] == [["loss", "accuracy", "targets"], ["a", "0.500", "1,200"]]

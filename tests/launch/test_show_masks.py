@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from in_process import Result, command
 
-from launch.config import kinds
-from launch.schemes import scheme_names
+from launch.settings.components import kinds
+from launch.views.masks.schemes import scheme_names
 
 Kmask = Callable[..., Result]
 
@@ -29,7 +29,7 @@ def words_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of one document whose only level is `word`."""
     from data_prep.pipeline import prepare
     from data_prep.plan import Preparation
-    from launch.config import read_config
+    from launch.settings.components import read_config
 
     folder = tmp_path_factory.mktemp("words")
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -86,11 +86,11 @@ def test_mixture_is_no_scheme_of_its_own() -> None:
 
 @pytest.mark.parametrize("colours", [True, False])
 def test_the_same_text_is_drawn_under_every_scheme_with_equal_line_breaks(colours: bool, prepared: Path) -> None:
-    from launch.masks import Request, compare
-    from launch.masks_terminal import lines
+    from launch.views.masks.comparison import Request, compare
+    from launch.views.masks.terminal import comparison_lines
 
     comparison = compare(Request(prepared, number=3, windows=5))
-    rows = ["".join(word.text for word in line) for line in lines(comparison, 100, colours) if line and "dim" not in {word.style for word in line}]
+    rows = ["".join(word.text for word in line) for line in comparison_lines(comparison, 100, colours) if line and "dim" not in {word.style for word in line}]
     (_, legend), drawn = rows[:2], rows[2:]
     assert legend.startswith("hidden: ") and len(drawn) % len(scheme_names()) == 0
     each = len(drawn) // len(scheme_names())

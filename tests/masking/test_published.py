@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_samples import keys, random_toy, repeated, weighed
 
-from launch.config import find_kind, kinds
+from launch.settings.components import find_kind, kinds
 from masking.budget import Budget
 from masking.corruption import Corruption
 from masking.strategies import Strategy

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_samples import Toy, keys, repeated, words_of_lengths
 
-from launch.config import decode, load
+from launch.settings.components import decode, load
 from masking.budget import Budget
 from masking.corruption import ACTIONS, Corruption, Replacements, Targets
 from masking.spans import Spans, Units

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_samples import LEVELS, Toy, by_sample, keys, lay_out, random_toy, repeated, seeded_toy, slow_partition, toys
 
-from launch.config import field_docs, find_kind, kinds
+from launch.settings.components import field_docs, find_kind, kinds
 from masking.budget import Budget
 from masking.spans import Spans, Units
 from masking.strategies import Strategy

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from launch.config import read_config
+from launch.settings.components import read_config
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.batch import to_batch

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
 from data_prep.shards import Prepared
-from launch.config import find_kind, kinds
+from launch.settings.components import find_kind, kinds
 from masking.budget import Budget
 from masking.corruption import Corruption
 from masking.strategies import Strategy

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tiny import TINY_RUN
 
-from launch.config import decode, load, plain
+from launch.settings.components import decode, load, plain
 from pretrain.config import Run
 from pretrain.continuing import check_continues, compare
 from pretrain.feed.sampling import Cursor

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from saved_run import save_run
 
 from data_prep.encoding import Tokenizer
-from launch.config import read_config
+from launch.settings.components import read_config
 from pretrain.config import Run
 from pretrain.network.encoder import Model
 from pretrain.setup import build_model
@@ -114,7 +114,7 @@ def test_training_continues_from_a_bert_folder_and_exports_without_it(kmask: Kma
 
 
 def test_an_export_after_the_start_checkpoint_is_gone_carries_its_dropout_and_ids(tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
-    from launch.results import run_export
+    from launch.outcomes.exporting import run_export
 
     bert_folder(tmp_path / "bert", prepared)
     config = json.loads((tmp_path / "bert/config.json").read_text())

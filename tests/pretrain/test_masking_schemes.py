@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep.shards import Prepared
-from launch.config import decode, kinds, load
+from launch.settings.components import decode, kinds, load
 from masking.corruption import Corruption
 from masking.strategies import Strategy
 from pretrain.config import Run

@@ -25,7 +25,7 @@ NO_SOURCE: Mapping[str, Any] = {}
 
 @pytest.fixture
 def state(tmp_path: Path) -> State:
-    from launch.config import read_config
+    from launch.settings.components import read_config
 
     (tmp_path / "run.yaml").write_text(TINY_RUN.format(output=tmp_path / "run", data=tmp_path / "data"))
     return toy_state(read_config(Run, tmp_path / "run.yaml", []), 6, ENCODER, {"demo": "f"})

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from data_prep.shards import Shard
-from launch.config import decode, field_docs, find_kind, kinds, load, read_config
+from launch.settings.components import decode, field_docs, find_kind, kinds, load, read_config
 from masking.corruption import Replacements
 from masking.keyed import mix
 from pretrain.config import Run

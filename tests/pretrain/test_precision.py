@@ -89,7 +89,7 @@ def test_an_emulated_precision_that_was_asked_for_is_kept_and_pointed_out(machin
 
 
 def test_doctor_says_what_auto_means_and_why(machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from launch.doctor import examine
+    from launch.machine.doctor import examine
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     machine("flags : avx2\n")
@@ -103,7 +103,7 @@ def test_doctor_says_what_auto_means_and_why(machine: Machine, monkeypatch: pyte
 def test_doctor_asks_torch_about_gpus(gpu: Callable[[str, bool], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from types import SimpleNamespace
 
-    from launch.doctor import examine
+    from launch.machine.doctor import examine
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -126,7 +126,7 @@ def test_doctor_does_not_import_torch_on_a_machine_without_gpus() -> None:
 
     from tiny import ROOT
 
-    code = "import sys; from launch.doctor import examine; examine(); print('torch' in sys.modules)"
+    code = "import sys; from launch.machine.doctor import examine; examine(); print('torch' in sys.modules)"
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "False", done.stderr

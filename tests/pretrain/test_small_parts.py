@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from launch.config import read_config
+from launch.settings.components import read_config
 from pretrain.config import Run
 from pretrain.feed.sampling import MicroBatchSpec, Sampler
 from pretrain.metrics.sums import Sums, readable

@@ -169,11 +169,11 @@ def test_a_line_may_hold_any_character(tmp_path: Path) -> None:
     ],
 )
 def test_errors_of_torch_that_mean_a_lost_process_become_a_sentence(text: str, meaning: str) -> None:
-    from launch.ranks import unanswered
+    from launch.processes.rank import lost_peer_message
 
-    assert meaning in unanswered(RuntimeError(text), 10)
+    assert meaning in lost_peer_message(RuntimeError(text), 10)
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        unanswered(RuntimeError("shape mismatch"), 10)
+        lost_peer_message(RuntimeError("shape mismatch"), 10)
 
 
 def test_sums_survive_json_bit_for_bit() -> None:

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 import torch
 
-from launch.config import Source, decode, load, plain
+from launch.settings.components import Source, decode, load, plain
 from pretrain import trainer as trainer_module
 from pretrain.config import Run
 from pretrain.engine import join

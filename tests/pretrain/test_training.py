@@ -203,7 +203,7 @@ def test_impossible_settings_get_one_clear_message(kmask: Kmask, tiny_run: Path,
 
 
 def test_torchrun_and_srun_variables_are_understood() -> None:
-    from launch.ranks import adopt_slurm, first_host, is_rank
+    from launch.processes.rank import adopt_slurm, first_host, is_rank
 
     assert first_host("gpu[03-05,9],x1") == "gpu03" and first_host("a,b") == "a" and first_host("one") == "one"
     slurm = {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1", "SLURM_NODELIST": "n[1-2]", "SLURM_JOB_ID": "42"}

@@ -1,0 +1,91 @@
+"""`kmask export`: weights, tokenizer and model card -> a folder, published when it gives the training model's logits.
+
+stdout holds the result alone; what else is to be said goes to stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from launch.outcomes.saved_runs import ChosenRun, choose_run, open_checkpoint, tell
+from launch.shell.exit_codes import DONE
+
+LIBRARIES = ("kmask", "torch", "transformers", "deepspeed", "tokenizers")
+RECORDED = ("step", "config", "encoder", "fingerprints", "done", "learned", "seen", "source", "machine")
+"""What the manifest takes over from the state of the checkpoint."""
+LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual")
+
+
+def run_export(
+    target: Path,
+    folder: Path,
+    overrides: Sequence[str],
+    step: int | None,
+    licence: str,
+    languages: Sequence[str],
+    as_json: bool,
+    dry_run: bool,
+) -> int:
+    """Write and verify a Hugging Face folder; needs neither the data nor the start checkpoint."""
+    wrong = [code for code in languages if not LANGUAGE.fullmatch(code)]
+    if wrong:
+        raise ValueError(f"--language: {wrong[0]!r} is not a language code; write it as zh, en or multilingual")
+    if folder.exists():
+        raise ValueError(f"{folder} exists already; delete it or choose another folder")
+    chosen = choose_run(target, overrides, step)
+    with contextlib.redirect_stdout(sys.stderr):
+        result = _exported(chosen, folder, licence.strip(), languages, dry_run)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif dry_run:
+        print(f"would export {result['checkpoint']} to {folder}")
+    else:
+        classes, worst = "AutoModel, AutoModelForMaskedLM and AutoTokenizer", result["largest_logit_difference"]
+        print(
+            f"{folder}: exported step {result['step']:,}; reloaded with {classes}, largest logit difference {worst:.1e}"
+        )
+    return DONE
+
+
+def _exported(chosen: ChosenRun, folder: Path, licence: str, languages: Sequence[str], dry_run: bool) -> dict[str, Any]:
+    from data_prep.files import sha256_file
+    from pretrain.setup import saved_model
+    from pretrain.state.card_facts import describe
+    from pretrain.state.exporting import TOLERANCE, export_run
+    from pretrain.state.model_card import model_card
+
+    tokenizer = chosen.folder / "tokenizer"
+    if not (tokenizer / "tokenizer.json").is_file():
+        raise ValueError(
+            f"{tokenizer} holds no tokenizer.json; copy the `tokenizer` folder of the prepared folder there"
+        )
+
+    def read(found: Any) -> tuple[Any, Any, Any, str]:
+        run = chosen.config(found.state)
+        chosen.check(found.state, run, {})  # the data may be gone, or prepared again
+        weights, model = (None, None) if dry_run else (found.tensors(optimizer=False), saved_model(run, found))
+        return found, weights, model, sha256_file(found.folder / "state.json")
+
+    (found, weights, model, digest), passed_over = open_checkpoint(chosen, read)
+    state = found.state
+    result = {"run": str(chosen.folder), "checkpoint": str(found.folder), "step": state.step}
+    result |= {"passed_over": passed_over, "folder": str(folder)}
+    if dry_run:
+        return result
+    card = describe(folder.resolve().name, chosen.folder, state, licence=licence, languages=languages, digest=digest)
+    if not card.licence:
+        tell("no licence is stated; give --license to name one")
+    manifest = {name: getattr(state, name) for name in RECORDED}
+    manifest |= {"languages": list(card.languages), "pooler": card.pooler, "heldout": dict(card.heldout)}
+    manifest |= {"tolerance": TOLERANCE, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
+    worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest)
+    result |= {"languages": list(card.languages), "license": card.licence.get("license")}
+    result |= {"base_model": card.base or None, "pooler": card.pooler}
+    return {**result, "largest_logit_difference": worst, "tolerance": TOLERANCE}

@@ -1,0 +1,118 @@
+"""One rank of a training run: what every process started by a backend, torchrun or srun does."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from launch.processes.training_console import TrainConsole
+from launch.shell.exit_codes import DONE, STOPPED
+
+if TYPE_CHECKING:
+    from pretrain.config import Run
+
+
+def is_rank() -> bool:
+    """Was this process started as one of several (by us, torchrun, DeepSpeed or srun)?"""
+    return "RANK" in os.environ or (int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ)
+
+
+def adopt_slurm() -> None:
+    """Translate srun's variables into the ones torch reads."""
+    if "RANK" in os.environ or "SLURM_PROCID" not in os.environ:
+        return
+    os.environ["RANK"] = os.environ["SLURM_PROCID"]
+    os.environ["WORLD_SIZE"] = os.environ["SLURM_NTASKS"]
+    os.environ["LOCAL_RANK"] = os.environ.get("SLURM_LOCALID", "0")
+    os.environ.setdefault(
+        "MASTER_ADDR", first_host(os.environ.get("SLURM_STEP_NODELIST") or os.environ["SLURM_NODELIST"])
+    )
+    os.environ.setdefault("MASTER_PORT", str(20000 + int(os.environ.get("SLURM_JOB_ID", "0")) % 20000))
+
+
+def first_host(nodes: str) -> str:
+    """The first name of a Slurm node list: ``gpu[03-05,9],x1`` -> ``gpu03``."""
+    prefix, bracket, rest = nodes.partition("[")
+    if not bracket or "," in prefix:
+        return nodes.split(",")[0]
+    return prefix + rest.split("]")[0].split(",")[0].split("-")[0]
+
+
+def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
+    """Train as this rank, and end the process. Requests to stop are heard from here on, before any slow import."""
+    from pretrain.processes import stopping
+
+    stopping.listen()
+    adopt_slurm()
+    if parent := os.environ.get("KMASK_PARENT"):
+        from data_prep.engines.local import die_with_parent
+
+        die_with_parent(int(parent))
+    run, resolved = read()
+    import torch
+
+    from pretrain.engine import join
+    from pretrain.processes.world import leave
+    from pretrain.trainer import Trainer
+
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(run.threads or max(1, cores // local))
+    world = join(run.engine)
+    console = TrainConsole()
+    try:
+        finished = Trainer(run, resolved, world, console).train()
+    except RuntimeError as error:
+        raise ValueError(lost_peer_message(error, run.engine.timeout_minutes)) from error
+    finally:
+        console.close()
+    leave()
+    if not finished and world.rank == 0:
+        print("stopped on request; everything is saved, run the same command again to continue", file=sys.stderr)
+    end_at_once(DONE if finished else STOPPED)
+
+
+def has_joined() -> bool:
+    """Is this process a rank that has met the others?"""
+    distributed: Any = sys.modules.get("torch.distributed")
+    return is_rank() and distributed is not None and bool(distributed.is_initialized())
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End a rank, with everything saved and told.
+
+    The destructors of torch's process groups may abort (always when another rank is gone, rarely at a good end on a
+    busy machine), and the code would be SIGABRT's.
+    """
+    for child in multiprocessing.active_children():
+        child.terminate()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def lost_peer_message(error: RuntimeError, minutes: float) -> str:
+    """What an error of torch's collectives means for the user.
+
+    Raises:
+        RuntimeError: it is another kind of error.
+    """
+    text = str(error)
+    first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    if " in DataLoader worker process " in text:
+        raise error  # its own error, with the traceback
+    if "DataLoader timed out" in text or "DataLoader worker (pid" in text:
+        remedy = "Was it out of memory? Run again to continue from the last checkpoint"
+        return f"a process that makes batches (data_workers) has ended or hangs: {first}. {remedy}"
+    if any(sign in text.lower() for sign in ("timed out", "timeout")):
+        limit = f"{minutes:g} minutes (engine.timeout_minutes)"
+        return f"a process of this run has not answered for {limit}: it hangs, or its machine is gone ({first})"
+    if any(
+        sign in text
+        for sign in ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused")
+    ):
+        return f"another process of this run has ended ({first}); its own message says why"
+    raise error

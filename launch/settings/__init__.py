@@ -1,0 +1,1 @@
+"""Configuration files become components, and components become plain values, schemas and recipes."""

@@ -1,0 +1,1 @@
+"""What every command shares with the shell and the person at it. Imports nothing of ours."""

@@ -1,0 +1,25 @@
+"""`kmask bench`: how fast this machine is on your own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launch.machine.masking_speed import bench_masking
+from launch.machine.preparation_speed import bench_prepare
+from launch.settings.yaml_files import ConfigError
+
+MEASURED = {"masking": bench_masking, "prepare": bench_prepare}
+
+
+def bench(
+    what: Annotated[str, typer.Argument(help="`masking` on a prepared folder, or `prepare` on a data YAML.")],
+    target: Annotated[Path, typer.Argument(help="The folder or file to measure on.")],
+    seconds: Annotated[float, typer.Option(help="How long to measure each figure.")] = 3.0,
+) -> None:
+    """Measure this machine on your own data."""
+    if what not in MEASURED:
+        raise ConfigError(f"bench {what}: one of {', '.join(MEASURED)}")
+    MEASURED[what](target, seconds)

@@ -1,0 +1,1 @@
+"""`kmask show masks`: samples under every masking scheme, compared, then drawn on a terminal or a page."""
