@@ -140,9 +140,9 @@ def bench_prepare(file: Path, seconds: float) -> None:
     from tempfile import TemporaryDirectory
 
     from data_prep.documents import Document
-    from data_prep.parts import PartWorker
-    from data_prep.pipeline import sample_texts
-    from data_prep.plan import Preparation, make_plan
+    from data_prep.preparing.parts import PartWorker
+    from data_prep.preparing.pipeline import sample_texts
+    from data_prep.preparing.plan import Preparation, make_plan
 
     preparation = read_config(Preparation, file, [])
     plan = make_plan(preparation, lambda progress: None)

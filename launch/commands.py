@@ -19,7 +19,7 @@ USER_ERROR, SET_ASIDE = 2, 3
 def config_class(kind: str) -> type:
     """The configuration class behind `data`, `pretrain` or `cluster`."""
     if kind == "data":
-        from data_prep.plan import Preparation
+        from data_prep.preparing.plan import Preparation
 
         return Preparation
     if kind == "pretrain":
@@ -61,8 +61,8 @@ def show_config(file: Path, overrides: list[str]) -> None:
 
 def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> int:
     """`kmask prepare`; with ``slurm``, print a script that runs it in so many tasks."""
-    from data_prep.pipeline import prepare
-    from data_prep.plan import Preparation, Progress
+    from data_prep.preparing.pipeline import prepare
+    from data_prep.preparing.plan import Preparation, Progress
 
     preparation = read_config(Preparation, file, overrides)
     if slurm is not None:

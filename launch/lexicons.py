@@ -30,9 +30,9 @@ def mine_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the settings and stop.")] = False,
 ) -> None:
     """Score the corpus's word sequences by NPMI and branching entropy, and write the best as a lexicon to review."""
-    from data_prep.counting.corpus_tasks import mine
     from data_prep.counting.mining import Mining
-    from data_prep.plan import Preparation
+    from data_prep.preparing.corpus_tasks import mine
+    from data_prep.preparing.plan import Preparation
 
     names = set(field_docs(Mining))
     ours = [item for item in overrides or [] if item.partition("=")[0] in names]

@@ -13,9 +13,9 @@ from launch.console import Bar, clock
 from launch.warnings_of import cut_lines, malformed_lines
 
 if TYPE_CHECKING:
-    from data_prep.plan import Preparation
     from data_prep.planned import Plan
-    from data_prep.running.estimates import Estimate
+    from data_prep.preparing.estimates import Estimate
+    from data_prep.preparing.plan import Preparation
 
 SHOWN_SOURCES, SHOWN_DOCUMENTS, SHOWN_SENTENCES = 20, 2, 3
 LOW_DISK = 1.1
@@ -24,9 +24,9 @@ LOW_DISK = 1.1
 
 def show_plan(file: Path, overrides: list[str]) -> None:
     """Survey, measure a sample, and print the outcome. Keeps nothing but the survey of a large corpus, which `prepare` takes up."""
-    from data_prep.counting.corpus_tasks import kept_plan
-    from data_prep.plan import Preparation, check_not_empty
-    from data_prep.running.estimates import measure
+    from data_prep.preparing.corpus_tasks import kept_plan
+    from data_prep.preparing.estimates import measure
+    from data_prep.preparing.plan import Preparation, check_not_empty
 
     preparation = read_config(Preparation, file, overrides)
     bar = Bar("survey", "bytes")

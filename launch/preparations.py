@@ -80,7 +80,7 @@ def plan_command(config: ConfigFile, overrides: Overrides = None) -> None:
 @prepare_app.command("status")
 def status_command(target: Target, as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False) -> None:
     """How far preparation is: running, stopped or finished, speed, time left, and what was set aside so far."""
-    from data_prep.running.folder_status import status
+    from data_prep.preparing.folder_status import status
 
     found = status(folder_of(target))
     if as_json:
@@ -93,7 +93,7 @@ def status_command(target: Target, as_json: Annotated[bool, typer.Option("--json
 @prepare_app.command("verify")
 def verify_command(target: Target) -> None:
     """Hash every shard and the tokenizer again and check every array. Exit code 2: something is wrong, and what."""
-    from data_prep.running.verification import verify
+    from data_prep.preparing.verification import verify
 
     folder = folder_of(target)
     bar = Bar("verify", "bytes")

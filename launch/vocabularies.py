@@ -36,7 +36,7 @@ def train_command(
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to it: dotted.key=value ...")] = None,
 ) -> None:
     """Train the vocabulary that a data YAML describes, and nothing else."""
-    from data_prep.counting.corpus_tasks import train
+    from data_prep.preparing.corpus_tasks import train
 
     preparation = _preparation(config, overrides)
     if preparation.vocabulary.path:
@@ -57,7 +57,7 @@ def inspect_command(folder: Folder, corpus: CorpusFile = None, characters: Chara
     report = VocabularyReport(folder=folder)
     value = report.summary()
     if corpus:
-        from data_prep.counting.corpus_tasks import documents
+        from data_prep.preparing.corpus_tasks import documents
 
         value["corpus"] = report.coverage(documents(_preparation(corpus, None), characters, silent))
     if as_json:
@@ -87,7 +87,7 @@ def extend_command(
         raise ValueError(f"limit: {limit} must be 0 or more" if limit < 0 else f"min_count: {min_count} must be at least 1")
     backend = _backend(folder, backend_of)
     if corpus:
-        from data_prep.counting.corpus_tasks import texts
+        from data_prep.preparing.corpus_tasks import texts
 
         missing, _ = missing_characters(backend, texts(_preparation(corpus, None), characters, silent))
         wanted = [token for token, count in sorted(missing.items(), key=lambda item: (-item[1], item[0])) if count >= min_count]
@@ -124,7 +124,7 @@ def _backend(folder: Path, load: Any) -> Any:
 
 
 def _preparation(config: Path, overrides: list[str] | None) -> Any:
-    from data_prep.plan import Preparation
+    from data_prep.preparing.plan import Preparation
 
     return read_config(Preparation, config, overrides or [])
 

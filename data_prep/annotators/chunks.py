@@ -4,7 +4,7 @@
     the/DT old/JJ town/NN sleeps/VBZ    NP: <DT>?<JJ>*<NN>+       ->   [0, 12) NP
 
 Chinese needs nothing but rjieba; English needs a spaCy pipeline with a tagger that the user has. A grammar of one's own replaces the
-built-in one (see data_prep/knowledge/tag_patterns.py for the notation):
+built-in one (see data_prep/tagging/tag_patterns.py for the notation):
 
     - kind: chunks
       level: phrase
@@ -21,8 +21,8 @@ import numpy as np
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.knowledge.tag_patterns import TagMatcher, check_grammar
-from data_prep.knowledge.tagging import JIEBA_ENGINES, Tagger
+from data_prep.tagging.tag_patterns import TagMatcher, check_grammar
+from data_prep.tagging.tagging import JIEBA_ENGINES, Tagger
 
 CHINESE = {
     "NP": "<a|an|b|j|n|ng|nr.*|ns|nt|nz|vn|eng>{0,4}<an|j|n|ng|nr.*|ns|nt|nz|vn>",

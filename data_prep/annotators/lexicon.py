@@ -3,7 +3,7 @@
     北京大学<TAB>ORG            ->  "他在北京大学读书" has the entity [2, 6) ORG
     上地<TAB>LOC               ->  "以上|地方" has none: both 以上 and 地方 would be cut; it is counted as refused
 
-The formats of the files are those of data_prep/knowledge/lexicons.py. A line that is none of them stops the run with file and line, unless
+The formats of the files are those of data_prep/word_lists/lexicons.py. A line that is none of them stops the run with file and line, unless
 ``on_malformed: skip`` is set.
 """
 
@@ -24,8 +24,8 @@ from data_prep.annotators import Annotator, Found, Together
 from data_prep.blocks import Block
 from data_prep.documents import Document, Label, Spans, Units
 from data_prep.files import sha256_file
-from data_prep.knowledge.lexicons import FORMATS, Entries, load_entries
 from data_prep.trie import Trie, pairs
+from data_prep.word_lists.lexicons import FORMATS, Entries, load_entries
 
 BOUNDARIES = ("words", "inside", "any")
 """What a match may do to the segmenter's words, from nothing at all to everything."""
@@ -46,7 +46,7 @@ class Lexicon(Annotator):
     min_frequency: float = 0
     """Entries that their list has seen less often are left out (its own counts; entries without a count stay)."""
     format: str = "auto"
-    """`txt`, `tsv`, `userdict` (jieba's), `patterns` (spaCy's EntityRuler), `mined`, or `auto` (see data_prep/knowledge/lexicons.py)."""
+    """`txt`, `tsv`, `userdict` (jieba's), `patterns` (spaCy's EntityRuler), `mined`, or `auto` (see data_prep/word_lists/lexicons.py)."""
     boundaries: str = "inside"
     """`words`: both edges of a match are edges of the segmenter's words; `inside`: it may also lie inside one word (法院 in 人民法院); `any`: it may cross
     words (上地 in 以上|地方). Where the longest match is refused, a shorter one at its place is tried; refused ones are counted."""

@@ -16,8 +16,8 @@ import numpy as np
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.knowledge.tagging import JIEBA_ENGINES, JIEBA_LANGUAGES, Tagger
-from data_prep.knowledge.user_words import TAG_TYPES
+from data_prep.tagging.tagging import JIEBA_ENGINES, JIEBA_LANGUAGES, Tagger
+from data_prep.word_lists.user_words import TAG_TYPES
 
 
 @dataclass(frozen=True, kw_only=True)

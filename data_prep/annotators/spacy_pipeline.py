@@ -16,7 +16,7 @@ from typing import Any
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.knowledge.spacy_pipelines import LEMMATIZERS, PARSERS, RECOGNISERS, SENTENCES, TAGGERS, Pipeline, factories, pipeline
+from data_prep.spacy_pipelines import LEMMATIZERS, PARSERS, RECOGNISERS, SENTENCES, TAGGERS, Pipeline, factories, pipeline
 
 RULERS = frozenset({"entity_ruler", "future_entity_ruler", "span_ruler"})
 UNNEEDED = {"entities": SENTENCES | LEMMATIZERS | PARSERS | TAGGERS, "noun_chunks": RECOGNISERS | SENTENCES | LEMMATIZERS}

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora import Slice, Survey
+from data_prep.corpora import Corpus, Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
 from data_prep.inputs.file_names import Found
 from data_prep.inputs.row_cache import RowWriter, kept_rows, rows_file
 from data_prep.inputs.streams import LONGEST_DOCUMENT, lines_within, open_bytes
-from data_prep.inputs.tables import ROLES, TableCorpus, Values, naming
+from data_prep.inputs.tables import ROLES, TableColumns, Values, naming
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 ROWS_AT_ONCE = 256
@@ -36,7 +36,7 @@ UNREADABLE = "cannot be read with `datasets`"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HubDataset(TableCorpus):
+class HubDataset(TableColumns, Corpus):
     """Dataset folders and datasets of the hub; `paths` lists folders and ids."""
 
     split: str = "train"
@@ -135,7 +135,7 @@ class HubDataset(TableCorpus):
         path, row = Path(piece.path), piece.start
         for values in self._from(path, piece.start, cache):
             part = {role: column[: piece.end - row] for role, column in values.items()}
-            yield from self.records(part, row, piece.path)
+            yield from self.records(part, row, piece.path, self.source_of(piece.path), self.language)
             row += len(part["text"])
             if row >= piece.end:
                 return

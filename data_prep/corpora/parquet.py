@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora import Slice, Survey
+from data_prep.corpora import Corpus, Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import sha256_file
-from data_prep.inputs.tables import TableCorpus, naming
+from data_prep.inputs.tables import TableColumns, naming
 
 ROWS_AT_ONCE = 256
 DAMAGED = ("is damaged or not a Parquet file", ". Fetch it again, or remove it.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parquet(TableCorpus):
+class Parquet(TableColumns, Corpus):
     """Parquet files with a column of texts."""
 
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
@@ -56,7 +56,8 @@ class Parquet(TableCorpus):
                     for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns):
                         start, end = max(piece.start - at, 0), min(piece.end - at, batch.num_rows)
                         if start < end:
-                            yield from self.records(self.values(batch.slice(start, end - start), path), at + start, piece.path)
+                            values = self.values(batch.slice(start, end - start), path)
+                            yield from self.records(values, at + start, piece.path, self.source_of(piece.path), self.language)
                         at += batch.num_rows
                         if at >= piece.end:
                             break

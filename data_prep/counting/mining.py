@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotation import Annotation
+from data_prep.annotating.annotation import Annotation
 from data_prep.counting.collocations import Ngrams, count_ngrams, frequent, look_up, ngram_keys, npmi, write_counts
 from data_prep.counting.counted_tables import Keys
 from data_prep.counting.ngrams import Block, StoredBlock, TokenKeys

@@ -29,8 +29,8 @@ from data_prep.counting.word_contexts import Words, count_cells, count_words, to
 from data_prep.counting.word_vectors import attraction, embed
 from data_prep.encoding import Tokenizer
 from data_prep.files import write_atomic
-from data_prep.knowledge.similar_pairs import tokenize_surfaces
 from data_prep.shards import Prepared
+from data_prep.word_lists.similar_pairs import tokenize_surfaces
 
 ROWS = 512
 """Words whose cosines with all others of their group are held at a time."""
@@ -190,7 +190,7 @@ def nearest(
 
 
 def write_table(path: Path, table: Table, prepared: Prepared, similarity: Similarity) -> None:
-    """Write the file that data_prep/knowledge/similar_pairs.py reads, atomically."""
+    """Write the file that data_prep/word_lists/similar_pairs.py reads, atomically."""
     settings = " ".join(f"{name}={value}" for name, value in dataclasses.asdict(similarity).items())
     notes = [
         f"Similar words of the prepared corpus with fingerprint {prepared.fingerprint}, by `kmask lexicon similar`: word, similar word, cosine.",

@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from data_prep.counting.surfaces import hashes
 from data_prep.encoding import Tokenizer
-from data_prep.knowledge.similar_pairs import gather
 from data_prep.shards import Prepared, Shard
+from data_prep.word_lists.similar_pairs import gather
 
 BLOCK_TOKENS = 1 << 21
 MAX_CELLS = 1 << 24

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora import Corpus
 from data_prep.documents import Place, Record, Rejected
 from data_prep.inputs.raw_text import decode, stand_in_id
 
@@ -42,8 +41,8 @@ def naming(path: Path, complaint: str, remedy: str = "") -> Iterator[None]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableCorpus(Corpus):
-    """Base of the readers of tables: which column holds what."""
+class TableColumns:
+    """Settings that the readers of tables share: which column holds what."""
 
     text_key: str = "text"
     """Column of the document's text."""
@@ -63,10 +62,8 @@ class TableCorpus(Corpus):
         import pyarrow as pa
 
         found: dict[str, str] = {}
-        for field in dataclasses.fields(TableCorpus):
+        for field in dataclasses.fields(TableColumns):
             role = field.name.removesuffix("_key")
-            if not field.name.endswith("_key"):
-                continue
             name = getattr(self, field.name)
             if schema.names.count(name) == 1:
                 found[role] = name
@@ -86,9 +83,8 @@ class TableCorpus(Corpus):
         """
         return {role: column_bytes(table.column(name)) for role, name in self.columns(table.schema, where).items()}
 
-    def records(self, values: Values, first: int, path: str) -> Iterator[Record | Rejected]:
-        """One result for each row, the first of which is row ``first`` of ``path``."""
-        source = self.source_of(path)
+    def records(self, values: Values, first: int, path: str, source: str, language: str) -> Iterator[Record | Rejected]:
+        """One result for each row, the first of which is row ``first`` of ``path``; ``language`` (a code) is put before what a row says."""
         absent: list[bytes | None] = [None] * len(values["text"])
         metadata = (values.get(role, absent) for role in ("id", "title", "language"))
         for row, (raw, *others) in enumerate(zip(values["text"], *metadata, strict=True), first):
@@ -100,8 +96,8 @@ class TableCorpus(Corpus):
             if not text.strip():
                 yield Rejected(place, "no text", f"row {row + 1}: column {self.text_key!r} is {'null' if raw is None else 'empty'}")
                 continue
-            id, title, language = ((value or b"").decode("utf-8", "replace") for value in others)
-            yield Record(text=text, id=id or stand_in_id(raw or b"", place, source), title=title, language=self.language or language, place=place)
+            id, title, declared = ((value or b"").decode("utf-8", "replace") for value in others)
+            yield Record(text=text, id=id or stand_in_id(raw or b"", place, source), title=title, language=language or declared, place=place)
 
 
 def column_bytes(column: Any) -> list[bytes | None]:

@@ -17,18 +17,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from data_prep.cleaning.letters import Letters
+from data_prep.cleaning.quality_limits import QualityLimits
 from data_prep.cleaning.verdicts import Page, Verdict
 from data_prep.code_points import Ranges
 from data_prep.files import sha256_json
 from data_prep.portable import Portable
+from data_prep.segmenters import Segmenter
 from data_prep.sentences import COMMON, Ends
-
-if TYPE_CHECKING:
-    from data_prep.cleaning.quality import Quality
-    from data_prep.segmenters import Segmenter
 
 OTHER = "other"
 """The language of documents that are in none of the others."""
@@ -70,7 +68,7 @@ class Language(Portable, ABC):
         """Is a text with these letters in this language? By default: most of them are of its scripts."""
         return letters.total > 0 and letters.within(self.scripts) > MAJORITY * letters.total
 
-    def verdicts(self, page: Page, limits: Quality) -> Iterator[Verdict]:
+    def verdicts(self, page: Page, limits: QualityLimits) -> Iterator[Verdict]:
         """The quality rules that look at kinds of characters. By default: letters, symbols and digits."""
         yield Verdict("letter ratio", page.share(page.letters), limits.min_letter_ratio, False)
         yield from page.signs(limits)

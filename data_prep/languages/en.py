@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from data_prep.cleaning.letters import FOREIGN, HAN, HANGUL, KANA, LATIN, LATIN_RANGES, Letters
+from data_prep.cleaning.quality_limits import QualityLimits
 from data_prep.cleaning.verdicts import Page, Verdict
 from data_prep.languages import Language
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
-
-if TYPE_CHECKING:
-    from data_prep.cleaning.quality import Quality
 
 FUNCTION_WORDS = """
 a an the this that these those some any each every all both either neither no not such own same other another many much more most few several
@@ -49,7 +46,7 @@ class English(Language):
         others = counts[KANA] + counts[HANGUL] + (0 if letters.chinese else counts[HAN])
         return counts[FOREIGN] <= counts[LATIN] and (not others or others < letters.han_share * letters.total)
 
-    def verdicts(self, page: Page, limits: Quality) -> Iterator[Verdict]:
+    def verdicts(self, page: Page, limits: QualityLimits) -> Iterator[Verdict]:
         yield from super().verdicts(page, limits)
         mean = page.visible / page.words
         yield Verdict("mean word length", mean, limits.min_word_length, False)

@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from data_prep.code_points import code_points
 from data_prep.documents import Spans
-from data_prep.knowledge.user_words import UserWords
 from data_prep.pieces import joined_words
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.trie import Trie
+from data_prep.word_lists.user_words import UserWords
 
 FIRST_HAN, LAST_HAN = 0x4E00, 0x9FD5
 """What jieba takes for Han: its own list, to be kept for its own words."""

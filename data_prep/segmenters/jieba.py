@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import Any
 
 from data_prep.documents import Spans
-from data_prep.knowledge.lexicons import lexicon_words
-from data_prep.knowledge.user_words import UserWords, load_user_words
 from data_prep.pieces import joined_words, long_spans, places
 from data_prep.segmenters import Segmenter
+from data_prep.word_lists.lexicons import lexicon_words
+from data_prep.word_lists.user_words import UserWords, load_user_words
 
 ALPHABET = "\u4e00-\u9fd5a-zA-Z0-9+#&._%\\-"
 """What jieba builds words from: common Han characters, ASCII letters and digits, and + # & . _ % -"""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.component_settings import settings_of
 from data_prep.documents import Document
 from data_prep.files import staged_folder
 from data_prep.running.rounds import STEP, take_away
 from data_prep.running.steps import Step
-from data_prep.running.surveying import settings_of
 from data_prep.vocabularies.vocabulary import Vocabulary, bert_normalizer
 from data_prep.vocabularies.vocabulary_training import WordTally
 

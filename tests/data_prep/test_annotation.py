@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import kernels
-from data_prep.annotation import CUT, SIGNS, WORD, Annotation
+from data_prep.annotating.annotation import CUT, SIGNS, WORD, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.documents import Annotated, Document, Given, Label, Spans, Units

@@ -15,16 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import blocks
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.blocks import AnnotatedBlock, Block, divided
-from data_prep.cleaning import normalising
-from data_prep.cleaning.normalising import Cleaning
 from data_prep.counting.unit_counts import every
 from data_prep.documents import SEGMENT, Annotated, Document, Given, Label, Spans, Units
 from data_prep.encoded import Encoded, EncodedBlock
 from data_prep.encoding import Tokenizer, encode, encode_block
+from data_prep.filtering import cleaning as normalising
+from data_prep.filtering.cleaning import Cleaning
 from data_prep.pieces import joined_words, single_words
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.compiled_jieba import CompiledJieba

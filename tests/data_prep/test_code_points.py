@@ -15,8 +15,8 @@ from data_prep.cleaning import characters, letters
 from data_prep.code_points import BERT_CJK_RANGES, HAN, HAN_RANGES, code_points, lies_in, members, text_of
 from data_prep.corpora.pre_segmented import CHINESE
 from data_prep.counting import ngrams, similar_words, tallies
+from data_prep.discourse import discourse
 from data_prep.inputs import wikitext
-from data_prep.knowledge import discourse
 from data_prep.languages import by_code
 from data_prep.segmenters.pretokenizer import inner_C
 from data_prep.sentences import character_kinds

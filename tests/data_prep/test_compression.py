@@ -16,11 +16,11 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning.evaluation_files import read_texts
 from data_prep.corpora.hub_dataset import HubDataset
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.pairs import Pairs
 from data_prep.documents import Rejected
+from data_prep.filtering.evaluation_files import read_texts
 from data_prep.inputs import streams, text_lines
 from data_prep.inputs.streams import decompressed, is_damage, open_bytes
 from data_prep.inputs.text_lines import lines_of

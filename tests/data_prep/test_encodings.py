@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep.component_settings import settings_of
 from data_prep.corpora import Corpus, Slice
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.pairs import Pairs
@@ -21,9 +22,8 @@ from data_prep.corpora.wikiextractor import Wikiextractor
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
 from data_prep.inputs.text_encodings import BLOCK, ENCODINGS, likely_encoding
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
-from data_prep.running.surveying import settings_of
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 OTHERS = [name for name in ENCODINGS if name != "utf-8"]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.cleaning.evaluation_files import find_files as evaluation_files
 from data_prep.corpora.hub_dataset import HubDataset
 from data_prep.corpora.jsonl import Jsonl
+from data_prep.filtering.evaluation_files import find_files as evaluation_files
 from data_prep.inputs.file_names import Found, find_files
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, make_plan
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, make_plan
 from data_prep.vocabularies.vocabulary import Vocabulary
 from launch.cli import main
 from launch.warnings_of import file_lines

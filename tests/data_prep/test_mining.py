@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep.annotation import Annotation
+from data_prep.annotating.annotation import Annotation
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.counting import mining, ngrams
 from data_prep.counting.collocations import count_ngrams, write_counts
-from data_prep.counting.corpus_tasks import mine
 from data_prep.counting.mining import COLUMNS, LEXICON, Mining, MiningStep
 from data_prep.counting.ngrams import Block, StoredBlock, TokenKeys
 from data_prep.documents import Document
 from data_prep.engines.local import Local
-from data_prep.plan import Preparation
+from data_prep.preparing.corpus_tasks import mine
+from data_prep.preparing.plan import Preparation
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning.normalising import Cleaning
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.pairs import MAX_ROW_LINES, Pairs, quoted_rows
 from data_prep.documents import SEGMENT, Document, Given, Record, Rejected
 from data_prep.engines import Engine
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
 

@@ -17,21 +17,21 @@ from typing import Any
 import pytest
 
 from data_prep.annotators.lexicon import Lexicon
-from data_prep.cleaning.decontamination import Decontamination
-from data_prep.cleaning.duplicates import Duplicates
-from data_prep.cleaning.normalising import Cleaning
-from data_prep.cleaning.quality import Quality
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.plain_text import PlainText
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import STAGING_PREFIX, sha256_json, staging_name
-from data_prep.parts import PartWorker
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, Progress, make_plan
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.filtering.decontamination import Decontamination
+from data_prep.filtering.duplicates import Duplicates
+from data_prep.filtering.quality import Quality
 from data_prep.planned import Plan
-from data_prep.running import finishing
-from data_prep.running.dividing import parts_of
+from data_prep.preparing import finishing
+from data_prep.preparing.dividing import parts_of
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, Progress, make_plan
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import Prepared

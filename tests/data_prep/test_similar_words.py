@@ -22,9 +22,9 @@ from data_prep.counting.word_contexts import Cells, Words, count_cells, count_wo
 from data_prep.counting.word_vectors import attraction, embed
 from data_prep.encoded import Encoded, TokenUnits
 from data_prep.encoding import Tokenizer
-from data_prep.knowledge.similar_pairs import REASONS, Pairs, read_pairs, tokenize_surfaces
 from data_prep.shard_writer import write_shard
 from data_prep.shards import Prepared, ShardEntry
+from data_prep.word_lists.similar_pairs import REASONS, Pairs, read_pairs, tokenize_surfaces
 
 Sentences = Sequence[Sequence[str]]
 """Each a list of words; a word of several tokens becomes a unit, unless it begins with `~`."""

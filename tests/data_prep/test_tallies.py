@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.counting import surfaces, tallies
 from data_prep.counting.passages import PASSAGE, SAMPLES

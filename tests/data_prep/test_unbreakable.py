@@ -29,16 +29,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep import plan
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Place, Spans
 from data_prep.engines import Died, Engine, end_after, untimed
 from data_prep.engines.local import Local
 from data_prep.files import staging_name
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, Progress, make_plan
 from data_prep.planned import Plan
-from data_prep.running import claims, surveying
+from data_prep.preparing import plan, surveying
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, Progress, make_plan
+from data_prep.running import claims
 from data_prep.running.claims import claim, is_claimed
 from data_prep.running.notes import Moment
 from data_prep.running.supervision import Task, Watch, run_all

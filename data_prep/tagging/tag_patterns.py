@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from data_prep.knowledge.tag_ambiguity import explodes
+from data_prep.tagging.tag_ambiguity import explodes
 
 FIRST_CODE = 0xF0000
 TAG = re.compile("<([^<>]+)>")

@@ -19,23 +19,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotation import Annotation
+from data_prep.annotating.annotation import Annotation
 from data_prep.blocks import AnnotatedBlock, Block, divided
-from data_prep.cleaning.dropped import Dropped
 from data_prep.counting.tallies import TALLY
+from data_prep.discourse.discourse import SPLITS as DISCOURSE_SPLITS
+from data_prep.discourse.discourse import Balance
 from data_prep.documents import Document, Rejected
 from data_prep.encoded import EncodedBlock
 from data_prep.encoding import Tokenizer, encode_block
 from data_prep.engines import untimed
 from data_prep.files import read_json, sha256_file, staged_folder, write_atomic, write_json
-from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
-from data_prep.knowledge.discourse import Balance
-from data_prep.part_content import PartContent, count
-from data_prep.plan import Preparation
+from data_prep.filtering.dropped import Dropped
 from data_prep.planned import Plan
 from data_prep.portable import Portable
+from data_prep.preparing.part_content import PartContent, count
+from data_prep.preparing.plan import Preparation
+from data_prep.preparing.reading import OUR_CONCERN, REJECTED, PartReader
 from data_prep.running.notes import Moment
-from data_prep.running.reading import OUR_CONCERN, REJECTED, PartReader
 from data_prep.running.rounds import take_away
 from data_prep.running.supervision import NOWHERE, Task, Watch
 from data_prep.shard_writer import write_shard

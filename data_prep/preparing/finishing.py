@@ -21,12 +21,12 @@ from typing import Any
 from data_prep.arrow_files import read_table, write_table
 from data_prep.counting.tallies import TALLY, merge
 from data_prep.files import fsync_file, read_json, remove_staging, staging_name, write_json
-from data_prep.parts import PartWorker
 from data_prep.planned import PLAN, Plan
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.reading import REJECTED
+from data_prep.preparing.surveying import UNPACKED
 from data_prep.running.claims import claim, tidy
-from data_prep.running.reading import REJECTED
 from data_prep.running.supervision import POLL_SECONDS
-from data_prep.running.surveying import UNPACKED
 from data_prep.shards import MANIFEST, SCHEMA_VERSION
 
 INVENTORY = "inventory.arrow"

@@ -16,10 +16,10 @@ from pathlib import Path
 from data_prep.counting.mining import LEXICON, Mining, MiningStep
 from data_prep.documents import Document
 from data_prep.files import staging_name, write_atomic
-from data_prep.parts import PartWorker
-from data_prep.pipeline import sample_texts
-from data_prep.plan import Listener, Preparation, check_not_empty, make_plan
 from data_prep.planned import Plan
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.pipeline import sample_texts
+from data_prep.preparing.plan import Listener, Preparation, check_not_empty, make_plan
 from data_prep.running.steps import run_step
 from data_prep.running.supervision import NOTES, Watch
 from data_prep.vocabularies.sampling import Sample

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from data_prep.blocks import AnnotatedBlock
 from data_prep.counting.tallies import Tally
+from data_prep.discourse.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.documents import Document, Label, Place, Rejected
 from data_prep.encoded import EncodedBlock
 from data_prep.encoding import Tokenizer
-from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
-from data_prep.running.reading import failed
+from data_prep.preparing.reading import failed
 from data_prep.shards import SPLITS
 from masking.keyed import hash_keys, uniform_array
 

@@ -2,8 +2,8 @@
 
     txt        New York                              the whole line
     tsv        New York<TAB>LOC<TAB>120              type, count, or type and count; both may be missing
-    userdict   云计算 5 nz                            jieba's user dictionary: word, frequency, part of speech (data_prep/knowledge/user_words.py)
-    patterns   {"label": "LOC", "pattern": "Rome"}   spaCy's EntityRuler, one JSON object a line (data_prep/knowledge/ruler_patterns.py)
+    userdict   云计算 5 nz                            jieba's user dictionary: word, frequency, part of speech (data_prep/word_lists/user_words.py)
+    patterns   {"label": "LOC", "pattern": "Rome"}   spaCy's EntityRuler, one JSON object a line (data_prep/word_lists/ruler_patterns.py)
     mined      云计算<TAB>0.731<TAB>42<TAB>...          what `kmask lexicon mine` writes under a comment `# surface score count ...`
 
     load_entries(["names.tsv"])  ->  Entries(surfaces=["New York"], types=["LOC"], malformed=[], left_out={})
@@ -24,11 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from data_prep.cleaning.normalising import Cleaning
+from data_prep.cleaning.text_rules import TextRules
 from data_prep.inputs.streams import COMPRESSED
 from data_prep.inputs.text_lines import lines_of, refusal
-from data_prep.knowledge.ruler_patterns import is_pattern, pattern_entries
-from data_prep.knowledge.user_words import JIEBA_TAGS, TAG_TYPES, UserWord, UserWords, parse_user_word
+from data_prep.word_lists.ruler_patterns import is_pattern, pattern_entries
+from data_prep.word_lists.user_words import JIEBA_TAGS, TAG_TYPES, UserWord, UserWords, parse_user_word
 
 FORMATS = ("auto", "txt", "tsv", "userdict", "patterns", "mined")
 LONGEST_TYPE, LONGEST_SURFACE = 32, 1000
@@ -125,7 +125,7 @@ def lexicon_words(paths: Sequence[str], alphabet: str) -> UserWords:
 
 def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[Named]:
     """What the lines of a file name, surfaces cleaned; what cannot be read is added to ``malformed``."""
-    clean = Cleaning().text
+    clean = TextRules().text
     for number, line in lines_of(path, malformed, what="lexicon"):
         try:
             found = parse(line)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.arrow_files import read_table, write_table
+from data_prep.component_settings import settings_of
 from data_prep.corpora import Corpus
 from data_prep.documents import Place
 from data_prep.engines import Engine
@@ -206,12 +207,3 @@ def survey_all(surveyor: Surveyor, engine: Engine | None, unpacked: Path | None,
         seen += sizes[result.number]
         listen(seen)
     return [found[part] for part in range(len(sizes))]
-
-
-def settings_of(component: Any, drop: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A component's kind and settings, for fingerprints."""
-    module = type(component).__module__
-    settings = {item.name: getattr(component, item.name) for item in dataclasses.fields(component) if item.name not in drop}
-    if settings.get("encoding") == "utf-8":  # folders begun before there was a choice go on
-        del settings["encoding"]
-    return {"kind": module.rsplit(".", 1)[-1], **settings}

@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.code_points import HAN
+from data_prep.discourse.marker_lists import Marker, MarkerList, after, read_markers, resolve
 from data_prep.documents import SEGMENT, Document, Given, Spans
 from data_prep.files import sha256_file
-from data_prep.knowledge.marker_lists import Marker, MarkerList, after, read_markers, resolve
 from data_prep.languages import Language, by_code, ends_of
 from data_prep.running.steps import Step
 from data_prep.sentences import split_sentences

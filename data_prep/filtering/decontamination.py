@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.evaluation_files import file_format, find_files, read_texts
-from data_prep.cleaning.normalising import Cleaning
-from data_prep.cleaning.shingles import ngram_hashes, tokens
 from data_prep.code_points import code_points
 from data_prep.documents import Document, Place, Rejected
 from data_prep.files import sha256_file
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.filtering.evaluation_files import file_format, find_files, read_texts
+from data_prep.filtering.shingles import ngram_hashes, tokens
 
 RULES_VERSION = 1
 MIN_BITS, MAX_BITS = 16, 27

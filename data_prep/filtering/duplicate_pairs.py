@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.columns import append, mapped
-from data_prep.cleaning.duplicate_runs import TASK_RECORDS, Layout, distinct, earlier, later, pairs_between, slice_of, write_pairs
+from data_prep.filtering.columns import append, mapped
+from data_prep.filtering.duplicate_runs import TASK_RECORDS, Layout, distinct, earlier, later, pairs_between, slice_of, write_pairs
 from data_prep.running.rounds import Made
 
 NEIGHBOURS = 3

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.columns import Array, append, mapped, rows
 from data_prep.files import read_json, write_json
+from data_prep.filtering.columns import Array, append, mapped, rows
 from data_prep.running.rounds import Made
 
 RUN_DOCUMENTS = 1 << 19

@@ -17,17 +17,17 @@ from typing import Any
 
 from data_prep.blocks import BLOCK_CHARACTERS, BLOCK_DOCUMENTS
 from data_prep.cleaning.composing import surplus_marks
-from data_prep.cleaning.decontamination import Evaluation
-from data_prep.cleaning.dropped import Dropped
-from data_prep.cleaning.normalising import lost_spans
 from data_prep.corpora import Slice
 from data_prep.documents import SEGMENT, Document, Place, Record, Rejected
-from data_prep.plan import Preparation
+from data_prep.filtering.cleaning import lost_spans
+from data_prep.filtering.decontamination import Evaluation
+from data_prep.filtering.dropped import Dropped
 from data_prep.planned import Plan
 from data_prep.portable import Portable
+from data_prep.preparing.plan import Preparation
+from data_prep.preparing.surveying import UNPACKED
 from data_prep.running.notes import Moment, Note
 from data_prep.running.supervision import NOWHERE, Watch
-from data_prep.running.surveying import UNPACKED
 from data_prep.vocabularies.sampling import Sample, chosen, passages
 
 REJECTED = "rejected.jsonl"

@@ -21,11 +21,11 @@ import numpy.typing as npt
 
 from data_prep.documents import Document, Spans
 from data_prep.files import sha256_file
-from data_prep.knowledge.spacy_pipelines import LEMMATIZERS, PARSERS, RECOGNISERS, SENTENCES, Pipeline, pipeline
 from data_prep.pieces import places
 from data_prep.portable import Portable
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.rjieba import Rjieba
+from data_prep.spacy_pipelines import LEMMATIZERS, PARSERS, RECOGNISERS, SENTENCES, Pipeline, pipeline
 
 JIEBA_ENGINES, JIEBA_LANGUAGES = ("rjieba", "jieba"), ("zh",)
 UNNEEDED = RECOGNISERS | SENTENCES | LEMMATIZERS | PARSERS

@@ -16,23 +16,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep.annotation import WORD
+from data_prep.annotating.annotation import WORD
 from data_prep.annotators import Annotator
-from data_prep.cleaning.decontamination import Decontamination
-from data_prep.cleaning.duplicates import Duplicates
-from data_prep.cleaning.normalising import Cleaning
-from data_prep.cleaning.quality import Quality
+from data_prep.component_settings import settings_of
 from data_prep.corpora import Corpus
+from data_prep.discourse.discourse import SPLITS as DISCOURSE_SPLITS
+from data_prep.discourse.discourse import Discourse
 from data_prep.documents import SEGMENT, Label
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import sha256_file
-from data_prep.knowledge.discourse import SPLITS as DISCOURSE_SPLITS
-from data_prep.knowledge.discourse import Discourse
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.filtering.decontamination import Decontamination
+from data_prep.filtering.duplicates import Duplicates
+from data_prep.filtering.quality import Quality
 from data_prep.planned import Plan
-from data_prep.running.dividing import joined_slices, parts_of, sources_of, wanted_bytes
+from data_prep.preparing.dividing import joined_slices, parts_of, sources_of, wanted_bytes
+from data_prep.preparing.surveying import SHARED_BYTES, SHARED_FILES, UNPACKED, Listing, Surveyor, survey_all
 from data_prep.running.supervision import NOWHERE, Watch
-from data_prep.running.surveying import SHARED_BYTES, SHARED_FILES, UNPACKED, Listing, Surveyor, settings_of, survey_all
 from data_prep.segmenters import Segmenter
 from data_prep.shards import SCHEMA_VERSION, SPLITS
 from data_prep.vocabularies.vocabulary import Vocabulary, check_folder

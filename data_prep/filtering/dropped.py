@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.columns import Texts, mapped
 from data_prep.documents import Place, Rejected
+from data_prep.filtering.columns import Texts, mapped
 
 ENTRY = np.dtype([("part", "<i8"), ("number", "<i8"), ("kept", "<i8"), ("similarity", "<f4"), ("near", "?")])
 """One dropped document: its part and its number there, the document that stays (index into `kept`), how alike they are."""

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.normalising import Cleaning
+from data_prep.cleaning.text_rules import TextRules
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
 from data_prep.inputs.text_lines import lines_of, refusal
@@ -114,7 +114,7 @@ def gather(ids_T: npt.NDArray[Any], offsets_N1: Offsets, row_P: npt.NDArray[np.i
 
 def _read_lines(path: Path) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Distinct surfaces, cleaned like the text of documents; for each line the rows of its two surfaces, and its score (-inf without one)."""
-    clean = Cleaning().text
+    clean = TextRules().text
     rows: dict[str, int] = {}
     surfaces: list[str] = []
     malformed: list[str] = []

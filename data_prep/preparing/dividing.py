@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.corpora import Corpus
-from data_prep.running.surveying import Listing, Surveyed
+from data_prep.preparing.surveying import Listing, Surveyed
 
 MIN_PART_BYTES, MAX_PART_BYTES, MOST_PART_BYTES = 1 << 20, 1 << 23, 1 << 26
 WANTED_PARTS, MOST_PARTS = 64, 1 << 13

@@ -25,15 +25,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from data_prep.cleaning.dropped import Dropped
+from data_prep.discourse.discourse import DiscourseStep
 from data_prep.documents import Document
 from data_prep.files import remove_staging, staging_name
-from data_prep.knowledge.discourse import DiscourseStep
-from data_prep.parts import PartWorker
-from data_prep.plan import Listener, Preparation, Progress, check_not_empty, make_plan
-from data_prep.running.adoption import adopt_plan
-from data_prep.running.finishing import finish_once, finished
-from data_prep.running.reading import PartReader
+from data_prep.filtering.dropped import Dropped
+from data_prep.preparing.adoption import adopt_plan
+from data_prep.preparing.finishing import finish_once, finished
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.plan import Listener, Preparation, Progress, check_not_empty, make_plan
+from data_prep.preparing.reading import PartReader
 from data_prep.running.steps import Step, run_step
 from data_prep.running.supervision import NOTES, Watch, run_all
 from data_prep.shards import SPLITS

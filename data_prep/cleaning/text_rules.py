@@ -6,21 +6,18 @@
     3. full-width letters and digits to half-width (optional)
     4. hard-wrapped lines (books) joined, so that a sentence is not cut at column 70
     5. traditional to simplified characters (optional, OpenCC)
-    6. language as declared, or by script when the reader did not know it (languages/)
 
-A document that ends up too short is rejected with a reason, never silently. Spans that came with a document move along with its
-characters: "北京\\u3000\\u3000大学" with a span over 大学 becomes "北京 大学" with the span still over 大学. They never begin or end on white
-space. A span of which nothing is left is dropped; ``lost_spans`` counts those.
+Spans that came with a document move along with its characters: "北京\\u3000\\u3000大学" with a span over 大学 becomes "北京 大学" with the
+span still over 大学. They never begin or end on white space. A span of which nothing is left is dropped.
 
 Ordinary text is clean already: each rule first looks for something to do, which is many times faster than doing it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -29,10 +26,8 @@ import numpy as np
 from data_prep.cleaning.composing import composed
 from data_prep.cleaning.conversions import check_package, package_version, repaired, simplified
 from data_prep.cleaning.edits import Edit, compositions, differences, move, placed, substitutions
-from data_prep.cleaning.letters import Letters
 from data_prep.cleaning.markdown import markdown_text
-from data_prep.documents import Document, Given, Record, Rejected
-from data_prep.languages import Language, built_in, by_code, declared, recognised
+from data_prep.documents import Given
 from data_prep.portable import Portable
 
 SIMPLIFICATIONS = ("", "t2s", "tw2s", "tw2sp", "hk2s", "hk2sp")
@@ -53,7 +48,6 @@ UNTIDY = re.compile(f"[{_ENDS}{_SPACES}{_REMOVED}]|  | \n|\n |\n\n\n")
 """What the rules for white space would change, apart from the edges of a text."""
 FEWEST_BREAKS = 4
 """A text with fewer line breaks is not taken to be hard-wrapped."""
-LANGUAGE_SAMPLE = 4000
 SHORT = 400
 """Shorter texts are looked at once for something to do; in longer ones each rule looks for itself, which is faster there."""
 
@@ -125,36 +119,21 @@ WHITE_SPACE_RULES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cleaning(Portable):
-    """What happens to a text before anything is found in it."""
+class TextRules(Portable):
+    """What is changed in a text, whatever its language: settings of `cleaning`, which says more about each."""
 
-    min_characters: int = 2
-    """Documents shorter than this after cleaning are set aside as `too short`."""
     join_wrapped_lines: bool = True
-    """Join the lines of hard-wrapped documents (most line breaks fall inside a sentence) and keep blank lines as paragraphs."""
-    han_share: float = 0.15
-    """A document is Chinese when at least this share of its letters are Han characters, unless kana or Hangul among them say otherwise."""
-    languages: list[Language] = field(default_factory=built_in)
-    """Languages of the corpus. Documents in no other one belong to `other`: Japanese, Korean, Cyrillic and so on; leave it out (`[zh, en]`), and
-    they are set aside."""
+    """Join the lines of hard-wrapped documents."""
     simplify: str = ""
-    """Traditional to simplified Chinese with OpenCC: `t2s` (characters), `tw2s`, `hk2s` (variants of Taiwan, Hong Kong), `tw2sp`,
-    `hk2sp` (their words too: 軟體 becomes 软件). Empty: leave it. Needs kmask[opencc]."""
+    """OpenCC's name of a conversion to simplified Chinese; empty for none."""
     repair: bool = False
-    """Repair mojibake (`Ã©` for é) with ftfy; full-width punctuation, quotes and ligatures stay. Needs kmask[ftfy]."""
+    """Repair mojibake."""
     markdown: bool = False
-    """The texts are Markdown: keep what a reader sees (no marks, links' addresses, images, tables, fenced code; see markdown.py)."""
+    """Keep what a reader of Markdown sees."""
     half_width: bool = False
-    """Full-width letters and digits (Ａ１) become half-width (A1); punctuation stays."""
+    """Full-width letters and digits become half-width."""
 
     def __post_init__(self) -> None:
-        if self.min_characters < 1:
-            raise ValueError(f"min_characters: {self.min_characters} must be at least 1")
-        if not 0 < self.han_share < 1:
-            raise ValueError(f"han_share: {self.han_share} must lie between 0 and 1")
-        codes = [language.code for language in self.languages]
-        if not codes or len(set(codes)) < len(codes):
-            raise ValueError(f"languages: {', '.join(codes) or 'none'}; give at least one, and each once")
         if self.simplify not in SIMPLIFICATIONS:
             raise ValueError(f"simplify: {self.simplify!r} is not one of {', '.join(SIMPLIFICATIONS[1:])} (or empty)")
         if self.simplify:
@@ -162,23 +141,10 @@ class Cleaning(Portable):
         if self.repair:
             check_package("repair", "ftfy")
 
-    def fingerprint(self) -> dict[str, Any]:
-        """What decides the text: the settings, and the versions of the packages they need."""
-        settings = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        packages = [name for name, used in (("opencc", self.simplify), ("ftfy", self.repair)) if used]
-        settings["languages"] = {code: language.fingerprint() for code, language in self.known.items()}
-        return {"kind": "cleaning", **settings, **{f"{name}_version": package_version(name) for name in packages}}
-
-    def clean(self, record: Record, source: str) -> Document | Rejected:
-        """The finished document, or why it was set aside."""
-        text, given = self.spanned(record.text, record.given) if record.given else (self.text(record.text), {})
-        if len(text) < self.min_characters:
-            return Rejected(record.place, "too short", f"{len(text)} characters after cleaning, {self.min_characters} wanted")
-        language = self.language(text, record.language)
-        if not language:
-            found = f"declared {record.language!r}" if record.language else "by its letters"
-            return Rejected(record.place, "other language", f"{found}, none of {', '.join(self.known)} (`cleaning.languages`)")
-        return Document(id=record.id, language=language, text=text, title=self.text(record.title), source=source, given=given)
+    def packages(self) -> dict[str, Any]:
+        """The versions of the optional packages that decide the text, as entries of a fingerprint."""
+        used = [name for name, wanted in (("opencc", self.simplify), ("ftfy", self.repair)) if wanted]
+        return {f"{name}_version": package_version(name) for name in used}
 
     def text(self, raw: str) -> str:
         """Normalised text; keeps full-width punctuation, letter case and paragraph breaks.
@@ -212,16 +178,6 @@ class Cleaning(Portable):
         return text, {level: placed(text, items, [next(moved) for _ in items]) for level, items in given.items()}
 
     @cached_property
-    def known(self) -> dict[str, Language]:
-        """The languages by code, in the order in which they are asked."""
-        return by_code(self.languages)
-
-    def language(self, text: str, said: str = "") -> str:
-        """The code of the language that a document declares, or that its first 4,000 characters are in; empty when it is in none of ``languages``."""
-        code = declared(self.known, said) if said else None
-        return recognised(self.known, Letters(text[:LANGUAGE_SAMPLE], self.han_share)) if code is None else code
-
-    @cached_property
     def _plain(self) -> bool:
         return not (self.simplify or self.repair or self.half_width or self.markdown)
 
@@ -233,8 +189,3 @@ class Cleaning(Portable):
         if name := self.simplify:
             rules.append(Rule(lambda text: simplified(text, name), lambda text: _simplification_edits(text, name)))
         return (*rules, COMPOSE)
-
-
-def lost_spans(record: Record, document: Document) -> dict[str, int]:
-    """By level, how many of the user's spans had nothing left after cleaning (they covered white space or invisible characters only)."""
-    return {level: lost for level, spans in record.given.items() if (lost := len(spans) - len(document.given.get(level, ())))}

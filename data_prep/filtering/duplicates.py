@@ -32,14 +32,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.columns import append, write_texts
-from data_prep.cleaning.duplicate_clusters import describe, join, publish
-from data_prep.cleaning.duplicate_pairs import find_alike, find_candidates, find_equal
-from data_prep.cleaning.duplicate_runs import Layout, gather_digests, gather_keys, lay_out
-from data_prep.cleaning.minhash import band_keys, bands_for, least_agreement, signatures, sketches
-from data_prep.cleaning.shingles import ngram_hashes, tokens
 from data_prep.code_points import code_points
 from data_prep.documents import Document
+from data_prep.filtering.columns import append, write_texts
+from data_prep.filtering.duplicate_clusters import describe, join, publish
+from data_prep.filtering.duplicate_pairs import find_alike, find_candidates, find_equal
+from data_prep.filtering.duplicate_runs import Layout, gather_digests, gather_keys, lay_out
+from data_prep.filtering.minhash import band_keys, bands_for, least_agreement, signatures, sketches
+from data_prep.filtering.shingles import ngram_hashes, tokens
 from data_prep.running.rounds import Made, Round
 from data_prep.running.steps import Step
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.columns import Texts, append, mapped, rows, write_texts
-from data_prep.cleaning.dropped import ENTRY
-from data_prep.cleaning.duplicate_pairs import agreement
-from data_prep.cleaning.duplicate_runs import Layout, earlier, equal_pairs, later
-from data_prep.cleaning.minhash import similarity
 from data_prep.files import write_json
+from data_prep.filtering.columns import Texts, append, mapped, rows, write_texts
+from data_prep.filtering.dropped import ENTRY
+from data_prep.filtering.duplicate_pairs import agreement
+from data_prep.filtering.duplicate_runs import Layout, earlier, equal_pairs, later
+from data_prep.filtering.minhash import similarity
 from data_prep.running.rounds import Made
 
 BLOCK = 1 << 20

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from data_prep.corpora import Corpus, Slice
 from data_prep.documents import Document, Record, Rejected
-from data_prep.parts import PartWorker
-from data_prep.plan import Preparation
 from data_prep.planned import Plan, PlannedFile
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.plan import Preparation
 from data_prep.shard_writer import write_shard
 
 SAMPLE_BYTES, MOST_SOURCES, PLACES = 300_000, 24, 3
