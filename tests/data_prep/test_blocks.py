@@ -19,11 +19,11 @@ from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.blocks import AnnotatedBlock, Block, divided
+from data_prep.cleaning import text_rules
 from data_prep.counting.unit_counts import every
 from data_prep.documents import SEGMENT, Annotated, Document, Given, Label, Spans, Units
 from data_prep.encoded import Encoded, EncodedBlock
 from data_prep.encoding import Tokenizer, encode, encode_block
-from data_prep.filtering import cleaning as normalising
 from data_prep.filtering.cleaning import Cleaning
 from data_prep.pieces import joined_words, single_words
 from data_prep.segmenters import Segmenter
@@ -171,7 +171,7 @@ def test_every_sixteenth_unit_of_a_document_is_the_same_wherever_it_stands(found
 def test_a_short_text_is_cleaned_as_a_long_one(raw: str) -> None:
     quick, patch = Cleaning(), pytest.MonkeyPatch()
     text, language = quick.text(raw), quick.language(raw)
-    patch.setattr(normalising, "SHORT", 0)
+    patch.setattr(text_rules, "SHORT", 0)
     try:
         assert (text, language) == (Cleaning().text(raw), Cleaning().language(raw))
     finally:
