@@ -1,24 +1,20 @@
 """Discourse-marker pairs: two sentences and the marker that joined them, found in ordinary text.
 
-    他很累。但是，他还在工作。         ->  他很累。 / 他还在工作。    但是 (contrast)
-    It rained. However, we went out.  ->  It rained. / we went out.  however (contrast)
-    因为下雨，所以比赛取消了。         ->  下雨 / 比赛取消了。         因为…所以 (cause)
+他很累。但是，他还在工作。         ->  他很累。 / 他还在工作。    但是 (contrast)
+It rained. However, we went out.  ->  It rained. / we went out.  however (contrast)
+因为下雨，所以比赛取消了。         ->  下雨 / 比赛取消了。         因为…所以 (cause)
 
-    1. a sentence that begins with a marker and follows another one in its paragraph makes a pair with it, the marker taken away
-    2. a marker in two parts makes a pair of its clauses, when the second part stands directly after a comma of that sentence
-    3. a pair becomes a document of two paragraphs, annotated and encoded like any other: shard ``discourse.arrow``
-
-Balance: of each class the ``cap`` pairs with the smallest hash of (class, texts) are kept. Which ones that are depends on neither the parts
-nor their order: each part lists its smallest hashes, and what is smallest of all is the limit (``DiscourseStep``).
+1. a sentence that begins with a marker and follows another one in its paragraph makes a pair with it, the marker taken away
+2. a marker in two parts makes a pair of its clauses, when the second part stands directly after a comma of that sentence
+3. a pair becomes a document of two paragraphs, annotated and encoded like any other: shard ``discourse.arrow``
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,9 +24,6 @@ from data_prep.code_points import HAN
 from data_prep.discourse.marker_lists import Marker, MarkerList, after, read_markers, resolve
 from data_prep.documents import SEGMENT, Document, Given, Spans
 from data_prep.files import sha256_file
-from data_prep.languages import Language, by_code, ends_of
-from data_prep.running.steps import Step
-from data_prep.sentences import split_sentences
 from masking.keyed import hash_key
 
 SPLITS = {"train": "discourse", "heldout": "discourse_heldout"}
@@ -38,8 +31,6 @@ SPLITS = {"train": "discourse", "heldout": "discourse_heldout"}
 MAX_CLASSES = 32767
 WORD = re.compile(f"{HAN.pattern}|[^\\W{HAN.pattern[1:-1]}_]+")
 OPENERS = "\"'“‘《〈「『（("
-LIMITS, FOUND = "limits.npy", "found.npy"
-NO_LIMIT = np.uint64(2**64 - 1)
 
 
 class Pair(NamedTuple):
@@ -157,59 +148,3 @@ class Discourse:
             name=name,
             key=hash_key("discourse", name, *pieces),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiscourseStep(Step):
-    """Finds the limit of each class: the key of the last of its ``cap`` pairs that are kept. Equal pairs count once."""
-
-    discourse: Discourse
-    """Finds the pairs."""
-    languages: Mapping[str, Language] = field(default_factory=by_code)
-    """The languages of the documents by code."""
-    name: str = "discourse"
-
-    def fingerprint(self) -> dict[str, Any]:
-        return self.discourse.fingerprint()
-
-    def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
-        number = {name: index for index, name in enumerate(self.discourse.classes)}
-        found: list[tuple[int, int]] = []
-        for _, document in documents:
-            sentences = split_sentences(document.characters, ends_of(self.languages, document.language))
-            found.extend((number[pair.name], pair.key) for pair in self.discourse.pairs(document, *sentences))
-        np.save(folder / FOUND, self._smallest(np.array(found, np.uint64).reshape(-1, 2)))
-
-    def reduce(self, folders: Sequence[Path], folder: Path) -> None:
-        smallest_K2 = np.zeros((0, 2), np.uint64)
-        for part in folders:
-            smallest_K2 = self._smallest(np.concatenate([smallest_K2, np.load(part / FOUND)]))
-        limit_C = np.full(len(self.discourse.classes), NO_LIMIT, np.uint64)
-        classes_C, counts_C = np.unique(smallest_K2[:, 0], return_counts=True)
-        last_C = np.cumsum(counts_C) - 1
-        full_C = counts_C == self.discourse.cap
-        limit_C[classes_C[full_C].astype(np.int64)] = smallest_K2[last_C[full_C], 1]
-        np.save(folder / LIMITS, limit_C)
-
-    def _smallest(self, found_K2: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        """Of each class the ``cap`` smallest distinct keys, sorted; rows are (class, key)."""
-        found_K2 = np.unique(found_K2, axis=0)
-        first_K = np.searchsorted(found_K2[:, 0], found_K2[:, 0], "left")
-        return found_K2[np.arange(len(found_K2)) - first_K < self.discourse.cap]
-
-
-@dataclass(frozen=True)
-class Balance:
-    """Which pairs are kept."""
-
-    limits: dict[str, int]
-    """Largest key that is kept, by class; classes without a limit are kept whole."""
-
-    @staticmethod
-    def read(discourse: Discourse, result: Path) -> Balance:
-        """From the folder of the result of a ``DiscourseStep``."""
-        return Balance(dict(zip(discourse.classes, np.load(result / LIMITS).tolist(), strict=True)))
-
-    def keeps(self, pair: Pair) -> bool:
-        """Is this pair among those of its class that are kept?"""
-        return pair.key <= self.limits.get(pair.name, pair.key)

@@ -23,7 +23,7 @@ from data_prep.annotating.annotation import Annotation
 from data_prep.blocks import AnnotatedBlock, Block, divided
 from data_prep.counting.tallies import TALLY
 from data_prep.discourse.discourse import SPLITS as DISCOURSE_SPLITS
-from data_prep.discourse.discourse import Balance
+from data_prep.discourse.discourse_step import Balance
 from data_prep.documents import Document, Rejected
 from data_prep.encoded import EncodedBlock
 from data_prep.encoding import Tokenizer, encode_block

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from data_prep.discourse.discourse import DiscourseStep
+from data_prep.discourse.discourse_step import DiscourseStep
 from data_prep.documents import Document
 from data_prep.files import remove_staging, staging_name
 from data_prep.filtering.dropped import Dropped
