@@ -250,7 +250,9 @@ def scale(folder: Path, documents: int, workers: int, keep: bool) -> None:
     parts = -(-documents // PART_DOCUMENTS)
     measure = Rounds(step.name, folder)
     measure.head(f"{documents:,} documents in {parts} parts, {workers} workers")
-    result = run_step(step, step.source, parts, Local(workers=workers), folder, str(documents), lambda done: measure("parts", done, parts), heard=measure)
+    result = run_step(
+        step, step.source, parts, Local(workers=workers), folder, str(documents), lambda done: measure("parts", done, parts), listen_round=measure
+    )
     measure.end(result)
     check(Dropped.open(result), documents)
     if not keep:
@@ -268,7 +270,7 @@ def corpus(config: Path, folder: Path, workers: int) -> None:
     size = worker.plan.bytes
     measure = Rounds(step.name, folder)
     measure.head(f"{size / 1e6:.1f} MB in {parts} parts, {workers} workers")
-    result = run_step(step, worker.documents, parts, Local(workers=workers), folder, "corpus", lambda done: measure("parts", done, parts), heard=measure)
+    result = run_step(step, worker.documents, parts, Local(workers=workers), folder, "corpus", lambda done: measure("parts", done, parts), listen_round=measure)
     measure.end(result)
     shutil.rmtree(folder)
 

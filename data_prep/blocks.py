@@ -73,7 +73,7 @@ class Block:
         return moved_W2
 
 
-def divided(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def in_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """Documents in blocks of the usual size."""
     held: list[Document] = []
     size = 0

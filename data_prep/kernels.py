@@ -274,7 +274,7 @@ def match(
 
 
 @njit(cache=True)
-def settle(
+def merge_units(
     start_U: Array, end_U: Array, label_U: Array, start_V: Array, end_V: Array, label_V: Array, number_L: Array, sentences_S2: Array
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Units U of one level and the later V as one: start, end, label; then the labels of the V that cross a sentence end or overlap a U.

@@ -47,7 +47,7 @@ class Trie(NamedTuple):
         return first_C
 
 
-def pairs(entries: Sequence[str]) -> npt.NDArray[np.uint8]:
+def pair_bits(entries: Sequence[str]) -> npt.NDArray[np.uint8]:
     """A bit for the first two characters of every entry (see kernels.py)."""
     from data_prep import kernels
 

@@ -62,7 +62,7 @@ def show_config(file: Path, overrides: list[str]) -> None:
 def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> int:
     """`kmask prepare`; with ``slurm``, print a script that runs it in so many tasks."""
     from data_prep.preparing.pipeline import prepare
-    from data_prep.preparing.plan import Preparation, Progress
+    from data_prep.preparing.plan import Preparation, StageProgress
 
     preparation = read_config(Preparation, file, overrides)
     if slurm is not None:
@@ -74,7 +74,7 @@ def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> i
     for line in malformed_lines(preparation):
         bar.say(line)
 
-    def listen(progress: Progress) -> None:
+    def listen(progress: StageProgress) -> None:
         if progress.stage == "parts":
             stages.bar.close()
             bar.update(progress.done, progress.total, f"{progress.documents:,} documents,", f"{progress.rejected:,} set aside")

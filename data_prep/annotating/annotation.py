@@ -79,7 +79,7 @@ class Annotation:
         units: dict[str, Units] = {}
         for level, numbers_L, found in [*self._given(block), *self._found(block, sentences_S2, whole_W2, dropped)]:
             earlier = units.get(level, NONE)
-            start_U, end_U, label_U, crossing, clashing = kernels.settle(
+            start_U, end_U, label_U, crossing, clashing = kernels.merge_units(
                 earlier.start_U, earlier.end_U, earlier.label_U, found.start_U, found.end_U, found.label_U, numbers_L, sentences_S2
             )
             units[level] = Units(start_U, end_U, label_U)

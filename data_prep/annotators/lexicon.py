@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotators import Annotator, Found, Together
+from data_prep.annotators import Annotator, FoundUnits, Together
 from data_prep.blocks import Block
 from data_prep.documents import Document, Label, Spans, Units
 from data_prep.files import sha256_file
-from data_prep.trie import Trie, pairs
+from data_prep.trie import Trie, pair_bits
 from data_prep.word_lists.lexicons import FORMATS, Entries, load_entries
 
 BOUNDARIES = ("words", "inside", "any")
@@ -147,13 +147,13 @@ class Matcher:
         trie = Trie.build(surfaces)
         latin_C = np.array([chr(point).isalnum() for point in range(0x370)])
         most_G = np.array([BOUNDARIES.index(name) for name in boundaries or ["any"] * label_EG.shape[1]], np.int8)
-        return Matcher(trie=trie, label_EG=label_EG, first_C=trie.first(), pairs_B=pairs(surfaces), latin_C=latin_C, most_G=most_G)
+        return Matcher(trie=trie, label_EG=label_EG, first_C=trie.first(), pairs_B=pair_bits(surfaces), latin_C=latin_C, most_G=most_G)
 
-    def find(self, document: Document, sentences_S2: Spans, words_W2: Spans) -> list[Found]:
+    def find(self, document: Document, sentences_S2: Spans, words_W2: Spans) -> list[FoundUnits]:
         """What each lexicon finds in the document, and what it refuses because of the words."""
         return self.find_all(Block([document]), sentences_S2, words_W2)
 
-    def find_all(self, block: Block, sentences_S2: Spans, words_W2: Spans) -> list[Found]:
+    def find_all(self, block: Block, sentences_S2: Spans, words_W2: Spans) -> list[FoundUnits]:
         """The same in several documents, over the characters of all of them."""
         from data_prep import kernels
 
@@ -165,4 +165,4 @@ class Matcher:
         bounds = offsets_F1.tolist()
         units = [Units(start_M[first:last], end_M[first:last], label_M[first:last]) for first, last in pairwise(bounds)]
         groups = len(units) // 2
-        return [Found(taken, refused) for taken, refused in zip(units[:groups], units[groups:], strict=True)]
+        return [FoundUnits(taken, refused) for taken, refused in zip(units[:groups], units[groups:], strict=True)]

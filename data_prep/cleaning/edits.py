@@ -147,7 +147,7 @@ def differences(before: str, after: str, separators: str = SEPARATORS) -> list[E
     return [Edit(start, end, after[low:high]) for start, end, low, high in changes]
 
 
-def placed(text: str, spans: Sequence[Given], places: Sequence[tuple[int, int]]) -> list[Given]:
+def place_spans(text: str, spans: Sequence[Given], places: Sequence[tuple[int, int]]) -> list[Given]:
     """The spans of one level at their new places: without white space at the edges, disjoint, none empty."""
     kept: list[Given] = []
     free = 0

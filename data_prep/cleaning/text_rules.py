@@ -25,7 +25,7 @@ import numpy as np
 
 from data_prep.cleaning.composing import composed
 from data_prep.cleaning.conversions import check_package, package_version, repaired, simplified
-from data_prep.cleaning.edits import Edit, compositions, differences, move, placed, substitutions
+from data_prep.cleaning.edits import Edit, compositions, differences, move, place_spans, substitutions
 from data_prep.cleaning.markdown import markdown_text
 from data_prep.documents import Given
 from data_prep.portable import Portable
@@ -175,7 +175,7 @@ class TextRules(Portable):
                 starts, ends = move(starts, ends, rule.edits(text))
                 text = changed
         moved = iter(zip(starts.tolist(), ends.tolist(), strict=True))
-        return text, {level: placed(text, items, [next(moved) for _ in items]) for level, items in given.items()}
+        return text, {level: place_spans(text, items, [next(moved) for _ in items]) for level, items in given.items()}
 
     @cached_property
     def _plain(self) -> bool:

@@ -52,9 +52,9 @@ class Page:
 
     def __init__(self, text: str, characters: npt.NDArray[np.uint32]) -> None:
         self.text, self.characters = text, characters
-        self.kinds = classes(characters)
+        self.classes_C = classes(characters)
         """The class of each character, uint8[C]."""
-        self.counts: list[int] = np.bincount(self.kinds, minlength=CLASS_COUNT).tolist()
+        self.counts: list[int] = np.bincount(self.classes_C, minlength=CLASS_COUNT).tolist()
         """How many characters of each class there are."""
         self.visible: int = max(1, len(text) - self.counts[SPACE] - self.counts[NEWLINE])
         """Characters that are not white space, at least 1."""

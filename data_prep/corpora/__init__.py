@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from data_prep.documents import Label, Place, Record, Rejected
-from data_prep.inputs.file_names import Found, find_files
+from data_prep.inputs.file_names import FoundFiles, find_files
 from data_prep.inputs.raw_text import BOM, INVALID
 from data_prep.inputs.slice_cache import SliceWriter, identity, is_sequential, open_slice
 from data_prep.inputs.streams import LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
@@ -109,7 +109,7 @@ class Corpus(Portable, ABC):
         """
         return self.found().files
 
-    def found(self) -> Found:
+    def found(self) -> FoundFiles:
         """The same, with what is left out and what is named twice. A reader whose paths are no files says here what they are."""
         return find_files(self.paths)
 

@@ -82,7 +82,7 @@ class Conll(LineCorpus):
                 return Rejected(place, "not a tagged token", token)
             if token:
                 sentences[-1].append(token)
-        text, given = joined(sentences)
+        text, given = join_tokens(sentences)
         return Record(text=text, id=stand_in_id(raw, place, source), title="", language=self.language, place=place, given={self.level: given}) if text else None
 
     def token(self, line: str, number: int) -> Token | str | None:
@@ -100,7 +100,7 @@ class Conll(LineCorpus):
         return Token(text, match[1] or "O", match[2] or "")
 
 
-def joined(sentences: list[list[Token]]) -> tuple[str, tuple[Given, ...]]:
+def join_tokens(sentences: list[list[Token]]) -> tuple[str, tuple[Given, ...]]:
     """The text of tagged sentences, a line each, and the entities in it."""
     pieces: list[str] = []
     found: list[Given] = []

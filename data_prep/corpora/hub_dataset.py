@@ -23,7 +23,7 @@ from typing import Any
 from data_prep.corpora import Corpus, Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
-from data_prep.inputs.file_names import Found
+from data_prep.inputs.file_names import FoundFiles
 from data_prep.inputs.row_cache import RowWriter, kept_rows, rows_file
 from data_prep.inputs.streams import LONGEST_DOCUMENT, lines_within, open_bytes
 from data_prep.inputs.tables import ROLES, TableColumns, Values, naming
@@ -72,7 +72,7 @@ class HubDataset(TableColumns, Corpus):
                 raise FileNotFoundError(f"corpus path {entry}: no such folder (looked from {Path.cwd()}); {remedy}, a commit hash of 40 digits")
         return self.found().files
 
-    def found(self) -> Found:
+    def found(self) -> FoundFiles:
         first: dict[Path, Path] = {}
         again = []
         for path in map(Path, self.paths):
@@ -80,7 +80,7 @@ class HubDataset(TableColumns, Corpus):
             if earlier != path:
                 again.append((str(path), str(earlier)))
         files = list(first.values())
-        return Found([str(path) for path in files], [self.disk_bytes(path) for path in files], [], again)
+        return FoundFiles([str(path) for path in files], [self.disk_bytes(path) for path in files], [], again)
 
     def source_of(self, path: str) -> str:
         return self.source or Path(path).name

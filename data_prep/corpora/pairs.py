@@ -31,7 +31,7 @@ MAX_ROW_LINES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pairs(LineCorpus):
+class LabelledPairs(LineCorpus):
     """Labelled pairs in JSON Lines, TSV or CSV."""
 
     classes: list[str] = field(default_factory=list)

@@ -32,7 +32,7 @@ class Parquet(TableColumns, Corpus):
         digest = sha256_file(path)
         slices: list[Slice] = []
         start = row = size = total = 0
-        with naming(path, *DAMAGED), opened(path) as file:
+        with naming(path, *DAMAGED), open_parquet(path) as file:
             text = self.columns(file.schema_arrow, path)["text"]
             expected = sum(_group_rows(file))
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=[text]):
@@ -47,7 +47,7 @@ class Parquet(TableColumns, Corpus):
 
     def read(self, piece: Slice, cache: Path | None = None) -> Iterator[Record | Rejected]:
         path = Path(piece.path)
-        with naming(path, *DAMAGED), opened(path) as file:
+        with naming(path, *DAMAGED), open_parquet(path) as file:
             columns = list(self.columns(file.schema_arrow, path).values())
             row = 0
             for group, rows in enumerate(_group_rows(file)):
@@ -69,7 +69,7 @@ class Parquet(TableColumns, Corpus):
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def open_parquet(path: Path) -> Iterator[Any]:
     """An open Parquet file that is read in small pieces and checks its checksums where it has any."""
     from pyarrow.parquet import ParquetFile
 

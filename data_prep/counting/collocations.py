@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.counting.counted_tables import Keys, fold, merged, write_table
-from data_prep.counting.ngrams import BREAK, StoredBlock
+from data_prep.counting.counted_tables import Keys, fold, merged, write_sorted_table
+from data_prep.counting.ngrams import BREAK, StoredTokenBlock
 
 PLACE_BITS = np.uint64(32)
 
@@ -70,10 +70,10 @@ def write_ngrams(path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: 
     table = {"key": sorted_P[first_D], "count": count_D, **{name: column[earliest_D] for name, column in columns.items()}}
     if columns:
         table["place"] = (np.uint64(number) << PLACE_BITS) + at_P[earliest_D].astype(np.uint64)
-    write_table(path, pyarrow.table(table))
+    write_sorted_table(path, pyarrow.table(table))
 
 
-def write_counts(block: StoredBlock) -> None:
+def write_counts(block: StoredTokenBlock) -> None:
     """Count the tokens of a block into ``words.arrow`` and the pairs of neighbouring tokens into ``pairs.arrow``."""
     key_N, join_N = block.array("keys"), block.array("joins")
     at_P = np.flatnonzero(join_N[1:] != BREAK)
@@ -89,7 +89,7 @@ def frequent(paths: Sequence[Path], min_count: int, folder: Path) -> dict[str, n
     return {name: rows.column(name).to_numpy() for name in rows.column_names}
 
 
-def write_block_ngrams(block: StoredBlock, number: int, pair_D: Keys, longest: int, folder: Path) -> None:
+def write_block_ngrams(block: StoredTokenBlock, number: int, pair_D: Keys, longest: int, folder: Path) -> None:
     """Count the n-grams of 2 .. ``longest`` tokens of a block whose pairs all stand in ``pair_D``, into ``n-NUMBER.arrow``."""
     key_N, join_N = np.array(block.array("keys")), np.array(block.array("joins"))
     edge_N = block.array("starts") == block.array("ends")
@@ -110,7 +110,7 @@ def write_block_ngrams(block: StoredBlock, number: int, pair_D: Keys, longest: i
         write_ngrams(folder / f"{length}-{number}.arrow", gram_N[at_P], at_P, columns, number)
 
 
-def count_ngrams(blocks: Sequence[StoredBlock], min_count: int, max_words: int, folder: Path) -> dict[int, Ngrams]:
+def count_ngrams(blocks: Sequence[StoredTokenBlock], min_count: int, max_words: int, folder: Path) -> dict[int, Ngrams]:
     """All n-grams of 2 .. ``max_words`` tokens that occur at least ``min_count`` times, by length. ``folder`` is for intermediate tables."""
     pair_D = frequent([block.folder / "pairs.arrow" for block in blocks], min_count, folder)["key"]
     for number, block in enumerate(blocks):

@@ -39,12 +39,12 @@ def fold(key_R: Keys, word_R: Keys, join_R: npt.NDArray[Any]) -> Keys:
     return mix_array(key_R * np.uint64(0x9E3779B97F4A7C15) + word_R + join_R.astype(np.uint64))
 
 
-def write_table(path: Path, columns: Any) -> None:
+def write_sorted_table(path: Path, columns: Any) -> None:
     """Write a ``pyarrow.Table`` that is sorted by ``key``."""
-    write_tables(path, [columns])
+    write_sorted_pieces(path, [columns])
 
 
-def write_tables(path: Path, pieces: Iterable[Any]) -> None:
+def write_sorted_pieces(path: Path, pieces: Iterable[Any]) -> None:
     """Write pieces (``pyarrow.Table``) one after the other; at least one, their keys ascending throughout."""
     import pyarrow
 
@@ -100,7 +100,7 @@ def merged(paths: Sequence[Path], sums: Sequence[str], folder: Path) -> Iterator
         groups = [paths[start : start + FAN_IN] for start in range(0, len(paths), FAN_IN)]
         paths = [folder / f"round-{uuid.uuid4().hex}.arrow" for _ in groups]
         for target, group in zip(paths, groups, strict=True):
-            write_tables(target, _merge(group, sums))
+            write_sorted_pieces(target, _merge(group, sums))
         for path in temporary:
             path.unlink()
         temporary = list(paths)

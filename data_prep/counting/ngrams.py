@@ -89,7 +89,7 @@ def word_tokens(character_C: npt.NDArray[np.uint32], words_W2: Spans) -> tuple[n
 
 
 @dataclass
-class Block:
+class TokenBlock:
     """Documents of one language, collected until `full` and then written."""
 
     keys: TokenKeys
@@ -149,7 +149,7 @@ def with_edges(
 
 
 @dataclass(frozen=True)
-class StoredBlock:
+class StoredTokenBlock:
     """A block on disk, its arrays memory-mapped."""
 
     folder: Path

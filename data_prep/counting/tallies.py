@@ -28,12 +28,12 @@ import numpy.typing as npt
 from data_prep.blocks import AnnotatedBlock
 from data_prep.code_points import HAN
 from data_prep.counting.passages import SAMPLES, passage, smallest
-from data_prep.counting.surfaces import Top, cut, joined
+from data_prep.counting.surfaces import Top, largest, merge_tops
 from data_prep.counting.unit_counts import STRIDE, UnitCounts
 from data_prep.documents import Annotated, Label
 from data_prep.encoded import Encoded, EncodedBlock
 from data_prep.encoding import Tokenizer
-from data_prep.vocabularies.unknowns import alphabet_of, beside
+from data_prep.vocabularies.unknowns import alphabet_of, characters_near_unknowns
 from masking.keyed import mix_array
 
 TALLY = "tally.json"
@@ -120,7 +120,7 @@ class Tally:
         characters_N = np.concatenate([block.characters_N for block in blocks])
         self.sampled = _sum_of(self.sampled, np.bincount(characters_N[STRIDE // 2 :: STRIDE]))
         if len(unknown):
-            self.unknown.update(self.alphabet.unknown(beside(pending, unknown, unknown_D)))
+            self.unknown.update(self.alphabet.unknown(characters_near_unknowns(pending, unknown, unknown_D)))
         language_D = np.array([self.languages.setdefault(language, len(self.languages)) for _, language, _, _ in names], np.int64)
         keys_D = np.concatenate([keys_D for _, _, keys_D in pending])
         for level in sorted({level for a, _, _ in pending for level in a.units}):
@@ -147,7 +147,7 @@ class Tally:
                 surfaces.append({**named, **found.top(number)._asdict()})
         scripts: Counter[str] = Counter()
         for code in np.flatnonzero(self.sampled).tolist():
-            scripts[script(code)] += int(self.sampled[code]) * STRIDE
+            scripts[writing_system(code)] += int(self.sampled[code]) * STRIDE
         return merge(
             [
                 {
@@ -194,7 +194,7 @@ def merge(tallies: Iterable[dict[str, Any]]) -> dict[str, Any]:
             held = tops.setdefault((item["level"], item["type"], item["language"]), [])
             held.append(Top(item["surfaces"], item["floor"], item["error"]))
             if len(held) > HELD:
-                held[:] = [joined(held, MERGED)]
+                held[:] = [merge_tops(held, MERGED)]
         scripts.update(tally["scripts"])
         unknown.update(dict(tally["unknown_characters"]))
         alone += tally["unknown_alone"]
@@ -202,9 +202,9 @@ def merge(tallies: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {
         "groups": [groups[key] for key in sorted(groups)],
         "unit_lengths": dict(sorted(lengths.items())),
-        "surfaces": [dict(zip(("level", "type", "language"), key, strict=True)) | _plain(joined(held, MERGED)) for key, held in sorted(tops.items())],
+        "surfaces": [dict(zip(("level", "type", "language"), key, strict=True)) | _plain(merge_tops(held, MERGED)) for key, held in sorted(tops.items())],
         "scripts": dict(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))),
-        "unknown_characters": [list(item) for item in cut(unknown, 0, 0, UNKNOWN).surfaces],
+        "unknown_characters": [list(item) for item in largest(unknown, 0, 0, UNKNOWN).surfaces],
         "unknown_alone": alone,
         "samples": samples,
     }
@@ -222,7 +222,7 @@ def _sum(left: Any, right: Any) -> Any:
 
 
 @cache
-def script(code: int) -> str:
+def writing_system(code: int) -> str:
     """The writing system of a character, as a reader would name it."""
     character = chr(code)
     if HAN.match(character):

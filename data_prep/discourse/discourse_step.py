@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.discourse.discourse import Discourse, Pair
+from data_prep.discourse.discourse import Discourse, DiscoursePair
 from data_prep.documents import Document
 from data_prep.languages import Language, by_code, ends_of
 from data_prep.running.steps import Step
@@ -78,6 +78,6 @@ class Balance:
         """From the folder of the result of a ``DiscourseStep``."""
         return Balance(dict(zip(discourse.classes, np.load(result / LIMITS).tolist(), strict=True)))
 
-    def keeps(self, pair: Pair) -> bool:
+    def keeps(self, pair: DiscoursePair) -> bool:
         """Is this pair among those of its class that are kept?"""
         return pair.key <= self.limits.get(pair.name, pair.key)

@@ -98,7 +98,7 @@ class MarkerList:
             return None
         for key in (text[start : start + 2].lower(), first):
             for found in self._starts.get(key, ()):
-                if not fits(text, start, end, found.surface):
+                if not stands_at(text, start, end, found.surface):
                     continue
                 if found.surface in self.alike:
                     return None
@@ -113,15 +113,15 @@ class MarkerList:
         begin = start + len(found.surface)
         for comma in CLAUSE.finditer(text, begin, end):
             for surface, marker in found.seconds:
-                if fits(text, comma.end(), end, surface) and not self._misleads(text, comma.end(), end, surface):
+                if stands_at(text, comma.end(), end, surface) and not self._misleads(text, comma.end(), end, surface):
                     return Split((after(text, begin, comma.start())[0], comma.start()), (after(text, comma.end() + len(surface), end)[0], end), marker)
         return None
 
     def _misleads(self, text: str, start: int, end: int, surface: str) -> bool:
-        return any(len(word) > len(surface) and fits(text, start, end, word) for word in self.alike if word.startswith(surface))
+        return any(len(word) > len(surface) and stands_at(text, start, end, word) for word in self.alike if word.startswith(surface))
 
 
-def fits(text: str, start: int, end: int, surface: str) -> bool:
+def stands_at(text: str, start: int, end: int, surface: str) -> bool:
     """Does ``surface`` stand at ``start``, and no longer Latin word?"""
     stop = start + len(surface)
     if stop > end or text[start:stop].lower() != surface:

@@ -23,7 +23,7 @@ from data_prep.code_points import code_points
 from data_prep.documents import Document, Place, Rejected
 from data_prep.files import sha256_file
 from data_prep.filtering.cleaning import Cleaning
-from data_prep.filtering.evaluation_files import file_format, find_files, read_texts
+from data_prep.filtering.evaluation_files import file_format, find_evaluation_files, read_texts
 from data_prep.filtering.shingles import ngram_hashes, tokens
 
 RULES_VERSION = 1
@@ -63,7 +63,7 @@ class Decontamination:
             FileNotFoundError: a path or pattern matches nothing.
         """
         settings = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "paths"}
-        files = [[path.name, sha256_file(path)] for path in find_files(self.paths)]
+        files = [[path.name, sha256_file(path)] for path in find_evaluation_files(self.paths)]
         return {"kind": "decontamination", "rules": RULES_VERSION, **settings, "files": files}
 
     def load(self, cleaning: Cleaning) -> Evaluation:
@@ -79,7 +79,7 @@ class Decontamination:
         places: list[str] = []
         texts: Counter[str] = Counter()
         short: Counter[str] = Counter()
-        for path in find_files(self.paths):
+        for path in find_evaluation_files(self.paths):
             for place, raw in read_texts(path, self.keys):
                 text = cleaning.text(raw)
                 language = cleaning.known.get(cleaning.language(text))

@@ -24,12 +24,12 @@ from data_prep.filtering.dropped import ENTRY
 from data_prep.filtering.duplicate_pairs import agreement
 from data_prep.filtering.duplicate_runs import Layout, earlier, equal_pairs, later
 from data_prep.filtering.minhash import similarity
-from data_prep.running.rounds import Made
+from data_prep.running.rounds import StepOutputs
 
 BLOCK = 1 << 20
 
 
-def join(made: Made, task: int, folder: Path, *, near: bool) -> None:
+def join(made: StepOutputs, task: int, folder: Path, *, near: bool) -> None:
     """Find the root of every document."""
     from data_prep.kernels import find_roots, unite
 
@@ -48,13 +48,13 @@ def join(made: Made, task: int, folder: Path, *, near: bool) -> None:
         append(folder / "kept", start + np.flatnonzero(kept_D[start : start + BLOCK]))
 
 
-def pair_files(made: Made, layout: Layout, near: bool) -> Iterator[Path]:
+def pair_files(made: StepOutputs, layout: Layout, near: bool) -> Iterator[Path]:
     """All files of pairs of one cluster."""
     for name, tasks in (("equal", layout.equal_tasks), ("digests", layout.runs), ("alike", layout.runs if near else 0)):
         yield from (made.task(name, task) / "pairs" for task in range(tasks))
 
 
-def describe(made: Made, run: int, folder: Path, *, near: bool, places: int) -> None:
+def describe(made: StepOutputs, run: int, folder: Path, *, near: bool, places: int) -> None:
     """Write the entries of the documents of a run that are dropped, and the ids of those in it that stand for others."""
     layout = Layout.read(made)
     start, stop = layout.bounds(run)
@@ -77,7 +77,7 @@ def describe(made: Made, run: int, folder: Path, *, near: bool, places: int) -> 
     write_texts(folder, "kept", list(ids_of(made, layout, np.array(kept[first:last]))))
 
 
-def first_equal(made: Made, layout: Layout, run: int) -> npt.NDArray[np.int64]:
+def first_equal(made: StepOutputs, layout: Layout, run: int) -> npt.NDArray[np.int64]:
     """int64[D]: for every document of a run the first of all that equal it."""
     start, stop = layout.bounds(run)
     first_D = np.arange(start, stop)
@@ -89,7 +89,7 @@ def first_equal(made: Made, layout: Layout, run: int) -> npt.NDArray[np.int64]:
     return first_D
 
 
-def ids_of(made: Made, layout: Layout, documents: npt.NDArray[np.int64]) -> Iterator[str]:
+def ids_of(made: StepOutputs, layout: Layout, documents: npt.NDArray[np.int64]) -> Iterator[str]:
     """The ids of documents in ascending order."""
     parts = np.searchsorted(layout.starts, documents, "right") - 1
     for part in np.unique(parts).tolist():
@@ -97,7 +97,7 @@ def ids_of(made: Made, layout: Layout, documents: npt.NDArray[np.int64]) -> Iter
         yield from (column[row] for row in (documents[parts == part] - layout.starts[part]).tolist())
 
 
-def publish(made: Made, folder: Path) -> None:
+def publish_clusters(made: StepOutputs, folder: Path) -> None:
     """One file per column, for `Dropped`, and how many there are of each kind."""
     layout = Layout.read(made)
     exact = near = kept = 0

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from data_prep.filtering.columns import append, mapped
 from data_prep.filtering.duplicate_runs import TASK_RECORDS, Layout, distinct, earlier, later, pairs_between, slice_of, write_pairs
-from data_prep.running.rounds import Made
+from data_prep.running.rounds import StepOutputs
 
 NEIGHBOURS = 3
 """With how many documents before it, besides the first, a document is compared that has a key in common with them."""
@@ -31,7 +31,7 @@ BLOCK_PAIRS = 1 << 16
 """Pairs whose sketches are in memory at a time."""
 
 
-def find_equal(made: Made, task: int, folder: Path) -> None:
+def find_equal(made: StepOutputs, task: int, folder: Path) -> None:
     """Pairs of equal digests."""
     layout = Layout.read(made)
     digests, documents = [np.zeros((0, 2), np.uint64)], [np.zeros(0, np.uint32)]
@@ -47,7 +47,7 @@ def find_equal(made: Made, task: int, folder: Path) -> None:
     write_pairs(folder / "pairs", documents_N[firsts[again]], documents_N[again])
 
 
-def find_candidates(made: Made, task: int, folder: Path) -> None:
+def find_candidates(made: StepOutputs, task: int, folder: Path) -> None:
     """Pairs with a key in common, in as many files as the keys needed pieces."""
     layout = Layout.read(made)
     keys_N, documents_N = np.zeros(0, np.uint64), np.zeros(0, np.uint32)
@@ -92,7 +92,7 @@ def bounding(keys_N: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     return np.flatnonzero(first | last)
 
 
-def find_alike(made: Made, run: int, folder: Path, *, places: int, least: int) -> None:
+def find_alike(made: StepOutputs, run: int, folder: Path, *, places: int, least: int) -> None:
     """The candidates whose sketches agree in at least so many places."""
     layout = Layout.read(made)
     found, limit = [np.zeros(0, np.uint64)], TASK_RECORDS
@@ -106,7 +106,7 @@ def find_alike(made: Made, run: int, folder: Path, *, places: int, least: int) -
     append(folder / "pairs", pairs_P[agreement(made, layout, pairs_P, places) >= least])
 
 
-def agreement(made: Made, layout: Layout, pairs_P: npt.NDArray[np.uint64], places: int) -> npt.NDArray[np.int64]:
+def agreement(made: StepOutputs, layout: Layout, pairs_P: npt.NDArray[np.uint64], places: int) -> npt.NDArray[np.int64]:
     """In how many places the sketches of each pair agree; the later ones are of one run. Each run's file is opened once a block."""
     agree_P = np.zeros(len(pairs_P), np.int64)
     order = np.argsort(earlier(pairs_P), kind="stable")
@@ -117,7 +117,7 @@ def agreement(made: Made, layout: Layout, pairs_P: npt.NDArray[np.uint64], place
     return agree_P
 
 
-def sketches_of(made: Made, layout: Layout, documents_P: npt.NDArray[np.int64], places: int) -> npt.NDArray[np.uint8]:
+def sketches_of(made: StepOutputs, layout: Layout, documents_P: npt.NDArray[np.int64], places: int) -> npt.NDArray[np.uint8]:
     """uint8[P, K]: the sketches of some documents, from disk."""
     found_PK = np.empty((len(documents_P), places), np.uint8)
     runs = documents_P // layout.run_documents

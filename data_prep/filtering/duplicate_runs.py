@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from data_prep.files import read_json, write_json
 from data_prep.filtering.columns import Array, append, mapped, rows
-from data_prep.running.rounds import Made
+from data_prep.running.rounds import StepOutputs
 
 RUN_DOCUMENTS = 1 << 19
 """Documents of a run: with 32 bands, .6 GB of keys and their order while it is sorted."""
@@ -33,7 +33,7 @@ MOST_DOCUMENTS = 1 << 32
 _LATER = np.uint64(32)
 
 
-class Piece(NamedTuple):
+class RunPiece(NamedTuple):
     """Some rows of one part."""
 
     part: int
@@ -56,7 +56,7 @@ class Layout:
     """Tasks that the band keys are divided among."""
 
     @classmethod
-    def read(cls, made: Made) -> Layout:
+    def read(cls, made: StepOutputs) -> Layout:
         """What ``lay_out`` has written."""
         folder = made.task("layout", 0)
         return cls(starts=mapped(folder / "starts", np.int64), **read_json(folder / "layout.json"))
@@ -75,18 +75,18 @@ class Layout:
         """Numbers of the first document of a run, and of the one after its last."""
         return run * self.run_documents, min(self.documents, (run + 1) * self.run_documents)
 
-    def pieces(self, start: int, stop: int) -> Iterator[Piece]:
+    def pieces(self, start: int, stop: int) -> Iterator[RunPiece]:
         """The parts' rows that documents ``start`` to ``stop`` are."""
         part = int(np.searchsorted(self.starts, start, "right")) - 1
         while start < stop:
             begin, end = self.starts[part : part + 2].tolist()
             last = min(end, stop)
             if last > start:
-                yield Piece(part, start - begin, last - begin, start)
+                yield RunPiece(part, start - begin, last - begin, start)
             start, part = last, part + 1
 
 
-def lay_out(made: Made, task: int, folder: Path, *, bands: int) -> None:
+def lay_out(made: StepOutputs, task: int, folder: Path, *, bands: int) -> None:
     """Count the documents and divide the work."""
     counts = [(part / "numbers").stat().st_size // 8 for part in made.parts]
     documents = sum(counts)
@@ -97,7 +97,7 @@ def lay_out(made: Made, task: int, folder: Path, *, bands: int) -> None:
     write_json(folder / "layout.json", {"run_documents": RUN_DOCUMENTS, **tasks})
 
 
-def gather_digests(made: Made, run: int, folder: Path) -> None:
+def gather_digests(made: StepOutputs, run: int, folder: Path) -> None:
     """Sort the digests of a run. Of equal ones only the first goes on; the others are `pairs` already."""
     layout = Layout.read(made)
     start, stop = layout.bounds(run)
@@ -112,7 +112,7 @@ def gather_digests(made: Made, run: int, folder: Path) -> None:
     append(folder / "fences", fences(sorted_D2[new, 0]))
 
 
-def gather_keys(made: Made, run: int, folder: Path, *, bands: int, places: int) -> None:
+def gather_keys(made: StepOutputs, run: int, folder: Path, *, bands: int, places: int) -> None:
     """Sort the band keys of a run; copy its sketches. Documents that are equal to an earlier one have no keys."""
     layout = Layout.read(made)
     start, stop = layout.bounds(run)
@@ -149,7 +149,7 @@ def slice_of(folder: Path, name: str, width: int, task: int, tasks: int) -> tupl
     return rows(folder / name, np.uint64, start, stop, width), rows(folder / "rows", np.uint32, start, stop)
 
 
-def equal_pairs(made: Made, layout: Layout, run: int) -> Iterator[npt.NDArray[np.uint64]]:
+def equal_pairs(made: StepOutputs, layout: Layout, run: int) -> Iterator[npt.NDArray[np.uint64]]:
     """Pairs of equal documents of which the later is in a run: with the first of all, then with the first of the run."""
     for task in range(layout.equal_tasks):
         yield pairs_between(made.task("equal", task) / "pairs", *layout.bounds(run))

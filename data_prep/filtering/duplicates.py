@@ -35,12 +35,12 @@ import numpy.typing as npt
 from data_prep.code_points import code_points
 from data_prep.documents import Document
 from data_prep.filtering.columns import append, write_texts
-from data_prep.filtering.duplicate_clusters import describe, join, publish
+from data_prep.filtering.duplicate_clusters import describe, join, publish_clusters
 from data_prep.filtering.duplicate_pairs import find_alike, find_candidates, find_equal
 from data_prep.filtering.duplicate_runs import Layout, gather_digests, gather_keys, lay_out
 from data_prep.filtering.minhash import band_keys, bands_for, least_agreement, signatures, sketches
 from data_prep.filtering.shingles import ngram_hashes, tokens
-from data_prep.running.rounds import Made, Round
+from data_prep.running.rounds import Round, StepOutputs
 from data_prep.running.steps import Step
 
 RULES_VERSION = 2
@@ -147,7 +147,7 @@ class Duplicates(Step):
         )
 
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:
-        made = Made(folders, folder / "rounds")
+        made = StepOutputs(folders, folder / "rounds")
         for each in self.rounds():
             for task in range(each.tasks(made)):
                 made.task(each.name, task).mkdir(parents=True)
@@ -155,21 +155,21 @@ class Duplicates(Step):
         self.finish(made, folder)
         shutil.rmtree(made.folder)
 
-    def finish(self, made: Made, folder: Path) -> None:
-        publish(made, folder)
+    def finish(self, made: StepOutputs, folder: Path) -> None:
+        publish_clusters(made, folder)
 
 
-def _one(made: Made) -> int:
+def _one(made: StepOutputs) -> int:
     return 1
 
 
-def _runs(made: Made) -> int:
+def _runs(made: StepOutputs) -> int:
     return Layout.read(made).runs
 
 
-def _equal_tasks(made: Made) -> int:
+def _equal_tasks(made: StepOutputs) -> int:
     return Layout.read(made).equal_tasks
 
 
-def _key_tasks(made: Made) -> int:
+def _key_tasks(made: StepOutputs) -> int:
     return Layout.read(made).key_tasks

@@ -37,7 +37,7 @@ def file_format(path: Path) -> str:
     return Path(name).suffix
 
 
-def find_files(paths: Collection[str]) -> list[Path]:
+def find_evaluation_files(paths: Collection[str]) -> list[Path]:
     """All files, patterns expanded, in a stable order.
 
     Raises:

@@ -84,10 +84,10 @@ class Quality(QualityLimits):
         if len(lines) >= self.terminal_lines:
             yield Verdict("terminal punctuation ratio", _terminal_ratio(lines, language.stops), self.min_terminal_ratio, False)
         if self.min_sentences:
-            yield Verdict("too few sentences", _sentence_ends(page.kinds), self.min_sentences, False)
+            yield Verdict("too few sentences", _sentence_ends(page.classes_C), self.min_sentences, False)
         yield Verdict("repeated line ratio", _repeated_line_ratio(lines), self.max_repeated_line_ratio, True)
         n = self.ngram_characters_en if language.spaced else self.ngram_characters_zh
-        repeated = _repeated_ngram_ratio(characters[: self.ngram_window], page.kinds[: self.ngram_window], n)
+        repeated = _repeated_ngram_ratio(characters[: self.ngram_window], page.classes_C[: self.ngram_window], n)
         yield Verdict("repeated n-gram ratio", repeated, self.max_repeated_ngram_ratio, True)
         yield Verdict("boilerplate", max(0, self._phrases_in(text) - 1) * 1000 / len(text), self.max_boilerplate, True)
 
@@ -128,9 +128,9 @@ def _sentence_part(line: str, stops: str) -> int:
     return found.end() if found else 0
 
 
-def _sentence_ends(kinds: npt.NDArray[np.uint8]) -> int:
+def _sentence_ends(classes_C: npt.NDArray[np.uint8]) -> int:
     """Runs of terminal punctuation."""
-    terminal = kinds == TERMINAL
+    terminal = classes_C == TERMINAL
     return int(terminal[0]) + int((terminal[1:] & ~terminal[:-1]).sum())
 
 
@@ -140,8 +140,8 @@ def _repeated_line_ratio(lines: list[str]) -> float:
     return 0.0 if len(distinct) == len(lines) else 1 - sum(map(len, distinct)) / sum(map(len, lines))
 
 
-def _repeated_ngram_ratio(characters: npt.NDArray[np.uint32], kinds: npt.NDArray[np.uint8], n: int) -> float:
+def _repeated_ngram_ratio(characters: npt.NDArray[np.uint32], classes_C: npt.NDArray[np.uint8], n: int) -> float:
     """Share of n-grams that stood in the text before. (32-bit hashes: in 10,000 n-grams of one text 0.01 collide.)"""
-    hashes = ngram_hashes(characters[WEIGHTY[kinds]] * np.uint32(0x9E3779B1), n)
+    hashes = ngram_hashes(characters[WEIGHTY[classes_C]] * np.uint32(0x9E3779B1), n)
     hashes.sort()
     return np.count_nonzero(hashes[1:] == hashes[:-1]) / max(1, len(hashes))

@@ -27,7 +27,7 @@ class LeftOut(NamedTuple):
     detail: str
 
 
-class Found(NamedTuple):
+class FoundFiles(NamedTuple):
     """What paths and patterns name."""
 
     names: list[str]
@@ -43,7 +43,7 @@ class Found(NamedTuple):
         return [Path(name) for name in self.names]
 
 
-def find_files(patterns: Sequence[str]) -> Found:
+def find_files(patterns: Sequence[str]) -> FoundFiles:
     """The files of paths and patterns, in a stable order. A million of them is looked at with one call for each.
 
     Raises:
@@ -66,7 +66,7 @@ def find_files(patterns: Sequence[str]) -> Found:
         if not matches:
             raise FileNotFoundError(f"corpus path {shown_name(pattern)}: {_nothing(pattern, unread)}")
         left_out.update(dict.fromkeys(unread))
-    return Found(list(sizes), list(sizes.values()), list(left_out), list(again))
+    return FoundFiles(list(sizes), list(sizes.values()), list(left_out), list(again))
 
 
 def matching(pattern: str, left_out: list[LeftOut]) -> Iterator[tuple[str, os.stat_result]]:

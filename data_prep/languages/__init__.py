@@ -69,7 +69,7 @@ class Language(Portable, ABC):
         return letters.total > 0 and letters.within(self.scripts) > MAJORITY * letters.total
 
     def verdicts(self, page: Page, limits: QualityLimits) -> Iterator[Verdict]:
-        """The quality rules that look at kinds of characters. By default: letters, symbols and digits."""
+        """The quality rules that look at classes of characters. By default: letters, symbols and digits."""
         yield Verdict("letter ratio", page.share(page.letters), limits.min_letter_ratio, False)
         yield from page.signs(limits)
 

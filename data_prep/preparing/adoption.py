@@ -24,12 +24,12 @@ def adopt_plan(folder: Path, plan: Plan, scratch: Path) -> Plan:
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         plan = plan.write_columns(folder)
-        _write_once(file, plan.said())
+        _write_once(file, plan.plain())
     present = read_json(file)
     if present.get("fingerprint") == plan.fingerprint:
         return plan.write_columns(folder if present.get("columns") == plan.columns_name else scratch)
     differences = "\n  ".join(difference("", present.get("settings"), plan.settings)) or "the input files changed"
-    before, now = hashes(Plan.read(folder)), hashes(plan)
+    before, now = file_hashes(Plan.read(folder)), file_hashes(plan)
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if changed:
         differences += f"\n  changed, new or removed inputs: {', '.join(changed[:8])}{' ...' if len(changed) > 8 else ''}"
@@ -37,7 +37,7 @@ def adopt_plan(folder: Path, plan: Plan, scratch: Path) -> Plan:
     raise ValueError(f"{folder} was begun with other settings:\n  {differences}\n{remedy}")
 
 
-def hashes(plan: Plan) -> dict[str, str]:
+def file_hashes(plan: Plan) -> dict[str, str]:
     """Hashes of the files by their paths, without the folder that all have in common."""
     found = {file.path: file.sha256 for file in plan.all_files()}
     root = os.path.commonpath([str(Path(path).parent) for path in found]) if found else ""

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.annotating.annotation import Annotation
-from data_prep.blocks import AnnotatedBlock, Block, divided
+from data_prep.blocks import AnnotatedBlock, Block, in_blocks
 from data_prep.counting.tallies import TALLY
 from data_prep.discourse.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.discourse.discourse_step import Balance
@@ -36,11 +36,11 @@ from data_prep.preparing.part_content import PartContent, count
 from data_prep.preparing.plan import Preparation
 from data_prep.preparing.reading import OUR_CONCERN, REJECTED, PartReader
 from data_prep.running.notes import Moment
-from data_prep.running.rounds import take_away
+from data_prep.running.rounds import remove_stale
 from data_prep.running.supervision import NOWHERE, Task, Watch
 from data_prep.shard_writer import write_shard
 
-Made = tuple[AnnotatedBlock, EncodedBlock]
+BlockResult = tuple[AnnotatedBlock, EncodedBlock]
 PART = "part.json"
 
 
@@ -148,7 +148,7 @@ class PartWorker(Portable, Task):
         discourse = self.preparation.discourse
         return Balance.read(discourse, self.folder / "steps" / "discourse" / "result") if discourse and discourse.cap else Balance({})
 
-    def attempt(self, documents: Sequence[Document], split: str = "train") -> Iterator[Made | Exception]:
+    def attempt(self, documents: Sequence[Document], split: str = "train") -> Iterator[BlockResult | Exception]:
         """Annotate and encode documents, in order: blocks of them, and what went wrong with single ones.
 
         What would go wrong with any document is raised.
@@ -162,7 +162,7 @@ class PartWorker(Portable, Task):
         if not documents:
             return
         try:
-            made: Made | Exception = self.made(documents, self.preparation.classes.get(split, ()))
+            made: BlockResult | Exception = self.made(documents, self.preparation.classes.get(split, ()))
         except OUR_CONCERN:
             raise
         except Exception as error:
@@ -174,7 +174,7 @@ class PartWorker(Portable, Task):
         else:
             yield made
 
-    def made(self, documents: Sequence[Document], classes: Sequence[str] = ()) -> Made:
+    def made(self, documents: Sequence[Document], classes: Sequence[str] = ()) -> BlockResult:
         """Annotate and encode documents, all or none."""
         _ = "".join([f"{document.id}{document.title}" for document in documents]).encode()  # half a surrogate pair cannot be written
         annotated = self.annotation.annotate_block(Block(documents))
@@ -182,7 +182,7 @@ class PartWorker(Portable, Task):
 
     def encode(self, documents: Iterable[Document], counts: Counter[str]) -> Iterator[EncodedBlock]:
         """Annotate and encode documents block by block, counting their units."""
-        for block in divided(documents):
+        for block in in_blocks(documents):
             made = self.made(block, self.preparation.classes.get("train", ()))
             count(*made, list(self.preparation.labels), counts)
             yield made[1]
@@ -191,7 +191,7 @@ class PartWorker(Portable, Task):
         """Write the shards and the report of a part, all or nothing."""
         vocabulary_size = len(self.tokenizer.tokens)
         folder = self.part_folder(part)
-        take_away(folder, lambda: self.finished(part) is not None)
+        remove_stale(folder, lambda: self.finished(part) is not None)
         with staged_folder(folder) as staging:
             shards = []
             for split, items in content.encoded.items():

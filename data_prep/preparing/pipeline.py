@@ -32,7 +32,7 @@ from data_prep.filtering.dropped import Dropped
 from data_prep.preparing.adoption import adopt_plan
 from data_prep.preparing.finishing import finish_once, finished
 from data_prep.preparing.parts import PartWorker
-from data_prep.preparing.plan import Listener, Preparation, Progress, check_not_empty, make_plan
+from data_prep.preparing.plan import Listener, Preparation, StageProgress, check_not_empty, make_plan
 from data_prep.preparing.reading import PartReader
 from data_prep.running.steps import Step, run_step
 from data_prep.running.supervision import NOTES, Watch, run_all
@@ -70,7 +70,7 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     check_not_empty(plan)
     plan = adopt_plan(folder, plan, folder / watch.launch)
     if (manifest := finished(folder, plan)) is not None:
-        listen(Progress("parts", plan.slice_bytes, plan.slice_bytes, _documents(manifest["shards"]), 0))
+        listen(StageProgress("parts", plan.slice_bytes, plan.slice_bytes, _documents(manifest["shards"]), 0))
         return manifest
     (folder / "parts").mkdir(exist_ok=True)
     for place in (folder, folder / "parts"):
@@ -89,11 +89,11 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
             sample=sample,
         )
 
-        def heard(name: str, done: int, tasks: int) -> None:
-            listen(Progress(f"{step.name}, {name}" if name else step.name, done, tasks, 0, 0))
+        def listen_round(name: str, done: int, tasks: int) -> None:
+            listen(StageProgress(f"{step.name}, {name}" if name else step.name, done, tasks, 0, 0))
 
-        mapped = partial(heard, "", tasks=len(parts))
-        return run_step(step, reader.documents, parts, preparation.engine, folder, plan.fingerprint, mapped, watch, reader.path_of, heard)
+        mapped = partial(listen_round, "", tasks=len(parts))
+        return run_step(step, reader.documents, parts, preparation.engine, folder, plan.fingerprint, mapped, watch, reader.path_of, listen_round)
 
     if preparation.duplicates:
         duplicates = Dropped.open(run(preparation.duplicates, everything))
@@ -110,7 +110,7 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
 
 
 @dataclasses.dataclass
-class Made:
+class PartTotals:
     """What the parts hold, as far as they are made."""
 
     bytes: int = 0
@@ -140,10 +140,10 @@ def _documents(shards: list[dict[str, Any]]) -> int:
     return sum(shard["documents"] for shard in shards if shard["split"] in SPLITS)
 
 
-def make_parts(worker: PartWorker, listen: Listener) -> Made:
+def make_parts(worker: PartWorker, listen: Listener) -> PartTotals:
     """Make the parts that are not there, and tell how far it is in bytes."""
     total = worker.plan.bytes
-    made = Made()
+    made = PartTotals()
     missing = []
     for part in range(worker.plan.parts):
         report = worker.finished(part)
@@ -151,14 +151,14 @@ def make_parts(worker: PartWorker, listen: Listener) -> Made:
             missing.append(part)
         else:
             made.count(report)
-    listen(Progress("parts", made.bytes, total, *made.progress))
+    listen(StageProgress("parts", made.bytes, total, *made.progress))
     for report in run_all(worker.preparation.engine, worker, missing):
         made.count(report)
-        listen(Progress("parts", made.bytes, total, *made.progress))
+        listen(StageProgress("parts", made.bytes, total, *made.progress))
     return made
 
 
-def keep_one_apart(worker: PartWorker, made: Made) -> None:
+def keep_one_apart(worker: PartWorker, made: PartTotals) -> None:
     """Hold out the document with the smallest draw when the share selects none, by making its part again."""
     if made.documents["heldout"] or not worker.preparation.heldout or made.least is None:
         return
@@ -177,4 +177,4 @@ def sample_texts(worker: PartWorker, limit: int, listen: Listener) -> Iterator[s
         for document in reader.documents(part):
             if isinstance(document, Document):
                 yield document.text
-        listen(Progress("vocabulary", part + 1, len(parts), 0, 0))
+        listen(StageProgress("vocabulary", part + 1, len(parts), 0, 0))

@@ -141,7 +141,7 @@ class Preparation:
         return {label: index for index, label in enumerate(labels)}
 
 
-class Progress(NamedTuple):
+class StageProgress(NamedTuple):
     """Sent to the caller while the work goes on."""
 
     stage: str
@@ -153,7 +153,7 @@ class Progress(NamedTuple):
     rejected: int
 
 
-Listener = Callable[[Progress], None]
+Listener = Callable[[StageProgress], None]
 
 
 def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = None) -> Plan:
@@ -168,7 +168,7 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
     shared = watch if total >= SHARED_BYTES or len(listing.bytes_F) >= SHARED_FILES or listing.lies_elsewhere() else None
     surveyor = Surveyor(corpora=preparation.corpora, listing=listing, part_bytes=part_bytes, watch=shared or NOWHERE)
     unpacked = watch.folder / UNPACKED if watch else None
-    surveys = survey_all(surveyor, preparation.engine if shared else None, unpacked, lambda seen: listen(Progress("survey", seen, total, 0, 0)))
+    surveys = survey_all(surveyor, preparation.engine if shared else None, unpacked, lambda seen: listen(StageProgress("survey", seen, total, 0, 0)))
     settings = {
         "schema": SCHEMA_VERSION,
         "rules": RULES_VERSION,
@@ -176,7 +176,7 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
         "cleaning": preparation.cleaning.fingerprint(),
         **{name: chosen.fingerprint() if (chosen := getattr(preparation, name)) is not None else None for name in ("quality", "decontamination", "duplicates")},
         "segmenters": {
-            language: {**settings_of(segmenter, drop=("user_words", "lexicons")), **words_of(segmenter), "version": segmenter.version()}
+            language: {**settings_of(segmenter, drop=("user_words", "lexicons")), **word_list_hashes(segmenter), "version": segmenter.version()}
             for language, segmenter in sorted(preparation.all_segmenters.items())
         },
         "annotators": [annotator.fingerprint() for annotator in preparation.annotators],
@@ -205,7 +205,7 @@ def check_not_empty(plan: Plan) -> None:
         raise ValueError(f"the corpus is empty: {plan.files} file(s), no text in any of them ({first})")
 
 
-def words_of(segmenter: Segmenter) -> dict[str, Any]:
+def word_list_hashes(segmenter: Segmenter) -> dict[str, Any]:
     """Hashes of a segmenter's user dictionaries and lexicons, of those it has."""
     found: dict[str, list[str]] = {name: paths for name in ("user_words", "lexicons") if (paths := getattr(segmenter, name, []))}
     for name, paths in found.items():

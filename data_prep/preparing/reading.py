@@ -65,9 +65,9 @@ class PartReader(Portable):
 
     def documents(self, part: int) -> Iterator[Document | Rejected]:
         """Cleaned documents of a part, and those set aside: one for each record."""
-        return (document for _, document in self.placed(part))
+        return (document for _, document in self.with_places(part))
 
-    def placed(self, part: int, lost: Counter[str] | None = None) -> Iterator[tuple[Place, Document | Rejected]]:
+    def with_places(self, part: int, lost: Counter[str] | None = None) -> Iterator[tuple[Place, Document | Rejected]]:
         """The same with their places. ``lost`` counts what cleaning left nothing of: the user's own spans, by level, and runs of combining marks."""
         with self.watch.noting(self.stage, part) as note:
             for _, _, place, document in self._noted(part, lost, note):

@@ -27,7 +27,7 @@ from data_prep.corpora import Corpus
 from data_prep.documents import Place
 from data_prep.engines import Engine
 from data_prep.files import read_json, sha256_json, staging_name, write_atomic
-from data_prep.inputs.file_names import Found
+from data_prep.inputs.file_names import FoundFiles
 from data_prep.running.notes import Moment, Note
 from data_prep.running.supervision import Task, Watch, run_all
 
@@ -59,7 +59,7 @@ class Listing:
     """Arrow table: corpus, path, bytes on disk, batch."""
 
     @staticmethod
-    def of(found: Sequence[Found]) -> Listing:
+    def of(found: Sequence[FoundFiles]) -> Listing:
         """The files of each of the corpora."""
         import pyarrow as pa
 

@@ -26,7 +26,7 @@ Node = TypeVar("Node", bound=Hashable)
 LEXEME = re.compile(r"<(?P<item>[^<>]+)>|(?P<quantifier>(?:[*+?]|\{[0-9]*,?[0-9]*\})[?+]?)|(?P<sign>[()|])")
 
 
-class Piece(NamedTuple):
+class GrammarPiece(NamedTuple):
     """A part of a pattern; items are known by their number in it."""
 
     empty: bool
@@ -49,30 +49,30 @@ class _Reader:
     def _sign(self) -> str | None:
         return self._lexemes[self._at]["sign"] if self._at < len(self._lexemes) else ")"
 
-    def _alternatives(self) -> Piece:
+    def _alternatives(self) -> GrammarPiece:
         pieces = [self._sequence()]
         while self._at < len(self._lexemes) and self._sign() == "|":
             self._at += 1
             pieces.append(self._sequence())
-        return Piece(any(piece.empty for piece in pieces), _union(piece.first for piece in pieces), _union(piece.last for piece in pieces))
+        return GrammarPiece(any(piece.empty for piece in pieces), _union(piece.first for piece in pieces), _union(piece.last for piece in pieces))
 
-    def _sequence(self) -> Piece:
-        whole = Piece(True, frozenset(), frozenset())
+    def _sequence(self) -> GrammarPiece:
+        whole = GrammarPiece(True, frozenset(), frozenset())
         while self._at < len(self._lexemes) and self._sign() not in (")", "|"):
             piece = self._repeated()
             self._join(whole.last, piece.first)
             first = whole.first | piece.first if whole.empty else whole.first
             last = whole.last | piece.last if piece.empty else piece.last
-            whole = Piece(whole.empty and piece.empty, first, last)
+            whole = GrammarPiece(whole.empty and piece.empty, first, last)
         return whole
 
-    def _repeated(self) -> Piece:
+    def _repeated(self) -> GrammarPiece:
         lexeme = self._lexemes[self._at]
         self._at += 1
         if lexeme["item"]:
             self.items.append(lexeme["item"])
             number = frozenset([len(self.items) - 1])
-            piece = Piece(False, number, number)
+            piece = GrammarPiece(False, number, number)
         else:
             piece = self._alternatives()
             self._at += 1  # the closing bracket

@@ -25,7 +25,7 @@ WORD_EDGE = 64
 """A passage begins after white space when there is some so many characters before its edge."""
 
 
-def divided(budget: float, sizes: Mapping[K, float]) -> dict[K, float]:
+def even_budgets(budget: float, sizes: Mapping[K, float]) -> dict[K, float]:
     """``budget`` evenly over ``sizes``; none gets more than its size, and what it leaves goes to the others."""
     found: dict[K, float] = {}
     for waiting, (name, size) in zip(range(len(sizes), 0, -1), sorted(sizes.items(), key=lambda item: item[1]), strict=True):
@@ -47,14 +47,14 @@ class Sample:
         sizes: dict[str, float] = {**plan.source_bytes()}
         if sum(sizes.values()) <= characters:  # a character has at least one byte
             return None
-        return Sample(characters_per_byte={name: budget / max(sizes[name], 1) for name, budget in divided(characters, sizes).items()})
+        return Sample(characters_per_byte={name: budget / max(sizes[name], 1) for name, budget in even_budgets(characters, sizes).items()})
 
     def shares(self, part_bytes: Mapping[str, int], characters: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], float]:
         """The share of each (source, language) that is read in a part which holds ``part_bytes`` of each source."""
         found: dict[tuple[str, str], float] = {}
         for source, size in part_bytes.items():
             present = {group: float(count) for group, count in characters.items() if group[0] == source and count}
-            budgets = divided(size * self.characters_per_byte[source], present)
+            budgets = even_budgets(size * self.characters_per_byte[source], present)
             found.update({group: budget / present[group] for group, budget in budgets.items()})
         return found
 

@@ -16,7 +16,7 @@ from typing import Any
 from data_prep.component_settings import settings_of
 from data_prep.documents import Document
 from data_prep.files import staged_folder
-from data_prep.running.rounds import STEP, take_away
+from data_prep.running.rounds import STEP, remove_stale
 from data_prep.running.steps import Step
 from data_prep.vocabularies.vocabulary import Vocabulary, bert_normalizer
 from data_prep.vocabularies.vocabulary_training import WordTally
@@ -56,7 +56,7 @@ def place_tokenizer(made: Path, folder: Path) -> None:
 
     if is_good():
         return
-    take_away(folder, is_good)
+    remove_stale(folder, is_good)
     with staged_folder(folder) as staging:
         for file in files:
             shutil.copyfile(file, staging / file.name)

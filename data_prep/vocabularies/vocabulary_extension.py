@@ -4,7 +4,7 @@
     words     a file, one word a line       ->  Latin words as whole tokens, and characters that are missing
 
 New characters never change how text is cut that was fully known before: a token of one character is chosen only where no old token
-fitted. A new whole word does: it, and longer words that begin with it, are cut anew. Han words are never whole tokens (BERT's rule
+matched. A new whole word does: it, and longer words that begin with it, are cut anew. Han words are never whole tokens (BERT's rule
 cuts every Han character out first), so of those only missing characters are added.
 """
 

@@ -38,7 +38,7 @@ Ids = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 
 
-class Pairs(NamedTuple):
+class SimilarPairs(NamedTuple):
     """Words, and for each the words that may replace it.
 
     The pairs of one word stand together, the best score first; words stand in the order in which the file first names them.
@@ -58,7 +58,7 @@ class Pairs(NamedTuple):
         return len(self.offsets_P1) - 1
 
 
-def read_pairs(path: Path, tokenizer: Tokenizer) -> Pairs:
+def read_pairs(path: Path, tokenizer: Tokenizer) -> SimilarPairs:
     """The usable pairs of a file. Scores serve for the order alone; pairs without one follow those that have one, as the file has them.
 
     Raises:
@@ -90,7 +90,7 @@ def read_pairs(path: Path, tokenizer: Tokenizer) -> Pairs:
     if not usable_P.any():
         raise ValueError(_refused(path, tokenizer, left_out))
     word_ids_T, offsets_P1 = gather(ids_T, offsets_N1, word_P[usable_P])
-    return Pairs(word_ids_T, gather(ids_T, offsets_N1, similar_P[usable_P])[0], offsets_P1, left_out)
+    return SimilarPairs(word_ids_T, gather(ids_T, offsets_N1, similar_P[usable_P])[0], offsets_P1, left_out)
 
 
 def tokenize_surfaces(surfaces: Sequence[str], tokenizer: Tokenizer) -> tuple[Ids, Offsets]:

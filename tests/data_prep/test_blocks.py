@@ -18,7 +18,7 @@ from data_prep import blocks
 from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
-from data_prep.blocks import AnnotatedBlock, Block, divided
+from data_prep.blocks import AnnotatedBlock, Block, in_blocks
 from data_prep.cleaning import text_rules
 from data_prep.counting.unit_counts import every
 from data_prep.documents import SEGMENT, Annotated, Document, Given, Label, Spans, Units
@@ -142,7 +142,7 @@ def test_documents_are_divided_by_number_and_by_size(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(blocks, "BLOCK_CHARACTERS", 10)
     monkeypatch.setattr(blocks, "BLOCK_DOCUMENTS", 3)
     found = [Document(id="", language="", text="x" * size, title="", source="") for size in (1, 1, 1, 20, 4, 4, 4, 1)]
-    assert [[len(document.text) for document in block] for block in divided(found)] == [[1, 1, 1], [20], [4, 4, 4], [1]]
+    assert [[len(document.text) for document in block] for block in in_blocks(found)] == [[1, 1, 1], [20], [4, 4, 4], [1]]
 
 
 def test_a_block_of_one_comes_back_as_it_was(annotation: Annotation, tokenizer_folder: Path) -> None:

@@ -46,8 +46,8 @@ def test_han_are_the_characters_that_unicode_names_so() -> None:
 USERS: dict[str, Callable[[str], bool]] = {
     "regular expression": lambda character: HAN.fullmatch(character) is not None,
     "lies_in": lambda character: lies_in(HAN_RANGES, character),
-    "the report's scripts": lambda character: tallies.script.__wrapped__(ord(character)) == "Han",
-    "similar words": lambda character: not character.isalnum() or similar_words.script(character) == 0,
+    "the report's scripts": lambda character: tallies.writing_system.__wrapped__(ord(character)) == "Han",
+    "similar words": lambda character: not character.isalnum() or similar_words.script_group(character) == 0,
     "classes of vocabulary": lambda character: token_class(character) == "Han character",
     "magic words": lambda character: wikitext.MAGIC.fullmatch(f"__{character}{character}__") is not None and not character.isascii(),
     "words of a discourse part": lambda character: character.isalnum() and len(discourse.WORD.findall(character * 2)) == 2,

@@ -27,7 +27,7 @@ from data_prep.filtering.duplicate_pairs import NEIGHBOURS, bounding, neighbours
 from data_prep.filtering.duplicate_runs import earlier, later
 from data_prep.filtering.duplicates import Duplicates
 from data_prep.kernels import find_roots, unite
-from data_prep.running.rounds import Made
+from data_prep.running.rounds import StepOutputs
 from data_prep.running.steps import run_step
 
 PARTS, IN_PART = 12, 25
@@ -203,7 +203,7 @@ def random_values(part: int, count: int, width: int) -> np.ndarray:
 
 def peaks(step: Duplicates, folders: Sequence[Path], work: Path) -> dict[str, int]:
     """The most memory that any task of each round holds."""
-    made, found = Made(folders, work), dict[str, int]()
+    made, found = StepOutputs(folders, work), dict[str, int]()
     for each in step.rounds():
         for task in range(each.tasks(made)):
             made.task(each.name, task).mkdir(parents=True)
@@ -296,4 +296,4 @@ def test_more_documents_than_numbers_are_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(duplicate_runs, "MOST_DOCUMENTS", 3)
     folders = columns(tmp_path, 1, 3, lambda part: random_values(0, 3, 32), lambda part: random_values(0, 3, 2))
     with pytest.raises(ValueError, match="divide the corpus"):
-        duplicate_runs.lay_out(Made(folders, tmp_path), 0, tmp_path, bands=32)
+        duplicate_runs.lay_out(StepOutputs(folders, tmp_path), 0, tmp_path, bands=32)

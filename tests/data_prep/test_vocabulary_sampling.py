@@ -16,23 +16,23 @@ from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
 from data_prep.engines.local import Local
 from data_prep.preparing.pipeline import prepare, sample_texts
-from data_prep.preparing.plan import Preparation, Progress, make_plan
+from data_prep.preparing.plan import Preparation, StageProgress, make_plan
 from data_prep.preparing.reading import PartReader
-from data_prep.vocabularies.sampling import PASSAGE, Sample, chosen, divided, passages
+from data_prep.vocabularies.sampling import PASSAGE, Sample, chosen, even_budgets, passages
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 HAN = re.compile("[\u4e00-\u9fff]")
 
 
-def quiet(progress: Progress) -> None:
+def quiet(progress: StageProgress) -> None:
     pass
 
 
 def test_a_budget_is_divided_evenly_and_what_one_leaves_goes_to_the_others() -> None:
-    assert divided(10, {"b": 30, "a": 2, "c": 30}) == {"a": 2, "b": 4, "c": 4}
-    assert divided(100, {"a": 2, "b": 30}) == {"a": 2, "b": 30}
-    assert divided(10, {}) == {}
+    assert even_budgets(10, {"b": 30, "a": 2, "c": 30}) == {"a": 2, "b": 4, "c": 4}
+    assert even_budgets(100, {"a": 2, "b": 30}) == {"a": 2, "b": 30}
+    assert even_budgets(10, {}) == {}
 
 
 def test_the_example_of_the_module_holds(monkeypatch: pytest.MonkeyPatch) -> None:
