@@ -5,8 +5,8 @@
 
 Nothing reaches from one document into the next: a block says of each document what it says of it alone.
 
-Shape legend: D documents, N characters, S sentences, P paragraphs, U units of one level; a ``_D1`` array says where each document's begin,
-and where the last one's end.
+Shape legend: D documents, N characters, S sentences, P paragraphs, U units of one level; a ``_D1`` array says where
+each document's begin, and where the last one's end.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     pipeline("./my_ner")         a folder written by ``nlp.to_disk``
     pipeline("zh")               a blank pipeline of a language: its tokenizer and nothing else
 
-Nothing is ever downloaded. spaCy keeps every word it ever met, about 4 MB for each MB of new text; so that memory does not grow with the
-corpus, a pipeline is loaded again (and the old one freed) whenever it has met many new words.
+Nothing is ever downloaded. spaCy keeps every word it ever met, about 4 MB for each MB of new text; so that memory does
+not grow with the corpus, a pipeline is loaded again (and the old one freed) whenever it has met many new words.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ MOST_NEW_WORDS = 250_000
 def pipeline(name: str, unneeded: frozenset[str] = frozenset()) -> Pipeline:
     """The pipeline of that name, one object a process.
 
-    Components of ``unneeded`` factories are left out if all components are models: rules and components of the user's own may look at
-    anything that other components annotate.
+    Components of ``unneeded`` factories are left out if all components are models: rules and components of the user's
+    own may look at anything that other components annotate.
     """
     return Pipeline(name, unneeded)
 
@@ -67,13 +67,15 @@ class Pipeline:
         return self._nlp
 
     def reads(self, document: Document, languages: Sequence[str]) -> bool:
-        """Is the document in one of ``languages``, or, when none is named, in the pipeline's own (`xx` is every language)?"""
+        """Is the document in one of ``languages``, or, when none is named, in the pipeline's own (`xx` is every
+        language)?"""
         if languages:
             return document.language in languages
         return self.nlp.lang in (document.language, "xx")
 
     def analysed(self, document: Document, sentences_S2: Spans) -> Iterator[tuple[int, Any]]:
-        """Each sentence's start and its spaCy ``Doc``, in order. A batch holds sentences of one document, so none depends on another document."""
+        """Each sentence's start and its spaCy ``Doc``, in order. A batch holds sentences of one document, so none
+        depends on another document."""
         sentences = sentences_S2.tolist()
         docs = self.nlp.pipe((document.text[start:end] for start, end in sentences), batch_size=BATCH_SENTENCES)
         for (start, _), doc in zip(sentences, docs, strict=True):

@@ -26,7 +26,8 @@ class Trie(NamedTuple):
 
     @staticmethod
     def build(entries: Sequence[str], roots: Sequence[int] | None = None) -> Trie:
-        """A trie over ``entries``, none of them empty; ``roots`` says for each under which of several roots it hangs (default 0)."""
+        """A trie over ``entries``, none of them empty; ``roots`` says for each under which of several roots it hangs
+        (default 0)."""
         from data_prep import kernels
 
         order = sorted(range(len(entries)), key=entries.__getitem__ if roots is None else lambda entry: (roots[entry], entries[entry]))

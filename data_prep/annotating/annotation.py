@@ -1,13 +1,14 @@
-"""Documents -> AnnotatedBlock: sentences, words, and the units of every level, brought into agreement, for many documents in a few compiled calls.
+"""Documents -> AnnotatedBlock: sentences, words, and the units of every level, brought into agreement, for many
+documents in a few compiled calls.
 
-Precedence inside a level: the spans the user gave with the document, then the annotators in their order; a unit that overlaps one
-of higher precedence is dropped and counted by type. A unit that crosses a sentence end is dropped and counted. Units of phrases
-and entities *cut* the words they cross and leave the words inside them alone:
+Precedence inside a level: the spans the user gave with the document, then the annotators in their order; a unit that
+overlaps one of higher precedence is dropped and counted by type. A unit that crosses a sentence end is dropped and
+counted. Units of phrases and entities *cut* the words they cross and leave the words inside them alone:
 
     words  他 | 在北 | 京大 | 学    entity 北京大学    ->    words 在 北 | 京大 | 学 with 在北 cut at the entity's start
 
-A word without a letter, a digit or an ideograph (——, ...... , ☆☆) is no unit: hiding it teaches nothing about words. Those are counted.
-All spans of a block count in the characters of all its documents, and no unit lies in two of them.
+A word without a letter, a digit or an ideograph (——, ...... , ☆☆) is no unit: hiding it teaches nothing about words.
+Those are counted. All spans of a block count in the characters of all its documents, and no unit lies in two of them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Annotation:
 
     @cached_property
     def _groups(self) -> list[tuple[list[int], Together]]:
-        """Annotators of one kind work together (one pass over the text for all lexicons): their places in the list, and how."""
+        """Annotators of one kind work together (one pass over the text for all lexicons): their places in the list, and
+        how."""
         kinds: dict[type[Annotator], list[int]] = {}
         for number, annotator in enumerate(self.annotators):
             kinds.setdefault(type(annotator), []).append(number)
@@ -122,7 +124,8 @@ class Annotation:
         return [(level, ALL_LABELS, Units.of(found)) for level, found in units.items()]
 
     def _found(self, block: Block, sentences_S2: Spans, words_W2: Spans, dropped: Counter[str]) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
-        """What each annotator finds, in their order, with what its label numbers are in the plan; what it refuses is counted."""
+        """What each annotator finds, in their order, with what its label numbers are in the plan; what it refuses is
+        counted."""
         found: dict[int, Units] = {}
         for numbers, annotate in self._groups:
             for number, (units, refused) in zip(numbers, annotate(block, sentences_S2, words_W2), strict=True):
@@ -138,7 +141,8 @@ class Annotation:
             dropped[f"{level}{' ' + kind if kind else ''} {reason}"] += count
 
     def words(self, document: Document) -> Spans:
-        """Words by the segmenter of the document's language, the user's own when given; where letters of a guest stand in it, by that one's."""
+        """Words by the segmenter of the document's language, the user's own when given; where letters of a guest stand
+        in it, by that one's."""
         if "word" in document.given:
             return np.array([(span.start, span.end) for span in document.given["word"]], np.int32).reshape(-1, 2)
         main = self.segmenters.get(document.language)
@@ -206,7 +210,8 @@ def _bearing() -> npt.NDArray[np.bool_]:
 
 
 def _with_guests(words_W2: Spans, guest_W2: Spans, document: Document, letter: re.Pattern[str]) -> Spans:
-    """The guest's words that begin with one of its letters join the others, which are cut at their edges and give way inside them."""
+    """The guest's words that begin with one of its letters join the others, which are cut at their edges and give way
+    inside them."""
     from data_prep import kernels
 
     guest_W2 = guest_W2[[letter.match(document.text, start) is not None for start in guest_W2[:, 0].tolist()]]

@@ -4,7 +4,8 @@
 
     "京a1 。"  ->  HAN, LETTER, DIGIT, SPACE, TERMINAL
 
-The tables are made from ``unicodedata`` on first use (some 20 ms a process); they end at U+3FFFF, above which nothing is a letter.
+The tables are made from ``unicodedata`` on first use (some 20 ms a process); they end at U+3FFFF, above which nothing
+is a letter.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def _class(character: str) -> int:
 
 @cache
 def fold_table() -> npt.NDArray[np.uint32]:
-    """uint32[LAST + 1]: the lower-case character of letters and digits (with ``ALONE`` on Han characters), 0 for everything else."""
+    """uint32[LAST + 1]: the lower-case character of letters and digits (with ``ALONE`` on Han characters), 0 for
+    everything else."""
     class_C = class_table()
     table = np.arange(LAST + 1, dtype=np.uint32)
     table[~np.isin(class_C, (HAN, LETTER, DIGIT, UNASSIGNED_HAN))] = 0

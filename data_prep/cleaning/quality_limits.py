@@ -21,15 +21,18 @@ class QualityLimits(Portable):
     min_letter_ratio: float = 0.5
     """English and other languages: least share of letters."""
     max_symbol_ratio: float = 0.25
-    """Greatest share of symbols: currency, mathematics, boxes, emoji, unassigned, and # * _ @ | < > { } = + ^ & and the like."""
+    """Greatest share of symbols: currency, mathematics, boxes, emoji, unassigned, and # * _ @ | < > { } = + ^ & and the
+    like."""
     max_digit_ratio: float = 0.4
     """Greatest share of digits."""
     max_markup_ratio: float = 0.15
-    """Greatest share of all characters in HTML tags, comments, scripts, style sheets and entities: the source of a page is no text."""
+    """Greatest share of all characters in HTML tags, comments, scripts, style sheets and entities: the source of a page
+    is no text."""
     max_repeated_line_ratio: float = 0.3
     """Greatest share of characters in lines that stood in the document before."""
     max_repeated_ngram_ratio: float = 0.4
-    """Greatest share of n-grams that stood in the document before; symbols (rules drawn with =====) and white space do not count."""
+    """Greatest share of n-grams that stood in the document before; symbols (rules drawn with =====) and white space do
+    not count."""
     ngram_characters_zh: int = 12
     """Length of those n-grams in Chinese and other languages without spaces between words, in characters."""
     ngram_characters_en: int = 40
@@ -37,13 +40,15 @@ class QualityLimits(Portable):
     ngram_window: int = 10000
     """The n-grams of the first so many characters are looked at: a book repeats itself more than a page."""
     min_terminal_ratio: float = 0.1
-    """Least share of characters that stand before a sentence end (. ! ? … or a closing quote or bracket) of their line."""
+    """Least share of characters that stand before a sentence end (. ! ? … or a closing quote or bracket) of their
+    line."""
     terminal_lines: int = 5
     """Documents of fewer lines are not judged by it: a comment without a full stop is no list of links."""
     max_boilerplate: float = 5.0
     """Most phrases of the boilerplate list per 1,000 characters, the first one not counted."""
     boilerplate: list[str] = field(default_factory=list)
-    """Phrases of advertising and page furniture to look for besides the built-in ones; the case of ASCII letters does not count."""
+    """Phrases of advertising and page furniture to look for besides the built-in ones; the case of ASCII letters does
+    not count."""
     builtin_boilerplate: bool = True
     """Look for the built-in phrases."""
     min_word_length: float = 2.5

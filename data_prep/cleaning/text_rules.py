@@ -7,8 +7,9 @@
     4. hard-wrapped lines (books) joined, so that a sentence is not cut at column 70
     5. traditional to simplified characters (optional, OpenCC)
 
-Spans that came with a document move along with its characters: "北京\\u3000\\u3000大学" with a span over 大学 becomes "北京 大学" with the
-span still over 大学. They never begin or end on white space. A span of which nothing is left is dropped.
+Spans that came with a document move along with its characters: "北京\\u3000\\u3000大学" with a span over 大学 becomes
+"北京 大学" with the span still over 大学. They never begin or end on white space. A span of which nothing is left is
+dropped.
 
 Ordinary text is clean already: each rule first looks for something to do, which is many times faster than doing it.
 """
@@ -49,7 +50,8 @@ UNTIDY = re.compile(f"[{_ENDS}{_SPACES}{_REMOVED}]|  | \n|\n |\n\n\n")
 FEWEST_BREAKS = 4
 """A text with fewer line breaks is not taken to be hard-wrapped."""
 SHORT = 400
-"""Shorter texts are looked at once for something to do; in longer ones each rule looks for itself, which is faster there."""
+"""Shorter texts are looked at once for something to do; in longer ones each rule looks for itself, which is faster
+there."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def _strip_edits(text: str) -> list[Edit]:
 
 
 def _simplification_edits(text: str, name: str) -> list[Edit]:
-    """What OpenCC does to positions. Characters changed one by one are put aside first: 寫部落格 -> 写部落格, then 部落格 -> 博客."""
+    """What OpenCC does to positions. Characters changed one by one are put aside first: 寫部落格 -> 写部落格, then
+    部落格 -> 博客."""
     middle = simplified(text, "t2s")
     return differences(middle if len(middle) == len(text) else text, simplified(text, name))
 
@@ -149,7 +152,8 @@ class TextRules(Portable):
     def text(self, raw: str) -> str:
         """Normalised text; keeps full-width punctuation, letter case and paragraph breaks.
 
-        Idempotent, except with ``simplify``, whose dictionaries know traditional text only: one pass is the right number.
+        Idempotent, except with ``simplify``, whose dictionaries know traditional text only: one pass is the right
+        number.
         """
         if not raw:
             return raw
@@ -164,7 +168,8 @@ class TextRules(Portable):
         return text
 
     def spanned(self, raw: str, given: Mapping[str, Sequence[Given]]) -> tuple[str, dict[str, list[Given]]]:
-        """``text(raw)``, with the spans over ``raw`` moved to where their characters went; those left without any are dropped."""
+        """``text(raw)``, with the spans over ``raw`` moved to where their characters went; those left without any are
+        dropped."""
         spans = [span for level in given.values() for span in level]
         starts = np.array([span.start for span in spans], np.int64)
         ends = np.array([span.end for span in spans], np.int64)

@@ -3,12 +3,13 @@
     paths: [data/wiki]                  a folder of `save_to_disk`, or a folder of data files (parquet, csv, json, text)
     paths: [org/name], revision: 4f..   the hub, streamed; the full commit hash keeps a plan true for ever
 
-Slices are row ranges. A folder of `save_to_disk` is read from any row. Everything else comes as a stream from its first row, so the survey
-keeps the rows it passes in the cache, as one Arrow file, and whoever finds none there makes it.
+Slices are row ranges. A folder of `save_to_disk` is read from any row. Everything else comes as a stream from its first
+row, so the survey keeps the rows it passes in the cache, as one Arrow file, and whoever finds none there makes it.
 
-What it costs, for n rows in p parts and s steps that read them: n rows of the stream, once (by the survey), and s x n rows of the cache.
-Each process that finds the cache gone (it is removed when a run has finished) streams n rows once more. Without a cache (`prepare plan`,
-which looks at three places) a part that begins at row r costs r rows, and its own.
+What it costs, for n rows in p parts and s steps that read them: n rows of the stream, once (by the survey), and s x n
+rows of the cache. Each process that finds the cache gone (it is removed when a run has finished) streams n rows once
+more. Without a cache (`prepare plan`, which looks at three places) a part that begins at row r costs r rows, and its
+own.
 """
 
 from __future__ import annotations
@@ -158,7 +159,8 @@ class HubDataset(TableColumns, Corpus):
                 yield self.values(table, path)
 
     def _saved(self, path: Path, start: int) -> Iterator[Any]:
-        """A folder of `save_to_disk`, whose Arrow files need no library: `datasets` uses their memory before anybody can check it."""
+        """A folder of `save_to_disk`, whose Arrow files need no library: `datasets` uses their memory before anybody
+        can check it."""
         folder = path
         if (path / "dataset_dict.json").is_file():
             splits = read_json(path / "dataset_dict.json")["splits"]
@@ -184,7 +186,8 @@ class HubDataset(TableColumns, Corpus):
 
 
 def check_json_lines(file: Path) -> None:
-    """Refuse JSON Lines with a damaged line: pyarrow, which `datasets` reads JSON with, can end the whole process at one.
+    """Refuse JSON Lines with a damaged line: pyarrow, which `datasets` reads JSON with, can end the whole process at
+    one.
 
     Raises:
         ValueError: a line is damaged; names file and line.

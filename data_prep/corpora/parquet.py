@@ -3,8 +3,8 @@
     survey   the column of texts  ->  slices [first row, row after the last) of about as many bytes of text as wanted
     read     only the columns that are wanted, a few hundred rows at a time
 
-Slices do not keep to row groups, so tiny row groups are joined and one huge row group is still split among all workers. Sizes are
-counted, not taken from the statistics in the file: pyarrow ends the whole process when these are damaged.
+Slices do not keep to row groups, so tiny row groups are joined and one huge row group is still split among all workers.
+Sizes are counted, not taken from the statistics in the file: pyarrow ends the whole process when these are damaged.
 """
 
 from __future__ import annotations

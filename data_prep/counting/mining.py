@@ -6,8 +6,9 @@
     人民 共和 国   seen 90 times, NPMI .81, left entropy 4.1, right entropy 3.7   ->  kept
     人民 共和      seen 91 times, 90 of them inside the line above                ->  dropped as its fragment
 
-Counts are exact, so the file is the same for any number of workers and any size of parts. What bounds time and disk (about six times
-the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory is about 500 MB a worker.
+Counts are exact, so the file is the same for any number of workers and any size of parts. What bounds time and disk
+(about six times the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory
+is about 500 MB a worker.
 
     kmask lexicon mine configs/data/demo.yaml -o mined.tsv min_count=3
 """

@@ -1,15 +1,18 @@
-"""Which words of a corpus may stand in for each other: words with similar neighbours, as a table for MacBERT-style masking.
+"""Which words of a corpus may stand in for each other: words with similar neighbours, as a table for MacBERT-style
+masking.
 
     prepared folder -> words and how near they stand (word_contexts.py)          提高: 水平 412, 效率 200 ...    提升: 水平 230, 效率 190 ...
                     -> positive PMI, singular vectors (word_vectors.py)          a unit vector for each word
                     -> nearest words by cosine                                   提高<TAB>提升<TAB>0.69
 
-Only words of equal token count and script are compared, because one must be able to take the other's place. The same folder and settings
-give the same table for any number of threads: the vectors come from a seed, and cosines are rounded before they are compared.
+Only words of equal token count and script are compared, because one must be able to take the other's place. The same
+folder and settings give the same table for any number of threads: the vectors come from a seed, and cosines are rounded
+before they are compared.
 
     kmask lexicon similar runs/data -o similar.tsv min_count=50
 
-Shape legend: V kept words, K dimensions, P pairs of the table, G words of a group, B words of a block of it, N neighbours.
+Shape legend: V kept words, K dimensions, P pairs of the table, G words of a group, B words of a block of it, N
+neighbours.
 """
 
 from __future__ import annotations
@@ -55,7 +58,8 @@ class Similarity:
     smoothing: float = 0.75
     """Power to which the counts of contexts are raised: below 1, rare contexts count for less."""
     shift: float = 0.0
-    """What is subtracted from each PMI before negative ones are cut: the logarithm of word2vec's number of negative samples."""
+    """What is subtracted from each PMI before negative ones are cut: the logarithm of word2vec's number of negative
+    samples."""
     dimensions: int = 200
     """Length of a word's vector."""
     neighbours: int = 10
@@ -134,7 +138,8 @@ def _counter(step: str, total: int, listen: StepListener) -> Callable[[int], Non
 
 
 def _readable(words: Words, tokenizer: Tokenizer) -> tuple[Words, list[str]]:
-    """The words whose text gives their token ids again, with that text: pieces joined without `##`, tokens joined by nothing or a space."""
+    """The words whose text gives their token ids again, with that text: pieces joined without `##`, tokens joined by
+    nothing or a space."""
     tokens = [token.removeprefix("##") for token in tokenizer.tokens]
     wanted = _rows(words.ids_T, words.offsets_V1)
     chosen: dict[int, str] = {}
@@ -155,7 +160,8 @@ SCRIPTS = ("Han", "Latin", "other")
 
 
 def script_group(surface: str) -> int:
-    """Index into SCRIPTS: Han and Latin for surfaces of such letters alone (marks like ' and - aside), other for the rest, digits too."""
+    """Index into SCRIPTS: Han and Latin for surfaces of such letters alone (marks like ' and - aside), other for the
+    rest, digits too."""
     letters = [character for character in surface if character.isalnum()]
     if letters and all(map(HAN.match, letters)):
         return 0
@@ -165,7 +171,8 @@ def script_group(surface: str) -> int:
 def nearest(
     vectors_VK: npt.NDArray[np.float32], group_V: npt.NDArray[np.int64], similarity: Similarity, listen: Callable[[int], None]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Words, similar words of the same group and rounded cosines, sorted by word and then by cosine; equal cosines by word."""
+    """Words, similar words of the same group and rounded cosines, sorted by word and then by cosine; equal cosines by
+    word."""
     import torch
 
     words, others, cosines = [], [], []

@@ -6,9 +6,10 @@ Equal surfaces are recognised by a hash of their characters, so no string is mad
 
     hash(c_0 ... c_n) = sum of (c_i + 1) * B^i  mod 2^64,  mixed with length and class
 
-After each batch only the ``KEPT`` most frequent surfaces of a class are added up, so a surface loses at most the count of the first
-one left out in each batch where it was left out itself. Two bounds follow for the whole: a surface that is not listed occurs at most
-``floor`` times, one that is listed at most ``count + error`` times (it was in one list at least).
+After each batch only the ``KEPT`` most frequent surfaces of a class are added up, so a surface loses at most the count
+of the first one left out in each batch where it was left out itself. Two bounds follow for the whole: a surface that is
+not listed occurs at most ``floor`` times, one that is listed at most ``count + error`` times (it was in one list at
+least).
 
 Shape legend: N characters of a batch, U units, C characters of all units, G groups of equal units.
 """
@@ -31,7 +32,8 @@ MIXER = np.uint64(0xD6E8FEB86659FD93)
 KEPT = 100
 """Surfaces of one class that are kept of a batch and of a part."""
 INDEX_BITS = 24
-"""Low bits of a sort key that hold the unit's number instead of hash; 40 bits of hash and the length tell surfaces apart."""
+"""Low bits of a sort key that hold the unit's number instead of hash; 40 bits of hash and the length tell surfaces
+apart."""
 
 
 class Top(NamedTuple):

@@ -1,15 +1,17 @@
-"""What a report tells about a prepared corpus and plain counters cannot: histograms, frequent units, unknown characters, samples.
+"""What a report tells about a prepared corpus and plain counters cannot: histograms, frequent units, unknown
+characters, samples.
 
     part       Tally.add_block(AnnotatedBlock, EncodedBlock) for each block  ->  Tally.plain()  ->  parts/NNNNNN/tally.json
     finish     merge([every part's])                            ->  PREPARED/tally.json
 
-Documents are collected and counted four million characters at a time, as arrays. Nothing depends on how the corpus was divided, except
-the counts of frequent surfaces, whose error is known (``floor``, see surfaces.py), and the samples are those documents whose ids
-have the smallest hashes in the whole corpus.
+Documents are collected and counted four million characters at a time, as arrays. Nothing depends on how the corpus was
+divided, except the counts of frequent surfaces, whose error is known (``floor``, see surfaces.py), and the samples are
+those documents whose ids have the smallest hashes in the whole corpus.
 
     document lengths 3, 3, 9 characters  ->  EDGES 1 2 3 4 5 6 7 8 10 ...  ->  counts [0, 0, 2, 0, 0, 0, 0, 1]
 
-Shape legend: D documents of a batch, S sentences, T tokens, U units of one level, B bins of a histogram, G groups (source, language).
+Shape legend: D documents of a batch, S sentences, T tokens, U units of one level, B bins of a histogram, G groups
+(source, language).
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ HISTOGRAMS = ("document_characters", "document_tokens", "sentence_tokens")
 BATCH_CHARACTERS = 1 << 22
 Pending = tuple[AnnotatedBlock, EncodedBlock, npt.NDArray[np.uint64]]
 MERGED, HELD, UNKNOWN = 1000, 256, 200
-"""Frequent surfaces of a class that a merged tally keeps, lists of them that are held before they are joined; unknown characters."""
+"""Frequent surfaces of a class that a merged tally keeps, lists of them that are held before they are joined; unknown
+characters."""
 
 
 class Tally:

@@ -4,10 +4,12 @@
     pass 1  count_words   -> the kept words, each by its token ids: 公交 412, 集团 390, playing 57 ...
     pass 2  count_cells   -> how near the kept words stand: cell (公交, 集团) gains `window`, next but one `window - 1` ...
 
-An item is a word when it is whole (no `##` piece begins it or follows it), has a letter or digit, and holds no special token. All items
-keep their place, so a comma between two words keeps them apart by one; nothing is counted across the end of a sentence.
+An item is a word when it is whole (no `##` piece begins it or follows it), has a letter or digit, and holds no special
+token. All items keep their place, so a comma between two words keeps them apart by one; nothing is counted across the
+end of a sentence.
 
-Words are told apart by a 64-bit hash of their token ids. Memory: the distinct words of what is read, and at most MAX_CELLS cells.
+Words are told apart by a 64-bit hash of their token ids. Memory: the distinct words of what is read, and at most
+MAX_CELLS cells.
 
 Shape legend: T tokens of a block, I items, S sentences, U units, V kept words, D distinct words so far, C cells.
 """
@@ -92,12 +94,14 @@ class Words(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """Weighted counts of kept words near each other, the upper triangle of a symmetric matrix: ``row_C <= column_C``."""
+    """Weighted counts of kept words near each other, the upper triangle of a symmetric matrix: ``row_C <=
+    column_C``."""
 
     key_C: npt.NDArray[np.int64]
     """``row * V + column``, sorted."""
     count_C: npt.NDArray[np.int64]
-    """A pair of words d apart counts ``window + 1 - d``: `window` times the expectation under word2vec's random window."""
+    """A pair of words d apart counts ``window + 1 - d``: `window` times the expectation under word2vec's random
+    window."""
     forgotten: int
     """Cells left out because there were more than MAX_CELLS; each of them had a small count."""
 
@@ -108,7 +112,8 @@ def tokens_read(prepared: Prepared, max_tokens: int) -> int:
 
 
 def blocks(prepared: Prepared, max_tokens: int) -> Iterator[SentenceBlock]:
-    """The first sentences of each training shard, so many that in all at most ``max_tokens`` tokens are read, evenly over the shards.
+    """The first sentences of each training shard, so many that in all at most ``max_tokens`` tokens are read, evenly
+    over the shards.
 
     Raises:
         ValueError: the shards have no level `word`.
@@ -153,7 +158,8 @@ def _items(
 
 
 def count_frequent_words(prepared: Prepared, max_tokens: int, min_count: int, listen: TokenListener) -> Words:
-    """The words that occur at least ``min_count`` times, the most frequent first; equal counts in the order of their keys."""
+    """The words that occur at least ``min_count`` times, the most frequent first; equal counts in the order of their
+    keys."""
     traits = Traits.of(prepared.tokenizer)
     key_D, row_D = np.zeros(0, np.uint64), np.zeros(0, np.int64)  # sorted by key; row: in the order of appearance
     count_R = np.zeros(0, np.int64)

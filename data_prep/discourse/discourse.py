@@ -4,8 +4,10 @@
 It rained. However, we went out.  ->  It rained. / we went out.  however (contrast)
 因为下雨，所以比赛取消了。         ->  下雨 / 比赛取消了。         因为…所以 (cause)
 
-1. a sentence that begins with a marker and follows another one in its paragraph makes a pair with it, the marker taken away
-2. a marker in two parts makes a pair of its clauses, when the second part stands directly after a comma of that sentence
+1. a sentence that begins with a marker and follows another one in its paragraph makes a pair with it, the marker taken
+   away
+2. a marker in two parts makes a pair of its clauses, when the second part stands directly after a comma of that
+   sentence
 3. a pair becomes a document of two paragraphs, annotated and encoded like any other: shard ``discourse.arrow``
 """
 
@@ -49,7 +51,8 @@ class Discourse:
     """Finds pairs of sentences that a discourse marker joins."""
 
     markers: list[str] = field(default_factory=lambda: ["zh", "en"])
-    """Marker files, `zh` and `en` for the lists that come with kmask: `marker<TAB>sense` a line (see marker_lists.py)."""
+    """Marker files, `zh` and `en` for the lists that come with kmask: `marker<TAB>sense` a line (see
+    marker_lists.py)."""
     label: str = "marker"
     """What the classes are: each `marker`, or its `sense`."""
     min_words: int = 4

@@ -1,4 +1,5 @@
-"""Which discourse pairs are kept: of each class the ``cap`` ones with the smallest hash of (class, texts), as a corpus-wide step.
+"""Which discourse pairs are kept: of each class the ``cap`` ones with the smallest hash of (class, texts), as a
+corpus-wide step.
 
     map      the pairs of a part  ->  its smallest hashes by class
     reduce   the smallest of all  ->  the limit of each class

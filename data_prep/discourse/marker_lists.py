@@ -5,10 +5,10 @@
     因为…所以<TAB>cause           both parts in one sentence: joins two of its clauses
     !但愿                        begins like a marker and is none
 
-A third column may hold a count, and a marker may have several lines: its sense is the one with the highest count, the first listed
-among equals. ``#`` starts a comment; a first line ``marker<TAB>sense`` is a header. ``...`` is as good as …, and letter case does not matter.
-A Chinese marker has no spaces: in a list that has been cut into words, nothing tells 一 方面 from 一 ... 就. A name without a suffix (``zh``,
-``en``) is a list that comes with kmask.
+A third column may hold a count, and a marker may have several lines: its sense is the one with the highest count, the
+first listed among equals. ``#`` starts a comment; a first line ``marker<TAB>sense`` is a header. ``...`` is as good as
+…, and letter case does not matter. A Chinese marker has no spaces: in a list that has been cut into words, nothing
+tells 一 方面 from 一 ... 就. A name without a suffix (``zh``, ``en``) is a list that comes with kmask.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class MarkerList:
         return frozenset(key[0] for key in self._starts)
 
     def at(self, text: str, start: int, end: int) -> Start | None:
-        """What the sentence ``[start, end)`` begins with: the longest surface that fits; None when that is no marker."""
+        """What the sentence ``[start, end)`` begins with: the longest surface that fits; None when that is no
+        marker."""
         first = text[start].lower()
         if first not in self._first:
             return None
@@ -109,7 +110,8 @@ class MarkerList:
         return None
 
     def split(self, text: str, start: int, end: int, found: Start) -> Split | None:
-        """Where the second part of a marker follows ``found`` directly after a comma of the sentence: the first such place."""
+        """Where the second part of a marker follows ``found`` directly after a comma of the sentence: the first such
+        place."""
         begin = start + len(found.surface)
         for comma in CLAUSE.finditer(text, begin, end):
             for surface, marker in found.seconds:
@@ -130,7 +132,8 @@ def stands_at(text: str, start: int, end: int, surface: str) -> bool:
 
 
 def after(text: str, place: int, end: int) -> tuple[int, int]:
-    """Where the text goes on after a marker that ends at ``place``, and where the comma between them ends (``place`` when there is none)."""
+    """Where the text goes on after a marker that ends at ``place``, and where the comma between them ends (``place``
+    when there is none)."""
     match = COMMA.match(text, place, end)
     assert match is not None, "the pattern matches nothing at all too"
     return match.end(), match.end(1) if match[1] else place

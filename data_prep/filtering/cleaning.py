@@ -2,7 +2,8 @@
 
     Record  ->  final text (cleaning/text_rules.py)  ->  long enough?  ->  its language, as declared or by script (languages/)  ->  Document
 
-A document that ends up too short is rejected with a reason, never silently; ``lost_spans`` counts the user's spans of which nothing is left.
+A document that ends up too short is rejected with a reason, never silently; ``lost_spans`` counts the user's spans of
+which nothing is left.
 """
 
 from __future__ import annotations
@@ -29,19 +30,22 @@ class Cleaning(Portable):
     min_characters: int = 2
     """Documents shorter than this after cleaning are set aside as `too short`."""
     join_wrapped_lines: bool = True
-    """Join the lines of hard-wrapped documents (most line breaks fall inside a sentence) and keep blank lines as paragraphs."""
+    """Join the lines of hard-wrapped documents (most line breaks fall inside a sentence) and keep blank lines as
+    paragraphs."""
     han_share: float = 0.15
-    """A document is Chinese when at least this share of its letters are Han characters, unless kana or Hangul among them say otherwise."""
+    """A document is Chinese when at least this share of its letters are Han characters, unless kana or Hangul among
+    them say otherwise."""
     languages: list[Language] = field(default_factory=built_in)
-    """Languages of the corpus. Documents in no other one belong to `other`: Japanese, Korean, Cyrillic and so on; leave it out (`[zh, en]`), and
-    they are set aside."""
+    """Languages of the corpus. Documents in no other one belong to `other`: Japanese, Korean, Cyrillic and so on; leave
+    it out (`[zh, en]`), and they are set aside."""
     simplify: str = ""
-    """Traditional to simplified Chinese with OpenCC: `t2s` (characters), `tw2s`, `hk2s` (variants of Taiwan, Hong Kong), `tw2sp`,
-    `hk2sp` (their words too: 軟體 becomes 软件). Empty: leave it. Needs kmask[opencc]."""
+    """Traditional to simplified Chinese with OpenCC: `t2s` (characters), `tw2s`, `hk2s` (variants of Taiwan, Hong
+    Kong), `tw2sp`, `hk2sp` (their words too: 軟體 becomes 软件). Empty: leave it. Needs kmask[opencc]."""
     repair: bool = False
     """Repair mojibake (`Ã©` for é) with ftfy; full-width punctuation, quotes and ligatures stay. Needs kmask[ftfy]."""
     markdown: bool = False
-    """The texts are Markdown: keep what a reader sees (no marks, links' addresses, images, tables, fenced code; see markdown.py)."""
+    """The texts are Markdown: keep what a reader sees (no marks, links' addresses, images, tables, fenced code; see
+    markdown.py)."""
     half_width: bool = False
     """Full-width letters and digits (Ａ１) become half-width (A1); punctuation stays."""
 
@@ -95,11 +99,13 @@ class Cleaning(Portable):
         return by_code(self.languages)
 
     def language(self, text: str, said: str = "") -> str:
-        """The code of the language that a document declares, or that its first 4,000 characters are in; empty when it is in none of ``languages``."""
+        """The code of the language that a document declares, or that its first 4,000 characters are in; empty when it
+        is in none of ``languages``."""
         code = declared(self.known, said) if said else None
         return recognised(self.known, Letters(text[:LANGUAGE_SAMPLE], self.han_share)) if code is None else code
 
 
 def lost_spans(record: Record, document: Document) -> dict[str, int]:
-    """By level, how many of the user's spans had nothing left after cleaning (they covered white space or invisible characters only)."""
+    """By level, how many of the user's spans had nothing left after cleaning (they covered white space or invisible
+    characters only)."""
     return {level: lost for level, spans in record.given.items() if (lost := len(spans) - len(document.given.get(level, ())))}

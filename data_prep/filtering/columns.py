@@ -2,8 +2,9 @@
 
     append(file, [0, 2]); append(file, [1])   ->   rows(file, np.int64, 1, 3) = [2, 1]
 
-So it can be written piece by piece and read in slices; whoever reads it knows the type. A column that is mapped stays open, and a process
-may have about a thousand files open: where there are many columns, slices are read instead, or a mapped one is let go before the next.
+So it can be written piece by piece and read in slices; whoever reads it knows the type. A column that is mapped stays
+open, and a process may have about a thousand files open: where there are many columns, slices are read instead, or a
+mapped one is let go before the next.
 """
 
 from __future__ import annotations

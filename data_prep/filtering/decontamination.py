@@ -3,9 +3,9 @@
     evaluation files  --tokens, n-gram hashes-->  sorted uint64[M] with the place of each     (once a process)
     Document          --tokens, n-gram hashes-->  a bit table, then binary searches          ->  Rejected(place, "contaminated: FILE", "FILE:LINE: ...")
 
-An n-gram is 25 characters of Chinese or 13 words of English, whatever stands between them (white space, punctuation, letter case do not
-count; see `shingles.py`); the language of each evaluation text decides which. A document is looked through for both. Texts shorter than
-their n-gram cannot be recognised; ``Evaluation.short`` counts them, per file.
+An n-gram is 25 characters of Chinese or 13 words of English, whatever stands between them (white space, punctuation,
+letter case do not count; see `shingles.py`); the language of each evaluation text decides which. A document is looked
+through for both. Texts shorter than their n-gram cannot be recognised; ``Evaluation.short`` counts them, per file.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class _Grams(NamedTuple):
 
 
 class _Sieve(NamedTuple):
-    """Recognises documents without any n-gram quickly, by the shortest n: every longer n-gram begins with one of that length."""
+    """Recognises documents without any n-gram quickly, by the shortest n: every longer n-gram begins with one of that
+    length."""
 
     grams: _Grams
     flags: npt.NDArray[np.uint8]

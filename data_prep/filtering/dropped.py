@@ -16,7 +16,8 @@ from data_prep.documents import Place, Rejected
 from data_prep.filtering.columns import Texts, mapped
 
 ENTRY = np.dtype([("part", "<i8"), ("number", "<i8"), ("kept", "<i8"), ("similarity", "<f4"), ("near", "?")])
-"""One dropped document: its part and its number there, the document that stays (index into `kept`), how alike they are."""
+"""One dropped document: its part and its number there, the document that stays (index into `kept`), how alike they
+are."""
 
 
 class Reason(NamedTuple):
@@ -31,7 +32,8 @@ class Reason(NamedTuple):
 
 
 class Dropped:
-    """Which documents are dropped as duplicates, by part and number. Files stay on disk; the rows of one part at a time are looked up."""
+    """Which documents are dropped as duplicates, by part and number. Files stay on disk; the rows of one part at a time
+    are looked up."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

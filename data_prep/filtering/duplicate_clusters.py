@@ -55,7 +55,8 @@ def pair_files(made: StepOutputs, layout: Layout, near: bool) -> Iterator[Path]:
 
 
 def describe(made: StepOutputs, run: int, folder: Path, *, near: bool, places: int) -> None:
-    """Write the entries of the documents of a run that are dropped, and the ids of those in it that stand for others."""
+    """Write the entries of the documents of a run that are dropped, and the ids of those in it that stand for
+    others."""
     layout = Layout.read(made)
     start, stop = layout.bounds(run)
     roots_D = rows(made.task("clusters", 0) / "roots", np.uint32, start, stop).astype(np.int64)

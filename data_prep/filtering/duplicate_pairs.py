@@ -1,12 +1,13 @@
-"""Which documents are alike: pairs of equal digests, pairs with a band key in common, and of these the ones whose sketches agree.
+"""Which documents are alike: pairs of equal digests, pairs with a band key in common, and of these the ones whose
+sketches agree.
 
     equal        a task has all digests with some prefixes     ->  pairs (first document with that text, later one)
     candidates   a task has all band keys with some prefixes   ->  pairs (first document with that key, later one), and each with its NEIGHBOURS
     alike        a task has all pairs whose later is in a run  ->  those that agree in enough places
 
-A key that n documents share gives fewer than (1 + NEIGHBOURS) n pairs, not n^2, and a task that meets too many keys works in pieces: of every
-key met so far it then keeps the first document and the last ones only, so that pages which a whole crawl repeats do no harm.
-What is found depends neither on tasks nor on pieces.
+A key that n documents share gives fewer than (1 + NEIGHBOURS) n pairs, not n^2, and a task that meets too many keys
+works in pieces: of every key met so far it then keeps the first document and the last ones only, so that pages which a
+whole crawl repeats do no harm. What is found depends neither on tasks nor on pieces.
 
 Shape legend: N keys, P pairs, K places of a sketch.
 """
@@ -72,7 +73,8 @@ def find_candidates(made: StepOutputs, task: int, folder: Path) -> None:
 
 
 def neighbours(keys_N: npt.NDArray[np.uint64], documents_N: npt.NDArray[np.uint32]) -> Iterator[npt.NDArray[np.uint64]]:
-    """Pairs of documents under sorted keys: those with the first of the same key, then those with the NEIGHBOURS before, one after the other."""
+    """Pairs of documents under sorted keys: those with the first of the same key, then those with the NEIGHBOURS
+    before, one after the other."""
     again = np.flatnonzero(keys_N[1:] == keys_N[:-1]) + 1
     heads = np.flatnonzero(np.append(True, keys_N[1:] != keys_N[:-1]))
     first = heads[np.searchsorted(heads, again, "right") - 1]
@@ -84,7 +86,8 @@ def neighbours(keys_N: npt.NDArray[np.uint64], documents_N: npt.NDArray[np.uint3
 
 
 def bounding(keys_N: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Under sorted keys, where the first and the last NEIGHBOURS of each key stand: all that later documents are compared with."""
+    """Under sorted keys, where the first and the last NEIGHBOURS of each key stand: all that later documents are
+    compared with."""
     first = np.append(True, keys_N[1:] != keys_N[:-1])[: len(keys_N)]
     last = np.ones(len(keys_N), np.bool_)
     if len(keys_N) > NEIGHBOURS:
@@ -107,7 +110,8 @@ def find_alike(made: StepOutputs, run: int, folder: Path, *, places: int, least:
 
 
 def agreement(made: StepOutputs, layout: Layout, pairs_P: npt.NDArray[np.uint64], places: int) -> npt.NDArray[np.int64]:
-    """In how many places the sketches of each pair agree; the later ones are of one run. Each run's file is opened once a block."""
+    """In how many places the sketches of each pair agree; the later ones are of one run. Each run's file is opened once
+    a block."""
     agree_P = np.zeros(len(pairs_P), np.int64)
     order = np.argsort(earlier(pairs_P), kind="stable")
     for start in range(0, len(order), BLOCK_PAIRS):

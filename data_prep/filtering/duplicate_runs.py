@@ -1,11 +1,12 @@
-"""Runs: the columns of many small parts gathered into few large files, so that what is alike can be brought together by reading slices.
+"""Runs: the columns of many small parts gathered into few large files, so that what is alike can be brought together by
+reading slices.
 
     parts    8 MB of text each: hundreds of thousands of them       ->  runs of RUN_DOCUMENTS documents each, across parts
     run      digests and band keys, sorted, with the document each is of; `fences` say where each of 4,096 prefixes begins; sketches
 
-A task that is to see all keys with some prefixes reads one slice of every run, one file after the other: no process holds more than a few
-files open, however many parts there are. Documents have numbers from 0 over all parts, less than 2^32; a pair of documents is one uint64,
-the later above the earlier, and a file of pairs is sorted.
+A task that is to see all keys with some prefixes reads one slice of every run, one file after the other: no process
+holds more than a few files open, however many parts there are. Documents have numbers from 0 over all parts, less than
+2^32; a pair of documents is one uint64, the later above the earlier, and a file of pairs is sorted.
 
 Shape legend: D documents of a run, P pairs, B bands, K places of a sketch.
 """
@@ -150,7 +151,8 @@ def slice_of(folder: Path, name: str, width: int, task: int, tasks: int) -> tupl
 
 
 def equal_pairs(made: StepOutputs, layout: Layout, run: int) -> Iterator[npt.NDArray[np.uint64]]:
-    """Pairs of equal documents of which the later is in a run: with the first of all, then with the first of the run."""
+    """Pairs of equal documents of which the later is in a run: with the first of all, then with the first of the
+    run."""
     for task in range(layout.equal_tasks):
         yield pairs_between(made.task("equal", task) / "pairs", *layout.bounds(run))
     yield pairs_between(made.task("digests", run) / "pairs", *layout.bounds(run))

@@ -8,12 +8,12 @@
     part 0: "a b c d e f"                          part 1, number 0: ("duplicate", "same text as x/0")
     part 1: "a b c  d e f", "a b c d e f g h"      part 1, number 1: similarity 2/4 = 0.5, below the threshold: stays
 
-An n-gram is n characters of Chinese and n words of English (`shingles.py`). Clusters are transitive: with A like B and B like C, C goes
-too, and its figure, always against the document that stays, may lie below the threshold.
+An n-gram is n characters of Chinese and n words of English (`shingles.py`). Clusters are transitive: with A like B and
+B like C, C goes too, and its figure, always against the document that stays, may lie below the threshold.
 
-A part keeps of each document a digest (16 bytes), its band keys (8 bytes each) and a sketch (1 byte a place): .5 kB. What follows is made by
-tasks in rounds, each within a gigabyte of memory (`duplicate_runs.py`, `duplicate_pairs.py`), but for one that holds 5 bytes a document
-(`duplicate_clusters.py`).
+A part keeps of each document a digest (16 bytes), its band keys (8 bytes each) and a sketch (1 byte a place): .5 kB.
+What follows is made by tasks in rounds, each within a gigabyte of memory (`duplicate_runs.py`, `duplicate_pairs.py`),
+but for one that holds 5 bytes a document (`duplicate_clusters.py`).
 
 Shape legend: D documents of a block, N n-grams, T tokens, K places of a signature.
 """
@@ -56,15 +56,16 @@ class Duplicates(Step):
     near: bool = True
     """Find near duplicates too, not only texts that are equal but for white space."""
     threshold: float = 0.8
-    """Similarity of near duplicates: the share of n-grams that two documents have in common (Jaccard). 99 in 100 pairs at it are found, of pairs
-    below it fewer and fewer."""
+    """Similarity of near duplicates: the share of n-grams that two documents have in common (Jaccard). 99 in 100 pairs
+    at it are found, of pairs below it fewer and fewer."""
     ngram: int = 5
     """Length of the n-grams: characters of Chinese, words of English."""
     permutations: int = 256
-    """Places of a signature, a power of two; the similarity is known to about 0.5 / sqrt(permutations). More of them drop fewer documents below the
-    threshold and need more disk."""
+    """Places of a signature, a power of two; the similarity is known to about 0.5 / sqrt(permutations). More of them
+    drop fewer documents below the threshold and need more disk."""
     bands: int = 0
-    """Bands of a signature; 0 chooses them so that 99 in 100 pairs at the threshold are found; more find more candidates, fewer miss some."""
+    """Bands of a signature; 0 chooses them so that 99 in 100 pairs at the threshold are found; more find more
+    candidates, fewer miss some."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:

@@ -2,8 +2,9 @@
 
     "<p>Hello <b>world</b></p>"  ->  14 of 25 characters
 
-Counted are tags by the names that HTML knows (so that `vector<int>`, `a < b` and `<name@example.org>` are text), comments, scripts, style
-sheets and entities. Time is linear in the text: what opens and is never closed counts as its tag alone.
+Counted are tags by the names that HTML knows (so that `vector<int>`, `a < b` and `<name@example.org>` are text),
+comments, scripts, style sheets and entities. Time is linear in the text: what opens and is never closed counts as its
+tag alone.
 """
 
 from __future__ import annotations

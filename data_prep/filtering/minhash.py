@@ -1,17 +1,19 @@
-"""MinHash signatures: two documents have equal places in their signatures about as often as their sets of n-grams overlap.
+"""MinHash signatures: two documents have equal places in their signatures about as often as their sets of n-grams
+overlap.
 
     set of n-gram hashes  --K permutations-->  signature uint32[K]  --bands of r places-->  keys uint64[B]     equal keys: a candidate pair
                                                                     --lowest 8 bits-->      sketch uint8[K]    how alike a pair is
 
-A place is the least value of the set under its own permutation of 32 bits (Broder: On the resemblance and containment of documents, 1997).
-Of two documents of similarity s, a place is equal with probability s, so
+A place is the least value of the set under its own permutation of 32 bits (Broder: On the resemblance and containment
+of documents, 1997). Of two documents of similarity s, a place is equal with probability s, so
 
     they share a key                       1 - (1 - s^r)^B
     m of the K places of sketches agree    s + (1 - s) / 256 of them on average: eight bits agree by chance too (Li, König: b-bit minwise
                                            hashing, 2010)
 
-``bands_for`` and ``least_agreement`` choose r, B and the least m so that a pair *at* the threshold fails each with probability .005 at most:
-99 in 100 such pairs are found, and more above it. The price is paid below the threshold, see ``found_share``.
+``bands_for`` and ``least_agreement`` choose r, B and the least m so that a pair *at* the threshold fails each with
+probability .005 at most: 99 in 100 such pairs are found, and more above it. The price is paid below the threshold, see
+``found_share``.
 
 Shape legend: N n-grams, K places of a signature, D documents, B bands.
 """
@@ -41,7 +43,8 @@ def _permutations(places: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.u
 
 
 def signatures(hashes_N: npt.NDArray[np.uint64], document_N: npt.NDArray[np.int64], documents: int, places: int) -> npt.NDArray[np.uint32]:
-    """uint32[D, K]: the signatures of some documents from their n-grams together; the greatest value everywhere for one without any.
+    """uint32[D, K]: the signatures of some documents from their n-grams together; the greatest value everywhere for one
+    without any.
 
     ``document_N`` says whose each n-gram is, in ascending order; how often a document has an n-gram does not matter.
     """
@@ -76,7 +79,8 @@ def shared_key(alike: float, bands: int, rows: int) -> float:
 
 
 def bands_for(threshold: float, places: int) -> tuple[int, int]:
-    """The number of bands and rows that misses at most MISSES of the pairs at ``threshold`` with the fewest false candidates.
+    """The number of bands and rows that misses at most MISSES of the pairs at ``threshold`` with the fewest false
+    candidates.
 
     Raises:
         ValueError: no division of so few places does.
@@ -103,9 +107,11 @@ def least_agreement(threshold: float, places: int) -> int:
 
 
 def found_share(alike: float, threshold: float, places: int, bands: int, rows: int) -> tuple[float, float]:
-    """The least and the greatest share of pairs of this similarity that are found: a key in common, and enough places that agree.
+    """The least and the greatest share of pairs of this similarity that are found: a key in common, and enough places
+    that agree.
 
-    Both depend on the same places, so the truth lies between the two failing apart from each other as often as they can and together.
+    Both depend on the same places, so the truth lies between the two failing apart from each other as often as they can
+    and together.
     """
     key, enough = shared_key(alike, bands, rows), agreeing(alike, places, least_agreement(threshold, places))
     return max(0.0, key + enough - 1), min(key, enough)

@@ -2,11 +2,11 @@
 
     Document  ->  figures (one pass over its character classes, lines and n-grams)  ->  verdicts  ->  Rejected(place, "quality: digit ratio", "0.61 > 0.50")
 
-Shares are of the characters that are not white space, unless said otherwise. What a rule looks at depends on the document's language
-(languages/). The defaults keep what people wrote to be read (encyclopedias,
-laws, novels, speeches, tutorials with code) and drop tables of numbers, link lists, spam and repetition; look at what they drop of
-*your* corpus with ``explain`` before you trust them. Quality rules are off unless a configuration has a ``quality`` section: a
-corpus that its owner chose should not shrink unasked.
+Shares are of the characters that are not white space, unless said otherwise. What a rule looks at depends on the
+document's language (languages/). The defaults keep what people wrote to be read (encyclopedias,
+laws, novels, speeches, tutorials with code) and drop tables of numbers, link lists, spam and repetition; look at what
+they drop of *your* corpus with ``explain`` before you trust them. Quality rules are off unless a configuration has a
+``quality`` section: a corpus that its owner chose should not shrink unasked.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Quality(QualityLimits):
         return sorted({*self.boilerplate, *(BOILERPLATE if self.builtin_boilerplate else [])})
 
     def check(self, document: Document, place: Place, language: Language | None = None) -> Rejected | None:
-        """Why the document is dropped, by the first rule it breaks; None when it stays. ``language`` is that of its code, where it is no file of ours."""
+        """Why the document is dropped, by the first rule it breaks; None when it stays. ``language`` is that of its
+        code, where it is no file of ours."""
         for verdict in self._verdicts(Page(document.text, document.characters), language or _language(document.language)):
             if not verdict.passed:
                 return Rejected(place, f"quality: {verdict.rule}", verdict.figures)

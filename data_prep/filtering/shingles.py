@@ -2,8 +2,9 @@
 
     "New York, 北京 2008"  ->  tokens  new | york | 北 | 京 | 2008      ->  2-grams  (new york) (york 北) (北 京) (京 2008)
 
-A token is one Han character or a run of other letters and digits, in lower case; white space and punctuation do not count. So n tokens are
-n characters of Chinese and n words of English. Everything is arithmetic on whole arrays, modulo 2^64 (or 2^32): no strings are made.
+A token is one Han character or a run of other letters and digits, in lower case; white space and punctuation do not
+count. So n tokens are n characters of Chinese and n words of English. Everything is arithmetic on whole arrays, modulo
+2^64 (or 2^32): no strings are made.
 
 Shape legend: C characters, T tokens, N n-grams.
 """
@@ -36,7 +37,8 @@ def _powers(multiplier: int) -> npt.NDArray[np.uint64]:
 
 
 def tokens(characters: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """The hash of each token of a text, uint64[T], and where it starts, int64[T]. Equal hashes of different tokens are chance (2^-64 a pair)."""
+    """The hash of each token of a text, uint64[T], and where it starts, int64[T]. Equal hashes of different tokens are
+    chance (2^-64 a pair)."""
     folded_C = fold_table().take(characters, mode="clip")
     pieces = []
     start = 0
@@ -54,7 +56,8 @@ def tokens(characters: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint64], 
 
 
 def _block_tokens(folded_C: npt.NDArray[np.uint32], offset: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """A token c0 c1 c2 has the value c0 + c1 m + c2 m^2: a difference of running sums of c_i m^i, divided by the power at its start."""
+    """A token c0 c1 c2 has the value c0 + c1 m + c2 m^2: a difference of running sums of c_i m^i, divided by the power
+    at its start."""
     inside = folded_C != 0
     joins = inside & (folded_C < ALONE)
     joins = joins[1:] & joins[:-1]  # is a character in one token with the one before it?
@@ -70,7 +73,8 @@ def _block_tokens(folded_C: npt.NDArray[np.uint32], offset: int) -> tuple[npt.ND
 
 @cache
 def _steps(n: int, bits: int) -> tuple[tuple[int, Any, Any], ...]:
-    """How n-grams are built from single values: (length so far, factor of the first half, factor for one more or None)."""
+    """How n-grams are built from single values: (length so far, factor of the first half, factor for one more or
+    None)."""
     if n == 1:
         return ()
     half = n // 2
@@ -80,7 +84,8 @@ def _steps(n: int, bits: int) -> tuple[tuple[int, Any, Any], ...]:
 
 
 def ngram_hashes(values: npt.NDArray[U], n: int) -> npt.NDArray[U]:
-    """A hash of every n neighbours, of the type of ``values`` (uint32 or uint64): [max(0, len - n + 1)]. Polynomial, by doubling: log2(n) steps."""
+    """A hash of every n neighbours, of the type of ``values`` (uint32 or uint64): [max(0, len - n + 1)]. Polynomial, by
+    doubling: log2(n) steps."""
     if len(values) < n:
         return values[:0]
     joined = values

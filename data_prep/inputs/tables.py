@@ -2,8 +2,8 @@
 
     columns text, id, title, lang of a table   ->   one Record (or Rejected) a row
 
-Text is taken out of Arrow as bytes and decoded row by row, so that one row with broken UTF-8 costs one row. A row's Place has its
-1-based number as its line and its 0-based number as its offset.
+Text is taken out of Arrow as bytes and decoded row by row, so that one row with broken UTF-8 costs one row. A row's
+Place has its 1-based number as its line and its 0-based number as its offset.
 """
 
 from __future__ import annotations
@@ -54,10 +54,12 @@ class TableColumns:
     """Column of the language (`zh`, `en`), when there is one."""
 
     def columns(self, schema: Any, where: object) -> dict[str, str]:
-        """The columns to read by what they hold: ``{"text": "content", "id": "id"}``; one that is absent and not asked for is left out.
+        """The columns to read by what they hold: ``{"text": "content", "id": "id"}``; one that is absent and not asked
+        for is left out.
 
         Raises:
-            ValueError: a column named in the configuration is not in ``schema``, or the text is not text; lists the columns.
+            ValueError: a column named in the configuration is not in ``schema``, or the text is not text; lists the
+            columns.
         """
         import pyarrow as pa
 
@@ -84,7 +86,8 @@ class TableColumns:
         return {role: column_bytes(table.column(name)) for role, name in self.columns(table.schema, where).items()}
 
     def records(self, values: Values, first: int, path: str, source: str, language: str) -> Iterator[Record | Rejected]:
-        """One result for each row, the first of which is row ``first`` of ``path``; ``language`` (a code) is put before what a row says."""
+        """One result for each row, the first of which is row ``first`` of ``path``; ``language`` (a code) is put before
+        what a row says."""
         absent: list[bytes | None] = [None] * len(values["text"])
         metadata = (values.get(role, absent) for role in ("id", "title", "language"))
         for row, (raw, *others) in enumerate(zip(values["text"], *metadata, strict=True), first):

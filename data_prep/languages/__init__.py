@@ -1,11 +1,13 @@
-"""Languages: one file here is one language. ``kind: zh`` in ``cleaning.languages`` is ``languages/zh.py``; a dotted kind is a module of yours.
+"""Languages: one file here is one language. ``kind: zh`` in ``cleaning.languages`` is ``languages/zh.py``; a dotted
+kind is a module of yours.
 
-A file says by which letters a language is recognised, what finds its words, where its sentences end, which words are function words
-and what its pages look like to the quality rules. Nothing else in the project knows a language by name.
+A file says by which letters a language is recognised, what finds its words, where its sentences end, which words are
+function words and what its pages look like to the quality rules. Nothing else in the project knows a language by name.
 
     Letters  --speaks, in the order of `asked`-->  the language of a document        declared "zh-TW", "eng" --names-->  zh, en
 
-A document in none of the languages belongs to `other`; where a configuration leaves that one out, such documents are set aside.
+A document in none of the languages belongs to `other`; where a configuration leaves that one out, such documents are
+set aside.
 """
 
 from __future__ import annotations
@@ -37,12 +39,14 @@ MAJORITY = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Language(Portable, ABC):
-    """A language of the corpus: how it is recognised, where its sentences end, what finds its words. Documents are counted under its code."""
+    """A language of the corpus: how it is recognised, where its sentences end, what finds its words. Documents are
+    counted under its code."""
 
     code: ClassVar[str]
     """Its name in counts, in `segmenters` and in the shards: the file's own."""
     names: ClassVar[tuple[str, ...]] = ()
-    """Other codes and names under which documents declare it, in small letters; what follows a hyphen (`zh-tw`) need not be listed."""
+    """Other codes and names under which documents declare it, in small letters; what follows a hyphen (`zh-tw`) need
+    not be listed."""
     scripts: ClassVar[Ranges]
     """Its letters."""
     asked: ClassVar[int] = 0
@@ -52,7 +56,8 @@ class Language(Portable, ABC):
     stops: ClassVar[str] = ""
     """Marks that end its sentences besides 。！？ and !?, and its lines for the quality rules."""
     begins: ClassVar[Ranges | None] = None
-    """Letters (small ones excepted) that begin a sentence after a full stop besides Latin capitals and Han; its scripts when None."""
+    """Letters (small ones excepted) that begin a sentence after a full stop besides Latin capitals and Han; its scripts
+    when None."""
     spaced: ClassVar[bool] = True
     """Are its words divided by white space? n-grams are counted in words then, in characters otherwise."""
     guests: ClassVar[tuple[str, ...]] = ()
@@ -110,7 +115,8 @@ def by_code(chosen: Sequence[Language] | None = None) -> dict[str, Language]:
 
 
 def declared(known: Mapping[str, Language], name: str) -> str | None:
-    """The code of the language that a document declares: None when that says nothing, empty when it is in none of ``known``.
+    """The code of the language that a document declares: None when that says nothing, empty when it is in none of
+    ``known``.
 
     ``zh-TW``, ``zho`` and ``Chinese`` are zh; ``ja`` is `other`, where that one is known; ``unknown`` says nothing.
     """

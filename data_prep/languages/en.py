@@ -25,7 +25,8 @@ could may might must ought let lets s t d ll re ve m one two first later includi
 
 @dataclass(frozen=True, kw_only=True)
 class English(Language):
-    """English, recognised by Latin letters: at least as many as of other alphabets, and few Han characters, kana and Hangul."""
+    """English, recognised by Latin letters: at least as many as of other alphabets, and few Han characters, kana and
+    Hangul."""
 
     code = "en"
     names = ("eng", "english")

@@ -1,8 +1,8 @@
 """Every language that has no file of its own: Japanese, Korean, Russian, Arabic, Thai, and what declares itself French.
 
-Such documents are kept by default, because a corpus that its owner chose should not shrink unasked, and counted apart, so that the report
-shows them. `cleaning.languages: [zh, en]` sets them aside. Languages in Latin letters are told from English only where a document
-declares them.
+Such documents are kept by default, because a corpus that its owner chose should not shrink unasked, and counted apart,
+so that the report shows them. `cleaning.languages: [zh, en]` sets them aside. Languages in Latin letters are told from
+English only where a document declares them.
 """
 
 from __future__ import annotations

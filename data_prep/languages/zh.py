@@ -27,7 +27,8 @@ FUNCTION_WORDS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Chinese(Language):
-    """Chinese, recognised by its share of Han characters (`cleaning.han_share`), unless kana or Hangul among them say otherwise."""
+    """Chinese, recognised by its share of Han characters (`cleaning.han_share`), unless kana or Hangul among them say
+    otherwise."""
 
     code = "zh"
     names = ("zho", "chi", "cmn", "cn", "chs", "cht", "lzh", "yue", "wuu", "gan", "chinese", "mandarin")

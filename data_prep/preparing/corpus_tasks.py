@@ -1,9 +1,11 @@
 """What can be done with a data configuration besides preparing it: mine a lexicon, read texts for a vocabulary.
 
-    Preparation -> survey (annotators and vocabulary set aside: they may be what is being made) -> PartWorker -> step or texts
+    Preparation -> survey (annotators and vocabulary set aside: they may be what is being made) -> PartWorker -> step or
+    texts
 
-The survey of a large corpus is made by all workers and kept in the prepared folder, where `kmask prepare` and the next command find it.
-Intermediate files lie in a hidden folder beside the result, are picked up again after an interruption, and go when it is done.
+The survey of a large corpus is made by all workers and kept in the prepared folder, where `kmask prepare` and the next
+command find it. Intermediate files lie in a hidden folder beside the result, are picked up again after an interruption,
+and go when it is done.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def kept_plan(preparation: Preparation, listen: Listener) -> Plan:
 
 
 def train(preparation: Preparation, folder: Path, mapped: Callable[[int, int], None]) -> None:
-    """Write the tokenizer folder that ``preparation`` would train, counting words in all workers. ``mapped(done, parts)`` hears how far it is."""
+    """Write the tokenizer folder that ``preparation`` would train, counting words in all workers. ``mapped(done,
+    parts)`` hears how far it is."""
     worker = survey(preparation, lambda progress: None)
     parts = worker.plan.parts
     reader = dataclasses.replace(worker.reader, sample=Sample.of(worker.plan, preparation.vocabulary.train_characters))
@@ -61,7 +64,8 @@ def train(preparation: Preparation, folder: Path, mapped: Callable[[int, int], N
 
 
 def mine(preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]) -> int:
-    """Write the mined lexicon to ``file`` and return its number of entries. ``mapped(done, parts)`` hears how far it is."""
+    """Write the mined lexicon to ``file`` and return its number of entries. ``mapped(done, parts)`` hears how far it
+    is."""
     if unknown := set(mining.languages) - set(preparation.cleaning.known):
         raise ValueError(f"languages: {', '.join(sorted(unknown))}; give some of {', '.join(preparation.cleaning.known)}")
     worker = survey(preparation, listen)

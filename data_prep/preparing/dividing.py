@@ -1,4 +1,5 @@
-"""How a corpus is divided: the size of its parts, the slices in each, and the names under which its documents are counted."""
+"""How a corpus is divided: the size of its parts, the slices in each, and the names under which its documents are
+counted."""
 
 from __future__ import annotations
 
@@ -16,11 +17,13 @@ from data_prep.preparing.surveying import Listing, Surveyed
 MIN_PART_BYTES, MAX_PART_BYTES, MOST_PART_BYTES = 1 << 20, 1 << 23, 1 << 26
 WANTED_PARTS, MOST_PARTS = 64, 1 << 13
 MANY_FILES = 100
-"""An entry of `corpora` with more files than this, and no `source`, is one source: counted by files, nobody could read the result."""
+"""An entry of `corpora` with more files than this, and no `source`, is one source: counted by files, nobody could read
+the result."""
 
 
 def wanted_bytes(total: int) -> int:
-    """Text per part of a corpus of ``total`` bytes: about 64 parts, of 1 to 8 MiB; of a very large one about 8,192, of up to 64 MiB."""
+    """Text per part of a corpus of ``total`` bytes: about 64 parts, of 1 to 8 MiB; of a very large one about 8,192, of
+    up to 64 MiB."""
     return min(MOST_PART_BYTES, max(MIN_PART_BYTES, min(MAX_PART_BYTES, total // WANTED_PARTS), total // MOST_PARTS))
 
 
@@ -48,7 +51,8 @@ def parts_of(sizes: Sequence[int], part_bytes: int) -> list[int]:
 
 
 def sources_of(corpora: Sequence[Corpus], numbers: Sequence[int], listing: Listing) -> list[str]:
-    """The name under which the documents of each file are counted: where one entry has very many files, that of their common folder."""
+    """The name under which the documents of each file are counted: where one entry has very many files, that of their
+    common folder."""
     paths: list[str] = listing.table.column("path").to_pylist()
     common: dict[int, str] = {}
     for number, count in Counter(numbers).items():

@@ -1,4 +1,5 @@
-"""The last step: manifest, list of documents set aside, and statistics of a prepared folder, from the reports of its parts.
+"""The last step: manifest, list of documents set aside, and statistics of a prepared folder, from the reports of its
+parts.
 
 parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json (it says that all is there)
 all of that with its sizes                              ->  inventory.arrow, by which the next launch sees at a glance that nothing is to do
@@ -45,7 +46,8 @@ def finish_once(worker: PartWorker) -> dict[str, Any]:
 
 
 def finished(folder: Path, plan: Plan) -> dict[str, Any] | None:
-    """The manifest of a folder in which every file is there and as long as it was made; None when something is to do."""
+    """The manifest of a folder in which every file is there and as long as it was made; None when something is to
+    do."""
     try:
         table = read_table(folder / INVENTORY)
         if (table.schema.metadata or {}).get(b"fingerprint") != plan.fingerprint.encode():

@@ -1,9 +1,10 @@
-"""How far preparation is, seen from outside: read from the folder alone, while it runs, after it was killed, or when it is done.
+"""How far preparation is, seen from outside: read from the folder alone, while it runs, after it was killed, or when it
+is done.
 
     status(PREPARED)  ->  {"state": "running", "stage": "parts", "parts": {"done": 12, "total": 64}, "workers": [...], ...}
 
-Finished parts tell what is done and how fast; the claims of living processes (claims.py) tell who is at what, their notes
-(supervision.py) at which line.
+Finished parts tell what is done and how fast; the claims of living processes (claims.py) tell who is at what, their
+notes (supervision.py) at which line.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from data_prep.shards import MANIFEST
 NOTES_FOLDERS = f"{STAGING_PREFIX}{NOTES}@*"
 """The folders of notes that launches keep while they run."""
 PAUSE = 10
-"""An interval between two finished parts this many times longer than the middle one was a pause and tells nothing about speed."""
+"""An interval between two finished parts this many times longer than the middle one was a pause and tells nothing about
+speed."""
 
 
 def status(folder: Path) -> dict[str, Any]:
@@ -98,7 +100,8 @@ def finished_parts(folder: Path, parts: int) -> tuple[list[dict[str, Any]], list
 
 
 def bytes_per_second(times: Sequence[float], sizes: Sequence[int]) -> float:
-    """Speed from the moments at which parts were finished, pauses left out; 0 when fewer than two parts tell nothing."""
+    """Speed from the moments at which parts were finished, pauses left out; 0 when fewer than two parts tell
+    nothing."""
     order = sorted(range(len(times)), key=lambda part: times[part])
     intervals = [times[later] - times[earlier] for earlier, later in pairwise(order)]
     if not intervals:
@@ -125,7 +128,8 @@ def workers(folder: Path) -> list[dict[str, Any]]:
 
 
 def launches(folder: Path) -> list[dict[str, str]]:
-    """Launches of this machine that live: machine and process. They stay, whatever their workers are at, until the run ends."""
+    """Launches of this machine that live: machine and process. They stay, whatever their workers are at, until the run
+    ends."""
     found = []
     for notes in sorted(folder.glob(NOTES_FOLDERS)):
         maker = maker_of(notes.name)

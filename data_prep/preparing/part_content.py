@@ -55,7 +55,8 @@ class PartContent:
                 self.encoded[names[split]].append(encoded if chosen_D.all() else encoded.take(chosen_D))
 
     def set_aside(self, block: Sequence[tuple[Place, Document | Rejected]], errors: Mapping[int, Exception]) -> None:
-        """Remember which records are no document, and which documents the code failed on, by their numbers among the documents."""
+        """Remember which records are no document, and which documents the code failed on, by their numbers among the
+        documents."""
         number = 0
         for place, document in block:
             if isinstance(document, Rejected):

@@ -219,7 +219,8 @@ class PartWorker(Portable, Task):
         return report
 
     def finished(self, part: int, thorough: bool = False) -> dict[str, Any] | None:
-        """The report of a part that is complete on disk, None otherwise. Shards are known by their sizes; ``thorough``: by their hashes."""
+        """The report of a part that is complete on disk, None otherwise. Shards are known by their sizes; ``thorough``:
+        by their hashes."""
         folder = self.part_folder(part)
         try:
             report: dict[str, Any] = read_json(folder / PART)

@@ -7,8 +7,8 @@
                 that it selects no document, the part with the nearest one is made again with it
     5. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
 
-A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes. Launches at the
-same time, on any machines that share the folder, divide the files, steps and parts among themselves.
+A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes.
+Launches at the same time, on any machines that share the folder, divide the files, steps and parts among themselves.
 
     kmask prepare configs/data/demo.yaml
 """
@@ -170,7 +170,8 @@ def keep_one_apart(worker: PartWorker, made: PartTotals) -> None:
 
 
 def sample_texts(worker: PartWorker, limit: int, listen: Listener) -> Iterator[str]:
-    """Cleaned texts in this process: all of them, or passages of every part when the corpus is larger than ``limit`` characters."""
+    """Cleaned texts in this process: all of them, or passages of every part when the corpus is larger than ``limit``
+    characters."""
     reader = dataclasses.replace(worker.reader, sample=Sample.of(worker.plan, limit))
     parts = range(worker.plan.parts)
     for part in parts:

@@ -2,8 +2,8 @@
 
     Preparation (from YAML)  --survey the files-->  Plan (planned.py): settings, files with their hashes, labels, parts as slices of files
 
-The plan is pure: equal inputs and settings give an equal plan, and its fingerprint names the shards. A folder that was begun
-with another plan is refused with the difference.
+The plan is pure: equal inputs and settings give an equal plan, and its fingerprint names the shards. A folder that was
+begun with another plan is refused with the difference.
 """
 
 from __future__ import annotations
@@ -58,20 +58,23 @@ class Preparation:
     decontamination: Decontamination | None = None
     """Evaluation files whose texts must not occur in the corpus; documents that hold some are dropped."""
     duplicates: Duplicates | None = None
-    """Drop documents that say what an earlier one has said (`duplicates: {}` takes the defaults); all stay when left out."""
+    """Drop documents that say what an earlier one has said (`duplicates: {}` takes the defaults); all stay when left
+    out."""
     segmenters: dict[str, Segmenter] = field(default_factory=dict)
-    """How words are found, by language; one that is not named takes its own (`zh`: rjieba, `en`: pretokenizer, `other`: spaced)."""
+    """How words are found, by language; one that is not named takes its own (`zh`: rjieba, `en`: pretokenizer, `other`:
+    spaced)."""
     annotators: list[Annotator] = field(default_factory=list)
     """Sources of phrases and entities; within a level, earlier ones win."""
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     """Train a vocabulary, or take an existing one."""
     discourse: Discourse | None = None
-    """Pairs of sentences joined by a discourse marker, as shards of their own (`discourse: {}` takes the defaults); none when left out."""
+    """Pairs of sentences joined by a discourse marker, as shards of their own (`discourse: {}` takes the defaults);
+    none when left out."""
     heldout: float = 0.01
     """Share of documents kept apart for evaluation, chosen by a hash of their id."""
     part_bytes: int = 0
-    """Text per part and shard in bytes; 0 chooses from the size of the corpus (about 64 parts of 1 to 8 MiB, so that a worker stays small; from 64 GiB on
-    about 8,192 parts, of at most 64 MiB)."""
+    """Text per part and shard in bytes; 0 chooses from the size of the corpus (about 64 parts of 1 to 8 MiB, so that a
+    worker stays small; from 64 GiB on about 8,192 parts, of at most 64 MiB)."""
     engine: Engine = field(default_factory=Local)
     """Where parts run."""
 

@@ -2,7 +2,8 @@
 
     plan.slices(17) = [(file, start, end, line, size), ...]  ->  (place, Document | Rejected) for each record, in order, singly or in blocks
 
-An exception on one document sets that document aside; what concerns the run itself (a full disk, a missing package, memory) passes on.
+An exception on one document sets that document aside; what concerns the run itself (a full disk, a missing package,
+memory) passes on.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class PartReader(Portable):
         return (document for _, document in self.with_places(part))
 
     def with_places(self, part: int, lost: Counter[str] | None = None) -> Iterator[tuple[Place, Document | Rejected]]:
-        """The same with their places. ``lost`` counts what cleaning left nothing of: the user's own spans, by level, and runs of combining marks."""
+        """The same with their places. ``lost`` counts what cleaning left nothing of: the user's own spans, by level,
+        and runs of combining marks."""
         with self.watch.noting(self.stage, part) as note:
             for _, _, place, document in self._noted(part, lost, note):
                 yield place, document
@@ -94,7 +96,8 @@ class PartReader(Portable):
                 note.after(*last, held[-1][0])
 
     def _noted(self, part: int, lost: Counter[str] | None, note: Note) -> Iterator[tuple[int, int, Place, Document | Rejected]]:
-        """Each record's number, file, place and document; the note says that it is worked on until the next one is asked for."""
+        """Each record's number, file, place and document; the note says that it is worked on until the next one is
+        asked for."""
         quarantined = self.watch.quarantined(self.stage, part)
         _ = self.evaluation  # what is wrong with these files is no fault of a document
         shares = self._shares(part, note) if self.sample else {}

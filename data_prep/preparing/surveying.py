@@ -2,9 +2,10 @@
 
     files of all corpora  --batches of neighbours, by any engine-->  Surveyed (sha256, size and slices of each)
 
-Files of a large corpus are surveyed in parallel and by every launch that shares the folder, and what was found is kept under
-PREPARED/survey: a batch whose files have the sizes, times and inodes they had is not read again when the run is continued, or when
-another command looks at the same corpus. The slices of compressed files are kept unpacked under PREPARED/unpacked until the run has finished.
+Files of a large corpus are surveyed in parallel and by every launch that shares the folder, and what was found is kept
+under PREPARED/survey: a batch whose files have the sizes, times and inodes they had is not read again when the run is
+continued, or when another command looks at the same corpus. The slices of compressed files are kept unpacked under
+PREPARED/unpacked until the run has finished.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from data_prep.running.supervision import Task, Watch, run_all
 SHARED_BYTES, SHARED_FILES = 1 << 24, 2000
 """Smaller corpora are surveyed faster than a process starts."""
 BATCH_BYTES, BATCH_FILES = 1 << 25, 256
-"""A batch ends where one of these is reached, or after about so many files by their names: a file that grows moves few other batches."""
+"""A batch ends where one of these is reached, or after about so many files by their names: a file that grows moves few
+other batches."""
 UNPACKED, SURVEYS = "unpacked", "survey"
 FORMAT = 2
 """Raised when a survey of an unchanged file may come out differently."""
@@ -142,7 +144,8 @@ class Surveyor(Task):
     stage: str = "survey"
 
     def kept(self, part: int) -> Path | None:
-        """Where the survey of a batch as it is now is kept; None when there is a file in it that cannot be looked at."""
+        """Where the survey of a batch as it is now is kept; None when there is a file in it that cannot be looked
+        at."""
         states: list[list[Any]] = []
         for number, path in self.listing.files(part):
             try:
@@ -172,7 +175,8 @@ class Surveyor(Task):
         return found
 
     def survey(self, part: int, unpacked: Path | None = None, note: Note | None = None) -> Surveyed:
-        """Read the files of a batch. The note tells which, and blames none: a file is no document that could be left out."""
+        """Read the files of a batch. The note tells which, and blames none: a file is no document that could be left
+        out."""
         found = Surveyed(part, [], [], [])
         for at, (number, path) in enumerate(self.listing.files(part)):
             if note:

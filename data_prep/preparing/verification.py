@@ -1,9 +1,10 @@
-"""Is a prepared folder what it says it is? Every byte hashed again, every shard's arrays checked against what training relies on.
+"""Is a prepared folder what it says it is? Every byte hashed again, every shard's arrays checked against what training
+relies on.
 
     verify(PREPARED)  ->  problems, one line each: `parts/000003/train.arrow: its content changed (sha256 ... expected, ... found)`
 
-A shard whose hash is right is still opened: ids below the size of the vocabulary; sentences and paragraphs that end where the
-document ends; units of a level sorted, disjoint, inside their document and inside one sentence.
+A shard whose hash is right is still opened: ids below the size of the vocabulary; sentences and paragraphs that end
+where the document ends; units of a level sorted, disjoint, inside their document and inside one sentence.
 
 Shape legend: D documents, T tokens, S sentences, P paragraphs, U units of one level.
 """
@@ -27,7 +28,8 @@ from data_prep.shards import MANIFEST, SCHEMA_VERSION, Shard
 
 
 def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total: None) -> Iterator[str]:
-    """Everything that is wrong with a prepared folder. ``listen`` hears how many bytes of shards are read, and of how many.
+    """Everything that is wrong with a prepared folder. ``listen`` hears how many bytes of shards are read, and of how
+    many.
 
     Raises:
         ValueError: nothing was ever prepared there.

@@ -2,8 +2,9 @@
 
     steps/NAME/parts/NNNNNN/   ->  steps/NAME/ROUND/NNNNNN/ ...   one folder a task, each published by one rename   ->  steps/NAME/result/
 
-The tasks of a round need nothing of each other and are run by the engine like parts; a round begins when the one before has ended. A task
-is a pure function of what was made before, so it may be killed and repeated, and a task whose folder is there is not done again.
+The tasks of a round need nothing of each other and are run by the engine like parts; a round begins when the one before
+has ended. A task is a pure function of what was made before, so it may be killed and repeated, and a task whose folder
+is there is not done again.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Here(Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class FolderTask(Task):
-    """Work of which each part makes one folder of a step, published with the step's fingerprint; nothing is left to do once the result is there."""
+    """Work of which each part makes one folder of a step, published with the step's fingerprint; nothing is left to do
+    once the result is there."""
 
     folder: Path
     """The step's."""
@@ -131,7 +133,8 @@ def is_made(folder: Path, fingerprint: str) -> bool:
 
 
 def remove_stale(folder: Path, is_good: Callable[[], bool]) -> None:
-    """Remove a folder that is damaged or of another run, unless another process has just put a good one in its place."""
+    """Remove a folder that is damaged or of another run, unless another process has just put a good one in its
+    place."""
     if not folder.exists() or is_good():
         return
     aside = folder.with_name(staging_name(folder.name))

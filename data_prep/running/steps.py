@@ -1,11 +1,12 @@
-"""Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary, mined phrases).
+"""Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary,
+mined phrases).
 
     map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
     rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process (rounds.py)
     reduce   all those folders      ->  steps/NAME/result/         published by one rename
 
-All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
-the parts themselves.
+All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any
+engine, like the parts themselves.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Step(ABC):
 
     @abstractmethod
     def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
-        """Write what one part contributes into ``folder``. Each document comes with its number among the part's records."""
+        """Write what one part contributes into ``folder``. Each document comes with its number among the part's
+        records."""
 
     def rounds(self) -> Sequence[Round]:
         """What is to be done between map and reduce, in order."""
@@ -88,9 +90,10 @@ def run_step(
 ) -> Path:
     """Do a step unless it is done, and return the folder of its result.
 
-    ``listen`` hears how many parts are mapped, ``listen_round`` the name of a round, how many of its tasks are done, and of how many. ``parts`` is
-    how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what they are at, and
-    how to name a file; without them a worker's death is not traced to a document.
+    ``listen`` hears how many parts are mapped, ``listen_round`` the name of a round, how many of its tasks are done,
+    and of how many. ``parts`` is how many the plan has, or the numbers of those to be read. ``watch`` and ``where``
+    tell where workers note what they are at, and how to name a file; without them a worker's death is not traced to a
+    document.
 
     Raises:
         ValueError, OSError: something the user can put right; what is finished stays.

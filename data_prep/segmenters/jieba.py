@@ -28,9 +28,11 @@ class Jieba(Segmenter):
     hmm: bool = True
     """Join unknown characters into words with jieba's hidden Markov model."""
     user_words: list[str] = field(default_factory=list)
-    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated
+    columns."""
     lexicons: list[str] = field(default_factory=list)
-    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none; counts are not read."""
+    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none;
+    counts are not read."""
 
     @cached_property
     def dictionary(self) -> UserWords:
@@ -41,8 +43,9 @@ class Jieba(Segmenter):
     def engine(self) -> Any:
         """jieba with the added words.
 
-        jieba keeps its dictionary in a file in the shared folder for temporary files and believes whatever it finds there; so the dictionary
-        is read from jieba's package itself, half a second a process, and no file is left behind.
+        jieba keeps its dictionary in a file in the shared folder for temporary files and believes whatever it finds
+        there; so the dictionary is read from jieba's package itself, half a second a process, and no file is left
+        behind.
         """
         import jieba
 

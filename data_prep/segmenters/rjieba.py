@@ -27,11 +27,14 @@ class Rjieba(Segmenter):
     """jieba's algorithm, fast."""
 
     hmm: bool = True
-    """Join unknown characters into words with jieba's hidden Markov model. Without it, output equals jieba's exactly."""
+    """Join unknown characters into words with jieba's hidden Markov model. Without it, output equals jieba's
+    exactly."""
     user_words: list[str] = field(default_factory=list)
-    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated
+    columns."""
     lexicons: list[str] = field(default_factory=list)
-    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none; counts are not read."""
+    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none;
+    counts are not read."""
 
     @cached_property
     def dictionary(self) -> UserWords:

@@ -4,10 +4,11 @@
     (<n>|<n><n>)*<v>       two words: one item twice, or the other once       refused
     (<a>?<n>)+<v>          every word can be matched by one item only         fine
 
-A regular expression is tried in every way it can match. Two ways around the same loop double the work with every word of a sentence
-(Weideman et al. 2016, "Analyzing matching time behavior of backtracking regular expression matchers"), so we look for a loop that the same
-tags can go round in two ways. Which items can match one tag is tried with the tags of jieba, of the Penn Treebank, the universal ones, and
-those that the grammar itself names. A repetition with bounds counts as one without.
+A regular expression is tried in every way it can match. Two ways around the same loop double the work with every word
+of a sentence (Weideman et al. 2016, "Analyzing matching time behavior of backtracking regular expression matchers"), so
+we look for a loop that the same tags can go round in two ways. Which items can match one tag is tried with the tags of
+jieba, of the Penn Treebank, the universal ones, and those that the grammar itself names. A repetition with bounds
+counts as one without.
 """
 
 from __future__ import annotations

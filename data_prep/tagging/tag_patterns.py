@@ -1,12 +1,13 @@
-"""Regular expressions over parts of speech, in the notation of chunk grammars: ``<a|b>*<n.*>`` is any number of a or b, then a noun.
+"""Regular expressions over parts of speech, in the notation of chunk grammars: ``<a|b>*<n.*>`` is any number of a or b,
+then a noun.
 
     tags      r v a n w             one private character for each distinct tag, so that a sentence is a short string
     NP        <a|b|n>{0,4}<n>       becomes a regular expression over these characters
     found     tokens [2, 4) NP
 
-Inside ``<>`` stands a regular expression that must match a whole tag; outside, the usual ``( ) | ? * + {m,n}``; blanks mean nothing. The
-leftmost match wins, then the type named first, then what its pattern prefers (the longest, with greedy repetition). A pattern that could
-take exponential time is refused (see tag_ambiguity.py).
+Inside ``<>`` stands a regular expression that must match a whole tag; outside, the usual ``( ) | ? * + {m,n}``; blanks
+mean nothing. The leftmost match wins, then the type named first, then what its pattern prefers (the longest, with
+greedy repetition). A pattern that could take exponential time is refused (see tag_ambiguity.py).
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class _Codes(dict[str, str]):
 
 
 class TagMatcher:
-    """Finds the patterns of a grammar. Tags need not be known beforehand: the expression is made anew when one is met first."""
+    """Finds the patterns of a grammar. Tags need not be known beforehand: the expression is made anew when one is met
+    first."""
 
     def __init__(self, grammar: Mapping[str, str]) -> None:
         self._patterns = list(grammar.values())
@@ -73,7 +75,8 @@ class TagMatcher:
         self._known = 0
 
     def find(self, tags: Sequence[str], ends: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-        """``(first token, end token, number of the type)`` of each match; none crosses one of the ascending token positions ``ends``."""
+        """``(first token, end token, number of the type)`` of each match; none crosses one of the ascending token
+        positions ``ends``."""
         string = "".join(map(self._codes.__getitem__, tags))
         if len(self._codes) > self._known:
             self._expression = _compiled(self._patterns, list(self._codes))

@@ -1,13 +1,18 @@
-"""Which text a vocabulary is trained on: all of it, or passages drawn by a keyed hash, with a budget per source and language.
+"""Which text a vocabulary is trained on: all of it, or passages drawn by a keyed hash, with a budget per source and
+language.
 
-    1. the characters wanted are divided evenly over the sources; a source that has fewer gives what it does not need to the others
-    2. a part gets of each source's budget what it holds of the source, and divides it evenly over the languages that occur in it
-    3. of every document, by a hash of its id and line, so many passages of a thousand characters as its language's budget allows
+    1. the characters wanted are divided evenly over the sources; a source that has fewer gives what it does not need to
+       the others
+    2. a part gets of each source's budget what it holds of the source, and divides it evenly over the languages that
+       occur in it
+    3. of every document, by a hash of its id and line, so many passages of a thousand characters as its language's
+       budget allows
 
     budget 10, sources {a: 2, b: 30, c: 30}   ->   a 2, b 4, c 4
     9 passages, share 1/3, phase .5           ->   passages 1, 4 and 7
 
-So the sample is a function of (plan, part), and no source and no language is left out because of where it stands in the corpus.
+So the sample is a function of (plan, part), and no source and no language is left out because of where it stands in the
+corpus.
 """
 
 from __future__ import annotations
@@ -60,7 +65,8 @@ class Sample:
 
 
 def chosen(identity: str, line: int, characters: int, share: float) -> list[int]:
-    """Numbers of the passages of a document that are read: every 1/share-th from a keyed one. (Its ``line``, for ids given twice.)"""
+    """Numbers of the passages of a document that are read: every 1/share-th from a keyed one. (Its ``line``, for ids
+    given twice.)"""
     passages = -(-characters // PASSAGE)
     if share >= 1:
         return list(range(passages))

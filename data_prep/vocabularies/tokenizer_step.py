@@ -1,4 +1,5 @@
-"""The tokenizer as a corpus-wide step: words are counted where the parts are read, and the pieces are made of all counts, once.
+"""The tokenizer as a corpus-wide step: words are counted where the parts are read, and the pieces are made of all
+counts, once.
 
 map      a part's documents (all, or the passages of sampling.py)  ->  counts.json: characters and words, as the tokenizer sees them
 reduce   the counts of all parts added up  ->  the files of a tokenizer folder

@@ -8,10 +8,10 @@
 
     load_entries(["names.tsv"])  ->  Entries(surfaces=["New York"], types=["LOC"], malformed=[], left_out={})
 
-Lines end in \\n, \\r\\n or \\r; a byte order mark, empty lines and lines that begin with ``#`` are passed over. ``auto`` takes a file for
-patterns or mined by its head, for userdict only when every line ends in a number and a part of speech of jieba's, and else reads each
-line as txt or tsv (has it a tab?). Where every line ends in a number and not all are tagged (`长征 5`: a word and how often, or a
-rocket?) it asks.
+Lines end in \\n, \\r\\n or \\r; a byte order mark, empty lines and lines that begin with ``#`` are passed over.
+``auto`` takes a file for patterns or mined by its head, for userdict only when every line ends in a number and a part
+of speech of jieba's, and else reads each line as txt or tsv (has it a tab?). Where every line ends in a number and not
+all are tagged (`长征 5`: a word and how often, or a rocket?) it asks.
 """
 
 from __future__ import annotations
@@ -69,13 +69,15 @@ class Entries(NamedTuple):
 def load_entries(
     paths: Sequence[str], *, min_characters: int = 2, min_frequency: float = 0, default_type: str = "", on_malformed: str = "refuse", format: str = "auto"
 ) -> Entries:
-    """The entries of all files, surfaces cleaned like the text of documents. The first line that lists a surface decides its type.
+    """The entries of all files, surfaces cleaned like the text of documents. The first line that lists a surface
+    decides its type.
 
     A line with a count below ``min_frequency`` is left out; one without a count stays.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: malformed lines under ``on_malformed: refuse``, no entry at all, a ``min_frequency`` over files without a single count, or
+        ValueError: malformed lines under ``on_malformed: refuse``, no entry at all, a ``min_frequency`` over files
+        without a single count, or
             a file whose format cannot be told safely.
     """
     if format not in FORMATS:
@@ -108,7 +110,8 @@ def load_entries(
 
 
 def lexicon_words(paths: Sequence[str], alphabet: str) -> UserWords:
-    """The entries of lexicons as words for a segmenter that builds words from ``alphabet``, each with a frequency that keeps it whole.
+    """The entries of lexicons as words for a segmenter that builds words from ``alphabet``, each with a frequency that
+    keeps it whole.
 
     Malformed lines and entries the segmenter cannot produce are listed as unreachable.
 

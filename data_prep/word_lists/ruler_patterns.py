@@ -4,10 +4,11 @@
     {"label": "LOC", "pattern": [{"TEXT": "New"}, {"ORTH": "York"}]}           ->  New York
     {"label": "LOC", "pattern": [{"LOWER": "san"}, {"LOWER": "marino"}]}       ->  san marino | San Marino | SAN MARINO
 
-A lexicon compares letters exactly, so a pattern with ``LOWER`` becomes three entries: lower case, capitalised words, upper case.
-Tokens are written side by side as spaCy's tokenizers would have divided them: a space between words of letters and digits, none
-beside Han characters, hyphens and slashes, before ``'s`` and closing marks, after opening ones. Any other attribute (LEMMA, POS, OP,
-REGEX ...) needs the tokens themselves: run such patterns with ``kind: spacy_pipeline``.
+A lexicon compares letters exactly, so a pattern with ``LOWER`` becomes three entries: lower case, capitalised words,
+upper case. Tokens are written side by side as spaCy's tokenizers would have divided them: a space between words of
+letters and digits, none beside Han characters, hyphens and slashes, before ``'s`` and closing marks, after opening
+ones. Any other attribute (LEMMA, POS, OP, REGEX ...) needs the tokens themselves: run such patterns with ``kind:
+spacy_pipeline``.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
-"""Files of similar words, for masking that replaces a word by a similar one (MacBERT, Cui et al. 2020): lines in, token ids out.
+"""Files of similar words, for masking that replaces a word by a similar one (MacBERT, Cui et al. 2020): lines in, token
+ids out.
 
     提高<TAB>提升<TAB>0.83        word, similar word, and if you like a score; `#` begins a comment; .gz, .zst, .bz2 and .xz are read too
 
     read_pairs(path, tokenizer)  ->  Pairs(word_ids_T=[提 高], similar_ids_T=[提 升], offsets_P1=[0, 2], left_out={})
 
-A pair works in one direction; list it the other way round too where that is meant. Both words need the same number of tokens, because one
-takes the other's place. Pairs that cannot be used are counted by reason; a line that cannot be understood is an error.
+A pair works in one direction; list it the other way round too where that is meant. Both words need the same number of
+tokens, because one takes the other's place. Pairs that cannot be used are counted by reason; a line that cannot be
+understood is an error.
 
 Shape legend: N distinct surfaces, P pairs, T tokens of all surfaces or of all pairs.
 """
@@ -41,7 +43,8 @@ Offsets = npt.NDArray[np.int64]
 class SimilarPairs(NamedTuple):
     """Words, and for each the words that may replace it.
 
-    The pairs of one word stand together, the best score first; words stand in the order in which the file first names them.
+    The pairs of one word stand together, the best score first; words stand in the order in which the file first names
+    them.
     """
 
     word_ids_T: Ids
@@ -59,7 +62,8 @@ class SimilarPairs(NamedTuple):
 
 
 def read_pairs(path: Path, tokenizer: Tokenizer) -> SimilarPairs:
-    """The usable pairs of a file. Scores serve for the order alone; pairs without one follow those that have one, as the file has them.
+    """The usable pairs of a file. Scores serve for the order alone; pairs without one follow those that have one, as
+    the file has them.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -94,7 +98,8 @@ def read_pairs(path: Path, tokenizer: Tokenizer) -> SimilarPairs:
 
 
 def tokenize_surfaces(surfaces: Sequence[str], tokenizer: Tokenizer) -> tuple[Ids, Offsets]:
-    """Token ids of every surface by itself: surface n has ``ids_T[offsets_N1[n] : offsets_N1[n + 1]]``. No surface holds a line break."""
+    """Token ids of every surface by itself: surface n has ``ids_T[offsets_N1[n] : offsets_N1[n + 1]]``. No surface
+    holds a line break."""
     ids, lengths = [np.zeros(0, np.int32)], [np.zeros(1, np.int64)]
     for begin in range(0, len(surfaces), CHUNK):
         chunk = surfaces[begin : begin + CHUNK]
@@ -113,7 +118,8 @@ def gather(ids_T: npt.NDArray[Any], offsets_N1: Offsets, row_P: npt.NDArray[np.i
 
 
 def _read_lines(path: Path) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Distinct surfaces, cleaned like the text of documents; for each line the rows of its two surfaces, and its score (-inf without one)."""
+    """Distinct surfaces, cleaned like the text of documents; for each line the rows of its two surfaces, and its score
+    (-inf without one)."""
     clean = TextRules().text
     rows: dict[str, int] = {}
     surfaces: list[str] = []

@@ -1,4 +1,5 @@
-"""Words that users add to a segmenter's dictionary: jieba's user dictionary, one word a line, or columns separated by tabs.
+"""Words that users add to a segmenter's dictionary: jieba's user dictionary, one word a line, or columns separated by
+tabs.
 
     云计算 5 n            word, frequency, part of speech; the last two may be missing
     云计算<TAB>5<TAB>n    the same with tabs
@@ -6,9 +7,10 @@
 
     load_user_words(["mine.txt"], alphabet)  ->  UserWords(words=[UserWord("云计算", 5, "n")], unreachable=[])
 
-The first line that lists a word counts, and words are handed on in the order of the lines, so an engine that guesses frequencies guesses
-the same ones every time. A line that is no word stops the run with file and line. A word outside the engine's alphabet is a fact about
-the engine (jieba cuts ``卡尔·马克思`` at the dot whatever its dictionary says): it is listed as unreachable and belongs into a lexicon.
+The first line that lists a word counts, and words are handed on in the order of the lines, so an engine that guesses
+frequencies guesses the same ones every time. A line that is no word stops the run with file and line. A word outside
+the engine's alphabet is a fact about the engine (jieba cuts ``卡尔·马克思`` at the dot whatever its dictionary says):
+it is listed as unreachable and belongs into a lexicon.
 """
 
 from __future__ import annotations
