@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from data_prep.documents import Record
-from data_prep.plan import Preparation
+from data_prep.preparing.plan import Preparation
 from launch.settings.components import read_config
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from data_prep.annotators.lexicon import Lexicon, Matcher
 from data_prep.documents import Document, Record
 from data_prep.inputs.wikitext import Wikitext
-from data_prep.plan import Preparation
+from data_prep.preparing.plan import Preparation
 from data_prep.segmenters.compiled_jieba import CompiledJieba
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.rjieba import Rjieba

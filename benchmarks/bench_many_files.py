@@ -23,12 +23,12 @@ from pathlib import Path
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.engines.local import Local
 from data_prep.files import read_json, staging_name
-from data_prep.parts import PartWorker
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, make_plan
 from data_prep.planned import Plan
-from data_prep.running.adoption import adopt_plan
-from data_prep.running.finishing import finish_once
+from data_prep.preparing.adoption import adopt_plan
+from data_prep.preparing.finishing import finish_once
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, make_plan
 from data_prep.running.supervision import NOTES, Watch
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
@@ -120,7 +120,7 @@ def again_without_inventory(folder: Path) -> None:
 
 def status(folder: Path) -> None:
     """`kmask prepare status`."""
-    from data_prep.running.folder_status import status as found
+    from data_prep.preparing.folder_status import status as found
 
     print(found(folder / "prepared")["state"], end="; ")
 

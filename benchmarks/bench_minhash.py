@@ -19,7 +19,7 @@ os.environ["RAYON_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from data_prep.cleaning.minhash import signatures, similarity, sketches
+from data_prep.filtering.minhash import signatures, similarity, sketches
 
 LENGTHS = (50, 300, 2000)
 PAIRS = 400

@@ -29,14 +29,14 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.cleaning.characters import code_points
-from data_prep.cleaning.columns import append, write_texts
-from data_prep.cleaning.dropped import Dropped
-from data_prep.cleaning.duplicates import Duplicates
-from data_prep.cleaning.minhash import band_keys, found_share, sketches
-from data_prep.cleaning.shingles import ngram_hashes, tokens
 from data_prep.documents import Document
 from data_prep.engines.local import Local
 from data_prep.files import read_json
+from data_prep.filtering.columns import append, write_texts
+from data_prep.filtering.dropped import Dropped
+from data_prep.filtering.duplicates import Duplicates
+from data_prep.filtering.minhash import band_keys, found_share, sketches
+from data_prep.filtering.shingles import ngram_hashes, tokens
 from data_prep.running.steps import run_step
 from masking.keyed import combine_array, mix_array, uniform_array
 
@@ -250,7 +250,9 @@ def scale(folder: Path, documents: int, workers: int, keep: bool) -> None:
     parts = -(-documents // PART_DOCUMENTS)
     measure = Rounds(step.name, folder)
     measure.head(f"{documents:,} documents in {parts} parts, {workers} workers")
-    result = run_step(step, step.source, parts, Local(workers=workers), folder, str(documents), lambda done: measure("parts", done, parts), heard=measure)
+    result = run_step(
+        step, step.source, parts, Local(workers=workers), folder, str(documents), lambda done: measure("parts", done, parts), listen_round=measure
+    )
     measure.end(result)
     check(Dropped.open(result), documents)
     if not keep:
@@ -259,8 +261,8 @@ def scale(folder: Path, documents: int, workers: int, keep: bool) -> None:
 
 def corpus(config: Path, folder: Path, workers: int) -> None:
     """Run the step alone on the texts of a configuration."""
-    from data_prep.counting.corpus_tasks import survey
-    from data_prep.plan import Preparation
+    from data_prep.preparing.corpus_tasks import survey
+    from data_prep.preparing.plan import Preparation
     from launch.settings.components import read_config
 
     worker = survey(read_config(Preparation, config, []), lambda progress: None)
@@ -268,7 +270,7 @@ def corpus(config: Path, folder: Path, workers: int) -> None:
     size = worker.plan.bytes
     measure = Rounds(step.name, folder)
     measure.head(f"{size / 1e6:.1f} MB in {parts} parts, {workers} workers")
-    result = run_step(step, worker.documents, parts, Local(workers=workers), folder, "corpus", lambda done: measure("parts", done, parts), heard=measure)
+    result = run_step(step, worker.documents, parts, Local(workers=workers), folder, "corpus", lambda done: measure("parts", done, parts), listen_round=measure)
     measure.end(result)
     shutil.rmtree(folder)
 

@@ -26,9 +26,9 @@ from data_prep.annotators.lexicon import Lexicon
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Document
 from data_prep.engines.local import Local
-from data_prep.parts import PartWorker
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, make_plan
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, make_plan
 from launch.settings.components import read_config
 
 PEER_BYTES = {"map": 2_000_000, "posseg": 200_000}

@@ -28,9 +28,9 @@ from bench_preparation import documents_of
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.engines.local import Local
-from data_prep.parts import PartWorker
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, make_plan
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, make_plan
 from launch.settings.components import read_config
 
 ROUNDS, MOST_DOCUMENTS, MOST_BYTES = 5, 20_000, 3_000_000

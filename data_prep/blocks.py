@@ -5,8 +5,8 @@
 
 Nothing reaches from one document into the next: a block says of each document what it says of it alone.
 
-Shape legend: D documents, N characters, S sentences, P paragraphs, U units of one level; a ``_D1`` array says where each document's begin,
-and where the last one's end.
+Shape legend: D documents, N characters, S sentences, P paragraphs, U units of one level; a ``_D1`` array says where
+each document's begin, and where the last one's end.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Block:
         return moved_W2
 
 
-def divided(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def in_blocks(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """Documents in blocks of the usual size."""
     held: list[Document] = []
     size = 0

@@ -1,11 +1,13 @@
-"""Text as code points, and which of them are Han: defined here once, for regular expressions, tables and compiled loops alike.
+"""Text as code points, and which of them are Han: defined here once, for regular expressions, tables and compiled loops
+alike.
 
     code_points("北京a")  ->  uint32[3]          text_of(code_points("北京a"))  ->  "北京a"
     HAN.search("在Paris")                        members(HAN_RANGES)[ord("〇")]  ->  True
 
-Han is Unicode's script Han as far as it is written in words: ideographs of every extension (planes 2 and 3 whole, so later extensions
-need no change), 々 and 〻 that repeat one, 〇 and the numerals 〡-〩 〸-〺. Radicals (⺀) are symbols. What BERT's tokenizer takes for Chinese is
-another list, published and not ours to mend: ``BERT_CJK_RANGES``. So are the alphabets of jieba and rjieba (segmenters/).
+Han is Unicode's script Han as far as it is written in words: ideographs of every extension (planes 2 and 3 whole, so
+later extensions need no change), 々 and 〻 that repeat one, 〇 and the numerals 〡-〩 〸-〺. Radicals (⺀) are symbols.
+What BERT's tokenizer takes for Chinese is another list, published and not ours to mend: ``BERT_CJK_RANGES``. So are the
+alphabets of jieba and rjieba (segmenters/).
 """
 
 from __future__ import annotations

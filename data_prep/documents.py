@@ -28,7 +28,8 @@ from data_prep.code_points import code_points
 Spans = npt.NDArray[np.int32]
 """int32[N, 2]: half-open character ranges ``[start, end)``, sorted by start."""
 SEGMENT = "segment"
-"""Reserved level of given spans: the parts of a labelled pair, whose type is the pair's class (empty when it has none). No units."""
+"""Reserved level of given spans: the parts of a labelled pair, whose type is the pair's class (empty when it has none).
+No units."""
 
 
 class Span(NamedTuple):
@@ -97,7 +98,8 @@ class Record(NamedTuple):
     """As the document declares it (``zh-TW``, ``eng`` ...); empty when the reader does not know."""
     place: Place
     given: Mapping[str, Sequence[Given]] = {}
-    """Spans over ``text`` by level, each level sorted and disjoint. With a level `word` the document needs no segmenter."""
+    """Spans over ``text`` by level, each level sorted and disjoint. With a level `word` the document needs no
+    segmenter."""
 
 
 class Rejected(NamedTuple):

@@ -62,7 +62,8 @@ class Encoded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodedBlock:
-    """Several documents as tokens; positions count in the tokens of each. What a document has several of is an array and where each begins."""
+    """Several documents as tokens; positions count in the tokens of each. What a document has several of is an array
+    and where each begins."""
 
     names: Sequence[tuple[str, str, str, str]]
     """Id, language, source and title of each."""

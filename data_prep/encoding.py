@@ -118,7 +118,8 @@ class Tokenizer(Portable):
 
 
 def encode(annotated: Annotated, tokenizer: Tokenizer, classes: Sequence[str] = ()) -> Encoded:
-    """Turn the character spans of ``annotated`` into token spans, and the class of a labelled pair into its number among ``classes``."""
+    """Turn the character spans of ``annotated`` into token spans, and the class of a labelled pair into its number
+    among ``classes``."""
     return encode_block(AnnotatedBlock.of(annotated), tokenizer, classes).document(0)
 
 

@@ -5,13 +5,13 @@
     remove_staging(folder)               what killed processes left behind
     sha256_file(path)                    content hash
 
-A reader that sees the final name sees the whole content, whatever was killed meanwhile. Losing the race to publish a folder
-is a success: contents here are pure functions of their inputs.
+A reader that sees the final name sees the whole content, whatever was killed meanwhile. Losing the race to publish a
+folder is a success: contents here are pure functions of their inputs.
 
     .staging-plan.json@node3@4711@815@0123456789ab      name, machine, process, its start in the kernel's unit, a random number
 
-A temporary name tells who made it, so that the left-overs of a process of this machine go as soon as it has ended. What another
-machine left (or an earlier version, which named them otherwise) goes when nothing in it was modified for a day.
+A temporary name tells who made it, so that the left-overs of a process of this machine go as soon as it has ended. What
+another machine left (or an earlier version, which named them otherwise) goes when nothing in it was modified for a day.
 """
 
 from __future__ import annotations
@@ -199,7 +199,8 @@ def remove_staging(folder: Path) -> None:
 
 
 def _last_modified(path: Path) -> float:
-    """The newest modification of a file, or of a folder and everything in it; now and later when it is gone or cannot be read."""
+    """The newest modification of a file, or of a folder and everything in it; now and later when it is gone or cannot
+    be read."""
     newest = 0.0
     try:
         for place in (path, *path.rglob("*")):

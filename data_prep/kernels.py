@@ -1,14 +1,15 @@
 """Compiled loops of preparation: a trie, WordPiece, lexicon matching, and the arithmetic of spans.
 
-The trie is three arrays made by ``build_trie``: an open-addressing hash table from (node, character) to the child node, and a value
-per node (-1: no entry ends here). Several tries may share one table, each with a root of its own (WordPiece keeps the pieces that
-begin a word under root 0 and the `##` pieces under root 1).
+The trie is three arrays made by ``build_trie``: an open-addressing hash table from (node, character) to the child node,
+and a value per node (-1: no entry ends here). Several tries may share one table, each with a root of its own (WordPiece
+keeps the pieces that begin a word under root 0 and the `##` pieces under root 1).
 
-    entries 北京, 北京大学 -> 北京大学 in "在北京大学": walk from 北: node 北, node 北京 (value 0), 北京大, 北京大学 (value 1)
+    entries 北京, 北京大学 -> 北京大学 in "在北京大学": walk from 北: node 北, node 北京 (value 0), 北京大, 北京大学
+    (value 1)
 
 Everything here is a pure function of arrays, compiled once and cached on disk; first use imports numba. A call that
-passes arrays costs two atomic reference counts for each of them, ten times the work of these loops: so the hash table is probed in
-place.
+passes arrays costs two atomic reference counts for each of them, ten times the work of these loops: so the hash table
+is probed in place.
 
 Shape legend: N characters of a text, T tokens, U and V units, W words, E edges, G groups of lexicon entries.
 """
@@ -28,11 +29,13 @@ SPACE, LETTER, ISOLATED = np.int32(0), np.int32(1), np.int32(2)
 RARE = np.int64(-2)
 """Node of a first character that must be looked up."""
 BLANK, CLOSER, STOP, BANG, WORD, UPPER, BEGINNER, OPENER, DIGIT, IDEOGRAPH = (np.uint16(1 << bit) for bit in range(10))
-"""Kinds of characters for sentences: white space, closing quotes, 。！？, !?, letters and digits, capitals, what begins a sentence ..."""
+"""Kinds of characters for sentences: white space, closing quotes, 。！？, !?, letters and digits, capitals, what begins
+a sentence ..."""
 LINE_BREAK, FULL_STOP, CAPITAL_I = np.uint32(10), np.uint32(46), np.uint32(73)
 TITLE, INNER_TITLE = np.uint32(0x300A), np.uint32(0x3008)
 LONGEST_TITLE = 64
-"""Characters from a title mark 《 or 〈 to the one that closes it, the next code point; what is further away does not belong to it."""
+"""Characters from a title mark 《 or 〈 to the one that closes it, the next code point; what is further away does not
+belong to it."""
 NUMBER_SIGN = np.uint64(ord("n") << 8 | ord("o"))
 NO_WORD = -np.inf
 BEGIN_STATE, MIDDLE_STATE, END_STATE, SINGLE_STATE = range(4)
@@ -83,7 +86,8 @@ def count_nodes(characters_C: Array, offsets_E1: Array) -> int:
 
 @njit(cache=True)
 def build_trie(characters_C: Array, offsets_E1: Array, roots_E: Array, roots: int, capacity_bits: int) -> tuple[Array, Array, Array]:
-    """Hash table (keys int64[H], children int32[H]) and entry number per node int32[nodes] (-1: none; the first of equal entries)."""
+    """Hash table (keys int64[H], children int32[H]) and entry number per node int32[nodes] (-1: none; the first of
+    equal entries)."""
     keys_H = np.full(1 << capacity_bits, np.int64(-1))
     children_H = np.zeros(1 << capacity_bits, np.int32)
     value_N = np.full((1 << capacity_bits) + roots, np.int32(-1))
@@ -110,11 +114,11 @@ def wordpiece(
     characters_N: Array, offsets_D1: Array, form_C: Array, rows_F3: Array, keys_H: Array, children_H: Array, value_N: Array, ids: Array,
     shift: int, unknown: int, longest_word: int,
 ) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
-    """Ids, start and end characters of the tokens of all documents, int64[D + 1]: where each document's begin, and bool[D]: which have none
-    because a character of theirs has no form yet.
+    """Ids, start and end characters of the tokens of all documents, int64[D + 1]: where each document's begin, and
+    bool[D]: which have none because a character of theirs has no form yet.
 
-    ``form_C`` gives per code point ``16 * first + count``: which rows of ``rows_F3`` (normalised character, its class, its token when it
-    is a word of its own) stand for it.
+    ``form_C`` gives per code point ``16 * first + count``: which rows of ``rows_F3`` (normalised character, its class,
+    its token when it is a word of its own) stand for it.
     """
     total, documents = 0, len(offsets_D1) - 1
     unseen_D, tokens_D1 = np.zeros(documents, np.bool_), np.zeros(documents + 1, np.int64)
@@ -173,20 +177,22 @@ def match(
     characters_N: Array, offsets_D1: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array, children_H: Array, value_N: Array,
     label_EG: Array, shift: int, words_W2: Array, most_G: Array,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
-    """Leftmost-longest occurrences in each document of the entries of every group that stand alone: start, end (int32), label (uint8).
+    """Leftmost-longest occurrences in each document of the entries of every group that stand alone: start, end (int32),
+    label (uint8).
 
     They lie group by group, with their places in the characters of all documents.
 
-    The last array, int64[2 G + 1], says where each group's occurrences begin, and after those of the last group, where the occurrences
-    begin that each group refused (the longest at their place, and longer than what was taken there; they may overlap).
+    The last array, int64[2 G + 1], says where each group's occurrences begin, and after those of the last group, where
+    the occurrences begin that each group refused (the longest at their place, and longer than what was taken there;
+    they may overlap).
 
-    ``most_G`` is what a group takes: 0 occurrences whose edges are edges of words, 1 also those inside one word, 2 also those that hold
-    a part of a word and more. Where the longest is refused, the longest that is not is taken. A character in no word of ``words_W2``
-    (sorted, disjoint) is a word of its own.
+    ``most_G`` is what a group takes: 0 occurrences whose edges are edges of words, 1 also those inside one word, 2 also
+    those that hold a part of a word and more. Where the longest is refused, the longest that is not is taken. A
+    character in no word of ``words_W2`` (sorted, disjoint) is a word of its own.
 
-    ``label_EG`` is the label of an entry in a group, -1 where the group does not list it. ``first_C`` is the node of a first
-    character below 65536, ``pairs_B`` the bits of ``pair_bit`` for the first two characters of the entries: most places end there, without
-    a look into the large table. An entry may not begin or end inside a Latin word.
+    ``label_EG`` is the label of an entry in a group, -1 where the group does not list it. ``first_C`` is the node of a
+    first character below 65536, ``pairs_B`` the bits of ``pair_bit`` for the first two characters of the entries: most
+    places end there, without a look into the large table. An entry may not begin or end inside a Latin word.
     """
     groups = label_EG.shape[1]
     capacity = 1024
@@ -274,10 +280,11 @@ def match(
 
 
 @njit(cache=True)
-def settle(
+def merge_units(
     start_U: Array, end_U: Array, label_U: Array, start_V: Array, end_V: Array, label_V: Array, number_L: Array, sentences_S2: Array
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Units U of one level and the later V as one: start, end, label; then the labels of the V that cross a sentence end or overlap a U.
+    """Units U of one level and the later V as one: start, end, label; then the labels of the V that cross a sentence
+    end or overlap a U.
 
     ``number_L`` renumbers the labels of V. All units are sorted and disjoint within U and within V.
     """
@@ -323,7 +330,8 @@ def free_of(start_U: Array, end_U: Array, start_V: Array, end_V: Array) -> Array
 
 @njit(cache=True)
 def cut(words_W2: Array, edges_E: Array) -> tuple[Array, int]:
-    """Words cut at every sorted edge strictly inside them, pieces of one character left out; and how many words were cut."""
+    """Words cut at every sorted edge strictly inside them, pieces of one character left out; and how many words were
+    cut."""
     out = np.empty((len(words_W2) + len(edges_E), 2), np.int32)
     count, at, crossed = 0, 0, 0
     for word in range(len(words_W2)):
@@ -360,10 +368,11 @@ def crossed(words_W2: Array, edges_E: Array, offsets_D1: Array) -> tuple[Array, 
 
 @njit(cache=True)
 def align(start_U: Array, end_U: Array, start_T: Array, end_T: Array, least: int, most: int) -> tuple[Array, Array, Array, int]:
-    """Token ranges of character units, sorted: first token, length, which units are kept (int64), and how many fit no boundary.
+    """Token ranges of character units, sorted: first token, length, which units are kept (int64), and how many fit no
+    boundary.
 
-    A unit fits when a token begins at or after its start with none reaching over it, and likewise at its end. Units of fewer than
-    ``least`` tokens are left out silently, longer than ``most`` count as misfits.
+    A unit fits when a token begins at or after its start with none reaching over it, and likewise at its end. Units of
+    fewer than ``least`` tokens are left out silently, longer than ``most`` count as misfits.
     """
     units, tokens = len(start_U), len(start_T)
     first_K, length_K, kept_K = np.empty(units, np.uint32), np.empty(units, np.uint16), np.empty(units, np.int64)
@@ -402,9 +411,10 @@ def unigram_words(
 ) -> Array:  # fmt: skip
     """int32[W, 2]: jieba's words of two characters or more.
 
-    In each run of characters of ``block_C`` the most probable path of dictionary words is taken: ``weight_N`` is the log probability of
-    the word that ends at a node (-inf: none), ``alone`` that of an unknown character. With ``hmm`` what is
-    left as single characters is joined by a hidden Markov model over Begin, Middle, End, Single: ``emission_O4`` from U+4E00 on.
+    In each run of characters of ``block_C`` the most probable path of dictionary words is taken: ``weight_N`` is the
+    log probability of the word that ends at a node (-inf: none), ``alone`` that of an unknown character. With ``hmm``
+    what is left as single characters is joined by a hidden Markov model over Begin, Middle, End, Single:
+    ``emission_O4`` from U+4E00 on.
     """
     size = len(characters_N)
     out_W2 = np.empty((size // 2 + 1, 2), np.int32)
@@ -524,10 +534,12 @@ def unigram_words(
 
 @njit(cache=True)
 def sentence_ends(characters_N: Array, kind_C: Array) -> Array:
-    """int64[M, 2]: where a sentence may end, from the first stop or line break to the end of the stops and closers that follow.
+    """int64[M, 2]: where a sentence may end, from the first stop or line break to the end of the stops and closers that
+    follow.
 
-    Nothing ends between a title mark (《 or 〈) and the one that closes it, nested ones counted, when that stands in the same line and within
-    LONGEST_TITLE characters: 《你好？》很好看。 A mark without its closing one shelters nothing.
+    Nothing ends between a title mark (《 or 〈) and the one that closes it, nested ones counted, when that stands in
+    the same line and within LONGEST_TITLE characters: 《你好？》很好看。 A mark without its closing one shelters
+    nothing.
 
     ``kind_C`` holds the bits that sentences.py names, for every code point below its length (none above it).
     """
@@ -581,7 +593,8 @@ def sentence_ends(characters_N: Array, kind_C: Array) -> Array:
 
 @njit(cache=True)
 def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_A: Array) -> tuple[Array, Array]:
-    """Sentence spans int32[S, 2] without white space at their edges, and paragraph ends int64[P], from the places that may end one.
+    """Sentence spans int32[S, 2] without white space at their edges, and paragraph ends int64[P], from the places that
+    may end one.
 
     ``abbreviations_A`` are sorted; each is its lower-case ASCII letters packed into eight bits apiece.
     """
@@ -646,7 +659,8 @@ def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_
 def document_sentences(
     characters_N: Array, offsets_D1: Array, kind_D: Array, kinds_KC: Array, abbreviations_A: Array
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
-    """``sentences`` of all documents: spans in the characters of all, paragraph ends in the sentences of each; where each document's begin.
+    """``sentences`` of all documents: spans in the characters of all, paragraph ends in the sentences of each; where
+    each document's begin.
 
     ``kind_D`` says which row of ``kinds_KC`` tells the kinds of characters in a document.
     """
@@ -674,7 +688,8 @@ def document_sentences(
 
 @njit(cache=True)
 def token_ends(start_T: Array, end_S: Array, paragraphs_P: Array) -> tuple[Array, Array]:
-    """Sentence and paragraph ends in tokens (uint32), without empty ones: character ends ``end_S``, paragraphs as counts of sentences."""
+    """Sentence and paragraph ends in tokens (uint32), without empty ones: character ends ``end_S``, paragraphs as
+    counts of sentences."""
     sentence_ends_S, paragraph_ends_P = np.empty(len(end_S), np.uint32), np.empty(len(paragraphs_P), np.uint32)
     count, paragraphs, token, paragraph = 0, 0, 0, 0
     for sentence in range(len(end_S)):
@@ -695,7 +710,8 @@ def token_ends(start_T: Array, end_S: Array, paragraphs_P: Array) -> tuple[Array
 def document_ends(
     start_T: Array, tokens_D1: Array, end_S: Array, sentences_D1: Array, paragraphs_P: Array, paragraphs_D1: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """``token_ends`` of all documents, each counting in its own tokens: sentence ends, paragraph ends, and where each document's begin."""
+    """``token_ends`` of all documents, each counting in its own tokens: sentence ends, paragraph ends, and where each
+    document's begin."""
     documents = len(tokens_D1) - 1
     ends_S, ends_P = np.empty(len(end_S), np.uint32), np.empty(len(paragraphs_P), np.uint32)
     ends_D1, paragraph_ends_D1 = np.zeros(documents + 1, np.int64), np.zeros(documents + 1, np.int64)
@@ -735,9 +751,11 @@ def mixed(value: Any) -> Any:
 
 @njit(cache=True)
 def least_values(hashes_N: Array, owner_N: Array, factors_K: Array, offsets_K: Array, least_DK: Array) -> None:
-    """``least_DK[d, k]`` becomes the least ``mixed(hash) * factor + offset`` (modulo 2^32) over the hashes that ``d`` owns.
+    """``least_DK[d, k]`` becomes the least ``mixed(hash) * factor + offset`` (modulo 2^32) over the hashes that ``d``
+    owns.
 
-    Owners ascend, and four hashes of one owner are done at a time: a row is read and written once for them, in registers as wide as there are.
+    Owners ascend, and four hashes of one owner are done at a time: a row is read and written once for them, in
+    registers as wide as there are.
     """
     at, count = 0, len(hashes_N)
     while at < count:
@@ -759,7 +777,8 @@ def least_values(hashes_N: Array, owner_N: Array, factors_K: Array, offsets_K: A
 
 @njit(cache=True)
 def unite(parents_D: Array, left_P: Array, right_P: Array) -> None:
-    """Join the clusters of each pair; the least member of a cluster is its root, and no parent is greater than its child."""
+    """Join the clusters of each pair; the least member of a cluster is its root, and no parent is greater than its
+    child."""
     for pair in range(len(left_P)):
         one, two = left_P[pair], right_P[pair]
         while parents_D[one] != one:
@@ -811,11 +830,13 @@ def count_words(
     characters_N: Array, offsets_D1: Array, plain: bool, form_C: Array, rows_F3: Array, inner_C: Array, count_C: Array, letters: Array,
     word_W3: Array, slot_H: Array, used_2: Array, longest: int, most_words: int,
 ) -> int:  # fmt: skip
-    """Count the characters and words of texts, until there are more than ``most_words`` words; how many texts were counted.
+    """Count the characters and words of texts, until there are more than ``most_words`` words; how many texts were
+    counted.
 
-    ``plain``: characters stand for themselves; else ``form_C`` and ``rows_F3`` say what each becomes (see ``wordpiece``). A word is a run of
-    2 to ``longest`` characters of ``inner_C``; word ``w`` is ``letters[word_W3[w, 0]:][:word_W3[w, 1]]``, seen ``word_W3[w, 2]`` times. ``used_2`` says
-    how many words and letters there are. There must be room for all that the texts can add, and a free slot.
+    ``plain``: characters stand for themselves; else ``form_C`` and ``rows_F3`` say what each becomes (see
+    ``wordpiece``). A word is a run of 2 to ``longest`` characters of ``inner_C``; word ``w`` is ``letters[word_W3[w,
+    0]:][:word_W3[w, 1]]``, seen ``word_W3[w, 2]`` times. ``used_2`` says how many words and letters there are. There
+    must be room for all that the texts can add, and a free slot.
     """
     bits = 0
     while 1 << bits < len(slot_H):

@@ -39,8 +39,9 @@ def long_spans(start_P: npt.NDArray[np.int32], end_P: npt.NDArray[np.int32]) -> 
 
 
 def stretches(text: str, length: int = STRETCH) -> Iterator[tuple[int, str]]:
-    """A long text in pieces of about ``length`` characters, each with its start. They end behind line ends and Chinese punctuation, which
-    jieba's algorithm never joins with anything: words are the same, and the list of them is never as long as the text."""
+    """A long text in pieces of about ``length`` characters, each with its start. They end behind line ends and Chinese
+    punctuation, which jieba's algorithm never joins with anything: words are the same, and the list of them is never as
+    long as the text."""
     start = 0
     while len(text) - start > length:
         found = APART.search(text, start + length)
@@ -52,7 +53,8 @@ def stretches(text: str, length: int = STRETCH) -> Iterator[tuple[int, str]]:
 
 
 def joined_words(words: Callable[[str], Spans], texts: Sequence[str]) -> Spans:
-    """The words of several texts over the characters of all of them, one behind the other; ``words`` is asked once for all.
+    """The words of several texts over the characters of all of them, one behind the other; ``words`` is asked once for
+    all.
 
     It must take a line break for the end of what came before, whatever stands there (a carriage return apart).
 

@@ -123,12 +123,12 @@ class Plan:
         try:
             if isinstance(plan["parts"], list):  # as earlier versions wrote it
                 return _of_one_file(plan)
-            said = {name: plan[name] for name in ("settings", "labels", "levels", "fingerprint")}
-            return Plan(**said, columns=Columns(folder / plan["columns"]), left_out=plan["left_out"])
+            kept = {name: plan[name] for name in ("settings", "labels", "levels", "fingerprint")}
+            return Plan(**kept, columns=Columns(folder / plan["columns"]), left_out=plan["left_out"])
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"{folder / PLAN} is no plan ({error}). Delete {folder} and prepare again.") from None
 
-    def said(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, Any]:
         """What plan.json holds."""
         counts = {"files": self.files, "parts": self.parts, "bytes": self.bytes, "columns": self.columns_name, "left_out": list(self.left_out)}
         return {"settings": self.settings, "labels": self.labels, "levels": self.levels, "fingerprint": self.fingerprint, **counts}

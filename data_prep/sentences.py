@@ -2,8 +2,9 @@
 
     "他说：“走吧。”然后出门。It rained. Dr. Li stayed."  ->  他说：“走吧。” | 然后出门。 | It rained. | Dr. Li stayed.
 
-A sentence ends after 。！？ or !? with the closing quotes and brackets that follow them, after a full stop that is followed by a
-space and a capital letter, quote or Han character and does not belong to an abbreviation or an initial, and at a line break.
+A sentence ends after 。！？ or !? with the closing quotes and brackets that follow them, after a full stop that is
+followed by a space and a capital letter, quote or Han character and does not belong to an abbreviation or an initial,
+and at a line break.
 What stands between title marks is a name and ends none:  《你好？》很好看。  unless the closing mark is not to be found (kernels.py).
 Sentences cover every character except white space between them. A line break ends the paragraph too.
 """
@@ -70,7 +71,8 @@ def _packed_abbreviations() -> npt.NDArray[np.uint64]:
 
 
 def split_sentences(characters_N: npt.NDArray[np.uint32], ends: Ends = COMMON) -> tuple[Spans, npt.NDArray[np.int64]]:
-    """Sentence spans int32[S, 2] of a text given by its code points, and int64[P]: for each paragraph the index one past its last sentence."""
+    """Sentence spans int32[S, 2] of a text given by its code points, and int64[P]: for each paragraph the index one
+    past its last sentence."""
     spans_S2, _, paragraph_ends_P, _ = block_sentences(characters_N, np.array([0, len(characters_N)], np.int64), [ends])
     return spans_S2, paragraph_ends_P
 
@@ -78,7 +80,8 @@ def split_sentences(characters_N: npt.NDArray[np.uint32], ends: Ends = COMMON) -
 def block_sentences(
     characters_N: npt.NDArray[np.uint32], offsets_D1: npt.NDArray[np.int64], ends_D: Sequence[Ends]
 ) -> tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Sentences of several documents that begin at ``offsets_D1``, and where each document's begin among them; then the same for paragraph ends.
+    """Sentences of several documents that begin at ``offsets_D1``, and where each document's begin among them; then the
+    same for paragraph ends.
 
     Spans count in the characters of all documents, paragraph ends in the sentences of their own.
     """

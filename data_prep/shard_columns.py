@@ -5,8 +5,9 @@
     text_column(path, batch, "id")       the same for strings
     ends_problem(offsets, ends, ...)     sentences and the like rise inside each document and end where it ends
 
-Only offsets and ends are looked at, never a whole column of tokens or units: a corpus of any size opens at once. What is in those
-is checked batch by batch in training (pretrain/feed/sample_checks.py), and everything at once by `kmask prepare verify`.
+Only offsets and ends are looked at, never a whole column of tokens or units: a corpus of any size opens at once. What
+is in those is checked batch by batch in training (pretrain/feed/sample_checks.py), and everything at once by `kmask prepare
+verify`.
 
 Shape legend: D documents, E ends of all documents, U units.
 """

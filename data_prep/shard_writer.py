@@ -17,7 +17,8 @@ from data_prep.encoded import NO_UNITS, Encoded, EncodedBlock
 
 
 def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool) -> Any:
-    """The Arrow schema of a shard: ids in the smallest integer type that holds the vocabulary; ``pairs`` adds two columns at the end."""
+    """The Arrow schema of a shard: ids in the smallest integer type that holds the vocabulary; ``pairs`` adds two
+    columns at the end."""
     import pyarrow as pa
 
     token = pa.uint16() if vocabulary_size <= 1 << 16 else pa.uint32()
@@ -35,7 +36,8 @@ def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool) -> An
 
 
 def write_shard(path: Path, documents: Sequence[Encoded | EncodedBlock], levels: Sequence[str], vocabulary_size: int, pairs: bool = False) -> None:
-    """Write ``documents`` as one shard. Deterministic: equal documents give equal bytes. ``pairs``: with their segments and labels."""
+    """Write ``documents`` as one shard. Deterministic: equal documents give equal bytes. ``pairs``: with their segments
+    and labels."""
     import pyarrow as pa
 
     schema = arrow_schema(levels, vocabulary_size, pairs)

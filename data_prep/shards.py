@@ -6,11 +6,13 @@
       parts/000000/train.arrow one shard: Arrow IPC stream, uncompressed, one record batch, one row per document
       parts/000000/heldout.arrow
 
-Shards of labelled pairs (corpora/pairs.py, discourse.py) have two more columns, ``segment_ends`` and ``label``; the manifest names the
-classes of each split that has them. Training asks for its splits by name, so further splits (``discourse.arrow``) disturb nobody.
+Shards of labelled pairs (corpora/pairs.py, discourse.py) have two more columns, ``segment_ends`` and ``label``; the
+manifest names the classes of each split that has them. Training asks for its splits by name, so further splits
+(``discourse.arrow``) disturb nobody.
 
-A shard is opened memory-mapped (of very many, the newest); its list columns are used as one flat array plus offsets, so reading a document costs two
-slices. A column is checked on first use, as far as the shape of the data goes (shard_columns.py). ``datasets.Dataset.from_file`` opens the same file.
+A shard is opened memory-mapped (of very many, the newest); its list columns are used as one flat array plus offsets, so
+reading a document costs two slices. A column is checked on first use, as far as the shape of the data goes
+(shard_columns.py). ``datasets.Dataset.from_file`` opens the same file.
 
 Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments, U units of one level.
 """
@@ -52,12 +54,14 @@ class ShardEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard(Portable):
-    """One memory-mapped shard. Opening is lazy and cheap; every array is a view of the file. Raises ValueError when it is damaged."""
+    """One memory-mapped shard. Opening is lazy and cheap; every array is a view of the file. Raises ValueError when it
+    is damaged."""
 
     path: Path
     levels: tuple[str, ...]
     compared: bool = True
-    """Are flags and ends compared with the tokens? Verification does it by itself, and tells everything that is wrong."""
+    """Are flags and ends compared with the tokens? Verification does it by itself, and tells everything that is
+    wrong."""
 
     @cached_property
     def _batch(self) -> Any:
@@ -104,7 +108,8 @@ class Shard(Portable):
 
     @cached_property
     def segment_ends(self) -> ListColumn:
-        """Index one past the last token of each part of a pair: two for a pair, one for a single labelled text, none for other documents.
+        """Index one past the last token of each part of a pair: two for a pair, one for a single labelled text, none
+        for other documents.
 
         Raises:
             ValueError: a shard without labelled pairs.
@@ -162,10 +167,12 @@ class Prepared:
 
     @staticmethod
     def open(folder: Path) -> Prepared:
-        """Read the manifest; check that the tokenizer beside it is the one the shards were made with, and the size of every shard.
+        """Read the manifest; check that the tokenizer beside it is the one the shards were made with, and the size of
+        every shard.
 
         Raises:
-            ValueError: no manifest, an unknown schema, another tokenizer, a shard missing or of another size; each with its remedy.
+            ValueError: no manifest, an unknown schema, another tokenizer, a shard missing or of another size; each with
+            its remedy.
         """
         file = folder / MANIFEST
         if not file.is_file():

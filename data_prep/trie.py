@@ -26,7 +26,8 @@ class Trie(NamedTuple):
 
     @staticmethod
     def build(entries: Sequence[str], roots: Sequence[int] | None = None) -> Trie:
-        """A trie over ``entries``, none of them empty; ``roots`` says for each under which of several roots it hangs (default 0)."""
+        """A trie over ``entries``, none of them empty; ``roots`` says for each under which of several roots it hangs
+        (default 0)."""
         from data_prep import kernels
 
         order = sorted(range(len(entries)), key=entries.__getitem__ if roots is None else lambda entry: (roots[entry], entries[entry]))
@@ -47,7 +48,7 @@ class Trie(NamedTuple):
         return first_C
 
 
-def pairs(entries: Sequence[str]) -> npt.NDArray[np.uint8]:
+def pair_bits(entries: Sequence[str]) -> npt.NDArray[np.uint8]:
     """A bit for the first two characters of every entry (see kernels.py)."""
     from data_prep import kernels
 

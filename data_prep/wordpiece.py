@@ -2,13 +2,13 @@
 
     Wordpiece.of(backend).encode(characters)  ->  ids int32[T], start int32[T], end int32[T]
 
-The normaliser and the pre-tokeniser of BERT treat every character by itself. So their effect on a character is asked of the
-library once, kept in a table (`forms`), and a text becomes table look-ups and a trie walk:
+The normaliser and the pre-tokeniser of BERT treat every character by itself. So their effect on a character is asked of
+the library once, kept in a table (`forms`), and a text becomes table look-ups and a trie walk:
 
     É  ->  e (letter)     北  ->  a word of its own     。 -> a word of its own     U+200B -> nothing
 
-What is not BERT's (another model, another normaliser, added tokens that are no special tokens) is left to the library, and so is a
-text with a character whose effect depends on its neighbours.
+What is not BERT's (another model, another normaliser, added tokens that are no special tokens) is left to the library,
+and so is a text with a character whose effect depends on its neighbours.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ SELF_TEST = "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 
 
 
 def form_of(normalizer: Any, point: int) -> str | None:
-    """What BERT's normaliser makes of a character wherever it stands; None when that depends on its neighbours, or is long."""
+    """What BERT's normaliser makes of a character wherever it stands; None when that depends on its neighbours, or is
+    long."""
     character = chr(point)
     if 0xD800 <= point < 0xE000 or (unicodedata.combining(character) and unicodedata.category(character) != "Mn"):
         return None
@@ -149,7 +150,8 @@ class Wordpiece:
                 return found
 
     def _learn(self, characters_N: npt.NDArray[np.uint32]) -> bool:
-        """Put the characters that have no form yet into the table, as far as they can have one; False when none was put there."""
+        """Put the characters that have no form yet into the table, as far as they can have one; False when none was put
+        there."""
         met, filled = np.unique(characters_N), self.table.known
         for point in met[self.table.form_C[met] == UNSEEN].tolist():
             normal = form_of(self.backend.normalizer, point)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.encoding import Tokenizer
-from data_prep.knowledge.similar_pairs import read_pairs
 from data_prep.shards import Prepared
+from data_prep.word_lists.similar_pairs import read_pairs
 from masking.corruption import Replacements
 from masking.sequences import SimilarWords
 from masking.spans import Part, parts

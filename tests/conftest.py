@@ -24,8 +24,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example corpus as shards (two parts, with held-out documents)."""
-    from data_prep.pipeline import prepare
-    from data_prep.plan import Preparation
+    from data_prep.preparing.pipeline import prepare
+    from data_prep.preparing.plan import Preparation
     from launch.settings.components import decode, load
 
     folder = tmp_path_factory.mktemp("prepared") / "data"

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
@@ -31,10 +31,47 @@ LONGEST_FUNCTION = 45
 COMPILED = ("masking/kernels.py", "data_prep/kernels.py")
 """Compiled loops live in one file a package and cannot be divided into small functions without cost: exempt from both limits."""
 
+FLOORS = (
+    "masking",
+    "data_prep",
+    "data_prep/inputs",
+    "data_prep/corpora",
+    "data_prep/cleaning",
+    "data_prep/word_lists",
+    "data_prep/segmenters",
+    "data_prep/languages",
+    "data_prep/tagging",
+    "data_prep/annotators",
+    "data_prep/annotating",
+    "data_prep/engines",
+    "data_prep/running",
+    "data_prep/filtering",
+    "data_prep/vocabularies",
+    "data_prep/counting",
+    "data_prep/discourse",
+    "data_prep/preparing",
+    "pretrain",
+    "launch",
+)
+"""Folders, lowest first: a file imports from its own floor and from lower ones, lazily too. A folder that is not listed is on the floor of
+the one it lies in. Within data_prep every folder is listed."""
+
+KNOWN_FILE_CIRCLES: tuple[tuple[str, ...], ...] = (
+    ("launch/manual/masking.py", "launch/manual/reference.py"),
+    ("launch/views/masks/comparison.py", "launch/views/masks/page.py", "launch/views/masks/terminal.py"),
+    ("launch/reports/prepared/report.py", "launch/reports/prepared/units.py"),
+    ("pretrain/feed/packed.py", "pretrain/feed/sample_checks.py"),
+)
+KNOWN_FOLDER_CIRCLES: tuple[tuple[str, ...], ...] = (
+    ("masking", "masking/strategies"),
+    ("pretrain", "pretrain/evaluation", "pretrain/objectives"),
+)
+"""Circles of today, sorted. Mend one and its test asks for the entry to be removed."""
+
 MAY_IMPORT = {
     "masking": ("masking",),
     "data_prep": ("data_prep", "masking.keyed"),
-    "pretrain": ("pretrain", "masking", *(f"data_prep.{name}" for name in ("shards", "encoding", "files", "code_points", "knowledge.similar_pairs"))),
+    "pretrain": ("pretrain", "masking", *(f"data_prep.{name}" for name in ("shards", "encoding", "files", "code_points", "word_lists.similar_pairs"))),
     "launch": PACKAGES,
 }
 
@@ -124,6 +161,83 @@ def test_heavy_libraries_are_imported_inside_functions(file: str) -> None:
 def test_the_compiled_loops_are_imported_on_first_use(file: str) -> None:
     wrong = [f"{file}:{item.line}" for item in imports(file) if item.at_import and item.module == "masking.kernels"]
     assert not wrong, wrong
+
+
+def file_of(module: str) -> str | None:
+    """The file of a module of ours, that of a package being its ``__init__.py``."""
+    path = module.replace(".", "/")
+    return next((file for file in (f"{path}.py", f"{path}/__init__.py") if file in FILES), None)
+
+
+def folder_of(file: str) -> str:
+    return file.rpartition("/")[0]
+
+
+@functools.cache
+def imported_files(file: str) -> frozenset[str]:
+    """The other files of ours that ``file`` imports: lazily, for types only, or by name."""
+    found = {file_of(item.module) for item in imports(file)}
+    return frozenset(one for one in found if one is not None and one != file)
+
+
+def circles(imported: Mapping[str, Collection[str]]) -> set[tuple[str, ...]]:
+    """The sets of names that reach each other, each sorted: {a: [b], b: [a, c], c: []} has one, (a, b)."""
+    reached: dict[str, set[str]] = {}
+    for name in imported:
+        seen, waiting = set[str](), list(imported[name])
+        while waiting:
+            if (one := waiting.pop()) not in seen:
+                seen.add(one)
+                waiting += imported.get(one, ())
+        reached[name] = seen
+    return {tuple(sorted(other for other in reached[name] if name in reached.get(other, ()))) for name in imported if name in reached[name]}
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": ["b"], "b": ["a", "c"], "c": [], "d": ["e"], "e": ["f"], "f": ["d", "a"]}) == {("a", "b"), ("d", "e", "f")}
+
+
+def test_imports_count_wherever_they_stand(tmp_path: Path) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(
+        "if TYPE_CHECKING:\n    from data_prep.documents import Spans\n"
+        "def lazily():\n    from data_prep import kernels\n    import masking.keyed\n    return importlib.import_module('data_prep.corpora')\n"
+    )
+    assert imported_files(str(file)) == {"data_prep/documents.py", "data_prep/kernels.py", "masking/keyed.py", "data_prep/corpora/__init__.py"}
+
+
+def test_files_import_each_other_in_no_circle() -> None:
+    found = circles({file: imported_files(file) for file in FILES})
+    assert sorted(found - set(KNOWN_FILE_CIRCLES)) == [], "a new circle"
+    assert sorted(set(KNOWN_FILE_CIRCLES) - found) == [], "mended: remove it from KNOWN_FILE_CIRCLES"
+
+
+def test_folders_import_each_other_in_no_circle() -> None:
+    """A folder is the one that a file lies in: ``data_prep`` itself and ``data_prep/inputs`` are two."""
+    imported: dict[str, set[str]] = {}
+    for file in FILES:
+        imported.setdefault(folder_of(file), set()).update({folder_of(one) for one in imported_files(file)} - {folder_of(file)})
+    found = circles(imported)
+    assert sorted(found - set(KNOWN_FOLDER_CIRCLES)) == [], "a new circle"
+    assert sorted(set(KNOWN_FOLDER_CIRCLES) - found) == [], "mended: remove it from KNOWN_FOLDER_CIRCLES"
+
+
+def test_the_floors_are_folders_and_those_of_data_prep_are_complete() -> None:
+    folders = {folder_of(file) for file in FILES}
+    assert [floor for floor in FLOORS if floor not in folders] == []
+    assert {folder for folder in folders if package_of(folder) == "data_prep"} <= set(FLOORS)
+    assert len(set(FLOORS)) == len(FLOORS)
+
+
+def floor_of(file: str) -> int:
+    """The number of the floor on which a file lies: that of its folder, or of the nearest listed folder around it."""
+    return next(FLOORS.index(folder.as_posix()) for folder in Path(file).parents if folder.as_posix() in FLOORS)
+
+
+@every_file
+def test_a_file_imports_from_its_own_floor_and_from_lower_ones(file: str) -> None:
+    higher = [one for one in imported_files(file) if floor_of(one) > floor_of(file)]
+    assert not higher, f"{file} on the floor {FLOORS[floor_of(file)]} imports {', '.join(sorted(higher))}"
 
 
 LAUNCH = [file for file in FILES if package_of(file) == "launch"]

@@ -113,7 +113,7 @@ def test_the_batch_that_show_draws_is_the_batch_that_training_sees(tiny_run: Pat
 
 @pytest.mark.parametrize("recipe", ["zh", "en", "continue"])
 def test_init_writes_recipes_that_decode(kmask: Kmask, prepared: Path, tmp_path: Path, recipe: str) -> None:
-    from data_prep.plan import Preparation
+    from data_prep.preparing.plan import Preparation
     from launch.settings.components import read_config
     from pretrain.config import Run
 
@@ -133,7 +133,7 @@ def test_init_writes_recipes_that_decode(kmask: Kmask, prepared: Path, tmp_path:
 
 @pytest.mark.parametrize(("folder", "name"), [("laws", "laws"), ("a: b #1", "a-b-1"), ("法律 2", "法律-2"), ("x/.hidden", "hidden")])
 def test_a_recipe_names_its_outputs_after_its_folder(folder: str, name: str, tmp_path: Path) -> None:
-    from data_prep.plan import Preparation
+    from data_prep.preparing.plan import Preparation
     from launch.settings.components import read_config
     from launch.settings.recipes import write_recipe
     from pretrain.config import Run

@@ -12,7 +12,7 @@ from data_prep.annotators.chunks import Chunks
 from data_prep.corpora import Slice
 from data_prep.documents import Document, Record
 from data_prep.encoding import Tokenizer, encode
-from data_prep.plan import Preparation
+from data_prep.preparing.plan import Preparation
 from launch.settings.components import read_config
 from quality.scores import REAL, annotation_of, table
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.annotation import CUT, Annotation
+from data_prep.annotating.annotation import CUT, Annotation
 from data_prep.annotators.lexicon import BOUNDARIES, Lexicon
 from data_prep.corpora import Slice
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Document, Record
-from data_prep.plan import Preparation
+from data_prep.preparing.plan import Preparation
 from launch.settings.components import read_config
 from quality.entities import ENTITY_SETS, entity_rows
 from quality.gold_sets import entities

@@ -9,8 +9,8 @@ import numpy as np
 
 from data_prep.annotators.chunks import ENGLISH, Chunks
 from data_prep.documents import Document
-from data_prep.knowledge.tag_patterns import TagMatcher
 from data_prep.sentences import split_sentences
+from data_prep.tagging.tag_patterns import TagMatcher
 from quality.gold_sets import Chunked, chunked, divided, written
 from quality.scores import Score, table
 

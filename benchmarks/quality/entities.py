@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.annotation import CUT, Annotation
+from data_prep.annotating.annotation import CUT, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.annotators.part_of_speech import PartOfSpeech
 from data_prep.annotators.spacy_pipeline import SpacyPipeline
 from data_prep.documents import Document
-from data_prep.plan import Preparation
+from data_prep.preparing.plan import Preparation
 from launch.settings.components import read_config
 from quality.gold_sets import Marked, entities
 from quality.scores import REAL, Score, annotation_of, table

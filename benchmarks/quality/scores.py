@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators import Annotator
-from data_prep.plan import Preparation
+from data_prep.preparing.plan import Preparation
 
 REAL = Path(__file__).resolve().parents[1] / "real" / "data.yaml"
 """The preparation whose segmenters and lexicons are measured."""

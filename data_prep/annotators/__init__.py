@@ -16,7 +16,7 @@ from data_prep.portable import Portable
 NONE = Units(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8))
 
 
-class Found(NamedTuple):
+class FoundUnits(NamedTuple):
     """What an annotator finds in a document."""
 
     units: Units
@@ -43,7 +43,8 @@ class Annotator(Portable, ABC):
     def annotate(self, document: Document, sentences_S2: Spans) -> Units:
         """Units found in the document's text, sorted and disjoint; ``label_U`` counts in ``labels()``.
 
-        ``sentences_S2`` are the document's sentences. A unit that crosses one's end is dropped by the caller, and counted.
+        ``sentences_S2`` are the document's sentences. A unit that crosses one's end is dropped by the caller, and
+        counted.
         """
 
     @abstractmethod
@@ -52,12 +53,12 @@ class Annotator(Portable, ABC):
 
     @classmethod
     def together(cls, annotators: Sequence[Annotator]) -> Together:
-        """How annotators of this kind work on documents, their sentences and their words, all over the characters of the block: what each finds,
-        in order. A kind may share work between them."""
-        return lambda block, sentences_S2, words_W2: [Found(_singly(annotator, block, sentences_S2)) for annotator in annotators]
+        """How annotators of this kind work on documents, their sentences and their words, all over the characters of
+        the block: what each finds, in order. A kind may share work between them."""
+        return lambda block, sentences_S2, words_W2: [FoundUnits(_singly(annotator, block, sentences_S2)) for annotator in annotators]
 
 
-Together = Callable[[Block, Spans, Spans], list[Found]]
+Together = Callable[[Block, Spans, Spans], list[FoundUnits]]
 
 
 def _singly(annotator: Annotator, block: Block, sentences_S2: Spans) -> Units:

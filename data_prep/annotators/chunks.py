@@ -3,8 +3,8 @@
     他/r 喜欢/v 佛殿/nz 屋顶/n            NP: <a|b|n.*>*<n>         ->   [3, 7) NP, origin `pos`
     the/DT old/JJ town/NN sleeps/VBZ    NP: <DT>?<JJ>*<NN>+       ->   [0, 12) NP
 
-Chinese needs nothing but rjieba; English needs a spaCy pipeline with a tagger that the user has. A grammar of one's own replaces the
-built-in one (see data_prep/knowledge/tag_patterns.py for the notation):
+Chinese needs nothing but rjieba; English needs a spaCy pipeline with a tagger that the user has. A grammar of one's own
+replaces the built-in one (see data_prep/tagging/tag_patterns.py for the notation):
 
     - kind: chunks
       level: phrase
@@ -21,8 +21,8 @@ import numpy as np
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.knowledge.tag_patterns import TagMatcher, check_grammar
-from data_prep.knowledge.tagging import JIEBA_ENGINES, Tagger
+from data_prep.tagging.tag_patterns import TagMatcher, check_grammar
+from data_prep.tagging.tagging import JIEBA_ENGINES, Tagger
 
 CHINESE = {
     "NP": "<a|an|b|j|n|ng|nr.*|ns|nt|nz|vn|eng>{0,4}<an|j|n|ng|nr.*|ns|nt|nz|vn>",
@@ -33,8 +33,9 @@ ENGLISH = {
     "NP": r"(<DT|PDT|POS|PRP\$|WP\$|DET>{1,2}<RB.*|ADV>?<VBG|VBN>?)?<CD|JJ.*|NN.*|RBR|RBS|\$|#|ADJ|NOUN|NUM|PROPN>{0,6}<CD|NN.*|NOUN|NUM|PROPN>",
     "VP": "<MD|TO|VB.*|AUX|PART|VERB>(<RB.*|ADV|PART>?<TO|VB.*|AUX|VERB>){1,4}",
 }
-"""Over Penn's tags and the universal ones: the old town, its best steam engine; will not be sold, has risen. Groups of two words or more
-agree with CoNLL-2000 (its own tags, its convention that `'s` begins a group) at F1 .87 for NP and .84 for VP."""
+"""Over Penn's tags and the universal ones: the old town, its best steam engine; will not be sold, has risen. Groups of
+two words or more agree with CoNLL-2000 (its own tags, its convention that `'s` begins a group) at F1 .87 for NP and .84
+for VP."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,11 @@ class Chunks(Annotator):
     """Groups of words whose parts of speech match a grammar."""
 
     tagger: str = "rjieba"
-    """Where parts of speech come from: `rjieba` or `jieba` (Chinese), or the name or folder of a spaCy pipeline with a tagger."""
+    """Where parts of speech come from: `rjieba` or `jieba` (Chinese), or the name or folder of a spaCy pipeline with a
+    tagger."""
     grammar: dict[str, str] = field(default_factory=dict)
-    """Pattern of tags for each type of chunk, tried in this order; empty for the built-in NP and VP of the tagger's language."""
+    """Pattern of tags for each type of chunk, tried in this order; empty for the built-in NP and VP of the tagger's
+    language."""
     min_words: int = 2
     """Chunks of fewer words are no units."""
     user_words: list[str] = field(default_factory=list)

@@ -1,10 +1,11 @@
-"""Units from a word list: every occurrence, leftmost-longest, over the raw text, none that cuts a word unless it is asked for.
+"""Units from a word list: every occurrence, leftmost-longest, over the raw text, none that cuts a word unless it is
+asked for.
 
     北京大学<TAB>ORG            ->  "他在北京大学读书" has the entity [2, 6) ORG
     上地<TAB>LOC               ->  "以上|地方" has none: both 以上 and 地方 would be cut; it is counted as refused
 
-The formats of the files are those of data_prep/knowledge/lexicons.py. A line that is none of them stops the run with file and line, unless
-``on_malformed: skip`` is set.
+The formats of the files are those of data_prep/word_lists/lexicons.py. A line that is none of them stops the run with
+file and line, unless ``on_malformed: skip`` is set.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotators import Annotator, Found, Together
+from data_prep.annotators import Annotator, FoundUnits, Together
 from data_prep.blocks import Block
 from data_prep.documents import Document, Label, Spans, Units
 from data_prep.files import sha256_file
-from data_prep.knowledge.lexicons import FORMATS, Entries, load_entries
-from data_prep.trie import Trie, pairs
+from data_prep.trie import Trie, pair_bits
+from data_prep.word_lists.lexicons import FORMATS, Entries, load_entries
 
 BOUNDARIES = ("words", "inside", "any")
 """What a match may do to the segmenter's words, from nothing at all to everything."""
@@ -46,10 +47,12 @@ class Lexicon(Annotator):
     min_frequency: float = 0
     """Entries that their list has seen less often are left out (its own counts; entries without a count stay)."""
     format: str = "auto"
-    """`txt`, `tsv`, `userdict` (jieba's), `patterns` (spaCy's EntityRuler), `mined`, or `auto` (see data_prep/knowledge/lexicons.py)."""
+    """`txt`, `tsv`, `userdict` (jieba's), `patterns` (spaCy's EntityRuler), `mined`, or `auto` (see
+    data_prep/word_lists/lexicons.py)."""
     boundaries: str = "inside"
-    """`words`: both edges of a match are edges of the segmenter's words; `inside`: it may also lie inside one word (法院 in 人民法院); `any`: it may cross
-    words (上地 in 以上|地方). Where the longest match is refused, a shorter one at its place is tried; refused ones are counted."""
+    """`words`: both edges of a match are edges of the segmenter's words; `inside`: it may also lie inside one word
+    (法院 in 人民法院); `any`: it may cross words (上地 in 以上|地方). Where the longest match is refused, a shorter one
+    at its place is tried; refused ones are counted."""
     on_malformed: str = "refuse"
     """`refuse`: a malformed line ends the run; `skip`: it is left out and counted."""
 
@@ -112,8 +115,8 @@ class Lexicon(Annotator):
 class Matcher:
     """All entries of several lexicons as one trie, so that a text is walked once.
 
-    An entry that begins or ends with a Latin letter or digit must not begin or end inside a Latin word: ``Rome`` is not in
-    ``Romeo``. Within a lexicon the longest entry at the leftmost place wins.
+    An entry that begins or ends with a Latin letter or digit must not begin or end inside a Latin word: ``Rome`` is not
+    in ``Romeo``. Within a lexicon the longest entry at the leftmost place wins.
     """
 
     trie: Trie
@@ -143,17 +146,18 @@ class Matcher:
 
     @staticmethod
     def over(surfaces: Sequence[str], label_EG: npt.NDArray[np.int16], boundaries: Sequence[str] = ()) -> Matcher:
-        """A matcher of distinct surfaces, labelled in each group of entries, whose ``boundaries`` are `any` by default."""
+        """A matcher of distinct surfaces, labelled in each group of entries, whose ``boundaries`` are `any` by
+        default."""
         trie = Trie.build(surfaces)
         latin_C = np.array([chr(point).isalnum() for point in range(0x370)])
         most_G = np.array([BOUNDARIES.index(name) for name in boundaries or ["any"] * label_EG.shape[1]], np.int8)
-        return Matcher(trie=trie, label_EG=label_EG, first_C=trie.first(), pairs_B=pairs(surfaces), latin_C=latin_C, most_G=most_G)
+        return Matcher(trie=trie, label_EG=label_EG, first_C=trie.first(), pairs_B=pair_bits(surfaces), latin_C=latin_C, most_G=most_G)
 
-    def find(self, document: Document, sentences_S2: Spans, words_W2: Spans) -> list[Found]:
+    def find(self, document: Document, sentences_S2: Spans, words_W2: Spans) -> list[FoundUnits]:
         """What each lexicon finds in the document, and what it refuses because of the words."""
         return self.find_all(Block([document]), sentences_S2, words_W2)
 
-    def find_all(self, block: Block, sentences_S2: Spans, words_W2: Spans) -> list[Found]:
+    def find_all(self, block: Block, sentences_S2: Spans, words_W2: Spans) -> list[FoundUnits]:
         """The same in several documents, over the characters of all of them."""
         from data_prep import kernels
 
@@ -165,4 +169,4 @@ class Matcher:
         bounds = offsets_F1.tolist()
         units = [Units(start_M[first:last], end_M[first:last], label_M[first:last]) for first, last in pairwise(bounds)]
         groups = len(units) // 2
-        return [Found(taken, refused) for taken, refused in zip(units[:groups], units[groups:], strict=True)]
+        return [FoundUnits(taken, refused) for taken, refused in zip(units[:groups], units[groups:], strict=True)]

@@ -2,8 +2,8 @@
 
     他/r 在/p 北京大学/nt 读书/n   ->   [2, 6) ORG, origin `pos`
 
-These are hints, marked as such: a name that is several words is found in part, and a dictionary knows no context. Put this annotator
-behind lexicons and recognisers of entities, which then win where they overlap.
+These are hints, marked as such: a name that is several words is found in part, and a dictionary knows no context. Put
+this annotator behind lexicons and recognisers of entities, which then win where they overlap.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.knowledge.tagging import JIEBA_ENGINES, JIEBA_LANGUAGES, Tagger
-from data_prep.knowledge.user_words import TAG_TYPES
+from data_prep.tagging.tagging import JIEBA_ENGINES, JIEBA_LANGUAGES, Tagger
+from data_prep.word_lists.user_words import TAG_TYPES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +27,13 @@ class PartOfSpeech(Annotator):
     engine: str = "rjieba"
     """`rjieba`, or `jieba` for jieba.posseg (tags chosen in context, some fifty times slower)."""
     types: dict[str, str] = field(default_factory=lambda: dict(TAG_TYPES))
-    """The type that a word with this tag becomes; other words are no units. By default nr, nrt, nrfg: PER, ns: LOC, nt: ORG, nz: MISC."""
+    """The type that a word with this tag becomes; other words are no units. By default nr, nrt, nrfg: PER, ns: LOC, nt:
+    ORG, nz: MISC."""
     min_characters: int = 2
     """Shorter words are left out."""
     hmm: bool = True
-    """Join unknown characters into words with jieba's hidden Markov model; it finds names of persons that no dictionary lists."""
+    """Join unknown characters into words with jieba's hidden Markov model; it finds names of persons that no dictionary
+    lists."""
     user_words: list[str] = field(default_factory=list)
     """Dictionary files in jieba's format (`word frequency tag`) whose words and tags are added."""
     languages: list[str] = field(default_factory=lambda: list(JIEBA_LANGUAGES))

@@ -3,8 +3,9 @@
     "Marie Curie lived in Paris."  with `take: entities`     ->   [0, 11) PERSON, [21, 26) GPE      origin `ner`
     "The old town sleeps."         with `take: noun_chunks`  ->   [0, 12) NP                        origin `pos`
 
-The pipeline sees one sentence at a time and only the components it needs. Entities of a pipeline whose only source is an EntityRuler
-have the origin `lexicon`. Nothing is downloaded: name an installed pipeline, or a folder that ``nlp.to_disk`` wrote.
+The pipeline sees one sentence at a time and only the components it needs. Entities of a pipeline whose only source is
+an EntityRuler have the origin `lexicon`. Nothing is downloaded: name an installed pipeline, or a folder that
+``nlp.to_disk`` wrote.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.knowledge.spacy_pipelines import LEMMATIZERS, PARSERS, RECOGNISERS, SENTENCES, TAGGERS, Pipeline, factories, pipeline
+from data_prep.spacy_pipelines import LEMMATIZERS, PARSERS, RECOGNISERS, SENTENCES, TAGGERS, Pipeline, factories, pipeline
 
 RULERS = frozenset({"entity_ruler", "future_entity_ruler", "span_ruler"})
 UNNEEDED = {"entities": SENTENCES | LEMMATIZERS | PARSERS | TAGGERS, "noun_chunks": RECOGNISERS | SENTENCES | LEMMATIZERS}
@@ -30,9 +31,11 @@ class SpacyPipeline(Annotator):
     pipeline: str
     """Name of an installed pipeline (`en_core_web_sm`) or its folder."""
     take: str = "entities"
-    """`entities` (doc.ents), or `noun_chunks` (needs a parser, and a language for which spaCy has them: not Chinese)."""
+    """`entities` (doc.ents), or `noun_chunks` (needs a parser, and a language for which spaCy has them: not
+    Chinese)."""
     types: dict[str, str] = field(default_factory=dict)
-    """The pipeline's label -> the type a unit gets; labels not listed are left out. Empty takes all labels as they are."""
+    """The pipeline's label -> the type a unit gets; labels not listed are left out. Empty takes all labels as they
+    are."""
     languages: list[str] = field(default_factory=list)
     """Only documents of these languages are read; empty for the pipeline's own."""
 

@@ -1,1 +1,1 @@
-"""Raw text to final text, and which documents stay: normalisation, quality, duplicates, decontamination."""
+"""Raw text to final text, without a language: Unicode, white space, scripts, and what the quality rules look at."""

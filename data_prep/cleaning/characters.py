@@ -4,7 +4,8 @@
 
     "京a1 。"  ->  HAN, LETTER, DIGIT, SPACE, TERMINAL
 
-The tables are made from ``unicodedata`` on first use (some 20 ms a process); they end at U+3FFFF, above which nothing is a letter.
+The tables are made from ``unicodedata`` on first use (some 20 ms a process); they end at U+3FFFF, above which nothing
+is a letter.
 """
 
 from __future__ import annotations
@@ -63,16 +64,17 @@ def _class(character: str) -> int:
 
 @cache
 def fold_table() -> npt.NDArray[np.uint32]:
-    """uint32[LAST + 1]: the lower-case character of letters and digits (with ``ALONE`` on Han characters), 0 for everything else."""
-    kinds = class_table()
+    """uint32[LAST + 1]: the lower-case character of letters and digits (with ``ALONE`` on Han characters), 0 for
+    everything else."""
+    class_C = class_table()
     table = np.arange(LAST + 1, dtype=np.uint32)
-    table[~np.isin(kinds, (HAN, LETTER, DIGIT, UNASSIGNED_HAN))] = 0
-    for code in np.flatnonzero(kinds == LETTER):
+    table[~np.isin(class_C, (HAN, LETTER, DIGIT, UNASSIGNED_HAN))] = 0
+    for code in np.flatnonzero(class_C == LETTER):
         lower = chr(code).lower()
         table[code] = ord(lower[0])
     for full, half, count in ((0xFF10, 0x30, 10), (0xFF21, 0x61, 26), (0xFF41, 0x61, 26)):
         table[full : full + count] = np.arange(half, half + count, dtype=np.uint32)
-    table[(kinds == HAN) | (kinds == UNASSIGNED_HAN)] |= ALONE
+    table[(class_C == HAN) | (class_C == UNASSIGNED_HAN)] |= ALONE
     return table
 
 

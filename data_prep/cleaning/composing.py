@@ -3,10 +3,11 @@
     "e" + U+0301      ->  "é"
     "a" + 200,000 marks in any order  ->  "a" + the first 30 of them
 
-Normalisation sorts the marks (characters of a combining class other than 0) after each letter, in time quadratic in their number: 200,000
-of them take minutes. No script stacks more than a few; UAX #15 allows 30 (its Stream-Safe Text Format puts U+034F after each 30 of them).
-We drop what comes after the thirtieth: such text is damage or decoration, and U+034F would only be one more character to learn.
-``surplus_marks`` counts what is dropped. Every other text comes out as ``unicodedata.normalize("NFC", text)``.
+Normalisation sorts the marks (characters of a combining class other than 0) after each letter, in time quadratic in
+their number: 200,000 of them take minutes. No script stacks more than a few; UAX #15 allows 30 (its Stream-Safe Text
+Format puts U+034F after each 30 of them). We drop what comes after the thirtieth: such text is damage or decoration,
+and U+034F would only be one more character to learn. ``surplus_marks`` counts what is dropped. Every other text comes
+out as ``unicodedata.normalize("NFC", text)``.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def _capped(text: str) -> str:
 
 
 def _is_crowded(text: str) -> bool:
-    """Is there a run of more than 30 marks? It holds one of every 31 characters: only the surroundings of those that are marks are looked at."""
+    """Is there a run of more than 30 marks? It holds one of every 31 characters: only the surroundings of those that
+    are marks are looked at."""
     step = MOST_MARKS + 1
     mark, run = _patterns()
     return any(run.search(text, max(0, step * found.start() - MOST_MARKS), step * (found.start() + 1)) for found in mark.finditer(text[::step]))

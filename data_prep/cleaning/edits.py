@@ -2,8 +2,9 @@
 
     "a  b"  --Edit(1, 3, " ")-->  "a b"          a span [3, 4) (the b) becomes [2, 3)
 
-Every change that cleaning makes can be told as sorted, disjoint edits (start, end, replacement). A span is moved by moving its start
-and its end. When an edge falls inside an edit the span grows to hold the whole replacement: half of a composed character is no place.
+Every change that cleaning makes can be told as sorted, disjoint edits (start, end, replacement). A span is moved by
+moving its start and its end. When an edge falls inside an edit the span grows to hold the whole replacement: half of a
+composed character is no place.
 
 Shape legend: E edits, P positions.
 """
@@ -78,7 +79,8 @@ def compositions(text: str) -> list[Edit]:
 
 
 def _clusters(line: str) -> Iterator[tuple[int, int]]:
-    """Pieces that normalisation cannot reach across: each begins with a starter that composes with nothing before it (UAX #15)."""
+    """Pieces that normalisation cannot reach across: each begins with a starter that composes with nothing before it
+    (UAX #15)."""
     start = 0
     for index, character in enumerate(line):
         if index and _begins(character):
@@ -117,8 +119,8 @@ def _second_halves() -> frozenset[str]:
 def differences(before: str, after: str, separators: str = SEPARATORS) -> list[Edit]:
     """Edits that lead from one text to the other, for conversions that tell only their result.
 
-    Both are divided at ``separators`` as long as that gives equally many pieces; a piece that kept its length is taken to have changed
-    character by character, others are compared (difflib).
+    Both are divided at ``separators`` as long as that gives equally many pieces; a piece that kept its length is taken
+    to have changed character by character, others are compared (difflib).
     """
     if before == after:
         return []
@@ -147,7 +149,7 @@ def differences(before: str, after: str, separators: str = SEPARATORS) -> list[E
     return [Edit(start, end, after[low:high]) for start, end, low, high in changes]
 
 
-def placed(text: str, spans: Sequence[Given], places: Sequence[tuple[int, int]]) -> list[Given]:
+def place_spans(text: str, spans: Sequence[Given], places: Sequence[tuple[int, int]]) -> list[Given]:
     """The spans of one level at their new places: without white space at the edges, disjoint, none empty."""
     kept: list[Given] = []
     free = 0

@@ -3,8 +3,8 @@
     Letters("彼は東京へ行った。")  ->  total 8, han 4, kana 4, chinese False        (Japanese: kana among the Han characters)
     Letters("我喜欢の歌")          ->  total 5, han 4, kana 1, chinese True         (欢 is in Chinese standards only)
 
-One table look-up a character. ``foreign`` are the letters of all other alphabets; the signs of phonetics, mathematics and bopomofo speak
-for no language.
+One table look-up a character. ``foreign`` are the letters of all other alphabets; the signs of phonetics, mathematics
+and bopomofo speak for no language.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def letter_kinds() -> npt.NDArray[np.uint8]:
 
 @cache
 def only_chinese() -> npt.NDArray[np.bool_]:
-    """bool[LAST + 1]: Han characters of GB2312 and Big5 that JIS X 0208 (Japanese) has not: 这 们 说 她 吗, and 說 內 產."""
+    """bool[LAST + 1]: Han characters of GB2312 and Big5 that JIS X 0208 (Japanese) has not: 这 们 说 她 吗, and 說 內
+    產."""
 
     def listed(codec: str, rows: range, columns: range) -> set[str]:
         pairs = b"\n".join(bytes((row, column)) for row in rows for column in columns)
@@ -80,7 +81,8 @@ class Letters:
         self.ascii = text.isascii()
         """Nothing beyond ASCII?"""
         self.han_share = han_share
-        """Least share of the letters that makes a text one of Han characters: a word has fewer of them than of Latin letters."""
+        """Least share of the letters that makes a text one of Han characters: a word has fewer of them than of Latin
+        letters."""
         self._counts: list[int] | None = None  # `cached_property` takes a lock before Python 3.12: 3 us for each short document
 
     @property
@@ -122,7 +124,8 @@ class Letters:
 
     @property
     def chinese(self) -> bool:
-        """Are the Han characters Chinese? Not among more Hangul or kana, and not among kana at all without characters that only Chinese has."""
+        """Are the Han characters Chinese? Not among more Hangul or kana, and not among kana at all without characters
+        that only Chinese has."""
         counts = self.counts
         han, kana = counts[HAN], counts[KANA]
         if kana > han or counts[HANGUL] > han:

@@ -4,8 +4,8 @@
     See [the **site**](http://x) and `code`.   ->   See the site and code.
     | a | b |  ```...```         (tables, fenced code, comments, images and rules of dashes are left out)
 
-Regular expressions for the common forms, each bounded to a line or a fence, so that time is linear in the text. What is no markup stays:
-`2 * 3 * 4`, `snake_case_name`, `a < b`.
+Regular expressions for the common forms, each bounded to a line or a fence, so that time is linear in the text. What is
+no markup stays: `2 * 3 * 4`, `snake_case_name`, `a < b`.
 """
 
 from __future__ import annotations

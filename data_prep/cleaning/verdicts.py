@@ -6,15 +6,13 @@ Page(text, characters)  ->  counts of character classes, once  ->  Verdict("digi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from data_prep.cleaning.characters import CLASS_COUNT, DIGIT, HAN, LETTER, NEWLINE, OTHER, SPACE, SYMBOL, UNASSIGNED_HAN, classes
-
-if TYPE_CHECKING:
-    from data_prep.cleaning.quality import Quality
+from data_prep.cleaning.quality_limits import QualityLimits
 
 
 class Verdict(NamedTuple):
@@ -54,9 +52,9 @@ class Page:
 
     def __init__(self, text: str, characters: npt.NDArray[np.uint32]) -> None:
         self.text, self.characters = text, characters
-        self.kinds = classes(characters)
+        self.classes_C = classes(characters)
         """The class of each character, uint8[C]."""
-        self.counts: list[int] = np.bincount(self.kinds, minlength=CLASS_COUNT).tolist()
+        self.counts: list[int] = np.bincount(self.classes_C, minlength=CLASS_COUNT).tolist()
         """How many characters of each class there are."""
         self.visible: int = max(1, len(text) - self.counts[SPACE] - self.counts[NEWLINE])
         """Characters that are not white space, at least 1."""
@@ -85,7 +83,7 @@ class Page:
         """So many of the visible characters."""
         return characters / self.visible
 
-    def signs(self, limits: Quality) -> Iterator[Verdict]:
+    def signs(self, limits: QualityLimits) -> Iterator[Verdict]:
         """The rules on symbols and digits, which are every language's."""
         yield Verdict("symbol ratio", self.share(self.counts[SYMBOL]), limits.max_symbol_ratio, True)
         yield Verdict("digit ratio", self.share(self.counts[DIGIT]), limits.max_digit_ratio, True)

@@ -1,9 +1,9 @@
 """Readers: one file here is one corpus format. ``kind: jsonl`` in a configuration is ``corpora/jsonl.py``.
 
-A reader is used twice. When a run is planned, ``survey`` reads every file once, hashes it and notes where documents may be
-divided; when a part is prepared, ``read`` yields the documents of one slice. For a format made of lines (``LineCorpus``) it is
-enough to say how a line is recognised as the beginning of a document (``starts_document``) and how the lines of a document become
-a Record (``parse``).
+A reader is used twice. When a run is planned, ``survey`` reads every file once, hashes it and notes where documents may
+be divided; when a part is prepared, ``read`` yields the documents of one slice. For a format made of lines
+(``LineCorpus``) it is enough to say how a line is recognised as the beginning of a document (``starts_document``) and
+how the lines of a document become a Record (``parse``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from data_prep.documents import Label, Place, Record, Rejected
-from data_prep.inputs.file_names import Found, find_files
+from data_prep.inputs.file_names import FoundFiles, find_files
 from data_prep.inputs.raw_text import BOM, INVALID
 from data_prep.inputs.slice_cache import SliceWriter, identity, is_sequential, open_slice
 from data_prep.inputs.streams import LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line, stem
@@ -24,13 +24,15 @@ from data_prep.portable import Portable
 
 
 class Slice(NamedTuple):
-    """``[start, end)`` of ``path``, beginning at a document: bytes of the uncompressed content as UTF-8, or rows where a format has rows."""
+    """``[start, end)`` of ``path``, beginning at a document: bytes of the uncompressed content as UTF-8, or rows where
+    a format has rows."""
 
     path: str
     start: int
     end: int
     line: int
-    """1-based number of the line (or row) at ``start``. In a format of rows, a Place has it as its line and counts its offset in rows."""
+    """1-based number of the line (or row) at ``start``. In a format of rows, a Place has it as its line and counts its
+    offset in rows."""
     size: int
     """Its text in bytes, as far as the survey can tell; decides how slices are grouped into parts."""
 
@@ -49,11 +51,14 @@ class Corpus(Portable, ABC):
     """Base of all readers: a list of files that become documents."""
 
     paths: list[str]
-    """Files or glob patterns; .gz, .zst, .bz2 and .xz are read as they are. Relative paths start at the working directory."""
+    """Files or glob patterns; .gz, .zst, .bz2 and .xz are read as they are. Relative paths start at the working
+    directory."""
     source: str = ""
-    """Name under which the documents are counted; by default the file's name, and that of the common folder for more than 100 files."""
+    """Name under which the documents are counted; by default the file's name, and that of the common folder for more
+    than 100 files."""
     language: str = ""
-    """A code of `cleaning.languages` (`zh`, `en`, `other`); declared by each document or recognised by its script when empty."""
+    """A code of `cleaning.languages` (`zh`, `en`, `other`); declared by each document or recognised by its script when
+    empty."""
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -65,8 +70,8 @@ class Corpus(Portable, ABC):
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
         """Read a file once: its hash, its size, and slices of about ``slice_bytes`` that begin at documents.
 
-        ``cache`` is a folder in which what cannot be read from the middle (a compressed file) may be kept unpacked, slice by
-        slice. It makes ``read`` faster and changes nothing else.
+        ``cache`` is a folder in which what cannot be read from the middle (a compressed file) may be kept unpacked,
+        slice by slice. It makes ``read`` faster and changes nothing else.
 
         Raises:
             OSError, ValueError: the file cannot be read or is not what the settings say; the message names it.
@@ -77,7 +82,8 @@ class Corpus(Portable, ABC):
         """The documents of one slice, each with its place; a document that cannot be read comes back as Rejected.
 
         Raises:
-            OSError, ValueError: the file cannot be read, or is no longer the one that was surveyed; the message names it.
+            OSError, ValueError: the file cannot be read, or is no longer the one that was surveyed; the message names
+            it.
         """
 
     def disk_bytes(self, path: Path) -> int:
@@ -109,8 +115,9 @@ class Corpus(Portable, ABC):
         """
         return self.found().files
 
-    def found(self) -> Found:
-        """The same, with what is left out and what is named twice. A reader whose paths are no files says here what they are."""
+    def found(self) -> FoundFiles:
+        """The same, with what is left out and what is named twice. A reader whose paths are no files says here what
+        they are."""
         return find_files(self.paths)
 
     def source_of(self, path: str) -> str:
@@ -123,7 +130,8 @@ class LineCorpus(Corpus):
     """Base of the readers whose documents begin at a line."""
 
     encoding: str = "utf-8"
-    """`utf-8`, `gb18030` (also for GBK and GB2312), `big5`, `utf-16` (by its byte order mark; `utf-16-le`, `utf-16-be` without one)."""
+    """`utf-8`, `gb18030` (also for GBK and GB2312), `big5`, `utf-16` (by its byte order mark; `utf-16-le`, `utf-16-be`
+    without one)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -133,11 +141,13 @@ class LineCorpus(Corpus):
 
     @abstractmethod
     def starts_document(self, line: bytes, previous: bytes | None) -> bool:
-        """Does a document begin at ``line``? ``previous`` is the line before it, None at the start of the file or slice."""
+        """Does a document begin at ``line``? ``previous`` is the line before it, None at the start of the file or
+        slice."""
 
     @abstractmethod
     def parse(self, raw: bytes, place: Place, source: str) -> Record | Rejected | None:
-        """The bytes of one document, from its first line up to the next document's; None when there is nothing in them."""
+        """The bytes of one document, from its first line up to the next document's; None when there is nothing in
+        them."""
 
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
         slices: list[Slice] = []

@@ -3,8 +3,8 @@
     {"text": "鲁迅生于绍兴。", "spans": [[0, 2, "PER"], {"start": 4, "end": 6, "label": "LOC"}]}
         ->  Record(text=..., given={"entity": (Given(0, 2, "PER"), Given(4, 6, "LOC"))})
 
-Positions are half-open and count characters (Unicode code points) of the text as it stands in the file. Nothing marked is lost
-silently: a document with a span that cannot be kept is set aside with the reason.
+Positions are half-open and count characters (Unicode code points) of the text as it stands in the file. Nothing marked
+is lost silently: a document with a span that cannot be kept is set aside with the reason.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class AnnotatedJsonl(Jsonl):
     levels: dict[str, str] = field(default_factory=dict)
     """Level by kind where it is another one: `{TERM: phrase}`. With a kind at level `word`, all words must be given."""
     spans_key: str = "spans"
-    """Key of the list of spans. A document without it is set aside; one in which nothing is marked has an empty list."""
+    """Key of the list of spans. A document without it is set aside; one in which nothing is marked has an empty
+    list."""
     start_key: str = "start"
     """Key of the first character in a span that is an object."""
     end_key: str = "end"

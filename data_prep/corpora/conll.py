@@ -1,11 +1,13 @@
-"""Text in which somebody has tagged names token by token, in columns: CoNLL 2003 and what Chinese NER corpora look like.
+"""Text in which somebody has tagged names token by token, in columns: CoNLL 2003 and what Chinese NER corpora look
+like.
 
     鲁 B-PER          blank lines divide sentences, the last column is the tag:
     迅 I-PER          BIO and IOB1, BIOES, BMES and BMEWO
     生 O              ->  Record(text="鲁迅生于Paris。", given={"entity": (Given(0, 2, "PER"), ...)})
 
-Tokens are joined by a space, but not beside Han characters, kana and Chinese punctuation. A tag that continues nothing begins an entity, as
-CoNLL's own scorer has it; a tag that is none, or of a kind that is not declared, sets its document aside with the line.
+Tokens are joined by a space, but not beside Han characters, kana and Chinese punctuation. A tag that continues nothing
+begins an entity, as CoNLL's own scorer has it; a tag that is none, or of a kind that is not declared, sets its document
+aside with the line.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class Conll(LineCorpus):
     tag_column: int = -1
     """Column of the tag, from 0; negative: from the end."""
     document: str = "sentence"
-    """`sentence`: one document per sentence; `docstart`: up to the next line with -DOCSTART-; `file`: one document per file."""
+    """`sentence`: one document per sentence; `docstart`: up to the next line with -DOCSTART-; `file`: one document per
+    file."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,7 +85,7 @@ class Conll(LineCorpus):
                 return Rejected(place, "not a tagged token", token)
             if token:
                 sentences[-1].append(token)
-        text, given = joined(sentences)
+        text, given = join_tokens(sentences)
         return Record(text=text, id=stand_in_id(raw, place, source), title="", language=self.language, place=place, given={self.level: given}) if text else None
 
     def token(self, line: str, number: int) -> Token | str | None:
@@ -100,7 +103,7 @@ class Conll(LineCorpus):
         return Token(text, match[1] or "O", match[2] or "")
 
 
-def joined(sentences: list[list[Token]]) -> tuple[str, tuple[Given, ...]]:
+def join_tokens(sentences: list[list[Token]]) -> tuple[str, tuple[Given, ...]]:
     """The text of tagged sentences, a line each, and the entities in it."""
     pieces: list[str] = []
     found: list[Given] = []

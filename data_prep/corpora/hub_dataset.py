@@ -3,12 +3,13 @@
     paths: [data/wiki]                  a folder of `save_to_disk`, or a folder of data files (parquet, csv, json, text)
     paths: [org/name], revision: 4f..   the hub, streamed; the full commit hash keeps a plan true for ever
 
-Slices are row ranges. A folder of `save_to_disk` is read from any row. Everything else comes as a stream from its first row, so the survey
-keeps the rows it passes in the cache, as one Arrow file, and whoever finds none there makes it.
+Slices are row ranges. A folder of `save_to_disk` is read from any row. Everything else comes as a stream from its first
+row, so the survey keeps the rows it passes in the cache, as one Arrow file, and whoever finds none there makes it.
 
-What it costs, for n rows in p parts and s steps that read them: n rows of the stream, once (by the survey), and s x n rows of the cache.
-Each process that finds the cache gone (it is removed when a run has finished) streams n rows once more. Without a cache (`prepare plan`,
-which looks at three places) a part that begins at row r costs r rows, and its own.
+What it costs, for n rows in p parts and s steps that read them: n rows of the stream, once (by the survey), and s x n
+rows of the cache. Each process that finds the cache gone (it is removed when a run has finished) streams n rows once
+more. Without a cache (`prepare plan`, which looks at three places) a part that begins at row r costs r rows, and its
+own.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora import Slice, Survey
+from data_prep.corpora import Corpus, Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
-from data_prep.inputs.file_names import Found
+from data_prep.inputs.file_names import FoundFiles
 from data_prep.inputs.row_cache import RowWriter, kept_rows, rows_file
 from data_prep.inputs.streams import LONGEST_DOCUMENT, lines_within, open_bytes
-from data_prep.inputs.tables import ROLES, TableCorpus, Values, naming
+from data_prep.inputs.tables import ROLES, TableColumns, Values, naming
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 ROWS_AT_ONCE = 256
@@ -36,7 +37,7 @@ UNREADABLE = "cannot be read with `datasets`"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HubDataset(TableCorpus):
+class HubDataset(TableColumns, Corpus):
     """Dataset folders and datasets of the hub; `paths` lists folders and ids."""
 
     split: str = "train"
@@ -72,7 +73,7 @@ class HubDataset(TableCorpus):
                 raise FileNotFoundError(f"corpus path {entry}: no such folder (looked from {Path.cwd()}); {remedy}, a commit hash of 40 digits")
         return self.found().files
 
-    def found(self) -> Found:
+    def found(self) -> FoundFiles:
         first: dict[Path, Path] = {}
         again = []
         for path in map(Path, self.paths):
@@ -80,7 +81,7 @@ class HubDataset(TableCorpus):
             if earlier != path:
                 again.append((str(path), str(earlier)))
         files = list(first.values())
-        return Found([str(path) for path in files], [self.disk_bytes(path) for path in files], [], again)
+        return FoundFiles([str(path) for path in files], [self.disk_bytes(path) for path in files], [], again)
 
     def source_of(self, path: str) -> str:
         return self.source or Path(path).name
@@ -135,7 +136,7 @@ class HubDataset(TableCorpus):
         path, row = Path(piece.path), piece.start
         for values in self._from(path, piece.start, cache):
             part = {role: column[: piece.end - row] for role, column in values.items()}
-            yield from self.records(part, row, piece.path)
+            yield from self.records(part, row, piece.path, self.source_of(piece.path), self.language)
             row += len(part["text"])
             if row >= piece.end:
                 return
@@ -158,7 +159,8 @@ class HubDataset(TableCorpus):
                 yield self.values(table, path)
 
     def _saved(self, path: Path, start: int) -> Iterator[Any]:
-        """A folder of `save_to_disk`, whose Arrow files need no library: `datasets` uses their memory before anybody can check it."""
+        """A folder of `save_to_disk`, whose Arrow files need no library: `datasets` uses their memory before anybody
+        can check it."""
         folder = path
         if (path / "dataset_dict.json").is_file():
             splits = read_json(path / "dataset_dict.json")["splits"]
@@ -184,7 +186,8 @@ class HubDataset(TableCorpus):
 
 
 def check_json_lines(file: Path) -> None:
-    """Refuse JSON Lines with a damaged line: pyarrow, which `datasets` reads JSON with, can end the whole process at one.
+    """Refuse JSON Lines with a damaged line: pyarrow, which `datasets` reads JSON with, can end the whole process at
+    one.
 
     Raises:
         ValueError: a line is damaged; names file and line.

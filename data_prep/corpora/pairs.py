@@ -3,10 +3,11 @@
     {"first": "长江发源于哪里", "second": "长江源头考察", "label": 0}
         ->  Record(text="长江发源于哪里\\n\\n长江源头考察", given={"segment": (Given(0, 7, "0"), Given(9, 15, "0"))})
 
-A pair becomes a document of two paragraphs, so no sentence and no unit reaches from one part into the other. Its parts travel as spans
-of the reserved level ``segment``, whose type is the label: cleaning moves them, encoding turns them into the columns ``segment_ends``
-and ``label`` of the shard. The format is JSON Lines, TSV (no quotes, one pair a line) or CSV (quotes as in RFC 4180; a quoted field may
-hold line breaks), by the file's suffix. A pair that cannot be used is set aside with its reason.
+A pair becomes a document of two paragraphs, so no sentence and no unit reaches from one part into the other. Its parts
+travel as spans of the reserved level ``segment``, whose type is the label: cleaning moves them, encoding turns them
+into the columns ``segment_ends`` and ``label`` of the shard. The format is JSON Lines, TSV (no quotes, one pair a line)
+or CSV (quotes as in RFC 4180; a quoted field may hold line breaks), by the file's suffix. A pair that cannot be used is
+set aside with its reason.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ MAX_ROW_LINES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pairs(LineCorpus):
+class LabelledPairs(LineCorpus):
     """Labelled pairs in JSON Lines, TSV or CSV."""
 
     classes: list[str] = field(default_factory=list)
-    """Every label, as it is written in the files, in the order of the class numbers. A pair with another one is set aside."""
+    """Every label, as it is written in the files, in the order of the class numbers. A pair with another one is set
+    aside."""
     allow_unlabelled: bool = False
     """Keep pairs without a label (class -1) instead of setting them aside."""
     first_key: str = "first"
@@ -216,7 +218,8 @@ def _label(value: Any) -> str:
 
 
 def quoted_rows(stream: IO[bytes]) -> Iterator[bytes]:
-    """The rows of a CSV file: lines, joined while a quoted field is open. Where that leads to no row, the first line stands alone."""
+    """The rows of a CSV file: lines, joined while a quoted field is open. Where that leads to no row, the first line
+    stands alone."""
     waiting: list[bytes] = []
     while line := waiting.pop(0) if waiting else stream.readline(LONGEST_DOCUMENT):
         row, lines = line, [line]

@@ -3,8 +3,8 @@
     survey   the column of texts  ->  slices [first row, row after the last) of about as many bytes of text as wanted
     read     only the columns that are wanted, a few hundred rows at a time
 
-Slices do not keep to row groups, so tiny row groups are joined and one huge row group is still split among all workers. Sizes are
-counted, not taken from the statistics in the file: pyarrow ends the whole process when these are damaged.
+Slices do not keep to row groups, so tiny row groups are joined and one huge row group is still split among all workers.
+Sizes are counted, not taken from the statistics in the file: pyarrow ends the whole process when these are damaged.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora import Slice, Survey
+from data_prep.corpora import Corpus, Slice, Survey
 from data_prep.documents import Record, Rejected
 from data_prep.files import sha256_file
-from data_prep.inputs.tables import TableCorpus, naming
+from data_prep.inputs.tables import TableColumns, naming
 
 ROWS_AT_ONCE = 256
 DAMAGED = ("is damaged or not a Parquet file", ". Fetch it again, or remove it.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parquet(TableCorpus):
+class Parquet(TableColumns, Corpus):
     """Parquet files with a column of texts."""
 
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
         digest = sha256_file(path)
         slices: list[Slice] = []
         start = row = size = total = 0
-        with naming(path, *DAMAGED), opened(path) as file:
+        with naming(path, *DAMAGED), open_parquet(path) as file:
             text = self.columns(file.schema_arrow, path)["text"]
             expected = sum(_group_rows(file))
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=[text]):
@@ -47,7 +47,7 @@ class Parquet(TableCorpus):
 
     def read(self, piece: Slice, cache: Path | None = None) -> Iterator[Record | Rejected]:
         path = Path(piece.path)
-        with naming(path, *DAMAGED), opened(path) as file:
+        with naming(path, *DAMAGED), open_parquet(path) as file:
             columns = list(self.columns(file.schema_arrow, path).values())
             row = 0
             for group, rows in enumerate(_group_rows(file)):
@@ -56,7 +56,8 @@ class Parquet(TableCorpus):
                     for batch in file.iter_batches(ROWS_AT_ONCE, [group], columns):
                         start, end = max(piece.start - at, 0), min(piece.end - at, batch.num_rows)
                         if start < end:
-                            yield from self.records(self.values(batch.slice(start, end - start), path), at + start, piece.path)
+                            values = self.values(batch.slice(start, end - start), path)
+                            yield from self.records(values, at + start, piece.path, self.source_of(piece.path), self.language)
                         at += batch.num_rows
                         if at >= piece.end:
                             break
@@ -68,7 +69,7 @@ class Parquet(TableCorpus):
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def open_parquet(path: Path) -> Iterator[Any]:
     """An open Parquet file that is read in small pieces and checks its checksums where it has any."""
     from pyarrow.parquet import ParquetFile
 

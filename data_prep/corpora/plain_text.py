@@ -1,4 +1,5 @@
-"""Plain text files. ``document`` says what one document is: a whole ``file``, a ``paragraph`` block (blank lines between), a ``line``."""
+"""Plain text files. ``document`` says what one document is: a whole ``file``, a ``paragraph`` block (blank lines
+between), a ``line``."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     江水  向  东  流  。 \\n I like 北京 烤鸭 .   ->   江水向东流。\\nI like北京烤鸭.
     given["word"]: 江水 [0, 2), like [9, 13), 北京 [13, 15), 烤鸭 [15, 17)   (those of two characters and more)
 
-White space between two words is taken out where a character beside it is Han, kana, or Chinese and Japanese punctuation, and
-becomes one space elsewhere: between Latin words. No other segmenter is asked for these documents.
+White space between two words is taken out where a character beside it is Han, kana, or Chinese and Japanese
+punctuation, and becomes one space elsewhere: between Latin words. No other segmenter is asked for these documents.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     <page> <title>数学</title> <ns>0</ns> <id>13</id> <revision> ... <text>'''数学'''是...</text>   ->   Record(id="13", title="数学", text="数学是...")
 
-Only articles become documents. Redirects, pages of other namespaces and pages that hold no wikitext are counted with the reason.
+Only articles become documents. Redirects, pages of other namespaces and pages that hold no wikitext are counted with
+the reason.
 """
 
 from __future__ import annotations
@@ -36,9 +37,11 @@ class WikiDump(LineCorpus):
     """Pages of a MediaWiki XML dump (pages-articles), .xml or .xml.bz2."""
 
     variant: str = "zh-hans"
-    """Chinese variant that marks such as `-{zh-hans:信息;zh-hant:資訊}-` are resolved to: zh-hans, zh-hant, zh-cn, zh-tw, zh-hk, zh-mo, zh-sg, zh-my."""
+    """Chinese variant that marks such as `-{zh-hans:信息;zh-hant:資訊}-` are resolved to: zh-hans, zh-hant, zh-cn,
+    zh-tw, zh-hk, zh-mo, zh-sg, zh-my."""
     shown_templates: dict[str, int] = field(default_factory=lambda: dict(SHOWN))
-    """Templates that leave text behind, and which argument it is: `{lang: 2}` shows Rom for {{lang|de|Rom}}. All others leave nothing."""
+    """Templates that leave text behind, and which argument it is: `{lang: 2}` shows Rom for {{lang|de|Rom}}. All others
+    leave nothing."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,5 @@
-"""What WikiExtractor writes: articles between ``<doc ...>`` and ``</doc>``, or one JSON object a line with its option ``--json``.
+"""What WikiExtractor writes: articles between ``<doc ...>`` and ``</doc>``, or one JSON object a line with its option
+``--json``.
 
     <doc id="12" url="https://en.wikipedia.org/wiki?curid=12" title="Anarchism">
     Anarchism                                ->  Record(id="12", title="Anarchism", text="Anarchism is a ...")
@@ -6,8 +7,8 @@
     Anarchism is a ...
     </doc>
 
-The title is dropped where the text repeats it on top. WikiExtractor writes ``&lt;``, ``&gt;`` and ``&amp;`` for ``<``, ``>`` and ``&``;
-they are turned back.
+The title is dropped where the text repeats it on top. WikiExtractor writes ``&lt;``, ``&gt;`` and ``&amp;`` for ``<``,
+``>`` and ``&``; they are turned back.
 """
 
 from __future__ import annotations

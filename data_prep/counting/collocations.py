@@ -1,13 +1,15 @@
-"""Which n-grams occur together more often than chance, and in how free a context: counts over stored blocks, then two statistics.
+"""Which n-grams occur together more often than chance, and in how free a context: counts over stored blocks, then two
+statistics.
 
     pairs     every pair of neighbouring tokens is counted; pairs below min_count make no longer n-gram worth counting
     n-grams   2 .. max_words + 1 tokens, wherever all pairs inside are frequent: one sorted table a block and length, merged
     NPMI      min over all cuts a|b of  log(p(ab) / p(a)p(b)) / -log p(ab)              Bouma 2009, for n words the weakest cut decides
     entropy   log2 N - 1/N sum c log2 c  over what follows (and precedes) the N occurrences       branching entropy, in bits
 
-All counts are exact. The punctuation that an n-gram meets is a neighbour like a word (so a phrase of a template, always followed by
-a number, has no freedom). A quotation or title mark, and a neighbour whose pair with the n-gram's edge is rarer than min_count, counts
-as one of its own each time: 8 times 校长 after 北京大学 and twice a 》 give right entropy log2 10 - 8/10 log2 8 = 0.92.
+All counts are exact. The punctuation that an n-gram meets is a neighbour like a word (so a phrase of a template, always
+followed by a number, has no freedom). A quotation or title mark, and a neighbour whose pair with the n-gram's edge is
+rarer than min_count, counts as one of its own each time: 8 times 校长 after 北京大学 and twice a 》 give right entropy
+log2 10 - 8/10 log2 8 = 0.92.
 
 Shape legend: N tokens of a block, D distinct n-grams of one length, n words of an n-gram.
 """
@@ -22,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.counting.counted_tables import Keys, fold, merged, write_table
-from data_prep.counting.ngrams import BREAK, StoredBlock
+from data_prep.counting.counted_tables import Keys, fold, merged, write_sorted_table
+from data_prep.counting.ngrams import BREAK, StoredTokenBlock
 
 PLACE_BITS = np.uint64(32)
 
@@ -59,7 +61,8 @@ def look_up(key_D: Keys, wanted: Keys) -> npt.NDArray[np.int64]:
 
 
 def write_ngrams(path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: dict[str, npt.NDArray[Any]], number: int = 0) -> None:
-    """Write the table of the n-grams at positions P: counts, and with ``columns`` (equal wherever the key is) the first place, too."""
+    """Write the table of the n-grams at positions P: counts, and with ``columns`` (equal wherever the key is) the first
+    place, too."""
     import pyarrow
 
     order_P = np.argsort(key_P)
@@ -70,10 +73,10 @@ def write_ngrams(path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: 
     table = {"key": sorted_P[first_D], "count": count_D, **{name: column[earliest_D] for name, column in columns.items()}}
     if columns:
         table["place"] = (np.uint64(number) << PLACE_BITS) + at_P[earliest_D].astype(np.uint64)
-    write_table(path, pyarrow.table(table))
+    write_sorted_table(path, pyarrow.table(table))
 
 
-def write_counts(block: StoredBlock) -> None:
+def write_counts(block: StoredTokenBlock) -> None:
     """Count the tokens of a block into ``words.arrow`` and the pairs of neighbouring tokens into ``pairs.arrow``."""
     key_N, join_N = block.array("keys"), block.array("joins")
     at_P = np.flatnonzero(join_N[1:] != BREAK)
@@ -89,8 +92,9 @@ def frequent(paths: Sequence[Path], min_count: int, folder: Path) -> dict[str, n
     return {name: rows.column(name).to_numpy() for name in rows.column_names}
 
 
-def write_block_ngrams(block: StoredBlock, number: int, pair_D: Keys, longest: int, folder: Path) -> None:
-    """Count the n-grams of 2 .. ``longest`` tokens of a block whose pairs all stand in ``pair_D``, into ``n-NUMBER.arrow``."""
+def write_block_ngrams(block: StoredTokenBlock, number: int, pair_D: Keys, longest: int, folder: Path) -> None:
+    """Count the n-grams of 2 .. ``longest`` tokens of a block whose pairs all stand in ``pair_D``, into
+    ``n-NUMBER.arrow``."""
     key_N, join_N = np.array(block.array("keys")), np.array(block.array("joins"))
     edge_N = block.array("starts") == block.array("ends")
     gram_N = fold(key_N[:-1], key_N[1:], join_N[1:])
@@ -110,8 +114,9 @@ def write_block_ngrams(block: StoredBlock, number: int, pair_D: Keys, longest: i
         write_ngrams(folder / f"{length}-{number}.arrow", gram_N[at_P], at_P, columns, number)
 
 
-def count_ngrams(blocks: Sequence[StoredBlock], min_count: int, max_words: int, folder: Path) -> dict[int, Ngrams]:
-    """All n-grams of 2 .. ``max_words`` tokens that occur at least ``min_count`` times, by length. ``folder`` is for intermediate tables."""
+def count_ngrams(blocks: Sequence[StoredTokenBlock], min_count: int, max_words: int, folder: Path) -> dict[int, Ngrams]:
+    """All n-grams of 2 .. ``max_words`` tokens that occur at least ``min_count`` times, by length. ``folder`` is for
+    intermediate tables."""
     pair_D = frequent([block.folder / "pairs.arrow" for block in blocks], min_count, folder)["key"]
     for number, block in enumerate(blocks):
         write_block_ngrams(block, number, pair_D, max_words + 1, folder)
@@ -150,7 +155,8 @@ def _add_neighbours(shorter: Ngrams, piece: Any) -> None:
 
 
 def npmi(key_Dn: Keys, join_Dn: npt.NDArray[np.uint8], total_D: npt.NDArray[np.int64], words: tuple[Keys, Any], longer: dict[int, Ngrams]) -> Any:
-    """float64[D]: normalised pointwise mutual information of n-grams, given by the keys and joins of their words, at their weakest cut.
+    """float64[D]: normalised pointwise mutual information of n-grams, given by the keys and joins of their words, at
+    their weakest cut.
 
     ``total_D`` is the number of tokens of each one's language, ``words`` the keys and counts of single tokens.
     """

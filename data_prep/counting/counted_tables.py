@@ -3,9 +3,10 @@
     part 0   key 3: 2, key 8: 1         \\
     part 1   key 3: 5, key 9: 1         /   ->   key 3: 7, key 8: 1, key 9: 1
 
-A table is an Arrow IPC file sorted by its column ``key`` (uint64, no key twice); other columns are added up or taken from the first
-table that has the key. Memory is a few record batches per table, whatever the tables' size; more than FAN_IN tables are merged in
-rounds. Keys made from text are 64-bit hashes: among ten million terms two share one with probability 3e-6.
+A table is an Arrow IPC file sorted by its column ``key`` (uint64, no key twice); other columns are added up or taken
+from the first table that has the key. Memory is a few record batches per table, whatever the tables' size; more than
+FAN_IN tables are merged in rounds. Keys made from text are 64-bit hashes: among ten million terms two share one with
+probability 3e-6.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Keys = npt.NDArray[np.uint64]
 
 
 def unique_rows(key_R: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Order of the rows by key (equal keys in their given order), where each distinct key begins in that order, and its number of rows."""
+    """Order of the rows by key (equal keys in their given order), where each distinct key begins in that order, and its
+    number of rows."""
     order_R = np.argsort(key_R, kind="stable")
     sorted_R = key_R[order_R]
     first_D = np.flatnonzero(np.concatenate([np.ones(min(1, len(key_R)), bool), sorted_R[1:] != sorted_R[:-1]]))
@@ -35,16 +37,17 @@ def unique_rows(key_R: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int6
 
 
 def fold(key_R: Keys, word_R: Keys, join_R: npt.NDArray[Any]) -> Keys:
-    """The key of an n-gram from the key of its first n - 1 words, the key of its last word, and how the two are joined."""
+    """The key of an n-gram from the key of its first n - 1 words, the key of its last word, and how the two are
+    joined."""
     return mix_array(key_R * np.uint64(0x9E3779B97F4A7C15) + word_R + join_R.astype(np.uint64))
 
 
-def write_table(path: Path, columns: Any) -> None:
+def write_sorted_table(path: Path, columns: Any) -> None:
     """Write a ``pyarrow.Table`` that is sorted by ``key``."""
-    write_tables(path, [columns])
+    write_sorted_pieces(path, [columns])
 
 
-def write_tables(path: Path, pieces: Iterable[Any]) -> None:
+def write_sorted_pieces(path: Path, pieces: Iterable[Any]) -> None:
     """Write pieces (``pyarrow.Table``) one after the other; at least one, their keys ascending throughout."""
     import pyarrow
 
@@ -92,15 +95,15 @@ class _Head:
 def merged(paths: Sequence[Path], sums: Sequence[str], folder: Path) -> Iterator[Any]:
     """The union of tables, as pieces (``pyarrow.Table``) in ascending order of ``key``, one row a key.
 
-    Columns named in ``sums`` are added up; the others come from the first table that has the key. Intermediate tables are written
-    into ``folder`` and removed.
+    Columns named in ``sums`` are added up; the others come from the first table that has the key. Intermediate tables
+    are written into ``folder`` and removed.
     """
     temporary: list[Path] = []
     while len(paths) > FAN_IN:
         groups = [paths[start : start + FAN_IN] for start in range(0, len(paths), FAN_IN)]
         paths = [folder / f"round-{uuid.uuid4().hex}.arrow" for _ in groups]
         for target, group in zip(paths, groups, strict=True):
-            write_tables(target, _merge(group, sums))
+            write_sorted_pieces(target, _merge(group, sums))
         for path in temporary:
             path.unlink()
         temporary = list(paths)

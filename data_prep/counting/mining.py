@@ -6,8 +6,9 @@
     人民 共和 国   seen 90 times, NPMI .81, left entropy 4.1, right entropy 3.7   ->  kept
     人民 共和      seen 91 times, 90 of them inside the line above                ->  dropped as its fragment
 
-Counts are exact, so the file is the same for any number of workers and any size of parts. What bounds time and disk (about six times
-the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory is about 500 MB a worker.
+Counts are exact, so the file is the same for any number of workers and any size of parts. What bounds time and disk
+(about six times the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory
+is about 500 MB a worker.
 
     kmask lexicon mine configs/data/demo.yaml -o mined.tsv min_count=3
 """
@@ -24,10 +25,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotation import Annotation
+from data_prep.annotating.annotation import Annotation
 from data_prep.counting.collocations import Ngrams, count_ngrams, frequent, look_up, ngram_keys, npmi, write_counts
 from data_prep.counting.counted_tables import Keys
-from data_prep.counting.ngrams import Block, StoredBlock, TokenKeys
+from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
 from data_prep.documents import Document
 from data_prep.files import write_atomic
 from data_prep.languages import Language
@@ -106,7 +107,7 @@ class MiningStep(Step):
         return {**dataclasses.asdict(self.mining), "share": self.share, "rules": 1}
 
     def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
-        blocks = {language: Block(TokenKeys(language)) for language in self.mining.languages}
+        blocks = {language: TokenBlock(TokenKeys(language)) for language in self.mining.languages}
         written = 0
         for _, document in documents:
             if document.language not in blocks or uniform(hash_key("mining", document.id), 0) >= self.share:
@@ -114,18 +115,18 @@ class MiningStep(Step):
             blocks[document.language].add(document, self.annotation.words(document))
             if blocks[document.language].full:
                 self._write(blocks[document.language], folder / f"{document.language}-{written:06d}")
-                blocks[document.language] = Block(blocks[document.language].keys)
+                blocks[document.language] = TokenBlock(blocks[document.language].keys)
                 written += 1
         for language, block in blocks.items():
             self._write(block, folder / f"{language}-{written:06d}")
 
     @staticmethod
-    def _write(block: Block, folder: Path) -> None:
+    def _write(block: TokenBlock, folder: Path) -> None:
         if block.write(folder):
-            write_counts(StoredBlock(folder))
+            write_counts(StoredTokenBlock(folder))
 
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:
-        blocks = [StoredBlock(path) for part in folders for path in sorted(part.iterdir()) if path.is_dir()]
+        blocks = [StoredTokenBlock(path) for part in folders for path in sorted(part.iterdir()) if path.is_dir()]
         entries = select(blocks, self.mining, self.annotation.languages, folder) if blocks else []
         write_lexicon(folder / LEXICON, entries, {**dataclasses.asdict(self.mining), "share": self.share})
 
@@ -149,7 +150,7 @@ def take(ngrams: Ngrams, chosen_D: npt.NDArray[Any]) -> Ngrams:
     return Ngrams(*(getattr(ngrams, item.name)[chosen_D] for item in dataclasses.fields(ngrams)))
 
 
-def select(blocks: Sequence[StoredBlock], mining: Mining, languages: Mapping[str, Language], folder: Path) -> list[Entry]:
+def select(blocks: Sequence[StoredTokenBlock], mining: Mining, languages: Mapping[str, Language], folder: Path) -> list[Entry]:
     """The entries of the lexicon, best first. ``folder`` is for intermediate tables."""
     counted = count_ngrams(blocks, mining.min_count, mining.max_words, folder)
     words = frequent([block.folder / "words.arrow" for block in blocks], mining.min_count, folder)
@@ -161,7 +162,7 @@ def select(blocks: Sequence[StoredBlock], mining: Mining, languages: Mapping[str
     chosen: dict[int, Candidates] = {}
     for length, ngrams in counted.items():
         free = take(ngrams, np.minimum(*ngrams.entropy()) >= mining.min_entropy)
-        key_Dn, join_Dn = words_of(blocks, free.place_D, length)
+        key_Dn, join_Dn = ngram_words(blocks, free.place_D, length)
         edges_D = ~(np.isin(key_Dn[:, 0], stop_D) | np.isin(key_Dn[:, -1], stop_D))
         found = Candidates(key_Dn, join_Dn, np.zeros(len(free)), free)[edges_D]
         total_D = total_B[found.ngrams.place_D >> np.uint64(32)]
@@ -171,7 +172,7 @@ def select(blocks: Sequence[StoredBlock], mining: Mining, languages: Mapping[str
     return entries(blocks, whole, mining.max_entries)
 
 
-def words_of(blocks: Sequence[StoredBlock], place_D: npt.NDArray[np.uint64], length: int) -> tuple[Keys, npt.NDArray[np.uint8]]:
+def ngram_words(blocks: Sequence[StoredTokenBlock], place_D: npt.NDArray[np.uint64], length: int) -> tuple[Keys, npt.NDArray[np.uint8]]:
     """Keys and joins of the words of n-grams, read where they first occur."""
     key_Dn, join_Dn = np.zeros((len(place_D), length), np.uint64), np.zeros((len(place_D), length), np.uint8)
     for number, here in by_block(place_D):
@@ -200,7 +201,7 @@ def without_fragments(chosen: dict[int, Candidates], share: float) -> dict[int, 
     return {length: found[keep[length]] for length, found in chosen.items()}
 
 
-def entries(blocks: Sequence[StoredBlock], chosen: dict[int, Candidates], limit: int) -> list[Entry]:
+def entries(blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], limit: int) -> list[Entry]:
     """The best ``limit`` with surface and example, best first; equal scores by count, then by surface."""
     length_D = np.concatenate([np.full(len(found.ngrams), length) for length, found in chosen.items()])
     npmi_D = np.concatenate([found.npmi_D for found in chosen.values()])

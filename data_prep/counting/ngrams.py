@@ -3,10 +3,10 @@
     text     他在 New York 工作。2015年       tokens  \\n  他 | 在 | New | York | 工作  。   0  年  \\n
     joins    BREAK TOUCHING SPACED SPACED SPACED TOUCHING BREAK TOUCHING TOUCHING     (how a token is joined to the one before it)
 
-A word token is a word of the segmenter, or a single letter that no word covers (so names the segmenter has torn apart can be found).
-Numbers, punctuation, symbols and line ends break the text: no n-gram of words runs across one. What a word meets there stands in the
-block as an edge token, for whoever counts neighbours: the character itself, any digit as 0, the end of the text as a line end.
-Quotation marks and title marks leave no edge token, only the break.
+A word token is a word of the segmenter, or a single letter that no word covers (so names the segmenter has torn apart
+can be found). Numbers, punctuation, symbols and line ends break the text: no n-gram of words runs across one. What a
+word meets there stands in the block as an edge token, for whoever counts neighbours: the character itself, any digit as
+0, the end of the text as a line end. Quotation marks and title marks leave no edge token, only the break.
 
 Shape legend: N tokens of a block, W words, C characters, T word tokens, D distinct tokens.
 """
@@ -39,7 +39,8 @@ Keys = npt.NDArray[np.uint64]
 
 
 class TokenKeys(dict[str, int]):
-    """Token -> uint64 key, remembered. Languages are counted apart: the statistics of one do not depend on what else is mined."""
+    """Token -> uint64 key, remembered. Languages are counted apart: the statistics of one do not depend on what else is
+    mined."""
 
     def __init__(self, language: str) -> None:
         super().__init__()
@@ -55,7 +56,8 @@ class TokenKeys(dict[str, int]):
 
 @cache
 def edge_keys(language: str) -> npt.NDArray[np.uint64]:
-    """uint64[0x110000]: the key of the edge token of each character that breaks the text; 0 for quotation marks and letters."""
+    """uint64[0x110000]: the key of the edge token of each character that breaks the text; 0 for quotation marks and
+    letters."""
     keys = np.arange(1, sys.maxunicode + 2, dtype=np.uint64)
     keys[[ord(mark) for mark in QUOTES]] = 0
     keys[0x30:0x3A] = keys[0x30]
@@ -65,7 +67,8 @@ def edge_keys(language: str) -> npt.NDArray[np.uint64]:
 
 @cache
 def character_classes() -> npt.NDArray[np.uint8]:
-    """uint8[0x110000]: OTHER (digits, punctuation, symbols), LETTER (letters and the marks on them) or SPACE for each code point."""
+    """uint8[0x110000]: OTHER (digits, punctuation, symbols), LETTER (letters and the marks on them) or SPACE for each
+    code point."""
     classes = bytes(LETTER if unicodedata.category(chr(code))[0] in "LM" else OTHER for code in range(0x30000))
     table = np.zeros(sys.maxunicode + 1, np.uint8)
     table[: len(classes)] = np.frombuffer(classes, np.uint8)
@@ -89,7 +92,7 @@ def word_tokens(character_C: npt.NDArray[np.uint32], words_W2: Spans) -> tuple[n
 
 
 @dataclass
-class Block:
+class TokenBlock:
     """Documents of one language, collected until `full` and then written."""
 
     keys: TokenKeys
@@ -130,7 +133,8 @@ class Block:
 def with_edges(
     character_C: npt.NDArray[np.uint32], key_T: Keys, start_T: npt.NDArray[np.int64], end_T: npt.NDArray[np.int64], edges: Keys
 ) -> tuple[Keys, npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
-    """Keys, starts, ends and joins of the tokens, edge tokens put between the words. An edge token is empty: it ends where it starts."""
+    """Keys, starts, ends and joins of the tokens, edge tokens put between the words. An edge token is empty: it ends
+    where it starts."""
     character_C = np.append(character_C, np.uint32(10))  # character_C[-1] is the line end around the text
     spaced_T = np.zeros(len(start_T) + 1, bool)
     spaced_T[1:-1] = (start_T[1:] - end_T[:-1] == 1) & (character_C[end_T[:-1]] == 32)
@@ -149,7 +153,7 @@ def with_edges(
 
 
 @dataclass(frozen=True)
-class StoredBlock:
+class StoredTokenBlock:
     """A block on disk, its arrays memory-mapped."""
 
     folder: Path
@@ -160,7 +164,8 @@ class StoredBlock:
         return self.folder.name.partition("-")[0]
 
     def array(self, name: str) -> Any:
-        """``keys`` (uint64[N]), ``starts`` and ``ends`` (uint32[N], in characters of the text) or ``joins`` (uint8[N])."""
+        """``keys`` (uint64[N]), ``starts`` and ``ends`` (uint32[N], in characters of the text) or ``joins``
+        (uint8[N])."""
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
     def text(self) -> str:

@@ -1,6 +1,7 @@
 """Sample passages: a few sentences of a few documents, the same ones however the corpus is divided.
 
-A document is a sample when the hash of its id is among the smallest of its language; the hash also chooses where the passage begins.
+A document is a sample when the hash of its id is among the smallest of its language; the hash also chooses where the
+passage begins.
 
     Annotated, hash  ->  {"id", "title", "source", "language", "text", "units": {level: [[start, end, type], ...]}}   (characters of "text")
 """

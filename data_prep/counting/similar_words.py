@@ -1,15 +1,18 @@
-"""Which words of a corpus may stand in for each other: words with similar neighbours, as a table for MacBERT-style masking.
+"""Which words of a corpus may stand in for each other: words with similar neighbours, as a table for MacBERT-style
+masking.
 
     prepared folder -> words and how near they stand (word_contexts.py)          提高: 水平 412, 效率 200 ...    提升: 水平 230, 效率 190 ...
                     -> positive PMI, singular vectors (word_vectors.py)          a unit vector for each word
                     -> nearest words by cosine                                   提高<TAB>提升<TAB>0.69
 
-Only words of equal token count and script are compared, because one must be able to take the other's place. The same folder and settings
-give the same table for any number of threads: the vectors come from a seed, and cosines are rounded before they are compared.
+Only words of equal token count and script are compared, because one must be able to take the other's place. The same
+folder and settings give the same table for any number of threads: the vectors come from a seed, and cosines are rounded
+before they are compared.
 
     kmask lexicon similar runs/data -o similar.tsv min_count=50
 
-Shape legend: V kept words, K dimensions, P pairs of the table, G words of a group, B words of a block of it, N neighbours.
+Shape legend: V kept words, K dimensions, P pairs of the table, G words of a group, B words of a block of it, N
+neighbours.
 """
 
 from __future__ import annotations
@@ -25,18 +28,18 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.code_points import HAN
-from data_prep.counting.word_contexts import Words, count_cells, count_words, tokens_read
+from data_prep.counting.word_contexts import Words, count_cells, count_frequent_words, tokens_read
 from data_prep.counting.word_vectors import attraction, embed
 from data_prep.encoding import Tokenizer
 from data_prep.files import write_atomic
-from data_prep.knowledge.similar_pairs import tokenize_surfaces
 from data_prep.shards import Prepared
+from data_prep.word_lists.similar_pairs import tokenize_surfaces
 
 ROWS = 512
 """Words whose cosines with all others of their group are held at a time."""
 DIGITS = 4
 
-Heard = Callable[[str, int, int], None]
+StepListener = Callable[[str, int, int], None]
 """Hears the name of the step, how much of it is done and how much there is to do."""
 
 
@@ -55,7 +58,8 @@ class Similarity:
     smoothing: float = 0.75
     """Power to which the counts of contexts are raised: below 1, rare contexts count for less."""
     shift: float = 0.0
-    """What is subtracted from each PMI before negative ones are cut: the logarithm of word2vec's number of negative samples."""
+    """What is subtracted from each PMI before negative ones are cut: the logarithm of word2vec's number of negative
+    samples."""
     dimensions: int = 200
     """Length of a word's vector."""
     neighbours: int = 10
@@ -98,43 +102,44 @@ class Table(NamedTuple):
     """Counts of rare neighbourhoods that did not fit into memory."""
 
 
-def similar_words(prepared: Prepared, similarity: Similarity, heard: Heard) -> Table:
+def similar_words(prepared: Prepared, similarity: Similarity, listen: StepListener) -> Table:
     """The table of a prepared folder's training split.
 
     Raises:
         ValueError: the folder has no words, fewer than two frequent ones, or none that are similar.
     """
     total = tokens_read(prepared, similarity.max_tokens)
-    counted = count_words(prepared, similarity.max_tokens, similarity.min_count, _counter("counting words", total, heard))
+    counted = count_frequent_words(prepared, similarity.max_tokens, similarity.min_count, _counter("counting words", total, listen))
     frequent = counted.take(np.arange(min(similarity.max_words, len(counted.key_V))))
     words, surfaces = _readable(frequent, prepared.tokenizer)
     if len(surfaces) < 2:
         raise ValueError(f"{prepared.folder}: {len(surfaces)} word(s) occur {similarity.min_count} times or more, two are needed. Lower min_count.")
-    cells = count_cells(prepared, similarity.max_tokens, words, similarity.window, _counter("counting neighbours", total, heard))
-    heard("making vectors", 0, 1)
+    cells = count_cells(prepared, similarity.max_tokens, words, similarity.window, _counter("counting neighbours", total, listen))
+    listen("making vectors", 0, 1)
     vectors_VK = embed(attraction(cells, len(surfaces), similarity.smoothing, similarity.shift), similarity.dimensions, similarity.seed)
-    heard("making vectors", 1, 1)
-    group_V = np.diff(words.offsets_V1) * len(SCRIPTS) + np.array([script(surface) for surface in surfaces])
-    word_P, similar_P, cosine_P = nearest(vectors_VK, group_V, similarity, lambda done: heard("comparing", done, len(surfaces)))
+    listen("making vectors", 1, 1)
+    group_V = np.diff(words.offsets_V1) * len(SCRIPTS) + np.array([script_group(surface) for surface in surfaces])
+    word_P, similar_P, cosine_P = nearest(vectors_VK, group_V, similarity, lambda done: listen("comparing", done, len(surfaces)))
     if not len(word_P):
         raise ValueError(f"{prepared.folder}: no two of {len(surfaces)} words are similar. Lower min_similarity or min_count, or read a larger corpus.")
     alone = len(surfaces) - len(np.unique(word_P))
     return Table(surfaces, word_P, similar_P, cosine_P, alone, len(frequent.key_V) - len(surfaces), cells.forgotten)
 
 
-def _counter(step: str, total: int, heard: Heard) -> Callable[[int], None]:
+def _counter(step: str, total: int, listen: StepListener) -> Callable[[int], None]:
     read = 0
 
     def hear(tokens: int) -> None:
         nonlocal read
         read += tokens
-        heard(step, read, total)
+        listen(step, read, total)
 
     return hear
 
 
 def _readable(words: Words, tokenizer: Tokenizer) -> tuple[Words, list[str]]:
-    """The words whose text gives their token ids again, with that text: pieces joined without `##`, tokens joined by nothing or a space."""
+    """The words whose text gives their token ids again, with that text: pieces joined without `##`, tokens joined by
+    nothing or a space."""
     tokens = [token.removeprefix("##") for token in tokenizer.tokens]
     wanted = _rows(words.ids_T, words.offsets_V1)
     chosen: dict[int, str] = {}
@@ -154,8 +159,9 @@ def _rows(ids_T: npt.NDArray[Any], offsets_V1: npt.NDArray[np.int64]) -> list[li
 SCRIPTS = ("Han", "Latin", "other")
 
 
-def script(surface: str) -> int:
-    """Index into SCRIPTS: Han and Latin for surfaces of such letters alone (marks like ' and - aside), other for the rest, digits too."""
+def script_group(surface: str) -> int:
+    """Index into SCRIPTS: Han and Latin for surfaces of such letters alone (marks like ' and - aside), other for the
+    rest, digits too."""
     letters = [character for character in surface if character.isalnum()]
     if letters and all(map(HAN.match, letters)):
         return 0
@@ -163,9 +169,10 @@ def script(surface: str) -> int:
 
 
 def nearest(
-    vectors_VK: npt.NDArray[np.float32], group_V: npt.NDArray[np.int64], similarity: Similarity, heard: Callable[[int], None]
+    vectors_VK: npt.NDArray[np.float32], group_V: npt.NDArray[np.int64], similarity: Similarity, listen: Callable[[int], None]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Words, similar words of the same group and rounded cosines, sorted by word and then by cosine; equal cosines by word."""
+    """Words, similar words of the same group and rounded cosines, sorted by word and then by cosine; equal cosines by
+    word."""
     import torch
 
     words, others, cosines = [], [], []
@@ -183,14 +190,14 @@ def nearest(
             others.append(row_G[at_BN.numpy()[chosen_BN]])
             cosines.append(rounded_BN[chosen_BN])
             done += len(cosine_BG)
-            heard(done)
+            listen(done)
     word_P, similar_P, cosine_P = (np.concatenate(column) for column in (words, others, cosines))
     order_P = np.lexsort((similar_P, -cosine_P, word_P))
     return word_P[order_P], similar_P[order_P], cosine_P[order_P]
 
 
 def write_table(path: Path, table: Table, prepared: Prepared, similarity: Similarity) -> None:
-    """Write the file that data_prep/knowledge/similar_pairs.py reads, atomically."""
+    """Write the file that data_prep/word_lists/similar_pairs.py reads, atomically."""
     settings = " ".join(f"{name}={value}" for name, value in dataclasses.asdict(similarity).items())
     notes = [
         f"Similar words of the prepared corpus with fingerprint {prepared.fingerprint}, by `kmask lexicon similar`: word, similar word, cosine.",

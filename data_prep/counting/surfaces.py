@@ -6,9 +6,10 @@ Equal surfaces are recognised by a hash of their characters, so no string is mad
 
     hash(c_0 ... c_n) = sum of (c_i + 1) * B^i  mod 2^64,  mixed with length and class
 
-After each batch only the ``KEPT`` most frequent surfaces of a class are added up, so a surface loses at most the count of the first
-one left out in each batch where it was left out itself. Two bounds follow for the whole: a surface that is not listed occurs at most
-``floor`` times, one that is listed at most ``count + error`` times (it was in one list at least).
+After each batch only the ``KEPT`` most frequent surfaces of a class are added up, so a surface loses at most the count
+of the first one left out in each batch where it was left out itself. Two bounds follow for the whole: a surface that is
+not listed occurs at most ``floor`` times, one that is listed at most ``count + error`` times (it was in one list at
+least).
 
 Shape legend: N characters of a batch, U units, C characters of all units, G groups of equal units.
 """
@@ -31,7 +32,8 @@ MIXER = np.uint64(0xD6E8FEB86659FD93)
 KEPT = 100
 """Surfaces of one class that are kept of a batch and of a part."""
 INDEX_BITS = 24
-"""Low bits of a sort key that hold the unit's number instead of hash; 40 bits of hash and the length tell surfaces apart."""
+"""Low bits of a sort key that hold the unit's number instead of hash; 40 bits of hash and the length tell surfaces
+apart."""
 
 
 class Top(NamedTuple):
@@ -64,7 +66,7 @@ class Surfaces:
 
     def _add(self, characters_N: npt.NDArray[np.uint32], start_U: npt.NDArray[Any], end_U: npt.NDArray[Any], class_U: npt.NDArray[Any], weight: int) -> None:
         low = np.uint64((1 << INDEX_BITS) - 1)
-        key_U = (hashes(characters_N, start_U, end_U, class_U) & ~low) | np.arange(len(start_U), dtype=np.uint64)
+        key_U = (surface_hashes(characters_N, start_U, end_U, class_U) & ~low) | np.arange(len(start_U), dtype=np.uint64)
         key_U.sort()
         new_U = np.diff(key_U >> np.uint64(INDEX_BITS), prepend=np.uint64(0)) > 0
         new_U[:1] = True
@@ -88,16 +90,16 @@ class Surfaces:
         """The most frequent surfaces of a class."""
         lost, batches = self.lost.get(number, []), self.batches[number]
         present = min(lost) if lost and len(lost) == batches else 0
-        return cut(self.counts.get(number, Counter()), sum(lost), sum(lost) - present, KEPT)
+        return largest(self.counts.get(number, Counter()), sum(lost), sum(lost) - present, KEPT)
 
 
-def cut(counts: Counter[str], floor: int, error: int, kept: int) -> Top:
+def largest(counts: Counter[str], floor: int, error: int, kept: int) -> Top:
     """The ``kept`` largest counts, equal ones by surface."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return Top(ordered[:kept], floor + (ordered[kept][1] if len(ordered) > kept else 0), error)
 
 
-def joined(tops: Iterable[Top], kept: int) -> Top:
+def merge_tops(tops: Iterable[Top], kept: int) -> Top:
     """Lists of one class as one, whatever their order."""
     counts: Counter[str] = Counter()
     floor, present = 0, []
@@ -105,10 +107,12 @@ def joined(tops: Iterable[Top], kept: int) -> Top:
         counts.update(dict(top.surfaces))
         floor += top.floor
         present.append(top.floor - top.error)
-    return cut(counts, floor, floor - min(present, default=0), kept)
+    return largest(counts, floor, floor - min(present, default=0), kept)
 
 
-def hashes(characters_N: npt.NDArray[np.uint32], start_U: npt.NDArray[Any], end_U: npt.NDArray[Any], class_U: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+def surface_hashes(
+    characters_N: npt.NDArray[np.uint32], start_U: npt.NDArray[Any], end_U: npt.NDArray[Any], class_U: npt.NDArray[Any]
+) -> npt.NDArray[np.uint64]:
     """A uint64 for each unit, equal for equal surfaces of one class; its upper bits are as good as random."""
     length_U = end_U - start_U
     first_U = np.cumsum(length_U) - length_U

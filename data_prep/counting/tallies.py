@@ -1,15 +1,17 @@
-"""What a report tells about a prepared corpus and plain counters cannot: histograms, frequent units, unknown characters, samples.
+"""What a report tells about a prepared corpus and plain counters cannot: histograms, frequent units, unknown
+characters, samples.
 
     part       Tally.add_block(AnnotatedBlock, EncodedBlock) for each block  ->  Tally.plain()  ->  parts/NNNNNN/tally.json
     finish     merge([every part's])                            ->  PREPARED/tally.json
 
-Documents are collected and counted four million characters at a time, as arrays. Nothing depends on how the corpus was divided, except
-the counts of frequent surfaces, whose error is known (``floor``, see surfaces.py), and the samples are those documents whose ids
-have the smallest hashes in the whole corpus.
+Documents are collected and counted four million characters at a time, as arrays. Nothing depends on how the corpus was
+divided, except the counts of frequent surfaces, whose error is known (``floor``, see surfaces.py), and the samples are
+those documents whose ids have the smallest hashes in the whole corpus.
 
     document lengths 3, 3, 9 characters  ->  EDGES 1 2 3 4 5 6 7 8 10 ...  ->  counts [0, 0, 2, 0, 0, 0, 0, 1]
 
-Shape legend: D documents of a batch, S sentences, T tokens, U units of one level, B bins of a histogram, G groups (source, language).
+Shape legend: D documents of a batch, S sentences, T tokens, U units of one level, B bins of a histogram, G groups
+(source, language).
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ import numpy.typing as npt
 from data_prep.blocks import AnnotatedBlock
 from data_prep.code_points import HAN
 from data_prep.counting.passages import SAMPLES, passage, smallest
-from data_prep.counting.surfaces import Top, cut, joined
+from data_prep.counting.surfaces import Top, largest, merge_tops
 from data_prep.counting.unit_counts import STRIDE, UnitCounts
 from data_prep.documents import Annotated, Label
 from data_prep.encoded import Encoded, EncodedBlock
 from data_prep.encoding import Tokenizer
-from data_prep.vocabularies.unknowns import alphabet_of, beside
+from data_prep.vocabularies.unknowns import alphabet_of, characters_near_unknowns
 from masking.keyed import mix_array
 
 TALLY = "tally.json"
@@ -43,7 +45,8 @@ HISTOGRAMS = ("document_characters", "document_tokens", "sentence_tokens")
 BATCH_CHARACTERS = 1 << 22
 Pending = tuple[AnnotatedBlock, EncodedBlock, npt.NDArray[np.uint64]]
 MERGED, HELD, UNKNOWN = 1000, 256, 200
-"""Frequent surfaces of a class that a merged tally keeps, lists of them that are held before they are joined; unknown characters."""
+"""Frequent surfaces of a class that a merged tally keeps, lists of them that are held before they are joined; unknown
+characters."""
 
 
 class Tally:
@@ -120,7 +123,7 @@ class Tally:
         characters_N = np.concatenate([block.characters_N for block in blocks])
         self.sampled = _sum_of(self.sampled, np.bincount(characters_N[STRIDE // 2 :: STRIDE]))
         if len(unknown):
-            self.unknown.update(self.alphabet.unknown(beside(pending, unknown, unknown_D)))
+            self.unknown.update(self.alphabet.unknown(characters_near_unknowns(pending, unknown, unknown_D)))
         language_D = np.array([self.languages.setdefault(language, len(self.languages)) for _, language, _, _ in names], np.int64)
         keys_D = np.concatenate([keys_D for _, _, keys_D in pending])
         for level in sorted({level for a, _, _ in pending for level in a.units}):
@@ -147,7 +150,7 @@ class Tally:
                 surfaces.append({**named, **found.top(number)._asdict()})
         scripts: Counter[str] = Counter()
         for code in np.flatnonzero(self.sampled).tolist():
-            scripts[script(code)] += int(self.sampled[code]) * STRIDE
+            scripts[writing_system(code)] += int(self.sampled[code]) * STRIDE
         return merge(
             [
                 {
@@ -194,7 +197,7 @@ def merge(tallies: Iterable[dict[str, Any]]) -> dict[str, Any]:
             held = tops.setdefault((item["level"], item["type"], item["language"]), [])
             held.append(Top(item["surfaces"], item["floor"], item["error"]))
             if len(held) > HELD:
-                held[:] = [joined(held, MERGED)]
+                held[:] = [merge_tops(held, MERGED)]
         scripts.update(tally["scripts"])
         unknown.update(dict(tally["unknown_characters"]))
         alone += tally["unknown_alone"]
@@ -202,9 +205,9 @@ def merge(tallies: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {
         "groups": [groups[key] for key in sorted(groups)],
         "unit_lengths": dict(sorted(lengths.items())),
-        "surfaces": [dict(zip(("level", "type", "language"), key, strict=True)) | _plain(joined(held, MERGED)) for key, held in sorted(tops.items())],
+        "surfaces": [dict(zip(("level", "type", "language"), key, strict=True)) | _plain(merge_tops(held, MERGED)) for key, held in sorted(tops.items())],
         "scripts": dict(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))),
-        "unknown_characters": [list(item) for item in cut(unknown, 0, 0, UNKNOWN).surfaces],
+        "unknown_characters": [list(item) for item in largest(unknown, 0, 0, UNKNOWN).surfaces],
         "unknown_alone": alone,
         "samples": samples,
     }
@@ -222,7 +225,7 @@ def _sum(left: Any, right: Any) -> Any:
 
 
 @cache
-def script(code: int) -> str:
+def writing_system(code: int) -> str:
     """The writing system of a character, as a reader would name it."""
     character = chr(code)
     if HAN.match(character):

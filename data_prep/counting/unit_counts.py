@@ -2,7 +2,8 @@
 
     UnitCounts.add("word", blocks, characters_N, ...)   ->   lengths["word"]: units by their tokens,  surfaces["word"]: see surfaces.py
 
-Of words only some are looked at, the same ones of a document wherever it stands: a key of the document says with which to begin.
+Of words only some are looked at, the same ones of a document wherever it stands: a key of the document says with which
+to begin.
 
 Shape legend: D documents of all blocks, N characters, U units in characters, V the same units in tokens.
 """
@@ -22,7 +23,8 @@ from data_prep.encoded import NO_UNITS, EncodedBlock
 LONGEST_UNIT = 64
 """Units of this many tokens and longer are counted together."""
 EXACT_WORDS, STRIDE = 1 << 13, 16
-"""So many words of a part are counted one by one; then every sixteenth of a document for sixteen. Of characters, always every sixteenth."""
+"""So many words of a part are counted one by one; then every sixteenth of a document for sixteen. Of characters, always
+every sixteenth."""
 
 
 class UnitCounts:

@@ -4,10 +4,12 @@
     pass 1  count_words   -> the kept words, each by its token ids: 公交 412, 集团 390, playing 57 ...
     pass 2  count_cells   -> how near the kept words stand: cell (公交, 集团) gains `window`, next but one `window - 1` ...
 
-An item is a word when it is whole (no `##` piece begins it or follows it), has a letter or digit, and holds no special token. All items
-keep their place, so a comma between two words keeps them apart by one; nothing is counted across the end of a sentence.
+An item is a word when it is whole (no `##` piece begins it or follows it), has a letter or digit, and holds no special
+token. All items keep their place, so a comma between two words keeps them apart by one; nothing is counted across the
+end of a sentence.
 
-Words are told apart by a 64-bit hash of their token ids. Memory: the distinct words of what is read, and at most MAX_CELLS cells.
+Words are told apart by a 64-bit hash of their token ids. Memory: the distinct words of what is read, and at most
+MAX_CELLS cells.
 
 Shape legend: T tokens of a block, I items, S sentences, U units, V kept words, D distinct words so far, C cells.
 """
@@ -20,20 +22,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.counting.surfaces import hashes
+from data_prep.counting.surfaces import surface_hashes
 from data_prep.encoding import Tokenizer
-from data_prep.knowledge.similar_pairs import gather
 from data_prep.shards import Prepared, Shard
+from data_prep.word_lists.similar_pairs import gather
 
 BLOCK_TOKENS = 1 << 21
 MAX_CELLS = 1 << 24
 """Cells held; when there are more, the smallest are forgotten."""
 
-Read = Callable[[int], None]
+TokenListener = Callable[[int], None]
 """Hears how many tokens were just read."""
 
 
-class Block(NamedTuple):
+class SentenceBlock(NamedTuple):
     """Whole sentences of a shard, cut into items that follow each other."""
 
     token_ids_T: npt.NDArray[np.uint32]
@@ -53,7 +55,7 @@ class Block(NamedTuple):
 
     def keys(self) -> npt.NDArray[np.uint64]:
         """uint64[I]: equal for items of equal token ids."""
-        return hashes(self.token_ids_T, self.first_I, self.first_I + self.length_I, np.zeros(1, np.uint64))
+        return surface_hashes(self.token_ids_T, self.first_I, self.first_I + self.length_I, np.zeros(1, np.uint64))
 
 
 class Traits(NamedTuple):
@@ -92,12 +94,14 @@ class Words(NamedTuple):
 
 
 class Cells(NamedTuple):
-    """Weighted counts of kept words near each other, the upper triangle of a symmetric matrix: ``row_C <= column_C``."""
+    """Weighted counts of kept words near each other, the upper triangle of a symmetric matrix: ``row_C <=
+    column_C``."""
 
     key_C: npt.NDArray[np.int64]
     """``row * V + column``, sorted."""
     count_C: npt.NDArray[np.int64]
-    """A pair of words d apart counts ``window + 1 - d``: `window` times the expectation under word2vec's random window."""
+    """A pair of words d apart counts ``window + 1 - d``: `window` times the expectation under word2vec's random
+    window."""
     forgotten: int
     """Cells left out because there were more than MAX_CELLS; each of them had a small count."""
 
@@ -107,8 +111,9 @@ def tokens_read(prepared: Prepared, max_tokens: int) -> int:
     return min(prepared.tokens("train"), max_tokens)
 
 
-def blocks(prepared: Prepared, max_tokens: int) -> Iterator[Block]:
-    """The first sentences of each training shard, so many that in all at most ``max_tokens`` tokens are read, evenly over the shards.
+def blocks(prepared: Prepared, max_tokens: int) -> Iterator[SentenceBlock]:
+    """The first sentences of each training shard, so many that in all at most ``max_tokens`` tokens are read, evenly
+    over the shards.
 
     Raises:
         ValueError: the shards have no level `word`.
@@ -124,7 +129,7 @@ def blocks(prepared: Prepared, max_tokens: int) -> Iterator[Block]:
             yield block
 
 
-def _blocks_of(shard: Shard, limit: int) -> Iterator[Block]:
+def _blocks_of(shard: Shard, limit: int) -> Iterator[SentenceBlock]:
     offsets_D1 = shard.token_ids.offsets_D1.astype(np.int64)
     unit = shard.units["word"]
     start_U = unit.start_U.astype(np.int64) + np.repeat(offsets_D1[:-1], np.diff(unit.offsets_D1))
@@ -141,17 +146,20 @@ def _blocks_of(shard: Shard, limit: int) -> Iterator[Block]:
         first, begin = last, end
 
 
-def _items(token_ids_T: npt.NDArray[np.uint32], start_U: npt.NDArray[np.int64], length_U: npt.NDArray[np.uint16], end_S: npt.NDArray[np.int64]) -> Block:
+def _items(
+    token_ids_T: npt.NDArray[np.uint32], start_U: npt.NDArray[np.int64], length_U: npt.NDArray[np.uint16], end_S: npt.NDArray[np.int64]
+) -> SentenceBlock:
     """Tokens inside a unit, after its first, begin no item."""
     steps_T1 = np.zeros(len(token_ids_T) + 1, np.int8)
     steps_T1[start_U + 1] += 1
     steps_T1[start_U + length_U] -= 1
     first_I = np.flatnonzero(np.cumsum(steps_T1[:-1], dtype=np.int8) == 0)
-    return Block(token_ids_T, first_I, np.diff(first_I, append=len(token_ids_T)), np.searchsorted(end_S, first_I, "right"))
+    return SentenceBlock(token_ids_T, first_I, np.diff(first_I, append=len(token_ids_T)), np.searchsorted(end_S, first_I, "right"))
 
 
-def count_words(prepared: Prepared, max_tokens: int, min_count: int, heard: Read) -> Words:
-    """The words that occur at least ``min_count`` times, the most frequent first; equal counts in the order of their keys."""
+def count_frequent_words(prepared: Prepared, max_tokens: int, min_count: int, listen: TokenListener) -> Words:
+    """The words that occur at least ``min_count`` times, the most frequent first; equal counts in the order of their
+    keys."""
     traits = Traits.of(prepared.tokenizer)
     key_D, row_D = np.zeros(0, np.uint64), np.zeros(0, np.int64)  # sorted by key; row: in the order of appearance
     count_R = np.zeros(0, np.int64)
@@ -170,7 +178,7 @@ def count_words(prepared: Prepared, max_tokens: int, min_count: int, heard: Read
         item_N = item_W[place_N[new_N]]
         ids.append(gather(block.token_ids_T, np.append(block.first_I, len(block.token_ids_T)), item_N)[0])
         lengths.append(block.length_I[item_N])
-        heard(len(block.token_ids_T))
+        listen(len(block.token_ids_T))
     count_D = count_R[row_D]
     often_D = np.flatnonzero(count_D >= min_count)
     often_D = often_D[np.argsort(-count_D[often_D], kind="stable")]
@@ -178,7 +186,7 @@ def count_words(prepared: Prepared, max_tokens: int, min_count: int, heard: Read
     return Words(key_D[often_D], count_D[often_D], *gather(np.concatenate(ids), offsets_R1, row_D[often_D]))
 
 
-def count_cells(prepared: Prepared, max_tokens: int, words: Words, window: int, heard: Read) -> Cells:
+def count_cells(prepared: Prepared, max_tokens: int, words: Words, window: int, listen: TokenListener) -> Cells:
     """How often and how near the kept words stand within ``window`` items of each other in one sentence."""
     order_V = np.argsort(words.key_V)
     sorted_V, size = words.key_V[order_V], len(order_V)
@@ -198,7 +206,7 @@ def count_cells(prepared: Prepared, max_tokens: int, words: Words, window: int, 
             large_C = count_C > np.partition(count_C, len(count_C) - MAX_CELLS)[len(count_C) - MAX_CELLS]
             forgotten += int((~large_C).sum())
             key_C, count_C = key_C[large_C], count_C[large_C]
-        heard(len(block.token_ids_T))
+        listen(len(block.token_ids_T))
     return Cells(key_C, count_C, forgotten)
 
 

@@ -2,10 +2,11 @@
 
     Cells of 30,000 words  ->  attraction: PMI(提高, 水平) = 3.1 ...  ->  embed: float32[30000, 200], rows of unit length
 
-The choices are those that Levy, Goldberg and Dagan (Improving distributional similarity with lessons learned from word embeddings, TACL
-2015) recommend for counted vectors: context counts to the power .75, and left singular vectors times the square roots of the singular
-values. The decomposition is randomised (Halko, Martinsson and Tropp 2011) from a seed of its own, and done in double precision: then the
-number of threads, which changes the order of sums, no longer shows in the four digits of a table.
+The choices are those that Levy, Goldberg and Dagan (Improving distributional similarity with lessons learned from word
+embeddings, TACL 2015) recommend for counted vectors: context counts to the power .75, and left singular vectors times
+the square roots of the singular values. The decomposition is randomised (Halko, Martinsson and Tropp 2011) from a seed
+of its own, and done in double precision: then the number of threads, which changes the order of sums, no longer shows
+in the four digits of a table.
 
 Shape legend: V words, C cells, N positive cells of both halves of the matrix, K dimensions.
 """
@@ -32,7 +33,8 @@ class Attraction(NamedTuple):
 
 
 def attraction(cells: Cells, size: int, smoothing: float, shift: float) -> Attraction:
-    """Shifted positive PMI of ``size`` words: log #(w, c) - log #(w) - log P(c) - shift, with P(c) proportional to #(c) ** smoothing."""
+    """Shifted positive PMI of ``size`` words: log #(w, c) - log #(w) - log P(c) - shift, with P(c) proportional to #(c)
+    ** smoothing."""
     row_C, column_C = np.divmod(cells.key_C, size)
     count_V = np.bincount(row_C, cells.count_C, size) + np.bincount(column_C, cells.count_C, size)
     smoothed_V = count_V**smoothing

@@ -1,10 +1,12 @@
-"""A Ray cluster (the extra ``kmask[ray]``). The prepared folder and the inputs lie on a file system that all its nodes share.
+"""A Ray cluster (the extra ``kmask[ray]``). The prepared folder and the inputs lie on a file system that all its nodes
+share.
 
     engine: {kind: ray, address: auto}         the cluster this machine belongs to
     engine: {kind: ray, address: "10.0.0.7:6379"}, or "ray://10.0.0.7:10001" from outside
 
-One task is one part. The work (settings, plan) is stored in the cluster once, and each worker process unpacks it once. Ray itself
-repeats nothing: a worker or node that dies is reported, and the same rules as everywhere say what follows (supervision.py).
+One task is one part. The work (settings, plan) is stored in the cluster once, and each worker process unpacks it once.
+Ray itself repeats nothing: a worker or node that dies is reported, and the same rules as everywhere say what follows
+(supervision.py).
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ class Ray(Engine):
     """A Ray cluster."""
 
     address: str = ""
-    """`auto` (the cluster of this machine), `host:port`, `ray://host:port`, `local` (a small one on this machine, for trying); empty:
-    the variable RAY_ADDRESS, or else the cluster of this machine, or else `local`."""
+    """`auto` (the cluster of this machine), `host:port`, `ray://host:port`, `local` (a small one on this machine, for
+    trying); empty: the variable RAY_ADDRESS, or else the cluster of this machine, or else `local`."""
     workers: int = 0
     """Parts at a time; 0 for one per CPU of the cluster."""
 

@@ -2,7 +2,8 @@
 
     ["wiki/*.txt", "wiki/../wiki/a.txt"]  ->  files [wiki/a.txt]   left out [wiki/gone.txt: no file]   again [(wiki/../wiki/a.txt, wiki/a.txt)]
 
-A name that is not UTF-8 reaches Python with lone surrogates in the place of its bytes; it can stand in no plan, report or shard.
+A name that is not UTF-8 reaches Python with lone surrogates in the place of its bytes; it can stand in no plan, report
+or shard.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class LeftOut(NamedTuple):
     detail: str
 
 
-class Found(NamedTuple):
+class FoundFiles(NamedTuple):
     """What paths and patterns name."""
 
     names: list[str]
@@ -43,7 +44,7 @@ class Found(NamedTuple):
         return [Path(name) for name in self.names]
 
 
-def find_files(patterns: Sequence[str]) -> Found:
+def find_files(patterns: Sequence[str]) -> FoundFiles:
     """The files of paths and patterns, in a stable order. A million of them is looked at with one call for each.
 
     Raises:
@@ -66,13 +67,14 @@ def find_files(patterns: Sequence[str]) -> Found:
         if not matches:
             raise FileNotFoundError(f"corpus path {shown_name(pattern)}: {_nothing(pattern, unread)}")
         left_out.update(dict.fromkeys(unread))
-    return Found(list(sizes), list(sizes.values()), list(left_out), list(again))
+    return FoundFiles(list(sizes), list(sizes.values()), list(left_out), list(again))
 
 
 def matching(pattern: str, left_out: list[LeftOut]) -> Iterator[tuple[str, os.stat_result]]:
     """The files of a path or pattern that can be read, in a stable order, with what they are now.
 
-    The others are added to ``left_out``: links that lead nowhere, files and folders that may not be read, and names that are not UTF-8.
+    The others are added to ``left_out``: links that lead nowhere, files and folders that may not be read, and names
+    that are not UTF-8.
     """
     closed = [path for path in _folders(pattern) if not os.access(path, os.R_OK | os.X_OK)]
     left_out += [LeftOut(shown_name(path), CLOSED, "a folder whose files may not be listed") for path in closed]

@@ -17,7 +17,8 @@ INVALID = "invalid UTF-8"
 
 
 def decode(raw: bytes, place: Place, remedy: bool = True) -> str | Rejected:
-    """UTF-8 text, or a rejection that names the first bad byte and what the text looks like (``remedy``: and how to say so)."""
+    """UTF-8 text, or a rejection that names the first bad byte and what the text looks like (``remedy``: and how to say
+    so)."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -45,7 +46,8 @@ def json_object(raw: bytes, place: Place) -> dict[str, Any] | Rejected:
 
 
 def stand_in_id(raw: bytes, place: Place, source: str) -> str:
-    """An id for a document without one: different for different documents of one source, equal wherever the files lie."""
+    """An id for a document without one: different for different documents of one source, equal wherever the files
+    lie."""
     return f"{source}:{place.line}:{hashlib.blake2b(raw, digest_size=6).hexdigest()}"
 
 

@@ -3,8 +3,8 @@
     survey of org/name          ->  CACHE/<dataset>.arrow      while the survey passes anyway: batches of 256 rows, compressed
     read of rows 81,920 ...     ->  that file, from batch 320 on
 
-It is only a cache: it appears whole by one rename, is made anew by whoever misses it, and is given up with a warning where it cannot be
-written (a full disk).
+It is only a cache: it appears whole by one rename, is made anew by whoever misses it, and is given up with a warning
+where it cannot be written (a full disk).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def rows_file(cache: Path, owner: str) -> Path:
 
 
 class RowWriter:
-    """Receives rows and keeps them in a file that is there when ``finish`` has returned. Without a file it does nothing."""
+    """Receives rows and keeps them in a file that is there when ``finish`` has returned. Without a file it does
+    nothing."""
 
     def __init__(self, file: Path | None, roles: Sequence[str], name: object) -> None:
         """``roles`` are the columns to keep, ``name`` is what a warning calls the stream."""
@@ -107,7 +108,8 @@ class RowWriter:
 
 
 def kept_rows(file: Path, start: int) -> Iterator[Rows] | None:
-    """The rows of a file from row ``start`` on, None where there is no such file or it is no longer what was written."""
+    """The rows of a file from row ``start`` on, None where there is no such file or it is no longer what was
+    written."""
     import pyarrow as pa
 
     try:

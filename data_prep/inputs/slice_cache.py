@@ -1,10 +1,12 @@
-"""Slices of a compressed file, or one in another encoding than UTF-8, unpacked once: nobody has to read it from its start to reach its end.
+"""Slices of a compressed file, or one in another encoding than UTF-8, unpacked once: nobody has to read it from its
+start to reach its end.
 
     survey of zhwiki.jsonl.gz   ->  CACHE/<file>/67108864-134217800.zst ...   one file a slice, while the survey passes anyway
     read of that slice          ->  that file, or the original from its start where the cache has nothing usable
 
-It is only a cache. A slice is found again by the path, the size and the modification time of its file and by its bounds; what is
-absent, cut short or damaged is not used, and the documents are the same either way. The first slice needs no help.
+It is only a cache. A slice is found again by the path, the size and the modification time of its file and by its
+bounds; what is absent, cut short or damaged is not used, and the documents are the same either way. The first slice
+needs no help.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Open plain and compressed files as one kind of byte stream.
 
-    open_bytes(path) -> a binary file of the *uncompressed* content (.gz, .zst, .bz2, .xz or plain), as UTF-8 where another encoding is named
+    open_bytes(path) -> a binary file of the *uncompressed* content (.gz, .zst, .bz2, .xz or plain), as UTF-8 where
+    another encoding is named
 
 However little compressed data stands for however much text, it is unpacked a megabyte at a time.
 Offsets everywhere in data_prep count these bytes, so a part of a compressed file is named like a part of a plain one.
@@ -42,7 +43,8 @@ def open_bytes(path: Path, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
 
     Raises:
         OSError: the path cannot be read.
-        ValueError: the compressed data is damaged, or the text is UTF-8 after all; raised from the reads inside the block, naming the file.
+        ValueError: the compressed data is damaged, or the text is UTF-8 after all; raised from the reads inside the
+        block, naming the file.
     """
     try:
         with contextlib.ExitStack() as stack:
@@ -139,7 +141,8 @@ class LineScan:
             self._took(block)
 
     def take(self, line: bytes) -> None:
-        """Go on over ``line``, just read from the stream with at most LONGEST_DOCUMENT bytes, and what is left of it."""
+        """Go on over ``line``, just read from the stream with at most LONGEST_DOCUMENT bytes, and what is left of
+        it."""
         self._took(line)
         for block in rest_of_line(self._stream, line):
             self._took(block)

@@ -2,8 +2,8 @@
 
     columns text, id, title, lang of a table   ->   one Record (or Rejected) a row
 
-Text is taken out of Arrow as bytes and decoded row by row, so that one row with broken UTF-8 costs one row. A row's Place has its
-1-based number as its line and its 0-based number as its offset.
+Text is taken out of Arrow as bytes and decoded row by row, so that one row with broken UTF-8 costs one row. A row's
+Place has its 1-based number as its line and its 0-based number as its offset.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.corpora import Corpus
 from data_prep.documents import Place, Record, Rejected
 from data_prep.inputs.raw_text import decode, stand_in_id
 
@@ -42,8 +41,8 @@ def naming(path: Path, complaint: str, remedy: str = "") -> Iterator[None]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableCorpus(Corpus):
-    """Base of the readers of tables: which column holds what."""
+class TableColumns:
+    """Settings that the readers of tables share: which column holds what."""
 
     text_key: str = "text"
     """Column of the document's text."""
@@ -55,18 +54,18 @@ class TableCorpus(Corpus):
     """Column of the language (`zh`, `en`), when there is one."""
 
     def columns(self, schema: Any, where: object) -> dict[str, str]:
-        """The columns to read by what they hold: ``{"text": "content", "id": "id"}``; one that is absent and not asked for is left out.
+        """The columns to read by what they hold: ``{"text": "content", "id": "id"}``; one that is absent and not asked
+        for is left out.
 
         Raises:
-            ValueError: a column named in the configuration is not in ``schema``, or the text is not text; lists the columns.
+            ValueError: a column named in the configuration is not in ``schema``, or the text is not text; lists the
+            columns.
         """
         import pyarrow as pa
 
         found: dict[str, str] = {}
-        for field in dataclasses.fields(TableCorpus):
+        for field in dataclasses.fields(TableColumns):
             role = field.name.removesuffix("_key")
-            if not field.name.endswith("_key"):
-                continue
             name = getattr(self, field.name)
             if schema.names.count(name) == 1:
                 found[role] = name
@@ -86,9 +85,9 @@ class TableCorpus(Corpus):
         """
         return {role: column_bytes(table.column(name)) for role, name in self.columns(table.schema, where).items()}
 
-    def records(self, values: Values, first: int, path: str) -> Iterator[Record | Rejected]:
-        """One result for each row, the first of which is row ``first`` of ``path``."""
-        source = self.source_of(path)
+    def records(self, values: Values, first: int, path: str, source: str, language: str) -> Iterator[Record | Rejected]:
+        """One result for each row, the first of which is row ``first`` of ``path``; ``language`` (a code) is put before
+        what a row says."""
         absent: list[bytes | None] = [None] * len(values["text"])
         metadata = (values.get(role, absent) for role in ("id", "title", "language"))
         for row, (raw, *others) in enumerate(zip(values["text"], *metadata, strict=True), first):
@@ -100,8 +99,8 @@ class TableCorpus(Corpus):
             if not text.strip():
                 yield Rejected(place, "no text", f"row {row + 1}: column {self.text_key!r} is {'null' if raw is None else 'empty'}")
                 continue
-            id, title, language = ((value or b"").decode("utf-8", "replace") for value in others)
-            yield Record(text=text, id=id or stand_in_id(raw or b"", place, source), title=title, language=self.language or language, place=place)
+            id, title, declared = ((value or b"").decode("utf-8", "replace") for value in others)
+            yield Record(text=text, id=id or stand_in_id(raw or b"", place, source), title=title, language=language or declared, place=place)
 
 
 def column_bytes(column: Any) -> list[bytes | None]:

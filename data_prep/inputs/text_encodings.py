@@ -2,8 +2,8 @@
 
     b"\\xb1\\xb1\\xbe\\xa9" (北京 in GB18030)  --Transcoded-->  b"\\xe5\\x8c\\x97\\xe4\\xba\\xac"      --likely_encoding-->  "gb18030"
 
-Everything behind the stream counts bytes of UTF-8: offsets, slices, hashes. A sequence of bytes that the encoding does not know becomes
-``BAD``, which no UTF-8 decoder takes: so the one document it stands in is set aside, and not the file.
+Everything behind the stream counts bytes of UTF-8: offsets, slices, hashes. A sequence of bytes that the encoding does
+not know becomes ``BAD``, which no UTF-8 decoder takes: so the one document it stands in is set aside, and not the file.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import IO, Any
 from data_prep.code_points import HAN
 
 ENCODINGS = {"utf-8": "utf-8", "gb18030": "gb18030", "big5": "cp950", "utf-16": "utf-16", "utf-16-le": "utf-16-le", "utf-16-be": "utf-16-be"}
-"""The names in a configuration, and the codec behind each: GB18030 holds GBK and GB2312; Big5 is read as Windows writes it."""
+"""The names in a configuration, and the codec behind each: GB18030 holds GBK and GB2312; Big5 is read as Windows writes
+it."""
 BAD = "\udcff"
 BLOCK, PROBED = 1 << 16, 1 << 16
 FEWEST_CHARACTERS = 16
 """Valid UTF-8 of so many characters beyond ASCII is UTF-8."""
 SURE, MOSTLY, FEWEST_PAIRS = 0.7, 0.6, 4
-"""Share of usual characters from which an encoding is named, share of ASCII in ASCII text, characters without which nothing is named."""
+"""Share of usual characters from which an encoding is named, share of ASCII in ASCII text, characters without which
+nothing is named."""
 FREQUENT = {"gb18030": (0xB0, 0xD7, 0xA1), "big5": (0xA4, 0xC6, 0x40)}
 """First and last leading byte of the frequent Han characters, and the least byte that follows."""
 
@@ -72,7 +74,8 @@ def is_utf8(block: bytes) -> bool:
 def likely_encoding(raw: bytes) -> str:
     """What text that is not UTF-8 looks like: `gb18030`, `big5`, `utf-16`, or nothing.
 
-    GB2312 and Big5 both begin with a block of frequent characters; text in one, read as the other, falls outside that block.
+    GB2312 and Big5 both begin with a block of frequent characters; text in one, read as the other, falls outside that
+    block.
     """
     probe = raw[:PROBED]
     if probe.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_utf16(probe):
@@ -85,7 +88,8 @@ def likely_encoding(raw: bytes) -> str:
 
 
 def _is_utf16(probe: bytes) -> bool:
-    """Is one half of the bytes zeros (of ASCII) and what Han characters and their punctuation begin with, and the other half no ASCII text?"""
+    """Is one half of the bytes zeros (of ASCII) and what Han characters and their punctuation begin with, and the other
+    half no ASCII text?"""
     for high, low in ((probe[1::2], probe[::2]), (probe[::2], probe[1::2])):
         usual = sum(byte == 0 or 0x4E <= byte <= 0x9F or byte in (0x30, 0xFF) for byte in high)
         ascii_text = sum(32 <= byte < 127 for byte in low) > MOSTLY * len(low) and high.count(0) * 20 < len(high)
@@ -110,7 +114,8 @@ def _han_share(text: str) -> float:
 
 
 def _frequent_share(probe: bytes, name: str) -> float:
-    """Share of frequent Han characters and punctuation among all pairs of bytes, read as GB18030 or Big5; 0 where there is hardly a Han character."""
+    """Share of frequent Han characters and punctuation among all pairs of bytes, read as GB18030 or Big5; 0 where there
+    is hardly a Han character."""
     first, last, least = FREQUENT[name]
     pairs = han = signs = at = 0
     while at + 1 < len(probe):

@@ -19,7 +19,8 @@ AT_LINE = re.compile(r":[0-9]+: ")
 
 
 def lines_of(path: str, malformed: list[str], *, what: str, comments: bool = False) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a file, without empty ones and (unless wanted) comments; lines that are not UTF-8 are added to ``malformed``.
+    """Numbered lines of a file, without empty ones and (unless wanted) comments; lines that are not UTF-8 are added to
+    ``malformed``.
 
     Raises:
         FileNotFoundError: there is no such file; ``what`` says what was looked for.

@@ -3,10 +3,10 @@
     frame    magic, header (window, dictionary), blocks of at most 128 KiB of content each, checksum
     file     frames one after the other, some of which hold no content
 
-The blocks of a very repetitive file are four bytes long and hold 128 KiB: a reader that hands over thousands of bytes at once gets hundreds of
-megabytes back. This one walks over the blocks itself (RFC 8878, section 3.1) and hands over one. So it also knows a file that was cut inside a
-frame, and says of a frame that nobody could read why. Windows reach to 2 GiB, the most that `zstd --long=31` makes: reading such a file takes
-as much memory as its window.
+The blocks of a very repetitive file are four bytes long and hold 128 KiB: a reader that hands over thousands of bytes
+at once gets hundreds of megabytes back. This one walks over the blocks itself (RFC 8878, section 3.1) and hands over
+one. So it also knows a file that was cut inside a frame, and says of a frame that nobody could read why. Windows reach
+to 2 GiB, the most that `zstd --long=31` makes: reading such a file takes as much memory as its window.
 """
 
 from __future__ import annotations

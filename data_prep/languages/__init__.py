@@ -1,11 +1,13 @@
-"""Languages: one file here is one language. ``kind: zh`` in ``cleaning.languages`` is ``languages/zh.py``; a dotted kind is a module of yours.
+"""Languages: one file here is one language. ``kind: zh`` in ``cleaning.languages`` is ``languages/zh.py``; a dotted
+kind is a module of yours.
 
-A file says by which letters a language is recognised, what finds its words, where its sentences end, which words are function words
-and what its pages look like to the quality rules. Nothing else in the project knows a language by name.
+A file says by which letters a language is recognised, what finds its words, where its sentences end, which words are
+function words and what its pages look like to the quality rules. Nothing else in the project knows a language by name.
 
     Letters  --speaks, in the order of `asked`-->  the language of a document        declared "zh-TW", "eng" --names-->  zh, en
 
-A document in none of the languages belongs to `other`; where a configuration leaves that one out, such documents are set aside.
+A document in none of the languages belongs to `other`; where a configuration leaves that one out, such documents are
+set aside.
 """
 
 from __future__ import annotations
@@ -17,18 +19,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from data_prep.cleaning.letters import Letters
+from data_prep.cleaning.quality_limits import QualityLimits
 from data_prep.cleaning.verdicts import Page, Verdict
 from data_prep.code_points import Ranges
 from data_prep.files import sha256_json
 from data_prep.portable import Portable
+from data_prep.segmenters import Segmenter
 from data_prep.sentences import COMMON, Ends
-
-if TYPE_CHECKING:
-    from data_prep.cleaning.quality import Quality
-    from data_prep.segmenters import Segmenter
 
 OTHER = "other"
 """The language of documents that are in none of the others."""
@@ -39,12 +39,14 @@ MAJORITY = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Language(Portable, ABC):
-    """A language of the corpus: how it is recognised, where its sentences end, what finds its words. Documents are counted under its code."""
+    """A language of the corpus: how it is recognised, where its sentences end, what finds its words. Documents are
+    counted under its code."""
 
     code: ClassVar[str]
     """Its name in counts, in `segmenters` and in the shards: the file's own."""
     names: ClassVar[tuple[str, ...]] = ()
-    """Other codes and names under which documents declare it, in small letters; what follows a hyphen (`zh-tw`) need not be listed."""
+    """Other codes and names under which documents declare it, in small letters; what follows a hyphen (`zh-tw`) need
+    not be listed."""
     scripts: ClassVar[Ranges]
     """Its letters."""
     asked: ClassVar[int] = 0
@@ -54,7 +56,8 @@ class Language(Portable, ABC):
     stops: ClassVar[str] = ""
     """Marks that end its sentences besides 。！？ and !?, and its lines for the quality rules."""
     begins: ClassVar[Ranges | None] = None
-    """Letters (small ones excepted) that begin a sentence after a full stop besides Latin capitals and Han; its scripts when None."""
+    """Letters (small ones excepted) that begin a sentence after a full stop besides Latin capitals and Han; its scripts
+    when None."""
     spaced: ClassVar[bool] = True
     """Are its words divided by white space? n-grams are counted in words then, in characters otherwise."""
     guests: ClassVar[tuple[str, ...]] = ()
@@ -70,8 +73,8 @@ class Language(Portable, ABC):
         """Is a text with these letters in this language? By default: most of them are of its scripts."""
         return letters.total > 0 and letters.within(self.scripts) > MAJORITY * letters.total
 
-    def verdicts(self, page: Page, limits: Quality) -> Iterator[Verdict]:
-        """The quality rules that look at kinds of characters. By default: letters, symbols and digits."""
+    def verdicts(self, page: Page, limits: QualityLimits) -> Iterator[Verdict]:
+        """The quality rules that look at classes of characters. By default: letters, symbols and digits."""
         yield Verdict("letter ratio", page.share(page.letters), limits.min_letter_ratio, False)
         yield from page.signs(limits)
 
@@ -112,7 +115,8 @@ def by_code(chosen: Sequence[Language] | None = None) -> dict[str, Language]:
 
 
 def declared(known: Mapping[str, Language], name: str) -> str | None:
-    """The code of the language that a document declares: None when that says nothing, empty when it is in none of ``known``.
+    """The code of the language that a document declares: None when that says nothing, empty when it is in none of
+    ``known``.
 
     ``zh-TW``, ``zho`` and ``Chinese`` are zh; ``ja`` is `other`, where that one is known; ``unknown`` says nothing.
     """

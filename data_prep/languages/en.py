@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from data_prep.cleaning.letters import FOREIGN, HAN, HANGUL, KANA, LATIN, LATIN_RANGES, Letters
+from data_prep.cleaning.quality_limits import QualityLimits
 from data_prep.cleaning.verdicts import Page, Verdict
 from data_prep.languages import Language
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
-
-if TYPE_CHECKING:
-    from data_prep.cleaning.quality import Quality
 
 FUNCTION_WORDS = """
 a an the this that these those some any each every all both either neither no not such own same other another many much more most few several
@@ -28,7 +25,8 @@ could may might must ought let lets s t d ll re ve m one two first later includi
 
 @dataclass(frozen=True, kw_only=True)
 class English(Language):
-    """English, recognised by Latin letters: at least as many as of other alphabets, and few Han characters, kana and Hangul."""
+    """English, recognised by Latin letters: at least as many as of other alphabets, and few Han characters, kana and
+    Hangul."""
 
     code = "en"
     names = ("eng", "english")
@@ -49,7 +47,7 @@ class English(Language):
         others = counts[KANA] + counts[HANGUL] + (0 if letters.chinese else counts[HAN])
         return counts[FOREIGN] <= counts[LATIN] and (not others or others < letters.han_share * letters.total)
 
-    def verdicts(self, page: Page, limits: Quality) -> Iterator[Verdict]:
+    def verdicts(self, page: Page, limits: QualityLimits) -> Iterator[Verdict]:
         yield from super().verdicts(page, limits)
         mean = page.visible / page.words
         yield Verdict("mean word length", mean, limits.min_word_length, False)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from data_prep.cleaning.letters import Letters
+from data_prep.cleaning.quality_limits import QualityLimits
 from data_prep.cleaning.verdicts import Page, Verdict
 from data_prep.code_points import HAN_RANGES
 from data_prep.languages import Language
 from data_prep.languages.en import English
 from data_prep.segmenters import Segmenter
-
-if TYPE_CHECKING:
-    from data_prep.cleaning.quality import Quality
 
 FUNCTION_WORDS = """
 的 地 得 了 着 过 是 在 有 和 与 及 或 而 但 也 都 又 就 才 还 再 很 更 最 太 不 没 没有 被 把 将
@@ -30,7 +27,8 @@ FUNCTION_WORDS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Chinese(Language):
-    """Chinese, recognised by its share of Han characters (`cleaning.han_share`), unless kana or Hangul among them say otherwise."""
+    """Chinese, recognised by its share of Han characters (`cleaning.han_share`), unless kana or Hangul among them say
+    otherwise."""
 
     code = "zh"
     names = ("zho", "chi", "cmn", "cn", "chs", "cht", "lzh", "yue", "wuu", "gan", "chinese", "mandarin")
@@ -53,6 +51,6 @@ class Chinese(Language):
         han = letters.han
         return 0 < han >= letters.han_share * letters.total and letters.chinese
 
-    def verdicts(self, page: Page, limits: Quality) -> Iterator[Verdict]:
+    def verdicts(self, page: Page, limits: QualityLimits) -> Iterator[Verdict]:
         yield Verdict("han ratio", page.share(page.han), limits.min_han_ratio, False)
         yield from page.signs(limits)

@@ -2,9 +2,10 @@
 
     PREPARED/claims/parts-000017     made exclusively by the process that works on it, touched every few seconds, removed afterwards
 
-A claim is a courtesy, never a lock: every piece of work is a pure function published by one rename, so two processes that hold the
-same claim (after a frozen machine came back, say) end in the same bytes. A claim whose process has ended is taken over at once on
-the same machine, and after a minute without a touch on another one; time is the file system's own, so clocks may differ.
+A claim is a courtesy, never a lock: every piece of work is a pure function published by one rename, so two processes
+that hold the same claim (after a frozen machine came back, say) end in the same bytes. A claim whose process has ended
+is taken over at once on the same machine, and after a minute without a touch on another one; time is the file system's
+own, so clocks may differ.
 """
 
 from __future__ import annotations

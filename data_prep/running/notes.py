@@ -1,4 +1,5 @@
-"""What a worker notes while it works, so that its death can be traced to a record: 40 bytes in a file, written over and over.
+"""What a worker notes while it works, so that its death can be traced to a record: 40 bytes in a file, written over and
+over.
 
 Note.at(17, ...)     it is at record 17      Note.among(17, ...)     at a block that begins there      Note.after(17, ...)     done
 """
@@ -17,7 +18,8 @@ AMONG = 2
 
 
 class Moment(NamedTuple):
-    """What a worker was doing: at a record, at a block of records, or between records (reading the next one, or writing)."""
+    """What a worker was doing: at a record, at a block of records, or between records (reading the next one, or
+    writing)."""
 
     at: int
     """1 while it worked on the record, 0 after it; AMONG while it worked on a block that begins with it."""

@@ -2,8 +2,9 @@
 
     steps/NAME/parts/NNNNNN/   ->  steps/NAME/ROUND/NNNNNN/ ...   one folder a task, each published by one rename   ->  steps/NAME/result/
 
-The tasks of a round need nothing of each other and are run by the engine like parts; a round begins when the one before has ended. A task
-is a pure function of what was made before, so it may be killed and repeated, and a task whose folder is there is not done again.
+The tasks of a round need nothing of each other and are run by the engine like parts; a round begins when the one before
+has ended. A task is a pure function of what was made before, so it may be killed and repeated, and a task whose folder
+is there is not done again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from data_prep.running.supervision import Task, Watch, run_all
 STEP = "step.json"
 
 
-class Made(NamedTuple):
+class StepOutputs(NamedTuple):
     """What the step has made so far."""
 
     parts: Sequence[Path]
@@ -41,9 +42,9 @@ class Round(NamedTuple):
 
     name: str
     """Name of its folder, unlike `parts` and `result`."""
-    tasks: Callable[[Made], int]
+    tasks: Callable[[StepOutputs], int]
     """How many there are; what was made before tells."""
-    make: Callable[[Made, int, Path], None]
+    make: Callable[[StepOutputs, int, Path], None]
     """Write what one task makes into a folder."""
 
 
@@ -56,7 +57,8 @@ class Here(Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class FolderTask(Task):
-    """Work of which each part makes one folder of a step, published with the step's fingerprint; nothing is left to do once the result is there."""
+    """Work of which each part makes one folder of a step, published with the step's fingerprint; nothing is left to do
+    once the result is there."""
 
     folder: Path
     """The step's."""
@@ -77,7 +79,7 @@ class FolderTask(Task):
         return part if made else None
 
     def make(self, part: int) -> int:
-        take_away(self.target(part), lambda: self.finished(part) is not None)
+        remove_stale(self.target(part), lambda: self.finished(part) is not None)
         with staged_folder(self.target(part)) as staging:
             self.fill(part, staging)
             write_json(staging / STEP, {"fingerprint": self.fingerprint})
@@ -89,7 +91,7 @@ class RoundWorker(FolderTask):
     """Does one task; sent to worker processes."""
 
     round: Round
-    made: Made
+    made: StepOutputs
 
     def target(self, part: int) -> Path:
         return self.made.task(self.round.name, part)
@@ -101,7 +103,9 @@ class RoundWorker(FolderTask):
         return f"task {part}"
 
 
-def run_rounds(rounds: Sequence[Round], made: Made, stage: str, fingerprint: str, engine: Engine, watch: Watch, heard: Callable[[str, int, int], None]) -> None:
+def run_rounds(
+    rounds: Sequence[Round], made: StepOutputs, stage: str, fingerprint: str, engine: Engine, watch: Watch, listen_round: Callable[[str, int, int], None]
+) -> None:
     """Do what is not done of the rounds of the step ``stage``, unless its result is there."""
     for each in rounds:
         if is_made(made.folder / "result", fingerprint):
@@ -112,7 +116,7 @@ def run_rounds(rounds: Sequence[Round], made: Made, stage: str, fingerprint: str
             remove_staging(made.folder / each.name)
             tasks = each.tasks(made)
             for done, _ in enumerate(run_all(engine if tasks > 1 else Here(), worker, range(tasks)), 1):
-                heard(each.name, done, tasks)
+                listen_round(each.name, done, tasks)
         except FileNotFoundError:  # another launch has finished, and cleared away what this one was reading
             if not is_made(made.folder / "result", fingerprint):
                 raise
@@ -128,8 +132,9 @@ def is_made(folder: Path, fingerprint: str) -> bool:
         return False
 
 
-def take_away(folder: Path, is_good: Callable[[], bool]) -> None:
-    """Remove a folder that is damaged or of another run, unless another process has just put a good one in its place."""
+def remove_stale(folder: Path, is_good: Callable[[], bool]) -> None:
+    """Remove a folder that is damaged or of another run, unless another process has just put a good one in its
+    place."""
     if not folder.exists() or is_good():
         return
     aside = folder.with_name(staging_name(folder.name))

@@ -1,11 +1,12 @@
-"""Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary, mined phrases).
+"""Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary,
+mined phrases).
 
     map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
     rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process (rounds.py)
     reduce   all those folders      ->  steps/NAME/result/         published by one rename
 
-All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any engine, like
-the parts themselves.
+All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any
+engine, like the parts themselves.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from data_prep.engines import Engine
 from data_prep.files import remove_staging, sha256_json, staged_folder, write_json
 from data_prep.running.claims import claim
 from data_prep.running.notes import Moment
-from data_prep.running.rounds import STEP, FolderTask, Made, Round, is_made, run_rounds, take_away
+from data_prep.running.rounds import STEP, FolderTask, Round, StepOutputs, is_made, remove_stale, run_rounds
 from data_prep.running.supervision import NOWHERE, POLL_SECONDS, Watch, run_all
 
 
@@ -39,7 +40,8 @@ class Step(ABC):
 
     @abstractmethod
     def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
-        """Write what one part contributes into ``folder``. Each document comes with its number among the part's records."""
+        """Write what one part contributes into ``folder``. Each document comes with its number among the part's
+        records."""
 
     def rounds(self) -> Sequence[Round]:
         """What is to be done between map and reduce, in order."""
@@ -49,7 +51,7 @@ class Step(ABC):
     def reduce(self, folders: Sequence[Path], folder: Path) -> None:
         """Join the contributions of all parts, in their order, into ``folder``."""
 
-    def finish(self, made: Made, folder: Path) -> None:
+    def finish(self, made: StepOutputs, folder: Path) -> None:
         """Make the result in ``folder`` after the rounds: ``reduce``, unless the step reads what rounds have made."""
         self.reduce(made.parts, folder)
 
@@ -84,13 +86,14 @@ def run_step(
     listen: Callable[[int], None] = lambda done: None,
     watch: Watch = NOWHERE,
     where: Callable[[int, Moment | None], str] | None = None,
-    heard: Callable[[str, int, int], None] = lambda name, done, tasks: None,
+    listen_round: Callable[[str, int, int], None] = lambda name, done, tasks: None,
 ) -> Path:
     """Do a step unless it is done, and return the folder of its result.
 
-    ``listen`` hears how many parts are mapped, ``heard`` the name of a round, how many of its tasks are done, and of how many. ``parts`` is
-    how many the plan has, or the numbers of those to be read. ``watch`` and ``where`` tell where workers note what they are at, and
-    how to name a file; without them a worker's death is not traced to a document.
+    ``listen`` hears how many parts are mapped, ``listen_round`` the name of a round, how many of its tasks are done,
+    and of how many. ``parts`` is how many the plan has, or the numbers of those to be read. ``watch`` and ``where``
+    tell where workers note what they are at, and how to name a file; without them a worker's death is not traced to a
+    document.
 
     Raises:
         ValueError, OSError: something the user can put right; what is finished stays.
@@ -109,20 +112,20 @@ def run_step(
     worker = StepWorker(step=step, documents=documents, folder=folder, fingerprint=fingerprint, stage=step.name, watch=watch, where=where or _unknown)
     for done, _ in enumerate(run_all(engine, worker, numbers), 1):
         listen(done)
-    made = Made([worker.target(part) for part in numbers], folder)
-    run_rounds(step.rounds(), made, step.name, fingerprint, engine, watch, heard)
+    made = StepOutputs([worker.target(part) for part in numbers], folder)
+    run_rounds(step.rounds(), made, step.name, fingerprint, engine, watch, listen_round)
     publish(step, made, fingerprint, root)
     clear(folder, step)
     return result
 
 
-def publish(step: Step, made: Made, fingerprint: str, root: Path) -> None:
+def publish(step: Step, made: StepOutputs, fingerprint: str, root: Path) -> None:
     """Make the result, or wait for the launch that is at it."""
     result = made.folder / "result"
     while not is_made(result, fingerprint):
         with claim(root / "claims" / f"{step.name}-result") as mine:
             if mine and not is_made(result, fingerprint):
-                take_away(result, lambda: is_made(result, fingerprint))
+                remove_stale(result, lambda: is_made(result, fingerprint))
                 with staged_folder(result) as staging:
                     step.finish(made, staging)
                     write_json(staging / STEP, {"fingerprint": fingerprint, **step.fingerprint()})

@@ -4,11 +4,11 @@
     round 2    the parts that are left           it dies at the same document again:
     round 3    that part alone                   and again: the document is quarantined, and the part is made without it
 
-A worker notes the record it is at in a small file (40 bytes, no fsync: only the death of a process matters). One that is at a record
-for longer than it may is ended (see engines) and has died like any other. Where it works on a block of records together, it notes the
-first of them, and after its death there the part is made record by record. Deaths are counted by the living launcher that saw them, so
-killing a whole run blames nobody; neither does killing a worker here and there, because only three deaths at one record count, the
-last of them without neighbours that take its memory.
+A worker notes the record it is at in a small file (40 bytes, no fsync: only the death of a process matters). One that
+is at a record for longer than it may is ended (see engines) and has died like any other. Where it works on a block of
+records together, it notes the first of them, and after its death there the part is made record by record. Deaths are
+counted by the living launcher that saw them, so killing a whole run blames nobody; neither does killing a worker here
+and there, because only three deaths at one record count, the last of them without neighbours that take its memory.
 
     PREPARED/poison/parts/000017-000123.json     record 123 of part 17: path, line, offset, what happened
 """
@@ -32,7 +32,8 @@ from data_prep.running.notes import AMONG, NOTE, Moment, Note, Unwritten
 from masking.keyed import hash_key, uniform
 
 DEATHS, ELSEWHERE, MOST_DEATHS = 3, 5, 20
-"""Deaths at one record before it is quarantined; in a row outside any record, and altogether on one part, before the run gives up."""
+"""Deaths at one record before it is quarantined; in a row outside any record, and altogether on one part, before the
+run gives up."""
 POLL_SECONDS = 0.5
 KILLED, ENDLESS = "killed its worker", "took too long"
 """Reasons of a record that is left out: its workers died of it, or were ended because they were at it for too long."""
@@ -68,12 +69,14 @@ class Watch:
             note.close()
 
     def turned(self, parts: list[int]) -> list[int]:
-        """``parts`` from another one on for each launch: launches that begin together do not ask for the same parts one after the other."""
+        """``parts`` from another one on for each launch: launches that begin together do not ask for the same parts one
+        after the other."""
         at = int(uniform(hash_key("launch", self.launch), 0) * len(parts)) if self.launch else 0
         return parts[at:] + parts[:at]
 
     def take_note(self, stage: str, part: int) -> tuple[Moment | None, bool]:
-        """What the dead worker on a part was at, None when it had not begun; and was it there for too long? The note is removed."""
+        """What the dead worker on a part was at, None when it had not begun; and was it there for too long? The note is
+        removed."""
         file = self.note_file(stage, part)
         try:
             moment = Moment(*NOTE.unpack(file.read_bytes()))
@@ -154,7 +157,8 @@ class Task(ABC):
 
 
 def run_all(engine: Engine, task: Task, parts: Sequence[int]) -> Iterator[Any]:
-    """The results of all parts as they finish. Parts whose worker died are tried again; those that others are at are waited for.
+    """The results of all parts as they finish. Parts whose worker died are tried again; those that others are at are
+    waited for.
 
     Raises:
         RuntimeError: workers die without a document that could be blamed.

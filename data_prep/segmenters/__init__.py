@@ -1,4 +1,5 @@
-"""Segmenters: one file here is one way to find words. ``kind: rjieba`` in a configuration is ``segmenters/rjieba.py``."""
+"""Segmenters: one file here is one way to find words. ``kind: rjieba`` in a configuration is
+``segmenters/rjieba.py``."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Segmenter(Portable, ABC):
         """int32[W, 2]: sorted, disjoint word spans of at least two characters, in characters of ``text``."""
 
     def block_words(self, texts: Sequence[str]) -> Spans:
-        """The words of several texts, over the characters of all of them one behind the other. A segmenter may do them in one go."""
+        """The words of several texts, over the characters of all of them one behind the other. A segmenter may do them
+        in one go."""
         return single_words(self.words, texts)
 
     @abstractmethod

@@ -1,8 +1,10 @@
-"""Chinese words by jieba's own algorithm and dictionary as a compiled loop: the words of jieba itself, several times as fast as ``rjieba``.
+"""Chinese words by jieba's own algorithm and dictionary as a compiled loop: the words of jieba itself, several times as
+fast as ``rjieba``.
 
     "他在北京大学"  ->  the most probable path of dictionary words  ->  他 | 在 | 北京大学  ->  [[2, 6]]
 
-Equal to ``jieba.Tokenizer().cut`` in exact mode, with and without the hidden Markov model, to the last bit of the probabilities.
+Equal to ``jieba.Tokenizer().cut`` in exact mode, with and without the hidden Markov model, to the last bit of the
+probabilities.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ import numpy.typing as npt
 
 from data_prep.code_points import code_points
 from data_prep.documents import Spans
-from data_prep.knowledge.user_words import UserWords
 from data_prep.pieces import joined_words
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.trie import Trie
+from data_prep.word_lists.user_words import UserWords
 
 FIRST_HAN, LAST_HAN = 0x4E00, 0x9FD5
 """What jieba takes for Han: its own list, to be kept for its own words."""
@@ -38,9 +40,11 @@ class CompiledJieba(Segmenter):
     hmm: bool = True
     """Join unknown characters into words with jieba's hidden Markov model."""
     user_words: list[str] = field(default_factory=list)
-    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated
+    columns."""
     lexicons: list[str] = field(default_factory=list)
-    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none; counts are not read."""
+    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none;
+    counts are not read."""
 
     @cached_property
     def dictionary(self) -> UserWords:

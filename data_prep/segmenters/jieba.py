@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import Any
 
 from data_prep.documents import Spans
-from data_prep.knowledge.lexicons import lexicon_words
-from data_prep.knowledge.user_words import UserWords, load_user_words
 from data_prep.pieces import joined_words, long_spans, places
 from data_prep.segmenters import Segmenter
+from data_prep.word_lists.lexicons import lexicon_words
+from data_prep.word_lists.user_words import UserWords, load_user_words
 
 ALPHABET = "\u4e00-\u9fd5a-zA-Z0-9+#&._%\\-"
 """What jieba builds words from: common Han characters, ASCII letters and digits, and + # & . _ % -"""
@@ -28,9 +28,11 @@ class Jieba(Segmenter):
     hmm: bool = True
     """Join unknown characters into words with jieba's hidden Markov model."""
     user_words: list[str] = field(default_factory=list)
-    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated
+    columns."""
     lexicons: list[str] = field(default_factory=list)
-    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none; counts are not read."""
+    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none;
+    counts are not read."""
 
     @cached_property
     def dictionary(self) -> UserWords:
@@ -41,8 +43,9 @@ class Jieba(Segmenter):
     def engine(self) -> Any:
         """jieba with the added words.
 
-        jieba keeps its dictionary in a file in the shared folder for temporary files and believes whatever it finds there; so the dictionary
-        is read from jieba's package itself, half a second a process, and no file is left behind.
+        jieba keeps its dictionary in a file in the shared folder for temporary files and believes whatever it finds
+        there; so the dictionary is read from jieba's package itself, half a second a process, and no file is left
+        behind.
         """
         import jieba
 

@@ -1,9 +1,11 @@
-"""English words by the rule BERT tokenizers cut by: white space and punctuation separate words, what BERT takes for Chinese stands alone.
+"""English words by the rule BERT tokenizers cut by: white space and punctuation separate words, what BERT takes for
+Chinese stands alone.
 
     "Dr. Li's e-mail"  ->  Dr | Li | e | mail       (. ' s - are single tokens anyway)
     is it part of a word?  1 1 0 0 1 1 0 1 0 1 0 1 1 1 1  ->  words begin where 1 follows 0 and end where 0 follows 1
 
-Equal to ``tokenizers.pre_tokenizers.BertPreTokenizer`` for words of two characters or more, by one table look-up a character.
+Equal to ``tokenizers.pre_tokenizers.BertPreTokenizer`` for words of two characters or more, by one table look-up a
+character.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ ALL_INNER = 0x20000
 
 @cache
 def inner_C() -> npt.NDArray[np.bool_]:
-    """For each code point: can it be inside a word? Not white space, punctuation (Unicode P*), ASCII symbols and what BERT takes for Chinese."""
+    """For each code point: can it be inside a word? Not white space, punctuation (Unicode P*), ASCII symbols and what
+    BERT takes for Chinese."""
     inner = np.ones(sys.maxunicode + 1, np.bool_)
     inner[:ALL_INNER] = [not (character.isspace() or unicodedata.category(character).startswith("P")) for character in map(chr, range(ALL_INNER))]
     inner[33:127] = [chr(point).isalnum() for point in range(33, 127)]

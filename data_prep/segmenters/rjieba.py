@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from data_prep.documents import Spans
-from data_prep.knowledge.lexicons import lexicon_words
-from data_prep.knowledge.user_words import UserWords, load_user_words
 from data_prep.pieces import joined_words, long_spans, places, stretches
 from data_prep.segmenters import Segmenter
+from data_prep.word_lists.lexicons import lexicon_words
+from data_prep.word_lists.user_words import UserWords, load_user_words
 
 ALPHABET = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
 """What rjieba builds words from: Han characters, ASCII letters and digits, and + # & . _ % -"""
@@ -27,11 +27,14 @@ class Rjieba(Segmenter):
     """jieba's algorithm, fast."""
 
     hmm: bool = True
-    """Join unknown characters into words with jieba's hidden Markov model. Without it, output equals jieba's exactly."""
+    """Join unknown characters into words with jieba's hidden Markov model. Without it, output equals jieba's
+    exactly."""
     user_words: list[str] = field(default_factory=list)
-    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated columns."""
+    """Dictionary files whose words are added: one a line, or jieba's `word frequency tag`, or these as tab-separated
+    columns."""
     lexicons: list[str] = field(default_factory=list)
-    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none; counts are not read."""
+    """Lexicon files (any format of the annotator `lexicon`) whose entries become words, so that their matches cut none;
+    counts are not read."""
 
     @cached_property
     def dictionary(self) -> UserWords:

@@ -13,9 +13,9 @@ import numpy as np
 
 from data_prep.documents import Spans
 from data_prep.files import sha256_json
-from data_prep.knowledge.spacy_pipelines import pipeline
 from data_prep.pieces import long_spans
 from data_prep.segmenters import Segmenter
+from data_prep.spacy_pipelines import pipeline
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,5 @@
-"""The tokenizer as a corpus-wide step: words are counted where the parts are read, and the pieces are made of all counts, once.
+"""The tokenizer as a corpus-wide step: words are counted where the parts are read, and the pieces are made of all
+counts, once.
 
 map      a part's documents (all, or the passages of sampling.py)  ->  counts.json: characters and words, as the tokenizer sees them
 reduce   the counts of all parts added up  ->  the files of a tokenizer folder
@@ -13,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.component_settings import settings_of
 from data_prep.documents import Document
 from data_prep.files import staged_folder
-from data_prep.running.rounds import STEP, take_away
+from data_prep.running.rounds import STEP, remove_stale
 from data_prep.running.steps import Step
-from data_prep.running.surveying import settings_of
 from data_prep.vocabularies.vocabulary import Vocabulary, bert_normalizer
 from data_prep.vocabularies.vocabulary_training import WordTally
 
@@ -56,7 +57,7 @@ def place_tokenizer(made: Path, folder: Path) -> None:
 
     if is_good():
         return
-    take_away(folder, is_good)
+    remove_stale(folder, is_good)
     with staged_folder(folder) as staging:
         for file in files:
             shutil.copyfile(file, staging / file.name)

@@ -66,7 +66,7 @@ class Alphabet:
         self.state[codes[starts_T[ids_T == self.tokenizer.special_ids["[UNK]"]] // 2]] = UNKNOWN
 
 
-def beside(
+def characters_near_unknowns(
     blocks: Sequence[tuple[AnnotatedBlock, EncodedBlock, Any]], unknown: npt.NDArray[np.int64], count_D: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint32]:
     """The characters of the sentences that hold an [UNK].

@@ -38,10 +38,11 @@ class Vocabulary:
     min_frequency: int = 2
     """Characters and pieces seen fewer times stay out of a trained vocabulary."""
     characters: str = "common"
-    """Single characters of a trained vocabulary. `common`: those seen and, with Chinese in the corpus and room in the vocabulary (a quarter
-    of it stays for pieces), the 3,755 of GB2312's first level; `seen`: only those seen."""
+    """Single characters of a trained vocabulary. `common`: those seen and, with Chinese in the corpus and room in the
+    vocabulary (a quarter of it stays for pieces), the 3,755 of GB2312's first level; `seen`: only those seen."""
     train_characters: int = 200_000_000
-    """At most about this many characters are read for training: a sample of passages in every part, divided evenly over sources and languages."""
+    """At most about this many characters are read for training: a sample of passages in every part, divided evenly over
+    sources and languages."""
 
     def __post_init__(self) -> None:
         if self.size < 100 or self.size > 2**24:
@@ -104,7 +105,8 @@ def bert(ids: dict[str, int], *, lowercase: bool) -> Any:
 
 
 def bert_normalizer(lowercase: bool) -> Any:
-    """BERT's normaliser: control characters away, spaces around Chinese ones, letters lowered and bared of accents where wanted."""
+    """BERT's normaliser: control characters away, spaces around Chinese ones, letters lowered and bared of accents
+    where wanted."""
     from tokenizers import normalizers
 
     return normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase)
@@ -156,7 +158,8 @@ def check_folder(source: Path) -> None:
 
 
 def check_tokenizer(source: Path) -> None:
-    """Raise ValueError unless ``source`` holds a tokenizer that shards can be made with, so that no corpus is read for nothing."""
+    """Raise ValueError unless ``source`` holds a tokenizer that shards can be made with, so that no corpus is read for
+    nothing."""
     check_folder(source)
     file = source / "tokenizer.json"
     if not file.is_file():
@@ -219,7 +222,8 @@ def read_vocab_txt(file: Path) -> dict[str, int]:
     """The ids of a ``vocab.txt``: one token a line, the line number is the id.
 
     Raises:
-        ValueError: a token stands twice (its second line would shift nothing but never be used) or a special token is missing.
+        ValueError: a token stands twice (its second line would shift nothing but never be used) or a special token is
+        missing.
     """
     # Columns after a tab (ERNIE's own vocab files carry the id there) are ignored.
     try:

@@ -3,9 +3,9 @@
     corpus    "吃了𩽾𩾌 and naïve-ish ⅓"  ->  missing 𩽾 2, 𩾌 2, ⅓ 1    ->  new ids V, V + 1, ...
     words     a file, one word a line       ->  Latin words as whole tokens, and characters that are missing
 
-New characters never change how text is cut that was fully known before: a token of one character is chosen only where no old token
-fitted. A new whole word does: it, and longer words that begin with it, are cut anew. Han words are never whole tokens (BERT's rule
-cuts every Han character out first), so of those only missing characters are added.
+New characters never change how text is cut that was fully known before: a token of one character is chosen only where
+no old token matched. A new whole word does: it, and longer words that begin with it, are cut anew. Han words are never
+whole tokens (BERT's rule cuts every Han character out first), so of those only missing characters are added.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def forms(word: str) -> list[str]:
 
 
 def missing_characters(backend: Any, texts: Iterable[str]) -> tuple[Counter[str], int]:
-    """How often each single-character token that the vocabulary lacks is needed to spell the texts; and how many are not lacking."""
+    """How often each single-character token that the vocabulary lacks is needed to spell the texts; and how many are
+    not lacking."""
     tally = WordTally(backend.normalizer)
     for text in texts:
         tally.add(text)
@@ -83,7 +84,8 @@ def missing_characters(backend: Any, texts: Iterable[str]) -> tuple[Counter[str]
 
 
 def tokens_of_words(backend: Any, lines: Sequence[str]) -> list[str]:
-    """The tokens that give each word of a list one token: Latin words whole, other characters singly. In order, each once."""
+    """The tokens that give each word of a list one token: Latin words whole, other characters singly. In order, each
+    once."""
     wanted: dict[str, None] = {}
     for line in lines:
         normal = backend.normalizer.normalize_str(line) if backend.normalizer else line

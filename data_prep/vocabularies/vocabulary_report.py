@@ -3,8 +3,9 @@
     folder                ->  rows, classes of tokens, special tokens, rows without use, tokens that no text can reach
     folder and documents  ->  share of [UNK], tokens a character, the characters that were unknown, each with an example
 
-A token is unreachable when the tokenizer's own rules never produce it: `The` in a lower-casing vocabulary, `##江` where every Han
-character is cut out first. Chinese corpora lose text to [UNK] without a word of warning; the second table shows which characters.
+A token is unreachable when the tokenizer's own rules never produce it: `The` in a lower-casing vocabulary, `##江` where
+every Han character is cut out first. Chinese corpora lose text to [UNK] without a word of warning; the second table
+shows which characters.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     tallies    characters: t 2, h 2, e 4, 长 1 ...      words of two characters or more: the 2, river 1
     training   the alphabet from the characters; pieces from the words, each fed as often as it was seen (`the the river`)
 
-Han characters are words of one character, so a Chinese corpus feeds the trainer hardly anything. At most MAX_WORDS distinct words are
-held: when there are more, the rarest are forgotten (lossy counting), which touches only words too rare to decide a merge.
-Tallies of parts are written, and joined in the order of the parts.
+Han characters are words of one character, so a Chinese corpus feeds the trainer hardly anything. At most MAX_WORDS
+distinct words are held: when there are more, the rarest are forgotten (lossy counting), which touches only words too
+rare to decide a merge. Tallies of parts are written, and joined in the order of the parts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from data_prep.vocabularies.word_table import WordTable
 
 MAX_WORDS = 1_000_000
 MOST_DIGITS = 4
-"""Words with more digits are numbers of things (70160000000h1): they are spelled digit by digit, and teach no pieces."""
+"""Words with more digits are numbers of things (70160000000h1): they are spelled digit by digit, and teach no
+pieces."""
 FED_CHARACTERS = 1 << 14
 CHINESE_SHARE = 0.01
 """With so many level-1 characters among all, a corpus is taken to hold Chinese."""
@@ -106,7 +107,8 @@ class WordTally:
     def alphabet(self, size: int, min_frequency: int, *, common: bool = False) -> list[str]:
         """The characters of a vocabulary of ``size`` entries, sorted: seen often enough and among the most frequent.
 
-        With ``common``, those of GB2312's first level as well, where Chinese was seen and they leave a quarter of the entries free.
+        With ``common``, those of GB2312's first level as well, where Chinese was seen and they leave a quarter of the
+        entries free.
         """
         frequent = sorted((-count, character) for character, count in self.characters.items() if count >= min_frequency and not character.isspace())
         seen = {character for _, character in frequent[: max(size // 2, size - 20000)]}

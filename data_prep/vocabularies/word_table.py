@@ -2,8 +2,9 @@
 
     WordTable(normalizer).add(["The élan"])   ->   characters t h e ...,  words {"the": 1, "elan": 1}
 
-BERT's normaliser treats every character by itself, so what it makes of one is asked once and kept (`Forms`, see wordpiece.py). A text with a
-character of which that is not so is normalised as a whole and counted by the same loop. A word is what the pretokenizer takes for one.
+BERT's normaliser treats every character by itself, so what it makes of one is asked once and kept (`Forms`, see
+wordpiece.py). A text with a character of which that is not so is normalised as a whole and counted by the same loop. A
+word is what the pretokenizer takes for one.
 
 Shape legend: N characters of some texts, D texts, W words, H slots of the hash table, C code points.
 """
@@ -55,7 +56,8 @@ class WordTable:
         return int(self.used_2[0])
 
     def add(self, texts: Sequence[str], most_words: int) -> int:
-        """Count texts one after the other, until there are more than ``most_words`` words; how many texts were counted."""
+        """Count texts one after the other, until there are more than ``most_words`` words; how many texts were
+        counted."""
         if self.normalizer and not self.by_character:
             texts = [self.normalizer.normalize_str(text) for text in texts]
         characters_N = code_points("".join(texts))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from launch.settings.components import read_config
 
 if TYPE_CHECKING:
-    from data_prep.parts import PartWorker
+    from data_prep.preparing.parts import PartWorker
 
 SAMPLE_CHARACTERS = 5_000_000
 """Of the corpus, from which a vocabulary is trained where the prepared folder has none."""
@@ -19,9 +19,9 @@ SAMPLE_CHARACTERS = 5_000_000
 
 def bench_prepare(file: Path, seconds: float) -> None:
     """Annotate and encode documents of the corpus in one process, without writing."""
-    from data_prep.parts import PartWorker
-    from data_prep.pipeline import sample_texts
-    from data_prep.plan import Preparation, make_plan
+    from data_prep.preparing.parts import PartWorker
+    from data_prep.preparing.pipeline import sample_texts
+    from data_prep.preparing.plan import Preparation, make_plan
 
     preparation = read_config(Preparation, file, [])
     plan = make_plan(preparation, lambda progress: None)

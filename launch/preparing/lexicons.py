@@ -15,9 +15,9 @@ MEANING_COLUMN = 32
 
 def mine_lexicon(config: Path, output: Path, overrides: list[str], dry_run: bool) -> None:
     """Mine the corpus of a data YAML; overrides whose keys are settings of mining change mining, others the YAML."""
-    from data_prep.counting.corpus_tasks import mine
     from data_prep.counting.mining import Mining
-    from data_prep.plan import Preparation
+    from data_prep.preparing.corpus_tasks import mine
+    from data_prep.preparing.plan import Preparation
 
     names = set(field_docs(Mining))
     ours = [item for item in overrides if item.partition("=")[0] in names]

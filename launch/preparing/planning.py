@@ -15,9 +15,9 @@ from launch.views.document import bracket_legend, document_lines
 from launch.views.terminal import print_lines
 
 if TYPE_CHECKING:
-    from data_prep.plan import Preparation
     from data_prep.planned import Plan
-    from data_prep.running.estimates import Estimate
+    from data_prep.preparing.estimates import Estimate
+    from data_prep.preparing.plan import Preparation
 
 SHOWN_SOURCES, SHOWN_DOCUMENTS, SHOWN_SENTENCES = 20, 2, 3
 LOW_DISK = 1.1
@@ -29,9 +29,9 @@ def show_plan(file: Path, overrides: list[str]) -> None:
 
     Keeps nothing but the survey of a large corpus, which `prepare` takes up.
     """
-    from data_prep.counting.corpus_tasks import kept_plan
-    from data_prep.plan import Preparation, check_not_empty
-    from data_prep.running.estimates import measure
+    from data_prep.preparing.corpus_tasks import kept_plan
+    from data_prep.preparing.estimates import measure
+    from data_prep.preparing.plan import Preparation, check_not_empty
 
     preparation = read_config(Preparation, file, overrides)
     bar = Bar("survey", "bytes")

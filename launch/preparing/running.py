@@ -14,13 +14,13 @@ from launch.shell.console import Bar, Stages
 from launch.shell.exit_codes import DONE
 
 if TYPE_CHECKING:
-    from data_prep.plan import Progress
+    from data_prep.preparing.plan import StageProgress
 
 
 def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> int:
     """Prepare; with ``slurm``, print a script that does it in so many tasks. Returns the exit code."""
-    from data_prep.pipeline import prepare
-    from data_prep.plan import Preparation
+    from data_prep.preparing.pipeline import prepare
+    from data_prep.preparing.plan import Preparation
 
     preparation = read_config(Preparation, file, overrides)
     if slurm is not None:
@@ -43,7 +43,7 @@ class PreparationBars:
     def __init__(self) -> None:
         self.parts, self.steps = Bar("prepare", "bytes"), Stages()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: StageProgress) -> None:
         if progress.stage == "parts":
             self.steps.bar.close()
             found = f"{progress.documents:,} documents,"
@@ -60,7 +60,7 @@ class PreparationBars:
         self.steps.bar.close()
 
 
-def finished(progress: Progress) -> str:
+def finished(progress: StageProgress) -> str:
     """What is told at the end of a step; one of several rounds has a comma in its name."""
     if "," in progress.stage:
         return f"{progress.stage}: {progress.total:,} task(s) done"

@@ -15,7 +15,7 @@ SHOWN_PROBLEMS, SHOWN_PLACES = 100, 6
 
 def verify_folder(folder: Path) -> int:
     """Tell whether a prepared folder is as it was made; the exit code says so too."""
-    from data_prep.running.verification import verify
+    from data_prep.preparing.verification import verify
 
     bar = Bar("verify", "bytes")
     try:

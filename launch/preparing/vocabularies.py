@@ -12,14 +12,14 @@ from launch.settings.components import read_config
 from launch.shell.console import Bar, rich_console
 
 if TYPE_CHECKING:
-    from data_prep.plan import Preparation
+    from data_prep.preparing.plan import Preparation
 
 SHOWN_TOKENS, SHOWN_EXAMPLES = 40, 5
 
 
 def read_preparation(config: Path, overrides: list[str]) -> Preparation:
     """The data configuration in a file."""
-    from data_prep.plan import Preparation
+    from data_prep.preparing.plan import Preparation
 
     return read_config(Preparation, config, overrides)
 
@@ -30,7 +30,7 @@ def silent(progress: Any) -> None:
 
 def train_vocabulary(config: Path, overrides: list[str], output: Path) -> None:
     """Train the vocabulary that a data YAML describes."""
-    from data_prep.counting.corpus_tasks import train
+    from data_prep.preparing.corpus_tasks import train
 
     preparation = read_preparation(config, overrides)
     if given := preparation.vocabulary.path:
@@ -50,7 +50,7 @@ def inspect_vocabulary(folder: Path, corpus: Path | None, characters: int, as_js
     report = VocabularyReport(folder=folder)
     value = report.summary()
     if corpus:
-        from data_prep.counting.corpus_tasks import documents
+        from data_prep.preparing.corpus_tasks import documents
 
         value["corpus"] = report.coverage(documents(read_preparation(corpus, []), characters, silent))
     if as_json:
@@ -125,7 +125,7 @@ def wanted_tokens(folder: Path, what: Extending) -> tuple[list[str], int]:
     backend = tokenizer_of(folder, backend_of)
     if what.words:
         return tokens_of_words(backend, read_words(what.words)), 0
-    from data_prep.counting.corpus_tasks import texts
+    from data_prep.preparing.corpus_tasks import texts
 
     assert what.corpus is not None
     missing, _ = missing_characters(backend, texts(read_preparation(what.corpus, []), what.characters, silent))

@@ -10,7 +10,7 @@ from launch.settings.yaml_files import ConfigError
 def config_class(kind: str) -> type:
     """The configuration class behind `data`, `pretrain` or `cluster`."""
     if kind == "data":
-        from data_prep.plan import Preparation
+        from data_prep.preparing.plan import Preparation
 
         return Preparation
     if kind == "pretrain":

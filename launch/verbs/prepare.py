@@ -81,7 +81,7 @@ def status_command(
     target: Target, as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False
 ) -> None:
     """How far preparation is: running, stopped or finished, speed, time left, and what was set aside so far."""
-    from data_prep.running.folder_status import status
+    from data_prep.preparing.folder_status import status
 
     found = status(folder_of(target))
     print(json.dumps(found, indent=1, ensure_ascii=False) if as_json else "\n".join(status_lines(found)))

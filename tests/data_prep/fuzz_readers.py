@@ -396,7 +396,7 @@ def read_rows(corpus: Corpus, survey: Survey, cache: Path | None) -> list[Record
 
 
 def try_lexicon(file: Path, rng: random.Random, counts: Counter[str]) -> None:
-    from data_prep.knowledge.lexicons import FORMATS, load_entries
+    from data_prep.word_lists.lexicons import FORMATS, load_entries
 
     try:
         found = load_entries([str(file)], min_characters=1, on_malformed=rng.choice(["refuse", "skip"]), format=rng.choice(FORMATS))

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.documents import Annotated, Document, Units
 from data_prep.encoded import Encoded, TokenUnits

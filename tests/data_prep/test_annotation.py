@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import kernels
-from data_prep.annotation import CUT, SIGNS, WORD, Annotation
+from data_prep.annotating.annotation import CUT, SIGNS, WORD, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.documents import Annotated, Document, Given, Label, Spans, Units
@@ -217,7 +217,7 @@ def test_units_join_unless_they_cross_a_sentence_end_or_overlap_an_earlier_one(
     labels = np.arange(len(two), dtype=np.uint8)
     inside = [any(first <= start and end <= last for first, last in ranges) for start, end in later]
     free = [not any(start < last and first < end for first, last in earlier) for start, end in later]
-    start_J, end_J, label_J, crossing, clashing = kernels.settle(
+    start_J, end_J, label_J, crossing, clashing = kernels.merge_units(
         one[:, 0], one[:, 1], np.full(len(one), 99, np.uint8), two[:, 0], two[:, 1], labels, np.arange(255, dtype=np.uint8), arrays(ranges)
     )
     kept = [(*unit, number) for number, unit in enumerate(later) if inside[number] and free[number]]

@@ -18,11 +18,11 @@ from data_prep.annotators.chunks import CHINESE, ENGLISH, Chunks
 from data_prep.annotators.part_of_speech import PartOfSpeech
 from data_prep.annotators.spacy_pipeline import SpacyPipeline
 from data_prep.documents import Document, Label
-from data_prep.knowledge.spacy_pipelines import factories, pipeline
-from data_prep.knowledge.tag_patterns import TagMatcher, check_grammar
-from data_prep.knowledge.tagging import Tagger
-from data_prep.knowledge.user_words import TAG_TYPES
 from data_prep.sentences import split_sentences
+from data_prep.spacy_pipelines import factories, pipeline
+from data_prep.tagging.tag_patterns import TagMatcher, check_grammar
+from data_prep.tagging.tagging import Tagger
+from data_prep.word_lists.user_words import TAG_TYPES
 
 MIXED = st.text(alphabet="abcXYZ019 .,-'\n，。“”（）中国人民大学北京上海的了𠮷éßЖщあ😀·", max_size=40)
 

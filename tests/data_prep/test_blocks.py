@@ -15,16 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import blocks
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators import Annotator
 from data_prep.annotators.lexicon import Lexicon
-from data_prep.blocks import AnnotatedBlock, Block, divided
-from data_prep.cleaning import normalising
-from data_prep.cleaning.normalising import Cleaning
+from data_prep.blocks import AnnotatedBlock, Block, in_blocks
+from data_prep.cleaning import text_rules
 from data_prep.counting.unit_counts import every
 from data_prep.documents import SEGMENT, Annotated, Document, Given, Label, Spans, Units
 from data_prep.encoded import Encoded, EncodedBlock
 from data_prep.encoding import Tokenizer, encode, encode_block
+from data_prep.filtering.cleaning import Cleaning
 from data_prep.pieces import joined_words, single_words
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.compiled_jieba import CompiledJieba
@@ -142,7 +142,7 @@ def test_documents_are_divided_by_number_and_by_size(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(blocks, "BLOCK_CHARACTERS", 10)
     monkeypatch.setattr(blocks, "BLOCK_DOCUMENTS", 3)
     found = [Document(id="", language="", text="x" * size, title="", source="") for size in (1, 1, 1, 20, 4, 4, 4, 1)]
-    assert [[len(document.text) for document in block] for block in divided(found)] == [[1, 1, 1], [20], [4, 4, 4], [1]]
+    assert [[len(document.text) for document in block] for block in in_blocks(found)] == [[1, 1, 1], [20], [4, 4, 4], [1]]
 
 
 def test_a_block_of_one_comes_back_as_it_was(annotation: Annotation, tokenizer_folder: Path) -> None:
@@ -171,7 +171,7 @@ def test_every_sixteenth_unit_of_a_document_is_the_same_wherever_it_stands(found
 def test_a_short_text_is_cleaned_as_a_long_one(raw: str) -> None:
     quick, patch = Cleaning(), pytest.MonkeyPatch()
     text, language = quick.text(raw), quick.language(raw)
-    patch.setattr(normalising, "SHORT", 0)
+    patch.setattr(text_rules, "SHORT", 0)
     try:
         assert (text, language) == (Cleaning().text(raw), Cleaning().language(raw))
     finally:

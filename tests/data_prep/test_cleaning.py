@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from data_prep.cleaning.composing import composed, surplus_marks
 from data_prep.cleaning.edits import apply_edits, compositions, differences
-from data_prep.cleaning.normalising import Cleaning, lost_spans
 from data_prep.code_points import HAN
 from data_prep.documents import Document, Given, Place, Record, Rejected
+from data_prep.filtering.cleaning import Cleaning, lost_spans
 
 PLACE = Place("x.jsonl", 3, 40)
 PIECES = [

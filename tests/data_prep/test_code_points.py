@@ -15,8 +15,8 @@ from data_prep.cleaning import characters, letters
 from data_prep.code_points import BERT_CJK_RANGES, HAN, HAN_RANGES, code_points, lies_in, members, text_of
 from data_prep.corpora.pre_segmented import CHINESE
 from data_prep.counting import ngrams, similar_words, tallies
+from data_prep.discourse import discourse
 from data_prep.inputs import wikitext
-from data_prep.knowledge import discourse
 from data_prep.languages import by_code
 from data_prep.segmenters.pretokenizer import inner_C
 from data_prep.sentences import character_kinds
@@ -46,8 +46,8 @@ def test_han_are_the_characters_that_unicode_names_so() -> None:
 USERS: dict[str, Callable[[str], bool]] = {
     "regular expression": lambda character: HAN.fullmatch(character) is not None,
     "lies_in": lambda character: lies_in(HAN_RANGES, character),
-    "the report's scripts": lambda character: tallies.script.__wrapped__(ord(character)) == "Han",
-    "similar words": lambda character: not character.isalnum() or similar_words.script(character) == 0,
+    "the report's scripts": lambda character: tallies.writing_system.__wrapped__(ord(character)) == "Han",
+    "similar words": lambda character: not character.isalnum() or similar_words.script_group(character) == 0,
     "classes of vocabulary": lambda character: token_class(character) == "Han character",
     "magic words": lambda character: wikitext.MAGIC.fullmatch(f"__{character}{character}__") is not None and not character.isascii(),
     "words of a discourse part": lambda character: character.isalnum() and len(discourse.WORD.findall(character * 2)) == 2,

@@ -16,11 +16,11 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning.evaluation_files import read_texts
 from data_prep.corpora.hub_dataset import HubDataset
 from data_prep.corpora.jsonl import Jsonl
-from data_prep.corpora.pairs import Pairs
+from data_prep.corpora.pairs import LabelledPairs
 from data_prep.documents import Rejected
+from data_prep.filtering.evaluation_files import read_texts
 from data_prep.inputs import streams, text_lines
 from data_prep.inputs.streams import decompressed, is_damage, open_bytes
 from data_prep.inputs.text_lines import lines_of
@@ -76,7 +76,7 @@ def test_a_line_that_never_ends_is_set_aside_with_its_reason(tmp_path: Path, mon
         monkeypatch.setattr(f"{module}.LONGEST_DOCUMENT", 1 << 20)
     file = tmp_path / "x.jsonl.zst"
     file.write_bytes(repetitive(100) + zstandard.compress(b'\n{"first": "one", "text": "one"}\n'))
-    for corpus in (Jsonl(paths=[str(file)]), Pairs(paths=[str(file)], first_key="first", second_key="", label_key="", allow_unlabelled=True)):
+    for corpus in (Jsonl(paths=[str(file)]), LabelledPairs(paths=[str(file)], first_key="first", second_key="", label_key="", allow_unlabelled=True)):
         first, second = [item for piece in corpus.survey(file, 1 << 30).slices for item in corpus.read(piece)]
         assert isinstance(first, Rejected) and first.reason == "document too long" and f"{100 * BLOCK + 1} bytes" in first.detail
         assert second.place.line == 2 and not isinstance(second, Rejected)

@@ -11,8 +11,8 @@ from test_pipeline import Here, quiet
 
 from data_prep.corpora.conll import Conll
 from data_prep.documents import Record, Rejected
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
 

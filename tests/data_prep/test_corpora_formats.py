@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.cleaning.duplicates import Duplicates
 from data_prep.corpora import Corpus, Slice
 from data_prep.corpora.annotated_jsonl import AnnotatedJsonl
 from data_prep.corpora.hub_dataset import HubDataset
@@ -28,12 +27,13 @@ from data_prep.corpora.wiki_dump import WikiDump
 from data_prep.corpora.wikiextractor import Wikiextractor
 from data_prep.documents import Given, Label, Place, Record, Rejected
 from data_prep.engines import Engine
+from data_prep.filtering.duplicates import Duplicates
 from data_prep.inputs.streams import LONGEST_DOCUMENT, open_bytes
 from data_prep.inputs.wikitext import Wikitext
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
+from data_prep.preparing.surveying import Listing, Surveyor
 from data_prep.running.supervision import Watch
-from data_prep.running.surveying import Listing, Surveyor
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 HERE = Place("x", 1, 0)

@@ -10,13 +10,13 @@ import pyarrow
 import pytest
 
 from data_prep.counting import counted_tables
-from data_prep.counting.counted_tables import fold, merged, write_table
+from data_prep.counting.counted_tables import fold, merged, write_sorted_table
 
 
 def write_counts(path: Path, counts: dict[int, int]) -> Path:
     keys = sorted(counts)
     columns = {"key": pyarrow.array(keys, pyarrow.uint64()), "count": pyarrow.array([counts[key] for key in keys], pyarrow.int64())}
-    write_table(path, pyarrow.table({**columns, "from": pyarrow.array([path.stem] * len(keys), pyarrow.string())}))
+    write_sorted_table(path, pyarrow.table({**columns, "from": pyarrow.array([path.stem] * len(keys), pyarrow.string())}))
     return path
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning.decontamination import Decontamination
-from data_prep.cleaning.evaluation_files import read_texts
-from data_prep.cleaning.normalising import Cleaning
 from data_prep.documents import Document, Place, Rejected
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.filtering.decontamination import Decontamination
+from data_prep.filtering.evaluation_files import read_texts
 
 PLACE = Place("x.jsonl", 3, 40)
 QUESTION = "Which river rises in the high plateau of the north and flows through eleven provinces before it meets the sea?"

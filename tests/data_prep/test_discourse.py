@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from data_prep.corpora.jsonl import Jsonl
+from data_prep.discourse.discourse import Discourse, DiscoursePair
+from data_prep.discourse.marker_lists import Marker, read_markers
 from data_prep.documents import SEGMENT, Document, Given
 from data_prep.engines import Engine
-from data_prep.knowledge.discourse import Discourse, Pair
-from data_prep.knowledge.marker_lists import Marker, read_markers
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
 from data_prep.sentences import split_sentences
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
@@ -50,7 +50,7 @@ def markers(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(file)
 
 
-def pairs(text: str, discourse: Discourse, **given: list[Given]) -> list[Pair]:
+def pairs(text: str, discourse: Discourse, **given: list[Given]) -> list[DiscoursePair]:
     document = Document(id="d", language="zh", text=text, title="T", source="s", given=given)
     return list(discourse.pairs(document, *split_sentences(document.characters)))
 

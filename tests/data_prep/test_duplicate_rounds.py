@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning import duplicate_pairs, duplicate_runs
-from data_prep.cleaning.columns import append, rows, write_texts
-from data_prep.cleaning.dropped import Dropped
-from data_prep.cleaning.duplicate_pairs import NEIGHBOURS, bounding, neighbours
-from data_prep.cleaning.duplicate_runs import earlier, later
-from data_prep.cleaning.duplicates import Duplicates
 from data_prep.documents import Document
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import read_json
+from data_prep.filtering import duplicate_pairs, duplicate_runs
+from data_prep.filtering.columns import append, rows, write_texts
+from data_prep.filtering.dropped import Dropped
+from data_prep.filtering.duplicate_pairs import NEIGHBOURS, bounding, neighbours
+from data_prep.filtering.duplicate_runs import earlier, later
+from data_prep.filtering.duplicates import Duplicates
 from data_prep.kernels import find_roots, unite
-from data_prep.running.rounds import Made
+from data_prep.running.rounds import StepOutputs
 from data_prep.running.steps import run_step
 
 PARTS, IN_PART = 12, 25
@@ -122,8 +122,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import test_duplicate_rounds as here
-from data_prep.cleaning import duplicate_runs
-from data_prep.cleaning.duplicates import Duplicates
+from data_prep.filtering import duplicate_runs
+from data_prep.filtering.duplicates import Duplicates
 from data_prep.running import rounds, steps
 duplicate_runs.RUN_DOCUMENTS, duplicate_runs.TASK_RECORDS = 80, 2000
 real = steps.write_json
@@ -154,9 +154,9 @@ MANY_PARTS = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from data_prep.cleaning import duplicate_runs
-from data_prep.cleaning.dropped import Dropped
-from data_prep.cleaning.duplicates import Duplicates
+from data_prep.filtering import duplicate_runs
+from data_prep.filtering.dropped import Dropped
+from data_prep.filtering.duplicates import Duplicates
 from data_prep.documents import Document
 from data_prep.kernels import find_roots, least_values, unite
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
@@ -203,7 +203,7 @@ def random_values(part: int, count: int, width: int) -> np.ndarray:
 
 def peaks(step: Duplicates, folders: Sequence[Path], work: Path) -> dict[str, int]:
     """The most memory that any task of each round holds."""
-    made, found = Made(folders, work), dict[str, int]()
+    made, found = StepOutputs(folders, work), dict[str, int]()
     for each in step.rounds():
         for task in range(each.tasks(made)):
             made.task(each.name, task).mkdir(parents=True)
@@ -221,7 +221,7 @@ def test_no_task_holds_more_for_a_larger_corpus(tmp_path: Path, monkeypatch: pyt
     """Three times the documents, in the hostile case all under the same keys: each task but the one that joins stays as large as it was."""
     small(monkeypatch, 1 << 10, 1 << 12, 1 << 13)
     monkeypatch.setattr(duplicate_pairs, "BLOCK_PAIRS", 1 << 10)
-    monkeypatch.setattr("data_prep.cleaning.duplicate_clusters.BLOCK", 1 << 10)
+    monkeypatch.setattr("data_prep.filtering.duplicate_clusters.BLOCK", 1 << 10)
     same = random_values(0, 1, 32).repeat(1000, axis=0)
     step, found = Duplicates(), []
     for parts in (5, 15):
@@ -296,4 +296,4 @@ def test_more_documents_than_numbers_are_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(duplicate_runs, "MOST_DOCUMENTS", 3)
     folders = columns(tmp_path, 1, 3, lambda part: random_values(0, 3, 32), lambda part: random_values(0, 3, 2))
     with pytest.raises(ValueError, match="divide the corpus"):
-        duplicate_runs.lay_out(Made(folders, tmp_path), 0, tmp_path, bands=32)
+        duplicate_runs.lay_out(StepOutputs(folders, tmp_path), 0, tmp_path, bands=32)

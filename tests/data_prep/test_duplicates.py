@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning import minhash, shingles
-from data_prep.cleaning.dropped import Dropped, Reason
-from data_prep.cleaning.duplicates import Duplicates
-from data_prep.cleaning.minhash import agreeing, band_keys, bands_for, found_share, least_agreement, signatures, similarity, sketches
-from data_prep.cleaning.shingles import ngram_hashes, tokens
 from data_prep.code_points import code_points
 from data_prep.documents import Document, Place
 from data_prep.files import read_json
+from data_prep.filtering import minhash, shingles
+from data_prep.filtering.dropped import Dropped, Reason
+from data_prep.filtering.duplicates import Duplicates
+from data_prep.filtering.minhash import agreeing, band_keys, bands_for, found_share, least_agreement, signatures, similarity, sketches
+from data_prep.filtering.shingles import ngram_hashes, tokens
 from masking.keyed import mix_array
 
 HAN = [chr(code) for code in range(0x4E00, 0x5200)]
@@ -155,9 +155,9 @@ def test_the_result_does_not_depend_on_how_the_corpus_is_divided(tmp_path_factor
 def test_a_block_boundary_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [(str(index), writing(index // 2, 50 + index)) for index in range(40)]
     whole = find(tmp_path / "a", [names])
-    monkeypatch.setattr("data_prep.cleaning.duplicates.BLOCK_CHARACTERS", 70)
-    monkeypatch.setattr("data_prep.cleaning.duplicates.BLOCK_DOCUMENTS", 3)
-    monkeypatch.setattr("data_prep.cleaning.duplicate_pairs.BLOCK_PAIRS", 2)
+    monkeypatch.setattr("data_prep.filtering.duplicates.BLOCK_CHARACTERS", 70)
+    monkeypatch.setattr("data_prep.filtering.duplicates.BLOCK_DOCUMENTS", 3)
+    monkeypatch.setattr("data_prep.filtering.duplicate_pairs.BLOCK_PAIRS", 2)
     monkeypatch.setattr(shingles, "BLOCK", 64)
     blocks = find(tmp_path / "b", [names])
     assert [blocks.reason(0, index) for index in range(40)] == [whole.reason(0, index) for index in range(40)]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
-from data_prep.cleaning.normalising import Cleaning
 from data_prep.documents import SEGMENT, Annotated, Document, Given, Place, Record, Units
 from data_prep.encoded import Encoded
 from data_prep.encoding import FLAG_CAPITAL, Tokenizer, encode
+from data_prep.filtering.cleaning import Cleaning
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.vocabularies.vocabulary import Vocabulary, adopt

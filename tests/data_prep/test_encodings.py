@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep.component_settings import settings_of
 from data_prep.corpora import Corpus, Slice
 from data_prep.corpora.jsonl import Jsonl
-from data_prep.corpora.pairs import Pairs
+from data_prep.corpora.pairs import LabelledPairs
 from data_prep.corpora.plain_text import PlainText
 from data_prep.corpora.pre_segmented import PreSegmented
 from data_prep.corpora.wikiextractor import Wikiextractor
 from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
 from data_prep.inputs.text_encodings import BLOCK, ENCODINGS, likely_encoding
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
-from data_prep.running.surveying import settings_of
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 OTHERS = [name for name in ENCODINGS if name != "utf-8"]
@@ -36,8 +36,8 @@ KINDS: dict[str, tuple[type[Corpus], dict[str, Any], str]] = {
     "file": (PlainText, {"document": "file"}, "\n".join(LINES)),
     "segmented": (PreSegmented, {"document": "line"}, "\n".join(line.replace("，", " ， ") for line in LINES)),
     "wikiextractor": (Wikiextractor, {}, "".join(f'<doc id="{n}" title="t{n}">\nt{n}\n\n{line}\n</doc>\n' for n, line in enumerate(LINES))),
-    "tsv": (Pairs, {"format": "tsv", "classes": ["0"]}, "first\tsecond\tlabel\n" + "".join(f"{line}\t{line[:4]}\t0\n" for line in LINES)),
-    "csv": (Pairs, {"format": "csv", "classes": ["0"]}, "first,second,label\n" + "".join(f'"{line}\n次行",{line[:4]},0\n' for line in LINES)),
+    "tsv": (LabelledPairs, {"format": "tsv", "classes": ["0"]}, "first\tsecond\tlabel\n" + "".join(f"{line}\t{line[:4]}\t0\n" for line in LINES)),
+    "csv": (LabelledPairs, {"format": "csv", "classes": ["0"]}, "first,second,label\n" + "".join(f'"{line}\n次行",{line[:4]},0\n' for line in LINES)),
 }
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.cleaning.evaluation_files import find_files as evaluation_files
 from data_prep.corpora.hub_dataset import HubDataset
 from data_prep.corpora.jsonl import Jsonl
-from data_prep.inputs.file_names import Found, find_files
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, make_plan
+from data_prep.filtering.evaluation_files import find_evaluation_files as evaluation_files
+from data_prep.inputs.file_names import FoundFiles, find_files
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, make_plan
 from data_prep.vocabularies.vocabulary import Vocabulary
 from launch.cli import main
 from launch.reports.prepared.warning_lines import file_lines
@@ -31,7 +31,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def reasons(found: Found) -> dict[str, str]:
+def reasons(found: FoundFiles) -> dict[str, str]:
     return {item.path: item.reason for item in found.left_out}
 
 
@@ -87,7 +87,7 @@ def test_a_folder_that_holds_itself_is_read_once(corpus: Path) -> None:
 
 def test_a_name_with_brackets_is_a_name(corpus: Path) -> None:
     (corpus / "a[1].jsonl").write_text("{}")
-    assert find_files(["corpus/a[1].jsonl"]) == Found(["corpus/a[1].jsonl"], [2], [], [])
+    assert find_files(["corpus/a[1].jsonl"]) == FoundFiles(["corpus/a[1].jsonl"], [2], [], [])
 
 
 def test_what_is_left_out_is_counted_and_the_command_says_it_by_its_exit_code(

@@ -10,9 +10,9 @@ import pytest
 from test_pipeline import Here, content, quiet
 
 from data_prep.corpora.jsonl import Jsonl
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
-from data_prep.running.verification import verify
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
+from data_prep.preparing.verification import verify
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
 from masking.keyed import hash_key, uniform

@@ -17,18 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data_prep.languages as folder
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.cleaning.letters import Letters
-from data_prep.cleaning.normalising import Cleaning
-from data_prep.cleaning.quality import Quality
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Document, Place, Record, Rejected
 from data_prep.engines import Engine
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.filtering.quality import Quality
 from data_prep.languages import Language, by_code, declared, languages, recognised
 from data_prep.languages.en import English
 from data_prep.languages.zh import Chinese
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.spaced import Spaced
 from data_prep.sentences import split_sentences

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning.normalising import Cleaning
-from data_prep.knowledge.lexicons import FORMATS, Entries, lexicon_words, load_entries
-from data_prep.knowledge.user_words import UserWord, UserWords
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.word_lists.lexicons import FORMATS, Entries, lexicon_words, load_entries
+from data_prep.word_lists.user_words import UserWord, UserWords
 
 
 def load(folder: Path, content: str | bytes, name: str = "l.txt", **arguments: Any) -> Entries:
@@ -269,7 +269,7 @@ def test_tabs_at_the_end_of_a_line_say_nothing(line: str, tmp_path: Path) -> Non
 def test_all_malformed_lexicons_are_reported_at_once(tmp_path: Path) -> None:
     from data_prep.annotators.lexicon import Lexicon
     from data_prep.corpora.jsonl import Jsonl
-    from data_prep.plan import Preparation
+    from data_prep.preparing.plan import Preparation
 
     for name, lines in (("a", 7), ("b", 1), ("c", 2)):
         (tmp_path / f"{name}.tsv").write_text("上海\n" + "北京\tLOC\textra\n" * lines, encoding="utf-8")

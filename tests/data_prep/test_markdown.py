@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.cleaning.markdown import markdown_text
-from data_prep.cleaning.normalising import Cleaning
 from data_prep.documents import Document, Given, Place, Record
+from data_prep.filtering.cleaning import Cleaning
 
 PAGE = """---
 title: x

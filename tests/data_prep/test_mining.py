@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep.annotation import Annotation
+from data_prep.annotating.annotation import Annotation
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.counting import mining, ngrams
 from data_prep.counting.collocations import count_ngrams, write_counts
-from data_prep.counting.corpus_tasks import mine
 from data_prep.counting.mining import COLUMNS, LEXICON, Mining, MiningStep
-from data_prep.counting.ngrams import Block, StoredBlock, TokenKeys
+from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
 from data_prep.documents import Document
 from data_prep.engines.local import Local
-from data_prep.plan import Preparation
+from data_prep.preparing.corpus_tasks import mine
+from data_prep.preparing.plan import Preparation
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 
@@ -80,14 +80,14 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
 # --- tokens ---------------------------------------------------------------------------------------------------------------------
 
 
-def stored(texts: list[str], folder: Path, language: str = "en") -> StoredBlock:
-    block = Block(TokenKeys(language))
+def stored(texts: list[str], folder: Path, language: str = "en") -> StoredTokenBlock:
+    block = TokenBlock(TokenKeys(language))
     segmenter = Pretokenizer() if language == "en" else Rjieba(hmm=False)
     for text in texts:
         block.add(document(text, language), segmenter.words(text))
     block.write(folder / f"{language}-0")
-    write_counts(StoredBlock(folder / f"{language}-0"))
-    return StoredBlock(folder / f"{language}-0")
+    write_counts(StoredTokenBlock(folder / f"{language}-0"))
+    return StoredTokenBlock(folder / f"{language}-0")
 
 
 def test_tokens_are_words_and_lone_letters_with_edges_where_the_text_breaks(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.cleaning.normalising import Cleaning
 from data_prep.corpora.jsonl import Jsonl
-from data_prep.corpora.pairs import MAX_ROW_LINES, Pairs, quoted_rows
+from data_prep.corpora.pairs import MAX_ROW_LINES, LabelledPairs, quoted_rows
 from data_prep.documents import SEGMENT, Document, Given, Record, Rejected
 from data_prep.engines import Engine
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation
 from data_prep.shards import Prepared
 from data_prep.vocabularies.vocabulary import Vocabulary
 
@@ -38,7 +38,7 @@ class Here(Engine):
 
 
 def read(path: Path, slice_bytes: int = 1 << 30, **arguments: Any) -> list[Record | Rejected]:
-    corpus = Pairs(**{"paths": [str(path)], "classes": CLASSES, **arguments})
+    corpus = LabelledPairs(**{"paths": [str(path)], "classes": CLASSES, **arguments})
     return [item for piece in corpus.survey(path, slice_bytes).slices for item in corpus.read(piece)]
 
 
@@ -198,7 +198,7 @@ def test_a_suffix_that_names_no_format_is_refused(tmp_path: Path) -> None:
 )
 def test_settings_that_make_no_sense_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Pairs(**{"paths": ["x"], "classes": CLASSES, **arguments})
+        LabelledPairs(**{"paths": ["x"], "classes": CLASSES, **arguments})
 
 
 # --- to the shards --------------------------------------------------------------------------------------------------------------
@@ -218,7 +218,9 @@ def test_the_shard_holds_the_parts_and_labels_of_the_file(tmp_path: Path, tokeni
     ]
     lines = [json.dumps({"first": first, "second": second, "label": label, "id": str(number)}) for number, (first, second, label) in enumerate(rows)]
     file = write(tmp_path / "p.jsonl", "\n".join(lines))
-    manifest = prepare(preparation(tmp_path, tokenizer_folder, Pairs(paths=[str(file)], classes=["a", "b"], allow_unlabelled=True)), lambda progress: None)
+    manifest = prepare(
+        preparation(tmp_path, tokenizer_folder, LabelledPairs(paths=[str(file)], classes=["a", "b"], allow_unlabelled=True)), lambda progress: None
+    )
     prepared = Prepared.open(tmp_path / "out")
     (shard,) = prepared.shards("train")
     assert manifest["classes"] == {"train": ["a", "b"], "heldout": ["a", "b"]}
@@ -246,7 +248,7 @@ def test_the_shard_holds_the_parts_and_labels_of_the_file(tmp_path: Path, tokeni
 def test_pairs_and_documents_may_share_a_folder(tmp_path: Path, tokenizer_folder: Path) -> None:
     pairs = write(tmp_path / "p.tsv", "first\tsecond\tlabel\nthe\train\t1\n")
     documents = write(tmp_path / "d.jsonl", '{"text": "The rain. The river.\\n\\nNew York."}\n')
-    prepare(preparation(tmp_path, tokenizer_folder, Pairs(paths=[str(pairs)], classes=CLASSES), Jsonl(paths=[str(documents)])), lambda progress: None)
+    prepare(preparation(tmp_path, tokenizer_folder, LabelledPairs(paths=[str(pairs)], classes=CLASSES), Jsonl(paths=[str(documents)])), lambda progress: None)
     (shard,) = Prepared.open(tmp_path / "out").shards("train")
     assert [shard.segment_ends.row(document).tolist() for document in range(2)] == [[1, 2], []]
     assert shard.label.tolist() == [1, -1]
@@ -254,7 +256,7 @@ def test_pairs_and_documents_may_share_a_folder(tmp_path: Path, tokenizer_folder
 
 def test_a_part_of_which_cleaning_leaves_nothing_sets_the_pair_aside(tmp_path: Path, tokenizer_folder: Path) -> None:
     file = write(tmp_path / "p.jsonl", '{"first": "\u200b\u00ad", "second": "the rain", "label": 1}\n{"first": "the", "second": "rain", "label": 1}\n')
-    manifest = prepare(preparation(tmp_path, tokenizer_folder, Pairs(paths=[str(file)], classes=CLASSES)), lambda progress: None)
+    manifest = prepare(preparation(tmp_path, tokenizer_folder, LabelledPairs(paths=[str(file)], classes=CLASSES)), lambda progress: None)
     assert manifest["counts"]["rejected.no text"] == 1
     assert [len(shard) for shard in Prepared.open(tmp_path / "out").shards("train")] == [1]
 
@@ -270,7 +272,7 @@ def test_hard_wrapped_parts_are_joined_but_never_with_each_other() -> None:
 
 
 def test_corpora_whose_classes_differ_are_refused(tmp_path: Path, tokenizer_folder: Path) -> None:
-    corpora = [Pairs(paths=["x"], classes=classes) for classes in (["a", "b"], ["b", "a"])]
+    corpora = [LabelledPairs(paths=["x"], classes=classes) for classes in (["a", "b"], ["b", "a"])]
     with pytest.raises(ValueError, match="corpora: labelled pairs with different classes"):
         preparation(tmp_path, tokenizer_folder, *corpora)
     assert preparation(tmp_path, tokenizer_folder, corpora[0], replace(corpora[1], classes=[], allow_unlabelled=True)).classes["train"] == ["a", "b"]

@@ -17,21 +17,21 @@ from typing import Any
 import pytest
 
 from data_prep.annotators.lexicon import Lexicon
-from data_prep.cleaning.decontamination import Decontamination
-from data_prep.cleaning.duplicates import Duplicates
-from data_prep.cleaning.normalising import Cleaning
-from data_prep.cleaning.quality import Quality
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.plain_text import PlainText
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
 from data_prep.files import STAGING_PREFIX, sha256_json, staging_name
-from data_prep.parts import PartWorker
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, Progress, make_plan
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.filtering.decontamination import Decontamination
+from data_prep.filtering.duplicates import Duplicates
+from data_prep.filtering.quality import Quality
 from data_prep.planned import Plan
-from data_prep.running import finishing
-from data_prep.running.dividing import parts_of
+from data_prep.preparing import finishing
+from data_prep.preparing.dividing import parts_of
+from data_prep.preparing.parts import PartWorker
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, StageProgress, make_plan
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.shards import Prepared
@@ -62,7 +62,7 @@ class Stops(Engine):
             raise RuntimeError("stopped in the middle")
 
 
-def quiet(progress: Progress) -> None:
+def quiet(progress: StageProgress) -> None:
     pass
 
 
@@ -172,7 +172,7 @@ def test_units_of_the_shards_are_those_of_the_text(settings: Preparation) -> Non
 
 
 def test_progress_reaches_the_total_in_every_stage(settings: Preparation) -> None:
-    heard: list[Progress] = []
+    heard: list[StageProgress] = []
     prepare(settings, heard.append)
     assert heard[0].stage == "survey"
     assert {progress.stage for progress in heard} == {"survey", "parts"}
@@ -181,7 +181,7 @@ def test_progress_reaches_the_total_in_every_stage(settings: Preparation) -> Non
 
 
 def test_a_vocabulary_is_trained_when_none_is_given(settings: Preparation) -> None:
-    heard: list[Progress] = []
+    heard: list[StageProgress] = []
     prepare(replace(settings, vocabulary=Vocabulary(size=200, min_frequency=1)), heard.append)
     assert {"survey", "vocabulary", "parts"} == {progress.stage for progress in heard}
     prepared = Prepared.open(Path(settings.output))
@@ -377,7 +377,7 @@ def test_a_run_that_was_killed_or_damaged_ends_in_the_same_bytes(disturb: Callab
 
 
 def test_a_launch_that_finds_everything_done_reads_no_part(settings: Preparation, done: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[Progress] = []
+    heard: list[StageProgress] = []
     for name in ("finished", "make"):
         monkeypatch.setattr(PartWorker, name, None)  # would fail
     assert prepare(settings, heard.append) == json.loads(done["manifest.json"])
@@ -410,7 +410,7 @@ def test_a_folder_begun_by_an_earlier_version_goes_on(settings: Preparation, don
     folder = Path(settings.output)
     plan = Plan.read(folder)
     inputs = [{name: getattr(file, name) for name in ("corpus", "source", "sha256", "size")} for file in plan.all_files()]
-    old = {name: plan.said()[name] for name in ("settings", "labels", "levels", "fingerprint")}
+    old = {name: plan.plain()[name] for name in ("settings", "labels", "levels", "fingerprint")}
     parts = [[list(piece) for piece in plan.slices(part)] for part in range(plan.parts)]
     old |= {"inputs": inputs, "parts": parts, "paths": [file.path for file in plan.all_files()]}
     (folder / "plan.json").write_text(json.dumps(old))
@@ -618,8 +618,8 @@ def test_a_larger_held_out_share_keeps_the_smaller_one_inside(settings: Preparat
 def test_the_plan_is_pure_and_its_parts_cover_every_byte(settings: Preparation) -> None:
     plan = make_plan(settings, quiet)
     again = make_plan(replace(settings, output="elsewhere", engine=Local(workers=5)), quiet)
-    assert again.said() == plan.said() and list(again.all_slices()) == list(plan.all_slices()) and list(again.all_files()) == list(plan.all_files())
-    assert json.loads(json.dumps(plan.said())) == plan.said()
+    assert again.plain() == plan.plain() and list(again.all_slices()) == list(plan.all_slices()) and list(again.all_files()) == list(plan.all_files())
+    assert json.loads(json.dumps(plan.plain())) == plan.plain()
     pieces = list(plan.all_slices())
     for index, item in enumerate(plan.all_files()):
         edges = [(start, end) for number, start, end, *_ in pieces if number == index]

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.cleaning.characters import CLASS_COUNT, DIGIT, HAN, LETTER, SPACE, class_counts, classes, fold_table
-from data_prep.cleaning.markup import markup_characters
-from data_prep.cleaning.normalising import Cleaning
-from data_prep.cleaning.quality import Quality
 from data_prep.code_points import HAN as HAN_CHARACTER
 from data_prep.code_points import code_points
 from data_prep.documents import Document, Place
+from data_prep.filtering.cleaning import Cleaning
+from data_prep.filtering.markup import markup_characters
+from data_prep.filtering.quality import Quality
 
 PLACE = Place("x.jsonl", 3, 40)
 CHINESE = "长江发源于青藏高原，流经十一个省市，最后注入东海。它是亚洲第一长河，全长约6300公里，流域面积达180万平方公里！沿岸有重庆、武汉、南京等大城市。"
@@ -89,7 +89,7 @@ def test_a_least_value_is_told_with_the_other_sign() -> None:
 
 @pytest.mark.parametrize(("value", "threshold", "shown"), [(0.4004, 0.4, "0.4004 > 0.40"), (0.30001, 0.3, "0.30001 > 0.30"), (1 / 3, 0.25, "0.33 > 0.25")])
 def test_figures_that_differ_look_different(value: float, threshold: float, shown: str) -> None:
-    from data_prep.cleaning.quality import Verdict
+    from data_prep.filtering.quality import Verdict
 
     assert Verdict("digit ratio", value, threshold, True).figures == shown
 

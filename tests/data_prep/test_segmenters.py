@@ -18,14 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.documents import Spans
-from data_prep.knowledge.spacy_pipelines import Pipeline
-from data_prep.knowledge.user_words import UserWord, load_user_words
 from data_prep.pieces import places, stretches
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.segmenters.rjieba import Rjieba
 from data_prep.segmenters.spacy import Spacy
+from data_prep.spacy_pipelines import Pipeline
+from data_prep.word_lists.user_words import UserWord, load_user_words
 from launch.settings.components import find_kind, kinds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -308,7 +308,7 @@ def test_a_spacy_pipeline_that_cannot_be_loaded_is_named(pipeline: str) -> None:
 
 
 def test_a_spacy_pipeline_is_loaded_again_before_its_vocabulary_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_prep.knowledge.spacy_pipelines.MOST_NEW_WORDS", 3)
+    monkeypatch.setattr("data_prep.spacy_pipelines.MOST_NEW_WORDS", 3)
     subject = Pipeline("en", frozenset())
     first = subject.nlp
     first("one two three four five")
@@ -334,7 +334,7 @@ def test_the_version_of_a_spacy_segmenter_follows_the_content_of_its_folder(tmp_
 PLANTED = """
 import logging, marshal, sys, tempfile
 from pathlib import Path
-from data_prep.knowledge.tagging import Tagger
+from data_prep.tagging.tagging import Tagger
 from data_prep.segmenters.compiled_jieba import CompiledJieba
 from data_prep.segmenters.jieba import Jieba
 place = Path(tempfile.gettempdir())

@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.counting import word_contexts
-from data_prep.counting.similar_words import SCRIPTS, Similarity, Table, script, similar_words, write_table
-from data_prep.counting.word_contexts import Cells, Words, count_cells, count_words
+from data_prep.counting.similar_words import SCRIPTS, Similarity, Table, script_group, similar_words, write_table
+from data_prep.counting.word_contexts import Cells, Words, count_cells, count_frequent_words
 from data_prep.counting.word_vectors import attraction, embed
 from data_prep.encoded import Encoded, TokenUnits
 from data_prep.encoding import Tokenizer
-from data_prep.knowledge.similar_pairs import REASONS, Pairs, read_pairs, tokenize_surfaces
 from data_prep.shard_writer import write_shard
 from data_prep.shards import Prepared, ShardEntry
+from data_prep.word_lists.similar_pairs import REASONS, SimilarPairs, read_pairs, tokenize_surfaces
 
 Sentences = Sequence[Sequence[str]]
 """Each a list of words; a word of several tokens becomes a unit, unless it begins with `~`."""
@@ -115,9 +115,9 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
 
 def test_words_are_units_and_whole_tokens(shards_of: Callable[..., Prepared], tokenizer: Tokenizer) -> None:
     prepared = shards_of([[["北京", "the", "opening", "，", "人"], ["~opening", "北京", "龘", "2"]], [["人", "..."]]])
-    found = named(count_words(prepared, 10**6, 1, unheard), tokenizer)
+    found = named(count_frequent_words(prepared, 10**6, 1, unheard), tokenizer)
     assert found == {"北 京": 2, "人": 2, "the": 1, "open ##ing": 1, "2": 1}  # not: ， ... [UNK], and neither `open` nor `##ing`
-    assert named(count_words(prepared, 10**6, 2, unheard), tokenizer) == {"北 京": 2, "人": 2}
+    assert named(count_frequent_words(prepared, 10**6, 2, unheard), tokenizer) == {"北 京": 2, "人": 2}
 
 
 WORD = st.sampled_from(["北京", "上海", "人", "水", "the", "opening", "~rained", "，", "龘"])
@@ -148,7 +148,7 @@ def test_counts_are_those_of_a_slow_count_however_the_shards_are_cut(
     tokenizer = prepared.tokenizer
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(word_contexts, "BLOCK_TOKENS", block)
-        words = count_words(prepared, 10**6, 1, unheard)
+        words = count_frequent_words(prepared, 10**6, 1, unheard)
         wanted, near = counted_slowly([*documents, *others], window)
         surfaces = [name.replace(" ##", "").replace(" ", "") for name in named(words, tokenizer)]
         assert dict(zip(surfaces, words.count_V.tolist(), strict=True)) == wanted
@@ -169,7 +169,7 @@ def test_a_limit_of_tokens_is_spread_over_the_shards_and_never_passed(shards_of:
     prepared = shards_of(*shards)
     for limit in (4, 40, 111, 400, 10**9):
         read: list[int] = []
-        found = named(count_words(prepared, limit, 1, read.append), tokenizer)
+        found = named(count_frequent_words(prepared, limit, 1, read.append), tokenizer)
         assert sum(read) == min(limit, 400) // 5 * 5 == sum(found.values())
         if limit >= 40:
             assert len(found) == 4 and max(found.values()) - min(found.values()) <= 5
@@ -178,7 +178,7 @@ def test_a_limit_of_tokens_is_spread_over_the_shards_and_never_passed(shards_of:
 def test_memory_is_bounded_by_forgetting_the_smallest_cells(shards_of: Callable[..., Prepared], monkeypatch: pytest.MonkeyPatch) -> None:
     often, rare = [["人", "水"]] * 50, [[first, second] for first in "东西南" for second in "长城市海"]
     prepared = shards_of([[*often, *rare]])
-    words = count_words(prepared, 10**6, 1, unheard)
+    words = count_frequent_words(prepared, 10**6, 1, unheard)
     everything = count_cells(prepared, 10**6, words, 1, unheard)
     assert (len(everything.key_C), everything.forgotten) == (13, 0)
     monkeypatch.setattr(word_contexts, "MAX_CELLS", 5)
@@ -188,7 +188,7 @@ def test_memory_is_bounded_by_forgetting_the_smallest_cells(shards_of: Callable[
 
 def test_shards_without_words_are_refused(shards_of: Callable[..., Prepared]) -> None:
     with pytest.raises(ValueError, match="no level `word`, only entity"):
-        count_words(shards_of([[["北京"]]], levels=("entity",)), 10, 1, unheard)
+        count_frequent_words(shards_of([[["北京"]]], levels=("entity",)), 10, 1, unheard)
 
 
 # --- vectors --------------------------------------------------------------------------------------------------------------------
@@ -258,7 +258,9 @@ def test_words_of_the_same_company_find_each_other_and_token_count_and_script_ar
     loose = pairs_of(similar_words(shards_of(corpus()), Similarity(min_count=5, dimensions=12, min_similarity=-1.0, window=2), unheard))
     for word, similar in loose.items():
         assert word not in similar and len(set(similar)) == len(similar) > 0
-        assert {(script(other), len(other) if script(other) == 0 else 1) for other in similar} == {(script(word), len(word) if script(word) == 0 else 1)}
+        assert {(script_group(other), len(other) if script_group(other) == 0 else 1) for other in similar} == {
+            (script_group(word), len(word) if script_group(word) == 0 else 1)
+        }
 
 
 def test_the_same_folder_gives_the_same_table(shards_of: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,13 +334,13 @@ def test_a_word_whose_text_gives_other_tokens_is_left_out_and_counted(shards_of:
     ("surface", "name"), [("北京", "Han"), ("𠀀〇", "Han"), ("don't", "Latin"), ("café", "Latin"), ("3d打印", "other"), ("1998", "other"), ("москва", "other")]
 )
 def test_scripts_are_han_latin_or_other(surface: str, name: str) -> None:
-    assert SCRIPTS[script(surface)] == name
+    assert SCRIPTS[script_group(surface)] == name
 
 
 # --- reading pairs --------------------------------------------------------------------------------------------------------------
 
 
-def texts(pairs: Pairs, tokenizer: Tokenizer) -> list[tuple[str, str]]:
+def texts(pairs: SimilarPairs, tokenizer: Tokenizer) -> list[tuple[str, str]]:
     """Pairs as text again."""
 
     def text(ids: np.ndarray[Any, Any]) -> str:
@@ -347,7 +349,7 @@ def texts(pairs: Pairs, tokenizer: Tokenizer) -> list[tuple[str, str]]:
     return [(text(pairs.word_ids_T[begin:end]), text(pairs.similar_ids_T[begin:end])) for begin, end in pairwise(pairs.offsets_P1)]
 
 
-def read(content: str | bytes, tokenizer: Tokenizer, folder: Path, name: str = "pairs.tsv") -> Pairs:
+def read(content: str | bytes, tokenizer: Tokenizer, folder: Path, name: str = "pairs.tsv") -> SimilarPairs:
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return read_pairs(folder / name, tokenizer)
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.counting import surfaces, tallies
 from data_prep.counting.passages import PASSAGE, SAMPLES
-from data_prep.counting.surfaces import Surfaces, Top, joined
+from data_prep.counting.surfaces import Surfaces, Top, merge_tops
 from data_prep.counting.tallies import EDGES, Tally, merge
 from data_prep.documents import Annotated, Document
 from data_prep.encoded import Encoded
@@ -142,7 +142,7 @@ def test_counts_of_frequent_units_are_wrong_by_no_more_than_they_say(batches: li
                 found.add(characters, piece, piece + 1, np.zeros(len(piece), np.int64))
             tops.append(found.top(0))
             whole.update(map(chr, numbers))
-        top = joined(tops, kept)
+        top = merge_tops(tops, kept)
     finally:
         patch.undo()
     assert all(count <= whole[surface] <= count + top.error for surface, count in top.surfaces)

@@ -29,16 +29,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep import plan
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.documents import Place, Spans
 from data_prep.engines import Died, Engine, end_after, untimed
 from data_prep.engines.local import Local
 from data_prep.files import staging_name
-from data_prep.pipeline import prepare
-from data_prep.plan import Preparation, Progress, make_plan
 from data_prep.planned import Plan
-from data_prep.running import claims, surveying
+from data_prep.preparing import plan, surveying
+from data_prep.preparing.pipeline import prepare
+from data_prep.preparing.plan import Preparation, StageProgress, make_plan
+from data_prep.running import claims
 from data_prep.running.claims import claim, is_claimed
 from data_prep.running.notes import Moment
 from data_prep.running.supervision import Task, Watch, run_all
@@ -83,7 +83,7 @@ class Here(Engine):
         return map(work, parts)
 
 
-def quiet(progress: Progress) -> None:
+def quiet(progress: StageProgress) -> None:
     pass
 
 
@@ -396,7 +396,7 @@ def test_what_is_held_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def same(one: Plan, other: Plan) -> bool:
     """Do two plans say the same and read the same?"""
-    return one.said() == other.said() and list(one.all_files()) == list(other.all_files()) and list(one.all_slices()) == list(other.all_slices())
+    return one.plain() == other.plain() and list(one.all_files()) == list(other.all_files()) and list(one.all_slices()) == list(other.all_slices())
 
 
 def test_a_large_corpus_is_surveyed_by_the_engine_and_only_once(settings: Preparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

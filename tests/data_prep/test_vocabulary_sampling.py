@@ -15,24 +15,24 @@ from data_prep.corpora.plain_text import PlainText
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
 from data_prep.engines.local import Local
-from data_prep.pipeline import prepare, sample_texts
-from data_prep.plan import Preparation, Progress, make_plan
-from data_prep.running.reading import PartReader
-from data_prep.vocabularies.sampling import PASSAGE, Sample, chosen, divided, passages
+from data_prep.preparing.pipeline import prepare, sample_texts
+from data_prep.preparing.plan import Preparation, StageProgress, make_plan
+from data_prep.preparing.reading import PartReader
+from data_prep.vocabularies.sampling import PASSAGE, Sample, chosen, even_budgets, passages
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 HAN = re.compile("[\u4e00-\u9fff]")
 
 
-def quiet(progress: Progress) -> None:
+def quiet(progress: StageProgress) -> None:
     pass
 
 
 def test_a_budget_is_divided_evenly_and_what_one_leaves_goes_to_the_others() -> None:
-    assert divided(10, {"b": 30, "a": 2, "c": 30}) == {"a": 2, "b": 4, "c": 4}
-    assert divided(100, {"a": 2, "b": 30}) == {"a": 2, "b": 30}
-    assert divided(10, {}) == {}
+    assert even_budgets(10, {"b": 30, "a": 2, "c": 30}) == {"a": 2, "b": 4, "c": 4}
+    assert even_budgets(100, {"a": 2, "b": 30}) == {"a": 2, "b": 30}
+    assert even_budgets(10, {}) == {}
 
 
 def test_the_example_of_the_module_holds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_one_long_document_gives_passages_and_a_corpus_within_the_limit_is_read_
     asked = Preparation(output=str(tmp_path / "out"), corpora=[PlainText(paths=[str(tmp_path / "long.txt")])])
     plan = make_plan(asked, quiet)
     assert Sample.of(plan, 10**6) is None
-    from data_prep.parts import PartWorker
+    from data_prep.preparing.parts import PartWorker
 
     worker = PartWorker(preparation=asked, plan=plan, folder=tmp_path / "out")
     assert sum(map(len, sample_texts(worker, 10_000, quiet))) == pytest.approx(10_000, rel=0.3)

@@ -64,8 +64,8 @@ def configuration(output: Path, data: Path) -> str:
 
 def prepare_examples(folder: Path) -> None:
     """The example corpus as shards, as tests/conftest.py prepares it."""
-    from data_prep.pipeline import prepare
-    from data_prep.plan import Preparation
+    from data_prep.preparing.pipeline import prepare
+    from data_prep.preparing.plan import Preparation
     from launch.settings.components import decode, load
 
     examples = ROOT / "examples"

@@ -17,7 +17,7 @@ from data_prep.corpora.jsonl import Jsonl
 from data_prep.corpora.plain_text import PlainText
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
-from data_prep.plan import Preparation
+from data_prep.preparing.plan import Preparation
 from data_prep.segmenters import Segmenter
 from data_prep.segmenters.jieba import Jieba
 from data_prep.segmenters.pretokenizer import Pretokenizer

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.knowledge.similar_pairs import read_pairs
 from data_prep.shards import Prepared
+from data_prep.word_lists.similar_pairs import read_pairs
 
 Kmask = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -17,9 +17,9 @@ from tiny import ROOT
 
 from data_prep.encoded import Encoded, TokenUnits
 from data_prep.files import read_json, sha256_file, staging_name, write_json
+from data_prep.preparing.folder_status import bytes_per_second, status
+from data_prep.preparing.verification import check_shard, verify
 from data_prep.running.claims import claim
-from data_prep.running.folder_status import bytes_per_second, status
-from data_prep.running.verification import check_shard, verify
 from data_prep.shard_writer import write_shard
 from data_prep.shards import Shard
 from launch.preparing.status import status_lines
@@ -99,7 +99,7 @@ def test_a_plan_counts_what_it_sets_aside_and_refuses_a_corpus_without_a_usable_
 def test_an_estimate_grows_with_the_corpus_and_shrinks_with_workers() -> None:
     from collections import Counter
 
-    from data_prep.running.estimates import Estimate
+    from data_prep.preparing.estimates import Estimate
 
     def estimate(**changes: Any) -> Estimate:
         base: dict[str, Any] = {

@@ -27,8 +27,8 @@ def kmask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 @pytest.fixture(scope="module")
 def words_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of one document whose only level is `word`."""
-    from data_prep.pipeline import prepare
-    from data_prep.plan import Preparation
+    from data_prep.preparing.pipeline import prepare
+    from data_prep.preparing.plan import Preparation
     from launch.settings.components import read_config
 
     folder = tmp_path_factory.mktemp("words")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_samples import keys
 
-from data_prep.annotation import WORD, Annotation
+from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer, encode
 from data_prep.segmenters.rjieba import Rjieba

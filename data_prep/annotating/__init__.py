@@ -1,0 +1,1 @@
+"""Documents annotated: words by the segmenters, phrases and entities by the annotators, brought into agreement."""

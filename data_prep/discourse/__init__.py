@@ -1,0 +1,1 @@
+"""Discourse markers, and the pairs of sentences that they join."""

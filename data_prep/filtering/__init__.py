@@ -1,0 +1,1 @@
+"""Which documents stay: language, quality, duplicates, decontamination."""

@@ -1,0 +1,1 @@
+"""Parts of speech: who finds them, and patterns over them."""
