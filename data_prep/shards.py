@@ -96,6 +96,11 @@ class Shard(Portable):
         """Index one past the last token of each paragraph."""
         return self._ends("paragraph_ends")
 
+    @cached_property
+    def unchecked_sentence_ends(self) -> ListColumn:
+        """The same, of documents that the reader compares with their tokens itself: nothing of the size of the shard is read."""
+        return ListColumn(*list_column(self.path, self._batch, "sentence_ends", "uint32"))
+
     def _ends(self, name: str) -> ListColumn:
         ends = ListColumn(*list_column(self.path, self._batch, name, "uint32"))
         if self.compared and (problem := ends_problem(*ends, self._length_D)):

@@ -9,6 +9,7 @@ The comparison is made here; masks_terminal.py and masks_page.py render it.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,7 +126,8 @@ def compare(request: Request) -> Comparison:
     text = windows.read(request.number)
     spread = sorted({number * len(windows) // request.windows for number in range(request.windows)})
     many = [sample_of(windows.read(number), material.specials[0]) for number in spread]
-    rows = [[many[index] for index in row] for row in best_fit(np.array([len(sample.token_ids_T) for sample in many]), material.row)]
+    order, offsets = best_fit(np.array([len(sample.token_ids_T) for sample in many]), material.row)
+    rows = [[many[index] for index in order[first:last].tolist()] for first, last in itertools.pairwise(offsets.tolist())]
     pad, one = material.specials[0].pad, sample_of(text, material.specials[0])
     drawn, laid = lay_out([[one]], len(one.token_ids_T), pad), lay_out(rows, material.row, pad)
     shown = []
@@ -150,14 +152,20 @@ def gather(request: Request) -> Material:
         return Material(folders, fitted.schemes, specials_for(folders, fitted.schemes), fitted.missing, request.tokens, ROW)
     from pretrain.config import Run
     from pretrain.corpus import Corpus
-    from pretrain.feed.sources import ROOM_FOR_SPECIALS
 
     corpus = Corpus(run=read_config(Run, request.target, others))
     folders = list(corpus.prepared.values())
     fitted = fit([level for level in folders[0].levels if all(level in folder.levels for folder in folders)], ours, request.wanted)
     schemes, specials = [Scheme(OWN, corpus.run.masking), *fitted.schemes], [corpus.specials, *specials_for(folders, fitted.schemes)]
     batch = corpus.run.batch
-    return Material(folders, schemes, specials, fitted.missing, min(request.tokens, batch.max_sample_tokens - ROOM_FOR_SPECIALS), batch.row)
+    return Material(
+        folders,
+        schemes,
+        specials,
+        fitted.missing,
+        min(request.tokens, batch.max_sample_tokens - corpus.run.tasks["knowledge_masking"].special_tokens()),
+        batch.row,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
