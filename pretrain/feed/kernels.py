@@ -2,7 +2,7 @@
 
     windows_of_slots     stretches of a shard -> the windows that begin in them
     best_fit             lengths -> rows, each item into the fullest row that still holds it
-    copy_tokens, find_*  windows of a shard -> flat arrays
+    find_*, copy_*       windows of many shards, by the addresses of their columns -> flat arrays
     frame, reorder       texts -> samples with special tokens
     spread               ragged values -> their places in a batch
     grid                 where samples lie -> position, segment and attention indices of a batch
@@ -17,10 +17,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 ONE = np.uint64(1)
+U8, U16, U32, I32 = 0, 1, 2, 3
+KINDS = ((8, False), (16, False), (32, False), (32, True))
+"""Bits, and whether there is a sign."""
+DOCUMENTS, TOKENS, TOKEN_WIDTH, TOKEN_OFFSETS, ENDS, END_OFFSETS, IDS, ID_OFFSETS, LEVELS = range(9)
+"""Columns of a table of addresses (data_prep/shards.py), then four for each level: starts, lengths, labels, offsets."""
+LEVEL_COLUMNS = 4
 
 
 @njit(cache=True, inline="always")
@@ -138,23 +146,27 @@ def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
     return row_N, rows
 
 
-@njit(cache=True)
-def copy_tokens(ids: Any, offsets_D1: Any, document_W: Any, start_W: Any, end_W: Any, at_W: Any, out_T: Any) -> None:
-    """The token ids of every window to ``out_T[at_W[w]:]``."""
-    for window in range(len(document_W)):
-        first = np.int64(offsets_D1[document_W[window]])
-        at = at_W[window]
-        for place in range(first + start_W[window], first + end_W[window]):
-            out_T[at] = ids[place]
-            at += 1
+@intrinsic
+def _load(context: Any, address: Any, index: Any, kind: Any) -> Any:
+    """The number at ``address[index]``; ``kind`` is one of U8, U16, U32, I32."""
+
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits, signed = KINDS[signature.args[2].literal_value]
+        pointer = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+        value = builder.load(builder.gep(pointer, [arguments[1]]))
+        return builder.sext(value, ir.IntType(64)) if signed else builder.zext(value, ir.IntType(64))
+
+    if isinstance(kind, types.IntegerLiteral):
+        return types.int64(types.int64, types.int64, kind), build
+    return None
 
 
 @njit(cache=True, inline="always")
-def lower_bound(values: Any, low: Any, high: Any, wanted: Any) -> Any:
-    """The first index of values[low:high], which rise, whose value is at least ``wanted``."""
+def first_at_least(address: Any, low: Any, high: Any, wanted: Any) -> Any:
+    """The first index from ``low`` to ``high`` of rising uint32 at which the value is at least ``wanted``."""
     while low < high:
         middle = (low + high) // 2
-        if np.int64(values[middle]) < wanted:
+        if _load(address, middle, U32) < wanted:
             low = middle + 1
         else:
             high = middle
@@ -162,57 +174,102 @@ def lower_bound(values: Any, low: Any, high: Any, wanted: Any) -> Any:
 
 
 @njit(cache=True)
-def find_ends(ends: Any, offsets_D1: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any) -> None:
-    """Where the sentence ends of every window begin in ``ends``, and how many there are: those inside it, and its own end."""
-    for window in range(len(document_W)):
-        low, high = np.int64(offsets_D1[document_W[window]]), np.int64(offsets_D1[document_W[window] + 1])
-        first = lower_bound(ends, low, high, np.int64(start_W[window]) + 1)
+def find_windows(table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, bytes_W: Any) -> Any:
+    """Where the sentence ends of every window begin, how many there are, and the length of its document's id in bytes.
+
+    Returns the number of a window that lies outside its shard, or -1.
+    """
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        document = document_W[window]
+        if not 0 <= document < row[DOCUMENTS] or start_W[window] < 0 or end_W[window] <= start_W[window]:
+            return window
+        if end_W[window] > _load(row[TOKEN_OFFSETS], document + 1, I32) - _load(row[TOKEN_OFFSETS], document, I32):
+            return window
+        low, high = _load(row[END_OFFSETS], document, I32), _load(row[END_OFFSETS], document + 1, I32)
+        first = first_at_least(row[ENDS], low, high, start_W[window] + 1)
         first_W[window] = first
-        count_W[window] = lower_bound(ends, first, high, np.int64(end_W[window])) - first + 1
+        count_W[window] = first_at_least(row[ENDS], first, high, end_W[window]) - first + 1
+        bytes_W[window] = _load(row[ID_OFFSETS], document + 1, I32) - _load(row[ID_OFFSETS], document, I32)
+    return -1
 
 
 @njit(cache=True)
-def copy_ends(ends: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, at_W: Any, out_E: Any) -> None:
-    """The sentence ends of every window, counted from its first token; the last is its length."""
-    for window in range(len(start_W)):
-        at, last = at_W[window], count_W[window] - 1
+def copy_windows(
+    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, token_offsets_W1: Any, end_offsets_W1: Any, byte_offsets_W1: Any,
+    out_T: Any, out_E: Any, out_B: Any,
+) -> None:  # fmt: skip
+    """Token ids, sentence ends (counted from the window's first token; the last is its length) and document ids (UTF-8) of every window."""
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        begin = _load(row[TOKEN_OFFSETS], document_W[window], I32) + start_W[window]
+        at, count = token_offsets_W1[window], end_W[window] - start_W[window]
+        tokens, target = row[TOKENS], np.uint64(at)
+        if row[TOKEN_WIDTH] == 2:
+            for index in range(np.uint64(count)):
+                out_T[target + index] = _load(tokens, begin + np.int64(index), U16)
+        else:
+            for index in range(np.uint64(count)):
+                out_T[target + index] = _load(tokens, begin + np.int64(index), U32)
+        at, last = end_offsets_W1[window], end_offsets_W1[window + 1] - end_offsets_W1[window] - 1
         for index in range(last):
-            out_E[at + index] = np.int64(ends[first_W[window] + index]) - start_W[window]
-        out_E[at + last] = end_W[window] - start_W[window]
+            out_E[at + index] = _load(row[ENDS], first_W[window] + index, U32) - start_W[window]
+        out_E[at + last] = count
+        at = byte_offsets_W1[window]
+        begin = _load(row[ID_OFFSETS], document_W[window], I32)
+        for index in range(byte_offsets_W1[window + 1] - at):
+            out_B[at + index] = _load(row[IDS], begin + index, U8)
 
 
 @njit(cache=True)
 def find_units(
-    starts: Any, lengths: Any, labels: Any, offsets_D1: Any, wanted_L: Any, every: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, last_W: Any,
-    count_W: Any,
+    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, last_W: Any, count_W: Any
 ) -> None:  # fmt: skip
-    """Where the units of every window begin and end in ``starts``, and how many of them lie inside it and have a wanted label."""
-    for window in range(len(document_W)):
-        low, high = np.int64(offsets_D1[document_W[window]]), np.int64(offsets_D1[document_W[window] + 1])
-        first = lower_bound(starts, low, high, np.int64(start_W[window]))
-        last = lower_bound(starts, first, high, np.int64(end_W[window]))
-        while last > first and np.int64(starts[last - 1]) + np.int64(lengths[last - 1]) > end_W[window]:
+    """Where the units of every window begin and end in their column, and how many of them lie inside it and have a wanted label."""
+    column = LEVELS + level * LEVEL_COLUMNS
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        starts, lengths, labels, offsets = row[column], row[column + 1], row[column + 2], row[column + 3]
+        low, high = _load(offsets, document_W[window], I32), _load(offsets, document_W[window] + 1, I32)
+        first = first_at_least(starts, low, high, start_W[window])
+        last = first_at_least(starts, first, high, end_W[window])
+        while last > first and _load(starts, last - 1, U32) + _load(lengths, last - 1, U16) > end_W[window]:
             last -= 1
         count = last - first
         if not every:
             count = 0
             for unit in range(first, last):
-                count += wanted_L[labels[unit]]
+                count += wanted_L[_load(labels, unit, U8)]
         first_W[window], last_W[window], count_W[window] = first, last, count
 
 
 @njit(cache=True)
 def copy_units(
-    starts: Any, lengths: Any, labels: Any, wanted_L: Any, every: Any, start_W: Any, first_W: Any, last_W: Any, at_W: Any, out_start_U: Any, out_end_U: Any
+    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, start_W: Any, first_W: Any, last_W: Any, at_W: Any, out_start_U: Any, out_end_U: Any
 ) -> None:  # fmt: skip
     """The units of every window, counted from its first token."""
-    for window in range(len(start_W)):
+    column = LEVELS + level * LEVEL_COLUMNS
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        starts, lengths, labels = row[column], row[column + 1], row[column + 2]
         at = at_W[window]
         for unit in range(first_W[window], last_W[window]):
-            if every or wanted_L[labels[unit]]:
-                out_start_U[at] = np.int64(starts[unit]) - start_W[window]
-                out_end_U[at] = out_start_U[at] + lengths[unit]
+            if every or wanted_L[_load(labels, unit, U8)]:
+                start = _load(starts, unit, U32) - start_W[window]
+                out_start_U[at], out_end_U[at] = start, start + _load(lengths, unit, U16)
                 at += 1
+
+
+@njit(cache=True, inline="always")
+def lower_bound(values: Any, low: Any, high: Any, wanted: Any) -> Any:
+    """The first index of values[low:high], which rise, whose value is at least ``wanted``."""
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @njit(cache=True)
@@ -225,11 +282,14 @@ def frame(ids_T: Any, offsets_S1: Any, first_S: Any, cls: Any, sep: Any) -> Any:
     for sample in range(samples):
         out_T[at], maskable_T[at], place_T[at] = cls, False, -1
         at += 1
-        place = np.int32(first_S[sample])
-        for position in range(offsets_S1[sample], offsets_S1[sample + 1]):
-            out_T[at], maskable_T[at], place_T[at] = ids_T[position], True, place
-            at += 1
-            place += 1
+        first, target, source = np.int32(first_S[sample]), np.uint64(at), np.uint64(offsets_S1[sample])
+        count = np.uint64(offsets_S1[sample + 1]) - source
+        for index in range(count):
+            out_T[target + index] = ids_T[source + index]
+        for index in range(count):
+            place_T[target + index] = first + np.int32(index)
+        maskable_T[at : at + np.int64(count)] = True
+        at += np.int64(count)
         out_T[at], maskable_T[at], place_T[at] = sep, False, -1
         at += 1
     return out_T, maskable_T, place_T
@@ -310,9 +370,14 @@ def frame_segments(ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, s
         out_T[at], maskable_T[at], place_T[at] = cls, False, -1
         at += 1
         for _ in range(segments_S[sample]):
-            for place in range(segment_X2[segment, 0], segment_X2[segment, 1]):
-                out_T[at], maskable_T[at], place_T[at] = ids_T[offsets_S1[sample] + place], True, first_S[sample] + place
-                at += 1
+            low, count = segment_X2[segment, 0], np.uint64(segment_X2[segment, 1] - segment_X2[segment, 0])
+            first, target, source = np.int32(first_S[sample] + low), np.uint64(at), np.uint64(offsets_S1[sample] + low)
+            for index in range(count):
+                out_T[target + index] = ids_T[source + index]
+            for index in range(count):
+                place_T[target + index] = first + np.int32(index)
+            maskable_T[at : at + np.int64(count)] = True
+            at += np.int64(count)
             out_T[at], maskable_T[at], place_T[at] = sep, False, -1
             at += 1
             segment += 1
@@ -369,8 +434,8 @@ def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) ->
 def spread(values: Any, from_S: Any, length_S: Any, to_S: Any, out: Any) -> None:
     """values[from_S[s]:][:length_S[s]] to out[to_S[s]:], for every s."""
     for sample in range(len(from_S)):
-        source, target = from_S[sample], to_S[sample]
-        for index in range(length_S[sample]):
+        source, target = np.uint64(from_S[sample]), np.uint64(to_S[sample])  # unsigned: no check for indices from the end
+        for index in range(np.uint64(length_S[sample])):
             out[target + index] = values[source + index]
 
 
@@ -381,14 +446,14 @@ def grid(start_S: Any, length_S: Any, task_S: Any, total: Any, longest: Any) -> 
     position_T, task_T, unpack_T = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros(total, np.int64)
     pack_SL, real_SL = np.empty((samples, longest), np.int64), np.empty((samples, longest), np.bool_)
     for sample in range(samples):
-        start, length = start_S[sample], length_S[sample]
+        start, length, first, task = np.uint64(start_S[sample]), np.uint64(length_S[sample]), np.uint64(sample * longest), task_S[sample]
+        packs, reals = pack_SL[sample], real_SL[sample]
         for place in range(length):
             position_T[start + place] = place
-            task_T[start + place] = task_S[sample]
-            pack_SL[sample, place] = start + place
-            real_SL[sample, place] = True
-            unpack_T[start + place] = sample * longest + place
-        for place in range(length, longest):
-            pack_SL[sample, place] = 0
-            real_SL[sample, place] = False
+            task_T[start + place] = task
+            packs[place] = start + place
+            unpack_T[start + place] = first + place
+        packs[length:] = 0
+        reals[:length] = True
+        reals[length:] = False
     return position_T, task_T, pack_SL, real_SL, unpack_T

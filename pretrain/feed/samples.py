@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain.feed.sample_checks import check_lengths
-from pretrain.feed.sources import Long, Text, ranges, starts
+from pretrain.feed.sources import Long, Text, starts
 
 EMPTY: Long = np.zeros(0, np.int64)
 NOWHERE = -1
@@ -103,21 +103,19 @@ class Samples(Sequence[Sample]):
 
     def take(self, order_S: Long) -> Samples:
         """The same samples in another order."""
-        chosen_T = ranges(starts(self.length_S)[order_S], self.length_S[order_S])
-        end_E, count_S = self.sentence_ends
-        units = {}
-        for level, (start_U, end_U, counts_S) in self.units.items():
-            chosen_U = ranges(starts(counts_S)[order_S], counts_S[order_S])
-            units[level] = (start_U[chosen_U], end_U[chosen_U], counts_S[order_S])
         numbers = order_S.tolist()
+        end_E, count_S = self.sentence_ends
         return Samples(
-            token_ids_T=self.token_ids_T[chosen_T],
-            maskable_T=self.maskable_T[chosen_T],
-            segment_ids_T=self.segment_ids_T[chosen_T],
-            place_T=self.place_T[chosen_T],
+            token_ids_T=_taken(self.token_ids_T, self.length_S, order_S),
+            maskable_T=_taken(self.maskable_T, self.length_S, order_S),
+            segment_ids_T=_taken(self.segment_ids_T, self.length_S, order_S),
+            place_T=_taken(self.place_T, self.length_S, order_S),
             length_S=self.length_S[order_S],
-            units=units,
-            sentence_ends=(end_E[ranges(starts(count_S)[order_S], count_S[order_S])], count_S[order_S]),
+            units={
+                level: (_taken(start_U, units_S, order_S), _taken(end_U, units_S, order_S), units_S[order_S])
+                for level, (start_U, end_U, units_S) in self.units.items()
+            },
+            sentence_ends=(_taken(end_E, count_S, order_S), count_S[order_S]),
             tasks=[self.tasks[number] for number in numbers],
             labels={name: label_S[order_S] for name, label_S in self.labels.items()},
             key_S=self.key_S[order_S],
@@ -207,6 +205,16 @@ class Joined(Sequence[Text | None]):
     def __getitem__(self, number: Any) -> Any:
         group = int(np.searchsorted(self.ends, number, "right"))
         return self.several[group][number - (int(self.ends[group - 1]) if group else 0)]
+
+
+def _taken(values: npt.NDArray[Any], count_S: Long, order_S: Long) -> npt.NDArray[Any]:
+    """Rows of different lengths in another order."""
+    from pretrain.feed import kernels
+
+    out = np.empty_like(values)
+    counts_S = count_S[order_S]
+    kernels.spread(values, starts(count_S)[order_S], counts_S, starts(counts_S)[:-1], out)
+    return out
 
 
 def _row(count_S: Long, number: int) -> slice:

@@ -13,6 +13,7 @@ Shape legend: N slots, D documents, W windows, S texts, T tokens, E sentence end
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -154,6 +155,54 @@ class Texts(Sequence[Text]):
         )
 
 
+class Gathered(NamedTuple):
+    """Windows of many shards, and where the columns of these lie in memory."""
+
+    shards: Sequence[Shard]
+    table: Long
+    """A row of addresses for each shard."""
+    row_W: Long
+    """The row of each window's shard."""
+    windows: Windows
+
+    def contents(self) -> tuple[Ragged, Ragged, list[str]]:
+        """Token ids, sentence ends and document ids."""
+        from pretrain.feed import kernels
+
+        place = (self.windows.document_W, self.windows.start_W, self.windows.end_W)
+        first_W, count_W, bytes_W = (np.empty(len(self.row_W), np.int64) for _ in range(3))
+        wrong = kernels.find_windows(self.table, self.row_W, *place, first_W, count_W, bytes_W)
+        if wrong >= 0:
+            raise damaged(self.shards[self.row_W[wrong]].path, "a window lies outside its document; another process reads other shards")
+        offsets = [starts(counts) for counts in (self.windows.tokens_W, count_W, bytes_W)]
+        tokens, ends, names = (np.empty(each[-1], kind) for each, kind in zip(offsets, (np.int64, np.int64, np.uint8), strict=True))
+        kernels.copy_windows(self.table, self.row_W, *place, first_W, *offsets, tokens, ends, names)
+        return Ragged(tokens, offsets[0]), Ragged(ends, offsets[1]), self._names(names.tobytes(), offsets[2].tolist())
+
+    def _names(self, names: bytes, offsets: Sequence[int]) -> list[str]:
+        try:
+            return [names[first:last].decode() for first, last in itertools.pairwise(offsets)]
+        except UnicodeDecodeError:
+            return [self.shards[row].text_of("id", document) for row, document in zip(self.row_W, self.windows.document_W.tolist(), strict=True)]
+
+    def units(self, level: int, wanted_L: npt.NDArray[np.bool_], every: bool, language: str) -> tuple[Long, Long, Long]:
+        """(start_U, end_U, offsets_S1) of the units of a level with a wanted label, in documents of a language (any, where it is empty)."""
+        from pretrain.feed import kernels
+
+        place = (self.windows.document_W, self.windows.start_W, self.windows.end_W)
+        first_W, last_W, count_W = (np.empty(len(self.row_W), np.int64) for _ in range(3))
+        kernels.find_units(self.table, self.row_W, level, wanted_L, every, *place, first_W, last_W, count_W)
+        if language:
+            places = zip(self.row_W.tolist(), self.windows.document_W.tolist(), strict=True)
+            spoken_W = np.array([self.shards[row].text_of("language", document) == language for row, document in places], np.bool_)
+            count_W, last_W = np.where(spoken_W, count_W, 0), np.where(spoken_W, last_W, first_W)
+        offsets_S1 = starts(count_W)
+        start_U, end_U = np.empty(offsets_S1[-1], np.int64), np.empty(offsets_S1[-1], np.int64)
+        where = (self.windows.start_W, first_W, last_W, offsets_S1)
+        kernels.copy_units(self.table, self.row_W, level, wanted_L, every, *where, start_U, end_U)
+        return start_U, end_U, offsets_S1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """The windows of one split of a prepared folder."""
@@ -232,50 +281,21 @@ class Source:
         Raises:
             ValueError: a damaged shard.
         """
-        order = np.argsort(windows.shard_W, kind="stable")
-        groups = [
-            (self.shards[int(windows.shard_W[numbers[0]])], numbers, windows.take(numbers))
-            for numbers in (np.split(order, np.flatnonzero(np.diff(windows.shard_W[order])) + 1) if len(order) else ())
-        ]
-        ids = [""] * len(windows)
-        for shard, numbers, group in groups:
-            if (group.document_W >= len(shard)).any() or (group.end_W > np.diff(shard.token_ids.offsets_D1)[group.document_W]).any():
-                raise damaged(shard.path, "a window of the order lies outside it; another process reads other shards")
-            for number, document in zip(numbers.tolist(), group.document_W.tolist(), strict=True):
-                ids[number] = shard.text_of("id", document)
-        return Texts(
-            shards=self.shards,
-            windows=windows,
-            document_ids=ids,
-            tokens=_tokens(groups, windows),
-            sentence_ends=_sentence_ends(groups, len(windows)),
-            units={name: self._units(name, groups, len(windows)) for name in [*self.prepared.levels, *self.parts]},
-        )
+        numbers, row_W = np.unique(windows.shard_W, return_inverse=True)
+        shards = [self.shards[number] for number in numbers.tolist()]
+        addresses = [shard.addresses for shard in shards]  # held until everything is copied, though a shard may be closed meanwhile
+        table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 8), np.int64)
+        gathered = Gathered(shards, table, row_W, windows)
+        tokens, ends, names = gathered.contents()
+        units = {name: self._units(name, gathered) for name in [*self.prepared.levels, *self.parts]}
+        del addresses
+        return Texts(shards=self.shards, windows=windows, document_ids=names, tokens=tokens, sentence_ends=ends, units=units)
 
-    def _units(self, name: str, groups: Sequence[Group], count: int) -> tuple[Long, Long, Long]:
+    def _units(self, name: str, gathered: Gathered) -> tuple[Long, Long, Long]:
         """The units of a level, or of part of one."""
-        from pretrain.feed import kernels
-
         part = Part.of(name)
-        wanted_L = self._labels[part.type]
-        every = not part.type
-        first_W, last_W, count_W = (np.zeros(count, np.int64) for _ in range(3))
-        for shard, numbers, group in groups:
-            column = shard.units[part.level]
-            first, last, counts = (np.empty(len(numbers), np.int64) for _ in range(3))
-            where = (group.document_W, group.start_W, group.end_W)
-            kernels.find_units(column.start_U, column.length_U, column.label_U, column.offsets_D1, wanted_L, every, *where, first, last, counts)
-            if part.language:
-                spoken_W = np.array([shard.text_of("language", document) == part.language for document in group.document_W.tolist()], np.bool_)
-                counts, last = np.where(spoken_W, counts, 0), np.where(spoken_W, last, first)
-            first_W[numbers], last_W[numbers], count_W[numbers] = first, last, counts
-        offsets_S1 = starts(count_W)
-        start_U, end_U = np.empty(offsets_S1[-1], np.int64), np.empty(offsets_S1[-1], np.int64)
-        for shard, numbers, group in groups:
-            column = shard.units[part.level]
-            where = (group.start_W, first_W[numbers], last_W[numbers], offsets_S1[numbers])
-            kernels.copy_units(column.start_U, column.length_U, column.label_U, wanted_L, every, *where, start_U, end_U)
-        return start_U, end_U, offsets_S1
+        level = self.prepared.levels.index(part.level)
+        return gathered.units(level, self._labels[part.type], every=not part.type, language=part.language)
 
     @cached_property
     def _labels(self) -> dict[str, npt.NDArray[np.bool_]]:
@@ -287,43 +307,14 @@ class Source:
         return found
 
 
-Group = tuple[Shard, Long, Windows]
-"""Windows of one shard, with their numbers among all."""
-
-
 def starts(count_S: npt.NDArray[Any] | Sequence[int]) -> Long:
     """Where each of so many values begins: int64[S + 1]."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(count_S, dtype=np.int64)])
+    offsets_S1 = np.zeros(len(count_S) + 1, np.int64)
+    np.cumsum(count_S, out=offsets_S1[1:])
+    return offsets_S1
 
 
 def ranges(begin_N: Long, count_N: Long) -> Long:
     """begin, begin + 1, ... of every range, one after another."""
     offsets_N1 = starts(count_N)
     return np.arange(offsets_N1[-1]) + np.repeat(begin_N - offsets_N1[:-1], count_N)
-
-
-def _tokens(groups: Sequence[Group], windows: Windows) -> Ragged:
-    from pretrain.feed import kernels
-
-    offsets_S1 = starts(windows.tokens_W)
-    token_ids_T = np.empty(offsets_S1[-1], np.int64)
-    for shard, numbers, group in groups:
-        ids = shard.token_ids
-        kernels.copy_tokens(ids.values, ids.offsets_D1, group.document_W, group.start_W, group.end_W, offsets_S1[numbers], token_ids_T)
-    return Ragged(token_ids_T, offsets_S1)
-
-
-def _sentence_ends(groups: Sequence[Group], count: int) -> Ragged:
-    from pretrain.feed import kernels
-
-    first_W, count_W = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    for shard, numbers, group in groups:
-        ends, first, counts = shard.unchecked_sentence_ends, np.empty(len(numbers), np.int64), np.empty(len(numbers), np.int64)
-        kernels.find_ends(ends.values, ends.offsets_D1, group.document_W, group.start_W, group.end_W, first, counts)
-        first_W[numbers], count_W[numbers] = first, counts
-    offsets_S1 = starts(count_W)
-    ends_E = np.empty(offsets_S1[-1], np.int64)
-    for shard, numbers, group in groups:
-        places = (first_W[numbers], count_W[numbers], offsets_S1[numbers])
-        kernels.copy_ends(shard.unchecked_sentence_ends.values, group.start_W, group.end_W, *places, ends_E)
-    return Ragged(ends_E, offsets_S1)
