@@ -66,8 +66,8 @@ class Addresses(NamedTuple):
     """Where the columns of a shard lie in memory, good as long as the arrays are held."""
 
     table: npt.NDArray[np.int64]
-    """Documents, token ids, bytes of one of them, their offsets, sentence ends, their offsets, ids (UTF-8), their offsets; then for each
-    level starts, lengths, labels, offsets."""
+    """Documents, token ids, bytes of one of them, their offsets, sentence ends, their offsets; where asked, document ids (UTF-8), their
+    offsets, and for each level starts, lengths, labels, offsets."""
     held: tuple[npt.NDArray[Any], ...]
 
 
@@ -87,12 +87,19 @@ class Shard(Portable):
 
     @cached_property
     def addresses(self) -> Addresses:
-        """Where the columns that training reads lie in memory, for compiled loops over many shards."""
-        ids, ends, names = self.token_ids, self.unchecked_sentence_ends, text_buffers(self._text("id"))
-        held = (ids.values, ids.offsets_D1, ends.values, ends.offsets_D1, *names)
+        """Where tokens and sentences lie in memory, for compiled loops over many shards."""
+        ids, ends = self.token_ids, self.unchecked_sentence_ends
+        held = (ids.values, ids.offsets_D1, ends.values, ends.offsets_D1)
+        tokens, *others = (array.ctypes.data for array in held)
+        return Addresses(np.array([len(self), tokens, ids.values.itemsize, *others], np.int64), held)
+
+    @cached_property
+    def all_addresses(self) -> Addresses:
+        """The same with names and units of the documents."""
         units = [array for level in self.levels for array in (*self.units[level][1:], self.units[level].offsets_D1)]
-        tokens, *others = (array.ctypes.data for array in (*held, *units))
-        return Addresses(np.array([len(self), tokens, ids.values.itemsize, *others], np.int64), (*held, *units))
+        held = (*text_buffers(self._text("id")), *units)
+        table, before = self.addresses
+        return Addresses(np.append(table, [array.ctypes.data for array in held]), (*before, *held))
 
     def close(self) -> None:
         """Let the file go. Arrays that are still held stay good; the next use maps and checks it again."""

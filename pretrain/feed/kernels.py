@@ -52,62 +52,106 @@ def uniform(key: Any, count: Any) -> Any:
 
 
 @njit(cache=True)
-def grown(values: Any, count: Any) -> Any:
-    """Twice the room for ``values``, of which ``count`` are in use."""
+def grown(values: Any) -> Any:
+    """Twice the room for ``values``."""
     more = np.empty(2 * len(values), values.dtype)
-    more[:count] = values[:count]
+    more[: len(values)] = values
     return more
 
 
-@njit(cache=True)
-def windows_of_slots(offsets_D1: Any, ends: Any, end_offsets_D1: Any, limit: Any, slot_N: Any, size: Any) -> Any:
-    """The windows whose first token lies in slot n = tokens [n * size, (n + 1) * size) of a shard, for each of ``slot_N``.
+@intrinsic
+def _load(context: Any, address: Any, index: Any, kind: Any) -> Any:
+    """The number at ``address[index]``; ``kind`` is one of U8, U16, U32, I32."""
 
-    A window joins consecutive sentences of a document up to ``limit`` tokens; a longer sentence is divided. ``ends`` are counted from
-    each document's first token.
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits, signed = KINDS[signature.args[2].literal_value]
+        pointer = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+        value = builder.load(builder.gep(pointer, [arguments[1]]))
+        return builder.sext(value, ir.IntType(64)) if signed else builder.zext(value, ir.IntType(64))
+
+    if isinstance(kind, types.IntegerLiteral):
+        return types.int64(types.int64, types.int64, kind), build
+    return None
+
+
+@njit(cache=True, inline="always")
+def first_at_least(address: Any, low: Any, high: Any, wanted: Any) -> Any:
+    """The first index from ``low`` to ``high`` of rising uint32 at which the value is at least ``wanted``."""
+    while low < high:
+        middle = (low + high) // 2
+        if _load(address, middle, U32) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, inline="always")
+def last_at_most(address: Any, high: Any, wanted: Any) -> Any:
+    """The last index below ``high`` of int32 that never fall, from 0 on, whose value is at most ``wanted``."""
+    low: Any = 0
+    while low < high:
+        middle = (low + high) // 2
+        if _load(address, middle, I32) <= wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
+
+
+@njit(cache=True)
+def windows_of_slots(table: Any, row_N: Any, slot_N: Any, limit: Any) -> Any:
+    """The windows whose first token lies in slot n = tokens [n * limit, (n + 1) * limit) of a shard, for each of ``slot_N``.
+
+    A window joins consecutive sentences of a document up to ``limit`` tokens; a longer sentence is divided.
+
+    Args:
+        table: a row of addresses for each shard (the columns up to END_OFFSETS).
+        row_N: the row of each slot's shard.
 
     Returns:
-        (document_W, start_W, end_W, windows of each slot, a document whose ends do not rise to its length or -1)
+        (slot_W, document_W, start_W, end_W, a slot with a document whose sentence ends do not rise to its length or -1, that document)
     """
-    document_W, start_W, end_W = np.empty(64, np.int32), np.empty(64, np.int32), np.empty(64, np.int32)
-    count_N = np.zeros(len(slot_N), np.int64)
+    slot_W, document_W, start_W, end_W = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
     count: Any = 0
     for number in range(len(slot_N)):
-        low = slot_N[number] * size
-        high = min(low + size, np.int64(offsets_D1[-1]))
-        document = np.searchsorted(offsets_D1, low, side="right") - 1
-        before = count
-        while document < len(offsets_D1) - 1 and offsets_D1[document] < high:
-            first = np.int64(offsets_D1[document])
-            length = np.int64(offsets_D1[document + 1]) - first
+        row = table[row_N[number]]
+        documents, token_offsets, ends, end_offsets = row[DOCUMENTS], row[TOKEN_OFFSETS], row[ENDS], row[END_OFFSETS]
+        low = slot_N[number] * limit
+        high = low + limit
+        document = last_at_most(token_offsets, documents + 1, low)
+        while document < documents:
+            first = _load(token_offsets, document, I32)
+            if first >= high:
+                break
+            length = _load(token_offsets, document + 1, I32) - first
             start: Any = np.int64(0)
             previous: Any = np.int64(0)
-            index = end_offsets_D1[document]
+            index, last = _load(end_offsets, document, I32), _load(end_offsets, document + 1, I32)
             while start < length and first + start < high:
                 # One window: whole sentences while they fit, else a piece of a long one.
                 end = previous
-                while index < end_offsets_D1[document + 1]:
-                    reached = np.int64(ends[index])
+                while index < last:
+                    reached = _load(ends, index, U32)
                     if reached <= previous or reached > length:
-                        return document_W[:0], start_W[:0], end_W[:0], count_N, document
+                        return slot_W[:0], document_W[:0], start_W[:0], end_W[:0], number, document
                     if reached - start > limit:
                         break
                     end, previous = reached, reached
                     index += 1
                 if end <= start:
-                    if index == end_offsets_D1[document + 1]:
-                        return document_W[:0], start_W[:0], end_W[:0], count_N, document
+                    if index == last:
+                        return slot_W[:0], document_W[:0], start_W[:0], end_W[:0], number, document
                     end = start + limit
                 if first + start >= low:
                     if count == len(document_W):
-                        document_W, start_W, end_W = grown(document_W, count), grown(start_W, count), grown(end_W, count)
-                    document_W[count], start_W[count], end_W[count] = document, start, end
+                        slot_W, document_W, start_W, end_W = grown(slot_W), grown(document_W), grown(start_W), grown(end_W)
+                    slot_W[count], document_W[count], start_W[count], end_W[count] = number, document, start, end
                     count += 1
                 start = end
                 previous = max(previous, start)
             document += 1
-        count_N[number] = count - before
-    return document_W[:count].copy(), start_W[:count].copy(), end_W[:count].copy(), count_N, -1
+    return slot_W[:count].copy(), document_W[:count].copy(), start_W[:count].copy(), end_W[:count].copy(), -1, -1
 
 
 @njit(cache=True)
@@ -144,33 +188,6 @@ def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
                 free[index], name[index] = free[index + 1], name[index + 1]
             open_rows -= 1
     return row_N, rows
-
-
-@intrinsic
-def _load(context: Any, address: Any, index: Any, kind: Any) -> Any:
-    """The number at ``address[index]``; ``kind`` is one of U8, U16, U32, I32."""
-
-    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bits, signed = KINDS[signature.args[2].literal_value]
-        pointer = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
-        value = builder.load(builder.gep(pointer, [arguments[1]]))
-        return builder.sext(value, ir.IntType(64)) if signed else builder.zext(value, ir.IntType(64))
-
-    if isinstance(kind, types.IntegerLiteral):
-        return types.int64(types.int64, types.int64, kind), build
-    return None
-
-
-@njit(cache=True, inline="always")
-def first_at_least(address: Any, low: Any, high: Any, wanted: Any) -> Any:
-    """The first index from ``low`` to ``high`` of rising uint32 at which the value is at least ``wanted``."""
-    while low < high:
-        middle = (low + high) // 2
-        if _load(address, middle, U32) < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 @njit(cache=True)

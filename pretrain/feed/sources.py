@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.shard_columns import damaged
-from data_prep.shards import Prepared, Shard
+from data_prep.shards import Addresses, Prepared, Shard
 from masking.spans import Part
 
 Long = npt.NDArray[np.int64]
@@ -249,26 +249,20 @@ class Source:
         from pretrain.feed import kernels
 
         slots_N = np.asarray(slots_N, np.int64)
-        shard_N = np.searchsorted(self._slots_D1, slots_N, "right") - 1
-        found, order = [], np.argsort(shard_N, kind="stable")
-        counts_N = np.zeros(len(slots_N), np.int64)
-        for numbers in np.split(order, np.flatnonzero(np.diff(shard_N[order])) + 1) if len(order) else ():
-            index = int(shard_N[numbers[0]])
-            shard, local_N = self.shards[index], slots_N[numbers] - self._slots_D1[index]
-            ends, offsets_D1 = shard.unchecked_sentence_ends, shard.token_ids.offsets_D1
-            if -(-int(offsets_D1[-1]) // self.max_tokens) != self._slots_D1[index + 1] - self._slots_D1[index]:
-                raise damaged(shard.path, "token_ids: not as many as the manifest says")
-            *window, count_N, wrong = kernels.windows_of_slots(offsets_D1, ends.values, ends.offsets_D1, self.max_tokens, local_N, self.max_tokens)
-            if wrong >= 0:
-                raise damaged(shard.path, f"sentence_ends: those of document {wrong} do not rise to its {int(np.diff(offsets_D1)[wrong])} tokens")
-            counts_N[numbers] = count_N
-            found.append(Windows(np.full(len(window[0]), index, np.int64), *(column.astype(np.int64) for column in window)))
-        if not found:
-            return Windows(*(np.zeros(0, np.int64) for _ in range(4)))
-        together = Windows.join(found)
-        begin_N = np.empty(len(slots_N), np.int64)  # where the windows of each slot lie, shard by shard
-        begin_N[order] = np.cumsum(counts_N[order]) - counts_N[order]
-        return together.take(ranges(begin_N, counts_N)) if len(found) > 1 or (np.diff(order) != 1).any() else together
+        numbers, row_N = np.unique(np.searchsorted(self._slots_D1, slots_N, "right") - 1, return_inverse=True)
+        addresses = [self._placed(number) for number in numbers.tolist()]  # held until the loop ends, though a shard may be closed meanwhile
+        table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 6), np.int64)
+        slot_W, *places, wrong, document = kernels.windows_of_slots(table, row_N, slots_N - self._slots_D1[numbers[row_N]], self.max_tokens)
+        if wrong >= 0:
+            raise damaged(self.shards[numbers[row_N[wrong]]].path, f"sentence_ends: those of document {document} do not rise to its length")
+        return Windows(numbers[row_N[slot_W]], *places)
+
+    def _placed(self, number: int) -> Addresses:
+        """Where a shard lies in memory, once its tokens were compared with the manifest."""
+        shard = self.shards[number]
+        if -(-int(shard.token_ids.offsets_D1[-1]) // self.max_tokens) != self._slots_D1[number + 1] - self._slots_D1[number]:
+            raise damaged(shard.path, "token_ids: not as many as the manifest says")
+        return shard.addresses
 
     def all_windows(self) -> Iterator[Windows]:
         """The windows of the whole split, many at a time, in the order of the shards: for looking and counting, not for training."""
@@ -283,7 +277,7 @@ class Source:
         """
         numbers, row_W = np.unique(windows.shard_W, return_inverse=True)
         shards = [self.shards[number] for number in numbers.tolist()]
-        addresses = [shard.addresses for shard in shards]  # held until everything is copied, though a shard may be closed meanwhile
+        addresses = [shard.all_addresses for shard in shards]  # held until everything is copied, though a shard may be closed meanwhile
         table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 8), np.int64)
         gathered = Gathered(shards, table, row_W, windows)
         tokens, ends, names = gathered.contents()
@@ -312,9 +306,3 @@ def starts(count_S: npt.NDArray[Any] | Sequence[int]) -> Long:
     offsets_S1 = np.zeros(len(count_S) + 1, np.int64)
     np.cumsum(count_S, out=offsets_S1[1:])
     return offsets_S1
-
-
-def ranges(begin_N: Long, count_N: Long) -> Long:
-    """begin, begin + 1, ... of every range, one after another."""
-    offsets_N1 = starts(count_N)
-    return np.arange(offsets_N1[-1]) + np.repeat(begin_N - offsets_N1[:-1], count_N)
