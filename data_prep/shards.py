@@ -101,6 +101,10 @@ class Shard(Portable):
         table, before = self.addresses
         return Addresses(np.append(table, [array.ctypes.data for array in held]), (*before, *held))
 
+    def damage(self, what: str) -> ValueError:
+        """The error that names this shard and what is wrong with it."""
+        return damaged(self.path, what)
+
     def close(self) -> None:
         """Let the file go. Arrays that are still held stay good; the next use maps and checks it again."""
         for name in self.__dict__.keys() - self.__dataclass_fields__.keys():

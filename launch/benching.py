@@ -43,8 +43,12 @@ def run_bench(what: str, target: Path, seconds: float) -> None:
         bench_masking(target, seconds)
     elif what == "prepare":
         bench_prepare(target, seconds)
+    elif what == "batches":
+        from launch.batch_speed import bench_batches
+
+        bench_batches(target, seconds)
     else:
-        raise ConfigError(f"bench {what}: one of masking, prepare")
+        raise ConfigError(f"bench {what}: one of masking, batches, prepare")
 
 
 def bench_masking(folder: Path, seconds: float) -> None:

@@ -61,6 +61,13 @@ class Batch:
         moved: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
         return moved
 
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory, from which a GPU copies while it computes; torch's DataLoader calls it."""
+        tensors = {name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        targets = {task: {name: tensor.pin_memory() for name, tensor in group.items()} for task, group in self.targets.items()}
+        pinned: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
+        return pinned
+
 
 def to_batch(packed: Packed, task_ids: Mapping[str, int], targets: Mapping[str, Mapping[str, npt.NDArray[np.int64]]], counts: Mapping[str, int]) -> Batch:
     """Tensors of a packed batch. ``task_ids`` maps the task a sample was built for to its row of the task table."""

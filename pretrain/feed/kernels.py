@@ -99,9 +99,9 @@ def last_at_most(address: Any, high: Any, wanted: Any) -> Any:
     return low - 1
 
 
-@njit(cache=True)
-def windows_of_slots(table: Any, row_N: Any, slot_N: Any, limit: Any) -> Any:
-    """The windows whose first token lies in slot n = tokens [n * limit, (n + 1) * limit) of a shard, for each of ``slot_N``.
+@njit(cache=True, nogil=True)
+def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any) -> Any:
+    """The windows whose first token lies in slot n = tokens [n * size, (n + 1) * size) of a shard, for each of ``slot_N``.
 
     A window joins consecutive sentences of a document up to ``limit`` tokens; a longer sentence is divided.
 
@@ -117,8 +117,8 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, limit: Any) -> Any:
     for number in range(len(slot_N)):
         row = table[row_N[number]]
         documents, token_offsets, ends, end_offsets = row[DOCUMENTS], row[TOKEN_OFFSETS], row[ENDS], row[END_OFFSETS]
-        low = slot_N[number] * limit
-        high = low + limit
+        low = slot_N[number] * size
+        high = low + size
         document = last_at_most(token_offsets, documents + 1, low)
         while document < documents:
             first = _load(token_offsets, document, I32)
@@ -154,7 +154,7 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, limit: Any) -> Any:
     return slot_W[:count].copy(), document_W[:count].copy(), start_W[:count].copy(), end_W[:count].copy(), -1, -1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
     """Items into rows in the given order, each into the fullest row that still holds it, of equally full ones the first.
 

@@ -5,11 +5,14 @@ MicroBatchSpec --windows gathered, objective.build_all--> Samples --lay, hide-->
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
@@ -23,6 +26,8 @@ from pretrain.feed.samples import Samples
 from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
 from pretrain.feed.sources import Long, Windows
 from pretrain.processes.stopping import shielded
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +101,61 @@ def end_if_orphaned(rank: int, worker: int) -> None:
         os._exit(1)
 
 
-def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float) -> Iterator[Batch]:
+def default_workers(on_gpu: bool, cores: int) -> int:
+    """Data workers of a process that has so many cores to itself: 2 to 4 beside a GPU; on a CPU none, which would only take its cores."""
+    return min(4, max(2, cores - 1)) if on_gpu else 0
+
+
+def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """The same items, up to ``count`` of them made ahead in a thread; an error of the thread is raised where its item would have come."""
+    waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(count)
+    ended = threading.Event()
+
+    def put(entry: tuple[bool, Any]) -> bool:
+        while not ended.is_set():
+            with contextlib.suppress(queue.Full):
+                waiting.put(entry, timeout=0.2)
+                return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put((True, item)):
+                    return
+            put((False, None))
+        except BaseException as error:
+            put((False, error))
+
+    thread = threading.Thread(target=work, name="order of rows", daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = waiting.get()
+            if not more:
+                if item is not None:
+                    raise item
+                return
+            yield item
+    finally:
+        ended.set()
+
+
+def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float, step: int = 1) -> Iterator[Batch]:
     """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one).
 
     Workers are deaf to requests to stop: the process that reads from them saves first and then lets them go. One that hangs for
     ``patience_minutes`` ends the run.
+
+    Args:
+        step: batches of an optimiser step in this process; at least two steps are made ahead.
     """
     settings: dict[str, Any] = {}
     if workers:
         begin = partial(end_if_orphaned, os.getpid())
-        settings = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "timeout": 60 * patience_minutes, "worker_init_fn": begin}
+        prefetch = max(4, -(-2 * step // workers))
+        settings = {"multiprocessing_context": "spawn", "prefetch_factor": prefetch, "timeout": 60 * patience_minutes, "worker_init_fn": begin}
+        specs = ahead(specs, 2 * step)
     data_loader = DataLoader(maker, sampler=specs, batch_size=None, num_workers=workers, pin_memory=pin, **settings)
     with shielded():
         return iter(data_loader)

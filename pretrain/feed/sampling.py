@@ -92,6 +92,10 @@ class Stream:
             self._rows[epoch, block] = [RowSpec(self.name, epoch, windows.take(slice(offsets_B1[row], offsets_B1[row + 1]))) for row in order]
         return self._rows[epoch, block]
 
+    def forget(self) -> None:
+        """Make the next block anew, for measurements."""
+        self._rows.clear()
+
     def next(self, cursor: Cursor) -> tuple[RowSpec, Cursor]:
         """The row at ``cursor`` and the cursor after it."""
         epoch, block, row = cursor.epoch, cursor.block, cursor.row

@@ -1,6 +1,6 @@
 """Shards as windows: pieces of documents that fit into one sample.
 
-    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of as many tokens as a window may have
+    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of 512 tokens or of as many as a window may have
     Source.windows(slots)       ->  Windows: (shard, document, start, end) of every window that begins in these slots
     Source.texts(windows)       ->  Texts: their tokens, sentences and units, gathered into flat arrays
 
@@ -22,11 +22,14 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.shard_columns import damaged
 from data_prep.shards import Addresses, Prepared, Shard
 from masking.spans import Part
 
 Long = npt.NDArray[np.int64]
+
+
+SLOT = 512
+"""Least tokens of a slot."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ class Gathered(NamedTuple):
         first_W, count_W, bytes_W = (np.empty(len(self.row_W), np.int64) for _ in range(3))
         wrong = kernels.find_windows(self.table, self.row_W, *place, first_W, count_W, bytes_W)
         if wrong >= 0:
-            raise damaged(self.shards[self.row_W[wrong]].path, "a window lies outside its document; another process reads other shards")
+            raise self.shards[self.row_W[wrong]].damage("a window lies outside its document; another process reads other shards")
         offsets = [starts(counts) for counts in (self.windows.tokens_W, count_W, bytes_W)]
         tokens, ends, names = (np.empty(each[-1], kind) for each, kind in zip(offsets, (np.int64, np.int64, np.uint8), strict=True))
         kernels.copy_windows(self.table, self.row_W, *place, first_W, *offsets, tokens, ends, names)
@@ -211,7 +214,7 @@ class Source:
     prepared: Prepared
     split: str
     max_tokens: int
-    """Longest window, without special tokens; also the length of a slot."""
+    """Longest window, without special tokens."""
     parts: tuple[str, ...] = ()
     """Parts of levels, as `entity:DATE` or `word@zh`, that windows have besides the levels of the data."""
 
@@ -220,11 +223,16 @@ class Source:
         """Non-empty shards, memory-mapped on first use."""
         return self.prepared.shards(self.split)
 
+    @property
+    def slot_tokens(self) -> int:
+        """Tokens of a slot: what is shuffled is stretches of text of this length. Shorter ones would cost the order more than they mix."""
+        return max(self.max_tokens, SLOT)
+
     @cached_property
     def _slots_D1(self) -> Long:
         """How many slots there are before each shard."""
         tokens = [entry.tokens for entry in self.prepared.entries if entry.split == self.split and entry.documents]
-        return np.cumsum([0, *(-(-count // self.max_tokens) for count in tokens)], dtype=np.int64)
+        return starts([-(-count // self.slot_tokens) for count in tokens])
 
     @property
     def slots(self) -> int:
@@ -252,16 +260,17 @@ class Source:
         numbers, row_N = np.unique(np.searchsorted(self._slots_D1, slots_N, "right") - 1, return_inverse=True)
         addresses = [self._placed(number) for number in numbers.tolist()]  # held until the loop ends, though a shard may be closed meanwhile
         table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 6), np.int64)
-        slot_W, *places, wrong, document = kernels.windows_of_slots(table, row_N, slots_N - self._slots_D1[numbers[row_N]], self.max_tokens)
+        local_N = slots_N - self._slots_D1[numbers[row_N]]
+        slot_W, *places, wrong, document = kernels.windows_of_slots(table, row_N, local_N, self.slot_tokens, self.max_tokens)
         if wrong >= 0:
-            raise damaged(self.shards[numbers[row_N[wrong]]].path, f"sentence_ends: those of document {document} do not rise to its length")
+            raise self.shards[numbers[row_N[wrong]]].damage(f"sentence_ends: those of document {document} do not rise to its length")
         return Windows(numbers[row_N[slot_W]], *places)
 
     def _placed(self, number: int) -> Addresses:
         """Where a shard lies in memory, once its tokens were compared with the manifest."""
         shard = self.shards[number]
-        if -(-int(shard.token_ids.offsets_D1[-1]) // self.max_tokens) != self._slots_D1[number + 1] - self._slots_D1[number]:
-            raise damaged(shard.path, "token_ids: not as many as the manifest says")
+        if -(-int(shard.token_ids.offsets_D1[-1]) // self.slot_tokens) != self._slots_D1[number + 1] - self._slots_D1[number]:
+            raise shard.damage("token_ids: not as many as the manifest says")
         return shard.addresses
 
     def all_windows(self) -> Iterator[Windows]:

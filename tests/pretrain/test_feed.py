@@ -222,7 +222,7 @@ def test_in_every_slot_but_the_last_of_a_shard_a_window_begins(prepared: Path) -
 def test_sentence_ends_that_lie_are_told_and_lead_no_loop_astray(ends: list[int]) -> None:
     arrays = [np.zeros(10, np.uint16), np.array([0, 10], np.int32), np.array(ends, np.uint32), np.array([0, len(ends)], np.int32)]
     tokens, *others = (array.ctypes.data for array in arrays)
-    found = kernels.windows_of_slots(np.array([[1, tokens, 2, *others]]), np.zeros(2, np.int64), np.arange(2), 8)
+    found = kernels.windows_of_slots(np.array([[1, tokens, 2, *others]]), np.zeros(2, np.int64), np.arange(2), 8, 8)
     assert found[-2] >= 0 and found[-1] == 0 and not len(found[0])
 
 
@@ -351,7 +351,7 @@ def test_a_corpus_of_a_billion_windows_needs_no_table_of_them(prepared: Path) ->
     entry = next(entry for entry in folder.entries if entry.split == "train" and entry.documents)
     many = tuple(entry._replace(path=f"parts/{number}.arrow", tokens=30_000_000) for number in range(20_000))
     source = Source(name="x", prepared=replace(folder, entries=many), split="train", max_tokens=510)
-    assert source.slots == 20_000 * math.ceil(30_000_000 / 510) > 10**9
+    assert source.slots == 20_000 * math.ceil(30_000_000 / 512) > 10**9
     assert source._slots_D1.nbytes < 200_000 and "shards" not in vars(source)
 
 
