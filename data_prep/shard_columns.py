@@ -150,6 +150,13 @@ def text_at(path: Path, name: str, column: Any, document: int) -> str:
         return str(column[document].as_py())
 
 
+def text_buffers(column: Any) -> tuple[npt.NDArray[np.uint8], Offsets]:
+    """The bytes (UTF-8) of a column of strings, and the offsets int32[D + 1] of its rows."""
+    _, offsets, text = column.buffers()
+    size = text.size if text is not None else 0
+    return np.frombuffer(text, np.uint8) if size else np.zeros(1, np.uint8), _offsets(offsets, len(column), size)
+
+
 def ends_problem(offsets_D1: Offsets, ends: npt.NDArray[np.uint32], length_D: npt.NDArray[np.integer]) -> str:
     """What is wrong with the ends of the documents' sentences or paragraphs; empty when nothing is.
 

@@ -32,7 +32,19 @@ from data_prep.documents import Label
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
 from data_prep.portable import Portable
-from data_prep.shard_columns import ListColumn, UnitColumn, damaged, ends_problem, list_column, number_column, read_batch, text_at, text_column, unit_column
+from data_prep.shard_columns import (
+    ListColumn,
+    UnitColumn,
+    damaged,
+    ends_problem,
+    list_column,
+    number_column,
+    read_batch,
+    text_at,
+    text_buffers,
+    text_column,
+    unit_column,
+)
 from data_prep.shard_maps import opened
 
 SCHEMA_VERSION = 1
@@ -52,6 +64,15 @@ class ShardEntry(NamedTuple):
     """In bytes."""
 
 
+class Addresses(NamedTuple):
+    """Where the columns of a shard lie in memory, good as long as the arrays are held."""
+
+    table: npt.NDArray[np.int64]
+    """Documents, token ids, bytes of one of them, their offsets, sentence ends, their offsets; where asked, document ids (UTF-8), their
+    offsets, and for each level starts, lengths, labels, offsets."""
+    held: tuple[npt.NDArray[Any], ...]
+
+
 @dataclass(frozen=True)
 class Shard(Portable):
     """One memory-mapped shard. Opening is lazy and cheap; every array is a view of the file. Raises ValueError when it
@@ -67,6 +88,26 @@ class Shard(Portable):
     def _batch(self) -> Any:
         opened(self)
         return read_batch(self.path)
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """Where tokens and sentences lie in memory, for compiled loops over many shards."""
+        ids, ends = self.token_ids, self.unchecked_sentence_ends
+        held = (ids.values, ids.offsets_D1, ends.values, ends.offsets_D1)
+        tokens, *others = (array.ctypes.data for array in held)
+        return Addresses(np.array([len(self), tokens, ids.values.itemsize, *others], np.int64), held)
+
+    @cached_property
+    def all_addresses(self) -> Addresses:
+        """The same with names and units of the documents."""
+        units = [array for level in self.levels for array in (*self.units[level][1:], self.units[level].offsets_D1)]
+        held = (*text_buffers(self._text("id")), *units)
+        table, before = self.addresses
+        return Addresses(np.append(table, [array.ctypes.data for array in held]), (*before, *held))
+
+    def damage(self, what: str) -> ValueError:
+        """The error that names this shard and what is wrong with it."""
+        return damaged(self.path, what)
 
     def close(self) -> None:
         """Let the file go. Arrays that are still held stay good; the next use maps and checks it again."""
@@ -99,6 +140,11 @@ class Shard(Portable):
     def paragraph_ends(self) -> ListColumn:
         """Index one past the last token of each paragraph."""
         return self._ends("paragraph_ends")
+
+    @cached_property
+    def unchecked_sentence_ends(self) -> ListColumn:
+        """The same, of documents that the reader compares with their tokens itself: nothing of the size of the shard is read."""
+        return ListColumn(*list_column(self.path, self._batch, "sentence_ends", "uint32"))
 
     def _ends(self, name: str) -> ListColumn:
         ends = ListColumn(*list_column(self.path, self._batch, name, "uint32"))
@@ -141,9 +187,12 @@ class Shard(Portable):
 
     def text_of(self, name: str, document: int) -> str:
         """A metadata column (``id``, ``language``, ``source``, ``title``) of one document."""
+        return text_at(self.path, name, self._text(name), document)
+
+    def _text(self, name: str) -> Any:
         if name not in self._texts:
             self._texts[name] = text_column(self.path, self._batch, name)
-        return text_at(self.path, name, self._texts[name], document)
+        return self._texts[name]
 
     @cached_property
     def _texts(self) -> dict[str, Any]:

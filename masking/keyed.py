@@ -10,7 +10,7 @@ The mixing function is splitmix64 (Steele, Lea, Flood: Fast splittable pseudoran
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,7 @@ MASK64 = (1 << 64) - 1
 
 def hash_key(*parts: str | int) -> int:
     """A uint64 from any names and numbers; changes in any of them give unrelated keys."""
-    text = "".join(f"{type(part).__name__[0]}{len(str(part))}:{part}" for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(_written(*parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def hash_keys(name: str, parts: Iterable[str]) -> npt.NDArray[np.uint64]:
@@ -30,6 +29,17 @@ def hash_keys(name: str, parts: Iterable[str]) -> npt.NDArray[np.uint64]:
     head = f"s{len(name)}:{name}s"
     texts = (f"{head}{len(part)}:{part}".encode("utf-8", "surrogatepass") for part in parts)
     return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(np.uint64)
+
+
+def place_keys(parts: Sequence[str | int], names: Iterable[str], numbers: Iterable[int]) -> npt.NDArray[np.uint64]:
+    """``hash_key(*parts, name, number)`` of many names with a number each."""
+    head = _written(*parts)
+    texts = (f"{head}s{len(name)}:{name}i{len(str(number))}:{number}".encode("utf-8", "surrogatepass") for name, number in zip(names, numbers, strict=True))
+    return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(np.uint64)
+
+
+def _written(*parts: str | int) -> str:
+    return "".join(f"{type(part).__name__[0]}{len(str(part))}:{part}" for part in parts)
 
 
 def mix(value: int) -> int:

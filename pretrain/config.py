@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from pretrain.evaluation.heldout import Evaluation
 from pretrain.feed.hiding import Masking
-from pretrain.feed.sources import ROOM_FOR_SPECIALS
 from pretrain.network.encoder import Model
 from pretrain.objectives import Objective
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
@@ -16,6 +15,11 @@ from pretrain.schedule import Stage
 from pretrain.settings import DeepSpeed
 from pretrain.stability import Stability
 from pretrain.tracking import Tracking
+
+LEAST_SAMPLE = 14
+"""Tokens of the shortest sample that makes sense."""
+LEAST_TEXT = 8
+"""Of them, those that must be left for text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +57,8 @@ class Batching:
     """Rows that a process feeds the model at once; the rest is gradient accumulation."""
 
     def __post_init__(self) -> None:
-        if self.max_sample_tokens < 8 + ROOM_FOR_SPECIALS:
-            raise ValueError(f"max_sample_tokens: {self.max_sample_tokens} must be at least {8 + ROOM_FOR_SPECIALS}")
+        if self.max_sample_tokens < LEAST_SAMPLE:
+            raise ValueError(f"max_sample_tokens: {self.max_sample_tokens} must be at least {LEAST_SAMPLE}")
         if self.row_tokens and self.row_tokens < self.max_sample_tokens:
             raise ValueError(f"row_tokens: {self.row_tokens} must be 0 or at least max_sample_tokens = {self.max_sample_tokens}")
         for name in ("rows_per_step", "rows_per_process"):
@@ -156,6 +160,9 @@ class Run:
                 raise ValueError(f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})")
             if sum(share for task, share in stage.tasks.items() if self.builds_rows(task)) <= 0:
                 raise ValueError(f"stages: {stage.name} builds no rows; give knowledge_masking a share above 0")
+        for name, task in self.tasks.items():
+            if (room := self.batch.max_sample_tokens - task.special_tokens()) < LEAST_TEXT:
+                raise ValueError(f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens")
         ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
         if bool(ordering) != bool(self.masking.shuffle):
             raise ValueError(

@@ -107,7 +107,9 @@ def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:
     refused = []
     for name, digest in fingerprints.items():
         if name in state.fingerprints:
-            if state.fingerprints[name] != digest:
+            if state.fingerprints[name].partition(" ")[0] == digest.partition(" ")[0] and state.fingerprints[name] != digest:
+                refused.append(f"data {name}: this version of kmask reads windows in another order than the one that began; finish with that one, or export")
+            elif state.fingerprints[name] != digest:
                 refused.append(f"data {name}: its shards changed ({state.fingerprints[name][:12]} -> {digest[:12]})")
             continue
         old = next((old for old, known in state.fingerprints.items() if known == digest and old not in fingerprints), None)

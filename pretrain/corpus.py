@@ -22,8 +22,11 @@ from pretrain.feed.corpus_counts import rarity, token_counts
 from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Stream
-from pretrain.feed.sources import ROOM_FOR_SPECIALS, Source
+from pretrain.feed.sources import Source
 from pretrain.schedule import Stage
+
+ORDER = "order 2"
+"""The law by which windows are cut and ordered (feed/sources.py, feed/sampling.py): a checkpoint of another one cannot go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +69,8 @@ class Corpus:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """What cursors count in: the content of every folder."""
-        return {name: folder.fingerprint for name, folder in self.prepared.items()}
+        """What cursors count in: the content of every folder, and the law of the order of its windows."""
+        return {name: f"{folder.fingerprint} {ORDER}" for name, folder in self.prepared.items()}
 
     @cached_property
     def specials(self) -> Specials:
@@ -80,14 +83,13 @@ class Corpus:
         return self._streams(shares, split, self.run.seed)
 
     def _streams(self, shares: Mapping[str, float], split: str, seed: int) -> dict[str, Stream]:
-        longest = self.run.batch.max_sample_tokens - ROOM_FOR_SPECIALS
+        longest, levels = self.run.batch.max_sample_tokens, parts(self.run.masking.strategy.levels())
         found = {}
         for data in self.run.data:
-            source = Source(
-                name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=longest, parts=parts(self.run.masking.strategy.levels())
-            )
             for task, share in shares.items():
                 objective, row = self.run.tasks[task], self.run.batch.row
+                room = longest - objective.special_tokens()
+                source = Source(name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=room, parts=levels)
                 stream = Stream(source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight)
                 found[stream.name] = stream
         return found

@@ -174,4 +174,4 @@ def heldout_documents(folder: Prepared) -> int:
 def tokens_per_row(stream: Stream) -> float:
     """Tokens of text in a row of this stream: the mean of its first block."""
     rows = stream.rows(0, 0)
-    return float(sum(int(stream.source.tokens_N[row].sum()) for row in rows)) / len(rows)
+    return float(sum(int(row.windows.tokens_W.sum()) for row in rows)) / len(rows)

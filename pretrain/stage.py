@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from masking.keyed import hash_key
@@ -194,8 +195,8 @@ class StageLoop:
             {
                 "stream": row.stream,
                 "epoch": row.epoch,
-                "windows": row.windows,
-                "documents": sorted({self.maker.streams[row.stream].source.read(window).document_id for window in row.windows}),
+                "windows": np.stack(row.windows.columns, 1).tolist(),
+                "documents": sorted(set(self.maker.streams[row.stream].source.texts(row.windows).document_ids)),
             }
             for row in rows
         ]

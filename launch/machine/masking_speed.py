@@ -5,6 +5,7 @@ windows -> samples -> rows of 4,096 tokens; every scheme masks the same rows und
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -90,7 +91,11 @@ def read_rows(folder: Path) -> Rows:
     spread = sorted({number * len(source) // SAMPLES for number in range(SAMPLES)})
     samples = [plain_sample(source.read(number), number + 1, "bench", specials[0]) for number in spread]
     lengths = np.array([len(sample.token_ids_T) for sample in samples])
-    laid = lay_out([[samples[item] for item in row] for row in best_fit(lengths, ROW)], ROW, specials[0].pad)
+    order, offsets = best_fit(lengths, ROW)
+    rows = [
+        [samples[item] for item in order[first:last].tolist()] for first, last in itertools.pairwise(offsets.tolist())
+    ]
+    laid = lay_out(rows, ROW, specials[0].pad)
     return Rows(laid, int(lengths.sum()), fitted.schemes, specials, fitted.missing)
 
 

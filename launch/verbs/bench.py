@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from launch.machine.batch_speed import bench_batches
 from launch.machine.masking_speed import bench_masking
 from launch.machine.preparation_speed import bench_prepare
 from launch.settings.yaml_files import ConfigError
 
-MEASURED = {"masking": bench_masking, "prepare": bench_prepare}
+MEASURED = {"masking": bench_masking, "batches": bench_batches, "prepare": bench_prepare}
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="`masking` on a prepared folder, or `prepare` on a data YAML.")],
+    what: Annotated[str, typer.Argument(help="`masking` or `batches` on a prepared folder (`batches` also on a pretraining YAML), or `prepare` on a data YAML.")],
     target: Annotated[Path, typer.Argument(help="The folder or file to measure on.")],
     seconds: Annotated[float, typer.Option(help="How long to measure each figure.")] = 3.0,
 ) -> None:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from pretrain.feed.packed import Packed
+from pretrain.feed.sources import starts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,23 +61,25 @@ class Batch:
         moved: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
         return moved
 
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory, from which a GPU copies while it computes; torch's DataLoader calls it."""
+        tensors = {name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        targets = {task: {name: tensor.pin_memory() for name, tensor in group.items()} for task, group in self.targets.items()}
+        pinned: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
+        return pinned
+
 
 def to_batch(packed: Packed, task_ids: Mapping[str, int], targets: Mapping[str, Mapping[str, npt.NDArray[np.int64]]], counts: Mapping[str, int]) -> Batch:
     """Tensors of a packed batch. ``task_ids`` maps the task a sample was built for to its row of the task table."""
-    total = len(packed.original_T)
-    lengths_S = np.array([len(sample.token_ids_T) for sample in packed.samples], np.int64)
-    starts_S = packed.sample_start_S.astype(np.int64)
+    from pretrain.feed import kernels
+
+    total, samples = len(packed.original_T), packed.samples
+    lengths_S, starts_S = samples.length_S, packed.sample_start_S.astype(np.int64)
     longest = int(lengths_S.max())
-    grid_SL = np.arange(longest)[None, :]
-    real_SL = grid_SL < lengths_S[:, None]
-    pack_SL = np.where(real_SL, starts_S[:, None] + grid_SL, 0)
-    unpack_T = np.zeros(total, np.int64)
-    unpack_T[pack_SL[real_SL]] = np.flatnonzero(real_SL.ravel())
-    position_T, segment_T, task_T = (np.zeros(total, np.int64) for _ in range(3))
-    position_T[pack_SL[real_SL]] = np.broadcast_to(grid_SL, real_SL.shape)[real_SL]
-    for sample, start, length in zip(packed.samples, starts_S, lengths_S, strict=True):
-        segment_T[start : start + length] = sample.segment_ids_T
-        task_T[start : start + length] = task_ids.get(sample.task, 0)
+    task_S = np.array([task_ids.get(task, 0) for task in samples.tasks], np.int64)
+    position_T, task_T, pack_SL, real_SL, unpack_T = kernels.grid(starts_S, lengths_S, task_S, total, longest)
+    segment_T = np.zeros(total, np.int64)
+    kernels.spread(samples.segment_ids_T, starts(lengths_S)[:-1], lengths_S, starts_S, segment_T)
     edges = np.unique(np.concatenate([starts_S, starts_S + lengths_S, np.arange(0, total + 1, packed.row_tokens)]))
     gaps = [np.arange(a, b, longest) for a, b in itertools.pairwise(edges.tolist()) if b - a > longest]
     edges = np.unique(np.concatenate([edges, *gaps])) if gaps else edges

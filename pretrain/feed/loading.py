@@ -1,26 +1,33 @@
 """Row specs -> batches, in this process or in data workers. Stateless: any worker may make any batch.
 
-MicroBatchSpec --read windows, objective.build--> Samples --pack, mask--> Packed --targets--> Batch
+MicroBatchSpec --windows gathered, objective.build_all--> Samples --lay, hide--> Packed --targets--> Batch
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from masking.keyed import hash_key
+from masking.keyed import place_keys
 from pretrain.feed.batch import Batch, to_batch
+from pretrain.feed.building import Builder, Built, check_built, named
 from pretrain.feed.hiding import Masking, Specials
-from pretrain.feed.packed import Packed, pack
-from pretrain.feed.samples import Sample
+from pretrain.feed.packed import Packed, hide, lay
+from pretrain.feed.samples import Samples
 from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
-from pretrain.objectives import Objective
+from pretrain.feed.sources import Long, Windows
 from pretrain.processes.stopping import shielded
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +35,7 @@ class BatchMaker(Dataset[Batch]):
     """Makes a batch from its description."""
 
     streams: Mapping[str, Stream]
-    objectives: Mapping[str, Objective]
+    objectives: Mapping[str, Builder]
     """All active tasks."""
     masking: Masking
     specials: Specials
@@ -39,29 +46,52 @@ class BatchMaker(Dataset[Batch]):
     salt: str = "train"
     """Separates the draws of training and evaluation."""
 
-    def samples(self, row: RowSpec) -> list[Sample]:
-        """The samples of one row."""
-        stream = self.streams[row.stream]
-        result = []
-        for window in row.windows:
-            text = stream.source.read(window)
-            key = hash_key(self.salt, self.seed, stream.name, row.epoch, text.document_id, text.start)
-            sample = stream.objective.build(text, key, stream.task, self.specials)
-            if len(sample.token_ids_T) > self.max_sample_tokens:
-                raise ValueError(
-                    f"task {stream.task!r} ({type(stream.objective).__name__}) made a sample of {len(sample.token_ids_T)} tokens from document "
-                    f"{text.document_id!r}; batch.max_sample_tokens allows {self.max_sample_tokens}"
-                )
-            result.append(sample)
-        return result
+    def samples(self, rows: Sequence[RowSpec]) -> tuple[Samples, Long]:
+        """The samples of several rows, row by row, and how many each row has.
+
+        Raises:
+            ValueError: a damaged shard, or an objective that builds what it may not.
+        """
+        built: list[Samples] = []
+        rows_S: list[Long] = []
+        for name in dict.fromkeys(row.stream for row in rows):
+            mine = [number for number, row in enumerate(rows) if row.stream == name]
+            found = self._built(name, [rows[number] for number in mine])
+            built.append(found.samples)
+            rows_S.append(np.repeat(np.repeat(mine, [len(rows[number].windows) for number in mine]), found.count_W))
+        samples, row_S = Samples.join(built), np.concatenate(rows_S)
+        if len(built) > 1:
+            order_S = np.argsort(row_S, kind="stable")
+            samples, row_S = samples.take(order_S), row_S[order_S]
+        return samples, np.bincount(row_S, minlength=len(rows))
+
+    def _built(self, name: str, rows: Sequence[RowSpec]) -> Built:
+        """What the objective of a stream builds of the windows of these rows."""
+        stream = self.streams[name]
+        texts = stream.source.texts(Windows.join([row.windows for row in rows]))
+        keys, first = [], 0
+        for row in rows:
+            last = first + len(row.windows)
+            place = (self.salt, self.seed, stream.name, row.epoch)
+            keys.append(place_keys(place, texts.document_ids[first:last], row.windows.start_W.tolist()))
+            first = last
+        with named(stream.task, stream.objective, "building samples"):
+            built = stream.objective.build_all(texts, np.concatenate(keys), stream.task, self.specials)
+        check_built(built, texts, stream.objective, stream.task, self.max_sample_tokens)
+        return built
 
     def packed(self, spec: MicroBatchSpec) -> Packed:
         """The batch in numpy."""
-        return pack([self.samples(row) for row in spec.rows], self.row_tokens, self.masking, self.specials, spec.progress)
+        samples, count_B = self.samples(spec.rows)
+        laid = lay(samples, count_B, self.row_tokens, self.specials.pad, self.specials.vocabulary)
+        return hide(laid, self.masking, self.specials, spec.progress)
 
     def __getitem__(self, spec: MicroBatchSpec) -> Batch:
         packed = self.packed(spec)
-        made = {name: objective.targets(packed, name) for name, objective in self.objectives.items()}
+        made = {}
+        for name, objective in self.objectives.items():
+            with named(name, objective, "making targets"):
+                made[name] = objective.targets(packed, name)
         return to_batch(packed, self.task_ids, {name: arrays for name, (arrays, _) in made.items()}, {name: count for name, (_, count) in made.items()})
 
 
@@ -71,16 +101,61 @@ def end_if_orphaned(rank: int, worker: int) -> None:
         os._exit(1)
 
 
-def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float) -> Iterator[Batch]:
+def default_workers(on_gpu: bool, cores: int) -> int:
+    """Data workers of a process that has so many cores to itself: 2 to 4 beside a GPU; on a CPU none, which would only take its cores."""
+    return min(4, max(2, cores - 1)) if on_gpu else 0
+
+
+def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """The same items, up to ``count`` of them made ahead in a thread; an error of the thread is raised where its item would have come."""
+    waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(count)
+    ended = threading.Event()
+
+    def put(entry: tuple[bool, Any]) -> bool:
+        while not ended.is_set():
+            with contextlib.suppress(queue.Full):
+                waiting.put(entry, timeout=0.2)
+                return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put((True, item)):
+                    return
+            put((False, None))
+        except BaseException as error:
+            put((False, error))
+
+    thread = threading.Thread(target=work, name="order of rows", daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = waiting.get()
+            if not more:
+                if item is not None:
+                    raise item
+                return
+            yield item
+    finally:
+        ended.set()
+
+
+def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float, step: int = 1) -> Iterator[Batch]:
     """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one).
 
     Workers are deaf to requests to stop: the process that reads from them saves first and then lets them go. One that hangs for
     ``patience_minutes`` ends the run.
+
+    Args:
+        step: batches of an optimiser step in this process; at least two steps are made ahead.
     """
     settings: dict[str, Any] = {}
     if workers:
         begin = partial(end_if_orphaned, os.getpid())
-        settings = {"multiprocessing_context": "spawn", "prefetch_factor": 4, "timeout": 60 * patience_minutes, "worker_init_fn": begin}
+        prefetch = max(4, -(-2 * step // workers))
+        settings = {"multiprocessing_context": "spawn", "prefetch_factor": prefetch, "timeout": 60 * patience_minutes, "worker_init_fn": begin}
+        specs = ahead(specs, 2 * step)
     data_loader = DataLoader(maker, sampler=specs, batch_size=None, num_workers=workers, pin_memory=pin, **settings)
     with shielded():
         return iter(data_loader)

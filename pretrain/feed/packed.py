@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,11 @@ import numpy.typing as npt
 from masking.capacity import limit_rows
 from masking.corruption import Targets, corrupt_each
 from masking.keyed import combine_array
-from masking.spans import Byte, Int, Keys, Spans, Units
+from masking.spans import Byte, Keys, Spans, Units
 from pretrain.feed.hiding import Masking, Specials, weights
-from pretrain.feed.sample_checks import check_ids, check_lengths, check_sentences, check_units
-from pretrain.feed.samples import EMPTY, Sample
+from pretrain.feed.sample_checks import check_ids, check_sentences, check_units
+from pretrain.feed.samples import EMPTY, NO_LABEL, Sample, Samples
+from pretrain.feed.sources import Long, starts
 
 SELECT, CORRUPT = 1, 2
 """Sub-keys of a sample's key: the draws of selection and of corruption are unrelated."""
@@ -34,7 +36,7 @@ SELECT, CORRUPT = 1, 2
 class Packed:
     """A batch in numpy, after masking: what objectives read to make their targets, and what `kmask show` draws."""
 
-    samples: Sequence[Sample]
+    samples: Samples
     sample_start_S: npt.NDArray[np.int32]
     original_T: npt.NDArray[np.int64]
     corrupted_T: npt.NDArray[np.int64]
@@ -49,12 +51,18 @@ class Packed:
     shuffled_M: npt.NDArray[np.int64] = field(default_factory=lambda: EMPTY)
     """Positions in shuffled windows."""
 
+    def labelled(self, task: str) -> tuple[Long, Long]:
+        """The numbers of the samples that a task asks, and their labels."""
+        label_S = self.samples.labels.get(task, EMPTY)
+        asked_M = np.flatnonzero(label_S != NO_LABEL)
+        return asked_M, label_S[asked_M]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Laid:
     """Samples in rows, nothing hidden yet."""
 
-    samples: Sequence[Sample]
+    samples: Samples
     original_T: npt.NDArray[np.int64]
     units: Units
     keys_S: Keys
@@ -62,51 +70,42 @@ class Laid:
 
 
 def lay_out(rows: Sequence[Sequence[Sample]], row_tokens: int, pad: int, vocabulary: int | None = None) -> Laid:
-    """Samples one after another, each row filled up with padding; ``vocabulary`` is the number of token ids, where it is known.
+    """``lay`` for samples that were built one by one."""
+    return lay(Samples.of([sample for row in rows for sample in row]), np.array([len(row) for row in rows]), row_tokens, pad, vocabulary)
+
+
+def lay(samples: Samples, count_B: npt.NDArray[np.integer[Any]], row_tokens: int, pad: int, vocabulary: int | None = None) -> Laid:
+    """Samples one after another, so many to a row, each row filled up with padding; ``vocabulary`` is the number of token ids, where it is known.
 
     Raises:
         ValueError: a row was given more tokens than it holds, or a sample is not what compiled loops rely on (sample_checks.py).
     """
-    samples = [sample for row in rows for sample in row]
-    check_lengths(samples)
-    starts: list[int] = []
-    for number, row in enumerate(rows):
-        position = number * row_tokens
-        for sample in row:
-            starts.append(position)
-            position += len(sample.token_ids_T)
-        if position > (number + 1) * row_tokens:
-            raise ValueError(f"a row of {row_tokens} tokens was given {position - number * row_tokens}")
-    original_T = np.full(len(rows) * row_tokens, pad, np.int64)
+    from pretrain.feed import kernels
+
+    length_S, from_S = samples.length_S, starts(samples.length_S)[:-1]
+    row_S = np.repeat(np.arange(len(count_B)), count_B)
+    used_B = np.bincount(row_S, length_S, minlength=len(count_B)).astype(np.int64)
+    if (used_B > row_tokens).any():
+        raise ValueError(f"a row of {row_tokens} tokens was given {int(used_B[used_B > row_tokens][0])}")
+    to_S = from_S + row_S * row_tokens - starts(used_B)[row_S]
+    original_T = np.full(len(count_B) * row_tokens, pad, np.int64)
     maskable_T, sentence_T = np.zeros(len(original_T), np.bool_), np.zeros(len(original_T) + 1, np.bool_)
-    start_S = np.array(starts, np.int32)
-    end_S = start_S + np.array([len(sample.token_ids_T) for sample in samples], np.int32)
-    for sample, start, end in zip(samples, start_S, end_S, strict=True):
-        original_T[start:end] = sample.token_ids_T
-        maskable_T[start:end] = sample.maskable_T
+    kernels.spread(samples.token_ids_T, from_S, length_S, to_S, original_T)
+    kernels.spread(samples.maskable_T, from_S, length_S, to_S, maskable_T)
+    start_S, end_S = to_S.astype(np.int32), (to_S + length_S).astype(np.int32)
     check_ids(samples, original_T, start_S, vocabulary)
-    end_E, count_S = _moved([sample.sentence_ends_S for sample in samples], start_S)
+    relative_E, count_S = samples.sentence_ends
+    end_E = relative_E + np.repeat(to_S, count_S)
     check_sentences(samples, end_E, count_S, start_S, end_S)
     sentence_T[end_E] = True
-    names = dict.fromkeys(level for sample in samples for level in sample.units)
-    levels = {level: _units(samples, level, start_S, end_S) for level in names}
+    levels = {}
+    for level, (start_U, end_U, units_S) in samples.units.items():
+        shift_U = np.repeat(to_S, units_S)
+        start_U, end_U = start_U + shift_U, end_U + shift_U
+        check_units(samples, level, start_U, end_U, units_S, start_S, end_S)
+        levels[level] = (start_U.astype(np.int32), end_U.astype(np.int32))
     units = Units(sample_start_S=start_S, sample_end_S=end_S, maskable_T=maskable_T, levels=levels, sentence_start_T=sentence_T[:-1])
-    keys_S = np.array([sample.key for sample in samples], np.uint64)
-    return Laid(samples=samples, original_T=original_T, units=units, keys_S=keys_S, row_tokens=row_tokens)
-
-
-def _units(samples: Sequence[Sample], level: str, start_S: Int, end_S: Int) -> tuple[Int, Int]:
-    """The units of a level in all samples."""
-    pairs = [sample.units.get(level, (EMPTY, EMPTY)) for sample in samples]
-    (start_U, count_S), (end_U, ends_S) = (_moved([pair[side] for pair in pairs], start_S) for side in (0, 1))
-    check_units(samples, level, start_U, end_U, count_S, ends_S, start_S, end_S)
-    return start_U.astype(np.int32), end_U.astype(np.int32)
-
-
-def _moved(places: Sequence[npt.NDArray[np.int64]], start_S: Int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Places in samples as places in the batch, one after another, and how many each sample has."""
-    count_S = np.array([len(place) for place in places], np.int64)
-    return np.concatenate([EMPTY, *places]) + np.repeat(start_S, count_S), count_S
+    return Laid(samples=samples, original_T=original_T, units=units, keys_S=samples.key_S, row_tokens=row_tokens)
 
 
 def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> Packed:

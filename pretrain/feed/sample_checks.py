@@ -14,20 +14,31 @@ Shape legend: T positions, S samples, U units of one level, E ends of sentences.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from masking.spans import Int
 
-if TYPE_CHECKING:
-    from pretrain.feed.samples import Sample
-
 Long = npt.NDArray[np.int64]
 
 
-def wrong(sample: Sample, what: str) -> ValueError:
+class Named(Protocol):
+    """A sample, as far as an error names it."""
+
+    @property
+    def document_id(self) -> str:
+        """Of the document it was built of."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """The task it was built for."""
+        ...
+
+
+def wrong(sample: Named, what: str) -> ValueError:
     """The error that names a sample, what is wrong with it, and what may be the reason."""
     return ValueError(
         f"document {sample.document_id!r}, task {sample.task!r}: {what}. Either its shard is damaged (`kmask prepare verify FOLDER` tells), "
@@ -35,17 +46,22 @@ def wrong(sample: Sample, what: str) -> ValueError:
     )
 
 
-def check_lengths(samples: Sequence[Sample]) -> None:
-    """Raise ValueError unless every sample has tokens, and an answer for each of them."""
+def check_lengths(samples: Sequence[Any]) -> None:
+    """Raise ValueError unless every sample has tokens, an answer for each of them, and as many ends of units as starts."""
     for sample in samples:
         count = len(sample.token_ids_T)
         if not count:
             raise wrong(sample, "a sample without a token")
         if len(sample.maskable_T) != count or len(sample.segment_ids_T) != count:
             raise wrong(sample, f"{count} tokens, {len(sample.maskable_T)} of them said to be maskable or not, {len(sample.segment_ids_T)} with a segment")
+        if sample.place_T is not None and len(sample.place_T) != count:
+            raise wrong(sample, f"{count} tokens, {len(sample.place_T)} of them with a place in the document")
+        for level, (start_U, end_U) in sample.units.items():
+            if len(start_U) != len(end_U):
+                raise wrong(sample, f"its units of level {level!r} do not have as many ends as starts")
 
 
-def check_ids(samples: Sequence[Sample], original_T: Long, start_S: Int, vocabulary: int | None) -> None:
+def check_ids(samples: Sequence[Named], original_T: Long, start_S: Int, vocabulary: int | None) -> None:
     """Raise ValueError unless all ids are in the vocabulary (``vocabulary`` None: not known, only negative ones are wrong)."""
     top = np.iinfo(np.int64).max if vocabulary is None else vocabulary - 1
     if len(original_T) and (original_T.min() < 0 or original_T.max() > top):
@@ -55,13 +71,11 @@ def check_ids(samples: Sequence[Sample], original_T: Long, start_S: Int, vocabul
         raise wrong(samples[number], f"token {position - int(start_S[number])} of its sample has the id {int(original_T[position])}{known}")
 
 
-def check_units(samples: Sequence[Sample], level: str, start_U: Long, end_U: Long, count_S: Long, ends_S: Long, start_S: Int, end_S: Int) -> None:
+def check_units(samples: Sequence[Named], level: str, start_U: Long, end_U: Long, count_S: Long, start_S: Int, end_S: Int) -> None:
     """Raise ValueError unless the units of a level are sorted, disjoint, not empty, and inside their sample.
 
-    ``count_S`` and ``ends_S`` are how many starts and how many ends each sample gave.
+    ``count_S`` is how many each sample has.
     """
-    if not np.array_equal(count_S, ends_S):
-        raise wrong(samples[int((count_S != ends_S).argmax())], f"its units of level {level!r} do not have as many ends as starts")
     fine_U = (start_U < end_U) & (start_U >= np.repeat(start_S, count_S)) & (end_U <= np.repeat(end_S, count_S))
     fine_U[1:] &= start_U[1:] >= end_U[:-1]
     if not fine_U.all():
@@ -72,7 +86,7 @@ def check_units(samples: Sequence[Sample], level: str, start_U: Long, end_U: Lon
         raise wrong(samples[number], f"unit {place} of level {level!r} is empty, overlaps the one before it, or leaves its sample of {length} tokens")
 
 
-def check_sentences(samples: Sequence[Sample], end_E: Long, count_S: Long, start_S: Int, end_S: Int) -> None:
+def check_sentences(samples: Sequence[Named], end_E: Long, count_S: Long, start_S: Int, end_S: Int) -> None:
     """Raise ValueError unless every sentence ends inside its sample, after one token at least."""
     fine_E = (end_E > np.repeat(start_S, count_S)) & (end_E <= np.repeat(end_S, count_S))
     if not fine_E.all():

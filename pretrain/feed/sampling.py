@@ -1,7 +1,7 @@
 """Which windows make up which rows, and which rows make up which step: order without state.
 
-    windows of a source  --keyed bijection per epoch-->  shuffled positions
-    blocks of 1,024 positions  --best fit-->  rows of row_tokens
+    slots of a source  --keyed bijection per epoch-->  shuffled slots (sources.py), each with the windows that begin in it
+    blocks of 1,024 slots  --best fit-->  rows of row_tokens
     streams (source x task)  --largest deficit-->  the rows of a step, before they are split over ranks
 
 A stream's Cursor(epoch, block, row) is all that a checkpoint keeps; everything else is recomputed from it.
@@ -15,10 +15,11 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from masking.keyed import hash_key, permute
-from pretrain.feed.sources import Source
-from pretrain.objectives import Objective
+from pretrain.feed.building import Builder
+from pretrain.feed.sources import Long, Source, Windows, starts
 
 BLOCK = 1024
 
@@ -33,12 +34,13 @@ class Cursor(NamedTuple):
     """Rows taken in the current stage."""
 
 
-class RowSpec(NamedTuple):
-    """One row: a stream, an epoch and window numbers."""
+@dataclass(frozen=True)
+class RowSpec:
+    """One row: a stream, an epoch and windows."""
 
     stream: str
     epoch: int
-    windows: list[int]
+    windows: Windows
 
 
 class MicroBatchSpec(NamedTuple):
@@ -57,7 +59,7 @@ class Stream:
 
     source: Source
     task: str
-    objective: Objective
+    objective: Builder
     row_tokens: int
     seed: int
     share: float
@@ -71,56 +73,54 @@ class Stream:
     @cached_property
     def blocks(self) -> int:
         """Blocks per epoch."""
-        return -(-len(self.source) // BLOCK)
+        return -(-self.source.slots // BLOCK)
 
     @cached_property
-    def _rows(self) -> dict[tuple[int, int], list[list[int]]]:
+    def _rows(self) -> dict[tuple[int, int], list[RowSpec]]:
         return {}
 
-    def rows(self, epoch: int, block: int) -> list[list[int]]:
+    def rows(self, epoch: int, block: int) -> list[RowSpec]:
         """The rows of a block: windows packed best-fit, rows in keyed order. The last block is kept."""
         if (epoch, block) not in self._rows:
-            size = len(self.source)
-            positions = np.arange(block * BLOCK, min((block + 1) * BLOCK, size), dtype=np.uint64)
-            windows = permute(positions, size, hash_key("order", self.seed, self.name, epoch)).astype(np.int64)
-            lengths = self.source.tokens_N[windows] + self.objective.special_tokens()
-            packed = best_fit(lengths, self.row_tokens)
-            order = permute(np.arange(len(packed), dtype=np.uint64), len(packed), hash_key("rows", self.seed, self.name, epoch, block))
+            slots = self.source.slots
+            positions = np.arange(block * BLOCK, min((block + 1) * BLOCK, slots), dtype=np.uint64)
+            windows = self.source.windows(permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64))
+            item_N, offsets_B1 = best_fit(self.objective.lengths(windows.tokens_W), self.row_tokens)
+            windows, rows = windows.take(item_N), len(offsets_B1) - 1
+            order = permute(np.arange(rows, dtype=np.uint64), rows, hash_key("rows", self.seed, self.name, epoch, block)).tolist()
             self._rows.clear()
-            self._rows[epoch, block] = [[int(windows[item]) for item in packed[int(row)]] for row in order]
+            self._rows[epoch, block] = [RowSpec(self.name, epoch, windows.take(slice(offsets_B1[row], offsets_B1[row + 1]))) for row in order]
         return self._rows[epoch, block]
+
+    def forget(self) -> None:
+        """Make the next block anew, for measurements."""
+        self._rows.clear()
 
     def next(self, cursor: Cursor) -> tuple[RowSpec, Cursor]:
         """The row at ``cursor`` and the cursor after it."""
-        rows = self.rows(cursor.epoch, cursor.block)
-        spec = RowSpec(self.name, cursor.epoch, rows[cursor.row])
-        epoch, block, row = cursor.epoch, cursor.block, cursor.row + 1
+        epoch, block, row = cursor.epoch, cursor.block, cursor.row
+        while row >= len(self.rows(epoch, block)):  # a block of one slot may hold no window
+            epoch, block, row = (epoch, block + 1, 0) if block + 1 < self.blocks else (epoch + 1, 0, 0)
+        rows = self.rows(epoch, block)
+        spec, row = rows[row], row + 1
         if row == len(rows):
-            block, row = block + 1, 0
-        if block == self.blocks:
-            epoch, block = epoch + 1, 0
+            epoch, block, row = (epoch, block + 1, 0) if block + 1 < self.blocks else (epoch + 1, 0, 0)
         return spec, Cursor(epoch, block, row, cursor.served + 1)
 
 
-def best_fit(lengths: Any, capacity: int) -> list[list[int]]:
-    """Items into bins, longest first, each into the fullest bin that still holds it.
+def best_fit(lengths: npt.NDArray[np.integer[Any]], capacity: int) -> tuple[Long, Long]:
+    """Items into rows, longest first, each into the fullest row that still holds it, of equally full ones the first.
 
-    lengths 5 4 3 2, capacity 7  ->  [5, 2], [4, 3]
+    lengths 5 4 3 2, capacity 7  ->  items 0 3 1 2, offsets 0 2 4: rows [5, 2] and [4, 3]
+
+    Returns:
+        (item_N, offsets_B1): row b holds the items ``item_N[offsets_B1[b] : offsets_B1[b + 1]]``.
     """
-    bins: list[list[int]] = []
-    free = np.empty(len(lengths), np.int64)
-    for item in np.argsort(-lengths, kind="stable").tolist():
-        length = int(lengths[item])
-        room = free[: len(bins)]
-        fitting = np.flatnonzero(room >= length)
-        if len(fitting):
-            best = int(fitting[np.argmin(room[fitting])])
-            bins[best].append(item)
-            free[best] -= length
-        else:
-            free[len(bins)] = capacity - length
-            bins.append([item])
-    return bins
+    from pretrain.feed import kernels
+
+    order_N = np.argsort(-lengths, kind="stable")
+    row_N, rows = kernels.best_fit(np.asarray(lengths, np.int64), order_N, capacity)
+    return order_N[np.argsort(row_N[order_N], kind="stable")], starts(np.bincount(row_N, minlength=rows))
 
 
 @dataclass(frozen=True, kw_only=True)

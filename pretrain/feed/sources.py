@@ -1,29 +1,68 @@
 """Shards as windows: pieces of documents that fit into one sample.
 
-    Prepared (train | heldout)  ->  Source: windows 0 .. N-1, each (shard, document, first token, last token)
-    Source.read(i)              ->  Text: the tokens of a window with its sentences and units
+    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of 512 tokens or of as many as a window may have
+    Source.windows(slots)       ->  Windows: (shard, document, start, end) of every window that begins in these slots
+    Source.texts(windows)       ->  Texts: their tokens, sentences and units, gathered into flat arrays
 
 A window joins consecutive sentences of one document up to the limit; only a sentence longer than the limit is divided. The cut
-is a pure function of (sentence ends, limit), so the number of a window means the same in every process and every run.
+is a pure function of (sentence ends, limit). No table of windows is kept: how many slots a shard has follows from the tokens that the
+manifest says, and what begins in a slot from the documents that lie in it. So start and memory do not depend on the corpus.
 
-Shape legend: N windows, T tokens of one window, S its sentences, U its units of one level.
+Shape legend: N slots, D documents, W windows, S texts, T tokens, E sentence ends, U units of one level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.shards import Prepared, Shard
+from data_prep.shards import Addresses, Prepared, Shard
 from masking.spans import Part
 
-ROOM_FOR_SPECIALS = 6
-"""Tokens of a sample kept free for [CLS] and up to five [SEP], whatever the tasks are: adding a task moves no window."""
+Long = npt.NDArray[np.int64]
+
+
+SLOT = 512
+"""Least tokens of a slot."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where windows lie in a source."""
+
+    shard_W: Long
+    document_W: Long
+    start_W: Long
+    """First token, counted from the document's first token."""
+    end_W: Long
+
+    def __len__(self) -> int:
+        return len(self.shard_W)
+
+    @property
+    def tokens_W(self) -> Long:
+        """Tokens of each window."""
+        return self.end_W - self.start_W
+
+    def take(self, chosen: npt.NDArray[Any] | slice) -> Windows:
+        """Some of them."""
+        return Windows(*(column[chosen] for column in self.columns))
+
+    @property
+    def columns(self) -> tuple[Long, Long, Long, Long]:
+        """The four arrays."""
+        return self.shard_W, self.document_W, self.start_W, self.end_W
+
+    @staticmethod
+    def join(several: Sequence[Windows]) -> Windows:
+        """One after another."""
+        return Windows(*(np.concatenate(columns) for columns in zip(*(windows.columns for windows in several), strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +74,136 @@ class Text:
     start: int
     """First token of the window, counted from the document's first token."""
     document_id: str
-    token_ids_T: npt.NDArray[np.int64]
-    sentence_ends_S: npt.NDArray[np.int64]
+    token_ids_T: Long
+    sentence_ends_S: Long
     """Relative to the window; the last one is T."""
-    units: Mapping[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+    units: Mapping[str, tuple[Long, Long]]
     """(start_U, end_U) of every level, relative to the window; units cut by the window's edge are left out."""
+
+
+class Ragged(NamedTuple):
+    """Rows of different lengths in one array: row s is ``values[offsets_S1[s] : offsets_S1[s + 1]]``."""
+
+    values: Long
+    offsets_S1: Long
+
+    @property
+    def count_S(self) -> Long:
+        """Length of each row."""
+        return np.diff(self.offsets_S1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts(Sequence[Text]):
+    """Several windows, gathered; one of them is a Text."""
+
+    shards: Sequence[Shard]
+    windows: Windows
+    document_ids: Sequence[str]
+    tokens: Ragged
+    sentence_ends: Ragged
+    units: Mapping[str, tuple[Long, Long, Long]]
+    """(start_U, end_U, offsets_S1) of every level, relative to each window."""
+
+    @staticmethod
+    def of(texts: Sequence[Text]) -> Texts:
+        """Texts that exist one by one."""
+        shards = list({id(text.shard): text.shard for text in texts}.values())
+        count_S = [len(text.token_ids_T) for text in texts]
+        start_W = np.array([text.start for text in texts], np.int64)
+        shard_W = np.array([shards.index(text.shard) for text in texts], np.int64)
+        ends = [text.sentence_ends_S for text in texts]
+        levels = dict.fromkeys(level for text in texts for level in text.units)
+        pairs = {level: [text.units.get(level, (np.zeros(0, np.int64),) * 2) for text in texts] for level in levels}
+        return Texts(
+            shards=shards,
+            windows=Windows(shard_W, np.array([text.document for text in texts], np.int64), start_W, start_W + count_S),
+            document_ids=[text.document_id for text in texts],
+            tokens=Ragged(np.concatenate([np.zeros(0, np.int64), *(text.token_ids_T for text in texts)]), starts(count_S)),
+            sentence_ends=Ragged(np.concatenate([np.zeros(0, np.int64), *ends]), starts([len(end_S) for end_S in ends])),
+            units={
+                level: (
+                    np.concatenate([np.zeros(0, np.int64), *(pair[0] for pair in found)]),
+                    np.concatenate([np.zeros(0, np.int64), *(pair[1] for pair in found)]),
+                    starts([len(pair[0]) for pair in found]),
+                )
+                for level, found in pairs.items()
+            },
+        )
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    @overload
+    def __getitem__(self, number: int) -> Text: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Text]: ...
+    def __getitem__(self, number: int | slice) -> Text | Sequence[Text]:
+        if isinstance(number, slice):
+            return [self[index] for index in range(*number.indices(len(self)))]
+        if not -len(self) <= number < len(self):
+            raise IndexError(number)
+        number %= len(self)
+        return Text(
+            shard=self.shards[int(self.windows.shard_W[number])],
+            document=int(self.windows.document_W[number]),
+            start=int(self.windows.start_W[number]),
+            document_id=self.document_ids[number],
+            token_ids_T=self.tokens.values[self.tokens.offsets_S1[number] : self.tokens.offsets_S1[number + 1]],
+            sentence_ends_S=self.sentence_ends.values[self.sentence_ends.offsets_S1[number] : self.sentence_ends.offsets_S1[number + 1]],
+            units={
+                level: (start_U[offsets_S1[number] : offsets_S1[number + 1]], end_U[offsets_S1[number] : offsets_S1[number + 1]])
+                for level, (start_U, end_U, offsets_S1) in self.units.items()
+            },
+        )
+
+
+class Gathered(NamedTuple):
+    """Windows of many shards, and where the columns of these lie in memory."""
+
+    shards: Sequence[Shard]
+    table: Long
+    """A row of addresses for each shard."""
+    row_W: Long
+    """The row of each window's shard."""
+    windows: Windows
+
+    def contents(self) -> tuple[Ragged, Ragged, list[str]]:
+        """Token ids, sentence ends and document ids."""
+        from pretrain.feed import kernels
+
+        place = (self.windows.document_W, self.windows.start_W, self.windows.end_W)
+        first_W, count_W, bytes_W = (np.empty(len(self.row_W), np.int64) for _ in range(3))
+        wrong = kernels.find_windows(self.table, self.row_W, *place, first_W, count_W, bytes_W)
+        if wrong >= 0:
+            raise self.shards[self.row_W[wrong]].damage("a window lies outside its document; another process reads other shards")
+        offsets = [starts(counts) for counts in (self.windows.tokens_W, count_W, bytes_W)]
+        tokens, ends, names = (np.empty(each[-1], kind) for each, kind in zip(offsets, (np.int64, np.int64, np.uint8), strict=True))
+        kernels.copy_windows(self.table, self.row_W, *place, first_W, *offsets, tokens, ends, names)
+        return Ragged(tokens, offsets[0]), Ragged(ends, offsets[1]), self._names(names.tobytes(), offsets[2].tolist())
+
+    def _names(self, names: bytes, offsets: Sequence[int]) -> list[str]:
+        try:
+            return [names[first:last].decode() for first, last in itertools.pairwise(offsets)]
+        except UnicodeDecodeError:
+            return [self.shards[row].text_of("id", document) for row, document in zip(self.row_W, self.windows.document_W.tolist(), strict=True)]
+
+    def units(self, level: int, wanted_L: npt.NDArray[np.bool_], every: bool, language: str) -> tuple[Long, Long, Long]:
+        """(start_U, end_U, offsets_S1) of the units of a level with a wanted label, in documents of a language (any, where it is empty)."""
+        from pretrain.feed import kernels
+
+        place = (self.windows.document_W, self.windows.start_W, self.windows.end_W)
+        first_W, last_W, count_W = (np.empty(len(self.row_W), np.int64) for _ in range(3))
+        kernels.find_units(self.table, self.row_W, level, wanted_L, every, *place, first_W, last_W, count_W)
+        if language:
+            places = zip(self.row_W.tolist(), self.windows.document_W.tolist(), strict=True)
+            spoken_W = np.array([self.shards[row].text_of("language", document) == language for row, document in places], np.bool_)
+            count_W, last_W = np.where(spoken_W, count_W, 0), np.where(spoken_W, last_W, first_W)
+        offsets_S1 = starts(count_W)
+        start_U, end_U = np.empty(offsets_S1[-1], np.int64), np.empty(offsets_S1[-1], np.int64)
+        where = (self.windows.start_W, first_W, last_W, offsets_S1)
+        kernels.copy_units(self.table, self.row_W, level, wanted_L, every, *where, start_U, end_U)
+        return start_U, end_U, offsets_S1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,70 +223,95 @@ class Source:
         """Non-empty shards, memory-mapped on first use."""
         return self.prepared.shards(self.split)
 
-    @cached_property
-    def _table(self) -> tuple[npt.NDArray[np.int64], list[Any]]:
-        from masking import kernels
+    @property
+    def slot_tokens(self) -> int:
+        """Tokens of a slot: what is shuffled is stretches of text of this length. Shorter ones would cost the order more than they mix."""
+        return max(self.max_tokens, SLOT)
 
-        tables = [kernels.group_ragged(shard.sentence_ends.values, shard.sentence_ends.offsets_D1, self.max_tokens) for shard in self.shards]
-        counts = [len(table[0]) for table in tables]
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)]), tables
+    @cached_property
+    def _slots_D1(self) -> Long:
+        """How many slots there are before each shard."""
+        tokens = [entry.tokens for entry in self.prepared.entries if entry.split == self.split and entry.documents]
+        return starts([-(-count // self.slot_tokens) for count in tokens])
+
+    @property
+    def slots(self) -> int:
+        """Number of slots; in each but a shard's last at least one window begins."""
+        return int(self._slots_D1[-1])
 
     def __len__(self) -> int:
-        return int(self._table[0][-1])
+        return self.slots
 
-    @cached_property
-    def tokens_N(self) -> npt.NDArray[np.int32]:
-        """Length of every window in tokens, without special tokens."""
-        tables = self._table[1]
-        return np.concatenate([end - start for _, start, end in tables]) if tables else np.zeros(0, np.int32)
+    def read(self, slot: int) -> Text:
+        """The first window that begins in a slot (or in the nearest one before it that has any), for looking at."""
+        while not len(found := self.windows(np.array([slot]))):
+            slot -= 1
+        return self.texts(found.take(slice(0, 1)))[0]
 
-    def read(self, number: int) -> Text:
-        """The window with this number."""
-        cumulative, tables = self._table
-        index = int(np.searchsorted(cumulative, number, "right")) - 1
-        document_W, start_W, end_W = tables[index]
-        row = number - int(cumulative[index])
-        document, start, end = int(document_W[row]), int(start_W[row]), int(end_W[row])
-        shard = self.shards[index]
-        ends = shard.sentence_ends.row(document)
-        inner = ends[(ends > start) & (ends < end)].astype(np.int64) - start
-        return Text(
-            shard=shard,
-            document=document,
-            start=start,
-            document_id=shard.text_of("id", document),
-            token_ids_T=shard.token_ids.row(document)[start:end].astype(np.int64),
-            sentence_ends_S=np.append(inner, end - start),
-            units={
-                **{level: _units(shard, level, document, start, end) for level in shard.levels},
-                **{name: self._part(name, shard, document, start, end) for name in self.parts},
-            },
-        )
+    def windows(self, slots_N: npt.NDArray[Any]) -> Windows:
+        """The windows that begin in these slots, slot by slot.
 
-    def _part(self, name: str, shard: Shard, document: int, start: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The units of part of a level."""
+        Raises:
+            ValueError: a damaged shard.
+        """
+        from pretrain.feed import kernels
+
+        slots_N = np.asarray(slots_N, np.int64)
+        numbers, row_N = np.unique(np.searchsorted(self._slots_D1, slots_N, "right") - 1, return_inverse=True)
+        addresses = [self._placed(number) for number in numbers.tolist()]  # held until the loop ends, though a shard may be closed meanwhile
+        table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 6), np.int64)
+        local_N = slots_N - self._slots_D1[numbers[row_N]]
+        slot_W, *places, wrong, document = kernels.windows_of_slots(table, row_N, local_N, self.slot_tokens, self.max_tokens)
+        if wrong >= 0:
+            raise self.shards[numbers[row_N[wrong]]].damage(f"sentence_ends: those of document {document} do not rise to its length")
+        return Windows(numbers[row_N[slot_W]], *places)
+
+    def _placed(self, number: int) -> Addresses:
+        """Where a shard lies in memory, once its tokens were compared with the manifest."""
+        shard = self.shards[number]
+        if -(-int(shard.token_ids.offsets_D1[-1]) // self.slot_tokens) != self._slots_D1[number + 1] - self._slots_D1[number]:
+            raise shard.damage("token_ids: not as many as the manifest says")
+        return shard.addresses
+
+    def all_windows(self) -> Iterator[Windows]:
+        """The windows of the whole split, many at a time, in the order of the shards: for looking and counting, not for training."""
+        for first in range(0, self.slots, 1 << 14):
+            yield self.windows(np.arange(first, min(first + (1 << 14), self.slots)))
+
+    def texts(self, windows: Windows) -> Texts:
+        """The content of these windows.
+
+        Raises:
+            ValueError: a damaged shard.
+        """
+        numbers, row_W = np.unique(windows.shard_W, return_inverse=True)
+        shards = [self.shards[number] for number in numbers.tolist()]
+        addresses = [shard.all_addresses for shard in shards]  # held until everything is copied, though a shard may be closed meanwhile
+        table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 8), np.int64)
+        gathered = Gathered(shards, table, row_W, windows)
+        tokens, ends, names = gathered.contents()
+        units = {name: self._units(name, gathered) for name in [*self.prepared.levels, *self.parts]}
+        del addresses
+        return Texts(shards=self.shards, windows=windows, document_ids=names, tokens=tokens, sentence_ends=ends, units=units)
+
+    def _units(self, name: str, gathered: Gathered) -> tuple[Long, Long, Long]:
+        """The units of a level, or of part of one."""
         part = Part.of(name)
-        if part.language and shard.text_of("language", document) != part.language:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        return _units(shard, part.level, document, start, end, self._labels[part.type] if part.type else None)
+        level = self.prepared.levels.index(part.level)
+        return gathered.units(level, self._labels[part.type], every=not part.type, language=part.language)
 
     @cached_property
-    def _labels(self) -> dict[str, npt.NDArray[np.int64]]:
-        """The numbers of the labels of every type that is asked for."""
-        labels = self.prepared.labels
-        return {kind: np.flatnonzero([label.type == kind for label in labels]) for kind in {Part.of(name).type for name in self.parts}}
+    def _labels(self) -> dict[str, npt.NDArray[np.bool_]]:
+        """Of every type that is asked for, which labels have it: bool[256]."""
+        found = {"": np.ones(256, np.bool_)}
+        for kind in {Part.of(name).type for name in self.parts} - {""}:
+            found[kind] = np.zeros(256, np.bool_)
+            found[kind][[number for number, label in enumerate(self.prepared.labels) if label.type == kind]] = True
+        return found
 
 
-def _units(
-    shard: Shard, level: str, document: int, start: int, end: int, labels: npt.NDArray[np.int64] | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    column = shard.units[level]
-    first, last = int(column.offsets_D1[document]), int(column.offsets_D1[document + 1])
-    starts = column.start_U[first:last]
-    low, high = (first + int(place) for place in np.searchsorted(starts, np.array([start, end], starts.dtype)))  # another type would copy them all
-    start_U = column.start_U[low:high].astype(np.int64) - start
-    end_U = start_U + column.length_U[low:high]
-    inside = end_U <= end - start
-    if labels is not None:
-        inside &= np.isin(column.label_U[low:high], labels)
-    return start_U[inside], end_U[inside]
+def starts(count_S: npt.NDArray[Any] | Sequence[int]) -> Long:
+    """Where each of so many values begins: int64[S + 1]."""
+    offsets_S1 = np.zeros(len(count_S) + 1, np.int64)
+    np.cumsum(count_S, out=offsets_S1[1:])
+    return offsets_S1

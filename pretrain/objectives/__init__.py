@@ -7,7 +7,7 @@ Token-level objectives ride on every row; a sentence-level objective builds rows
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from pretrain.feed.batch import Batch
+from pretrain.feed.building import Built, Keys, each, plain_samples
 from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
-from pretrain.feed.samples import Sample
-from pretrain.feed.sources import Text
+from pretrain.feed.samples import NOWHERE, Sample
+from pretrain.feed.sources import Long, Text, Texts
 
 
 class Loss(NamedTuple):
@@ -63,12 +64,22 @@ class Objective(ABC):
         return 0
 
     def special_tokens(self) -> int:
-        """Most special tokens that ``build`` adds to a window (at most sources.ROOM_FOR_SPECIALS)."""
+        """Most special tokens that ``build`` adds to a window: windows have so many tokens less than `batch.max_sample_tokens`."""
         return 2
 
-    def build(self, text: Text, key: int, name: str, specials: Specials) -> Sample:
-        """``[CLS] window [SEP]``."""
+    def lengths(self, tokens_W: Long) -> Long:
+        """Most tokens of all samples that are built of windows of so many tokens: what rows are packed by."""
+        return tokens_W + self.special_tokens()
+
+    def build(self, text: Text, key: int, name: str, specials: Specials) -> Sample | Sequence[Sample]:
+        """One or several samples of a window; here ``[CLS] window [SEP]``."""
         return plain_sample(text, key, name, specials)
+
+    def build_all(self, texts: Texts, key_W: Keys, name: str, specials: Specials) -> Built:
+        """``build`` for several windows; an objective may do it faster, with the same result."""
+        if type(self).build is Objective.build:
+            return plain_samples(texts, key_W, name, specials)
+        return each(self.build, texts, key_W, name, specials)
 
     @abstractmethod
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
@@ -121,6 +132,8 @@ def plain_sample(text: Text, key: int, name: str, specials: Specials) -> Sample:
         document_id=text.document_id,
         first_token=text.start,
         sentence_ends_S=text.sentence_ends_S + 1,
+        place_T=np.concatenate([[NOWHERE], np.arange(text.start, text.start + count), [NOWHERE]]),
+        text=text,
     )
 
 

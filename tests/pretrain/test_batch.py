@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_the_mask_of_a_sample_does_not_depend_on_its_row_or_batch(made: tuple[Ru
     run, corpus = made
     maker = corpus.maker(run.stages[1], "train", run.masking)
     spec = first_rows(run, corpus)
-    samples = [sample for row in spec.rows for sample in maker.samples(row)]
+    samples = list(maker.samples(spec.rows)[0])
     together = pack([samples[:4], samples[4:7]], 256, run.masking, corpus.specials, 0.0)
     for sample, start in zip(together.samples, together.sample_start_S.tolist(), strict=True):
         alone = pack([[sample]], 256, run.masking, corpus.specials, 0.0)
@@ -75,7 +76,7 @@ def test_masks_are_new_in_every_epoch(made: tuple[Run, Corpus]) -> None:
     run, corpus = made
     maker = corpus.maker(run.stages[0], "train", run.masking)
     row = first_rows(run, corpus, 0).rows[0]
-    first, second = (maker.packed(MicroBatchSpec(0, [row._replace(epoch=epoch)], 0.0)) for epoch in (0, 1))
+    first, second = (maker.packed(MicroBatchSpec(0, [replace(row, epoch=epoch)], 0.0)) for epoch in (0, 1))
     assert np.array_equal(first.original_T, second.original_T)
     assert not np.array_equal(first.corrupted_T, second.corrupted_T)
 
@@ -98,6 +99,6 @@ def test_no_target_is_a_special_token_or_padding_and_every_label_is_the_original
 def test_a_row_that_is_too_full_is_refused(made: tuple[Run, Corpus]) -> None:
     run, corpus = made
     maker = corpus.maker(run.stages[0], "train", run.masking)
-    samples = maker.samples(first_rows(run, corpus, 0).rows[0])
+    samples = list(maker.samples(first_rows(run, corpus, 0).rows[:1])[0])
     with pytest.raises(ValueError, match="a row of 64 tokens was given"):
         pack([samples * 2], 64, run.masking, corpus.specials, 0.0)

@@ -84,7 +84,7 @@ def test_every_strategy_masks_rows_as_kmask_itself_does_under_the_same_key(
     opened = Prepared.open(prepared)
     known = specials([opened], masking := Masking(strategy=strategy, **settings))
     source = Source(name="any", prepared=opened, split="train", max_tokens=LONGEST - 2)
-    texts = {(text.document_id, text.start): text for text in map(source.read, range(len(source)))}
+    texts = {(text.document_id, text.start): text for windows in source.all_windows() for text in source.texts(windows)}
     collator = made(tokenizer, 5, prepared=prepared, strategy=strategy, seed=2, span_boundary=True, **settings)
     given = [rows[number] for number in range(0, len(rows), 7)]
     packed, batch = collator.packed(given), collator(given)

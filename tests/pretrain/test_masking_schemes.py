@@ -204,8 +204,7 @@ def test_windows_have_the_units_of_one_type_or_language_where_asked(prepared: Pa
     folder = Prepared.open(prepared)
     source = Source(name="test", prepared=folder, split="train", max_tokens=58, parts=("entity:ORG", "word:NOTHING", "word@zh", "entity:ORG@zh"))
     total, languages = 0, set()
-    for number in range(len(source)):
-        text = source.read(number)
+    for text in (text for windows in source.all_windows() for text in source.texts(windows)):
         column, end = text.shard.units["entity"], text.start + len(text.token_ids_T)
         expected = []
         for place in range(column.offsets_D1[text.document], column.offsets_D1[text.document + 1]):

@@ -9,6 +9,7 @@ The comparison is made here; terminal.py and page.py render it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -143,7 +144,10 @@ def audited_rows(windows: Windows, material: Material, count: int) -> list[list[
     spread = sorted({number * len(windows) // count for number in range(count)})
     samples = [sample_of(windows.read(number), material.specials[0]) for number in spread]
     lengths = np.array([len(sample.token_ids_T) for sample in samples])
-    return [[samples[index] for index in row] for row in best_fit(lengths, material.row)]
+    order, offsets = best_fit(lengths, material.row)
+    return [
+        [samples[index] for index in order[first:last].tolist()] for first, last in itertools.pairwise(offsets.tolist())
+    ]
 
 
 def gather(request: Request) -> Material:
@@ -163,7 +167,6 @@ def gather(request: Request) -> Material:
         return Material(folders, fitted.schemes, specials, fitted.missing, request.tokens, ROW)
     from pretrain.config import Run
     from pretrain.corpus import Corpus
-    from pretrain.feed.sources import ROOM_FOR_SPECIALS
 
     corpus = Corpus(run=read_config(Run, request.target, others))
     folders = list(corpus.prepared.values())
@@ -172,7 +175,7 @@ def gather(request: Request) -> Material:
     schemes = [Scheme(OWN, corpus.run.masking), *fitted.schemes]
     specials = [corpus.specials, *specials_for(folders, fitted.schemes)]
     batch = corpus.run.batch
-    tokens = min(request.tokens, batch.max_sample_tokens - ROOM_FOR_SPECIALS)
+    tokens = min(request.tokens, batch.max_sample_tokens - corpus.run.tasks["knowledge_masking"].special_tokens())
     return Material(folders, schemes, specials, fitted.missing, tokens, batch.row)
 
 

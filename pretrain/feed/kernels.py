@@ -1,0 +1,476 @@
+"""Compiled loops between shards and batches; imported on first use and cached on disk.
+
+    windows_of_slots     stretches of a shard -> the windows that begin in them
+    best_fit             lengths -> rows, each item into the fullest row that still holds it
+    find_*, copy_*       windows of many shards, by the addresses of their columns -> flat arrays
+    frame, reorder       texts -> samples with special tokens
+    spread               ragged values -> their places in a batch
+    grid                 where samples lie -> position, segment and attention indices of a batch
+
+Compiled functions call only functions of this file: numba's cache does not notice when a helper in another one is edited.
+
+Shape legend: D documents, W windows, S samples, T tokens, E sentence ends, U units of a level, N items.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+ONE = np.uint64(1)
+U8, U16, U32, I32 = 0, 1, 2, 3
+KINDS = ((8, False), (16, False), (32, False), (32, True))
+"""Bits, and whether there is a sign."""
+DOCUMENTS, TOKENS, TOKEN_WIDTH, TOKEN_OFFSETS, ENDS, END_OFFSETS, IDS, ID_OFFSETS, LEVELS = range(9)
+"""Columns of a table of addresses (data_prep/shards.py), then four for each level: starts, lengths, labels, offsets."""
+LEVEL_COLUMNS = 4
+
+
+@njit(cache=True, inline="always")
+def mixed(value: Any) -> Any:
+    """splitmix64's output function, as masking/keyed.py has it."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@njit(cache=True, inline="always")
+def combined(key: Any, number: Any) -> Any:
+    """A new key from a key and a number (keyed.combine)."""
+    return mixed(key + (np.uint64(number) + ONE) * GOLDEN)
+
+
+@njit(cache=True, inline="always")
+def uniform(key: Any, count: Any) -> Any:
+    """The count-th number in [0, 1) under ``key`` (keyed.uniform)."""
+    return float(np.int64(combined(key, count) >> np.uint64(11))) * 2.0**-53
+
+
+@njit(cache=True)
+def grown(values: Any) -> Any:
+    """Twice the room for ``values``."""
+    more = np.empty(2 * len(values), values.dtype)
+    more[: len(values)] = values
+    return more
+
+
+@intrinsic
+def _load(context: Any, address: Any, index: Any, kind: Any) -> Any:
+    """The number at ``address[index]``; ``kind`` is one of U8, U16, U32, I32."""
+
+    def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits, signed = KINDS[signature.args[2].literal_value]
+        pointer = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+        value = builder.load(builder.gep(pointer, [arguments[1]]))
+        return builder.sext(value, ir.IntType(64)) if signed else builder.zext(value, ir.IntType(64))
+
+    if isinstance(kind, types.IntegerLiteral):
+        return types.int64(types.int64, types.int64, kind), build
+    return None
+
+
+@njit(cache=True, inline="always")
+def first_at_least(address: Any, low: Any, high: Any, wanted: Any) -> Any:
+    """The first index from ``low`` to ``high`` of rising uint32 at which the value is at least ``wanted``."""
+    while low < high:
+        middle = (low + high) // 2
+        if _load(address, middle, U32) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, inline="always")
+def last_at_most(address: Any, high: Any, wanted: Any) -> Any:
+    """The last index below ``high`` of int32 that never fall, from 0 on, whose value is at most ``wanted``."""
+    low: Any = 0
+    while low < high:
+        middle = (low + high) // 2
+        if _load(address, middle, I32) <= wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
+
+
+@njit(cache=True, nogil=True)
+def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any) -> Any:
+    """The windows whose first token lies in slot n = tokens [n * size, (n + 1) * size) of a shard, for each of ``slot_N``.
+
+    A window joins consecutive sentences of a document up to ``limit`` tokens; a longer sentence is divided.
+
+    Args:
+        table: a row of addresses for each shard (the columns up to END_OFFSETS).
+        row_N: the row of each slot's shard.
+
+    Returns:
+        (slot_W, document_W, start_W, end_W, a slot with a document whose sentence ends do not rise to its length or -1, that document)
+    """
+    slot_W, document_W, start_W, end_W = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
+    count: Any = 0
+    for number in range(len(slot_N)):
+        row = table[row_N[number]]
+        documents, token_offsets, ends, end_offsets = row[DOCUMENTS], row[TOKEN_OFFSETS], row[ENDS], row[END_OFFSETS]
+        low = slot_N[number] * size
+        high = low + size
+        document = last_at_most(token_offsets, documents + 1, low)
+        while document < documents:
+            first = _load(token_offsets, document, I32)
+            if first >= high:
+                break
+            length = _load(token_offsets, document + 1, I32) - first
+            start: Any = np.int64(0)
+            previous: Any = np.int64(0)
+            index, last = _load(end_offsets, document, I32), _load(end_offsets, document + 1, I32)
+            while start < length and first + start < high:
+                # One window: whole sentences while they fit, else a piece of a long one.
+                end = previous
+                while index < last:
+                    reached = _load(ends, index, U32)
+                    if reached <= previous or reached > length:
+                        return slot_W[:0], document_W[:0], start_W[:0], end_W[:0], number, document
+                    if reached - start > limit:
+                        break
+                    end, previous = reached, reached
+                    index += 1
+                if end <= start:
+                    if index == last:
+                        return slot_W[:0], document_W[:0], start_W[:0], end_W[:0], number, document
+                    end = start + limit
+                if first + start >= low:
+                    if count == len(document_W):
+                        slot_W, document_W, start_W, end_W = grown(slot_W), grown(document_W), grown(start_W), grown(end_W)
+                    slot_W[count], document_W[count], start_W[count], end_W[count] = number, document, start, end
+                    count += 1
+                start = end
+                previous = max(previous, start)
+            document += 1
+    return slot_W[:count].copy(), document_W[:count].copy(), start_W[:count].copy(), end_W[:count].copy(), -1, -1
+
+
+@njit(cache=True, nogil=True)
+def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
+    """Items into rows in the given order, each into the fullest row that still holds it, of equally full ones the first.
+
+    Returns (the row of every item, number of rows).
+    """
+    row_N = np.empty(len(length_N), np.int64)
+    free = np.empty(len(length_N), np.int64)  # of rows that still have room, in order of their making
+    name = np.empty(len(length_N), np.int64)
+    rows: Any = 0
+    open_rows: Any = 0
+    least: Any = capacity
+    for item in order_N:
+        least = min(least, length_N[item])
+    for item in order_N:
+        length = length_N[item]
+        best: Any = -1
+        for index in range(open_rows):
+            if free[index] >= length and (best < 0 or free[index] < free[best]):
+                best = index
+                if free[index] == length:
+                    break
+        if best < 0:
+            best = open_rows
+            free[best], name[best] = capacity, rows
+            rows += 1
+            open_rows += 1
+        row_N[item] = name[best]
+        free[best] -= length
+        if free[best] < least:  # nothing fits any more
+            for index in range(best, open_rows - 1):
+                free[index], name[index] = free[index + 1], name[index + 1]
+            open_rows -= 1
+    return row_N, rows
+
+
+@njit(cache=True)
+def find_windows(table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, bytes_W: Any) -> Any:
+    """Where the sentence ends of every window begin, how many there are, and the length of its document's id in bytes.
+
+    Returns the number of a window that lies outside its shard, or -1.
+    """
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        document = document_W[window]
+        if not 0 <= document < row[DOCUMENTS] or start_W[window] < 0 or end_W[window] <= start_W[window]:
+            return window
+        if end_W[window] > _load(row[TOKEN_OFFSETS], document + 1, I32) - _load(row[TOKEN_OFFSETS], document, I32):
+            return window
+        low, high = _load(row[END_OFFSETS], document, I32), _load(row[END_OFFSETS], document + 1, I32)
+        first = first_at_least(row[ENDS], low, high, start_W[window] + 1)
+        first_W[window] = first
+        count_W[window] = first_at_least(row[ENDS], first, high, end_W[window]) - first + 1
+        bytes_W[window] = _load(row[ID_OFFSETS], document + 1, I32) - _load(row[ID_OFFSETS], document, I32)
+    return -1
+
+
+@njit(cache=True)
+def copy_windows(
+    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, token_offsets_W1: Any, end_offsets_W1: Any, byte_offsets_W1: Any,
+    out_T: Any, out_E: Any, out_B: Any,
+) -> None:  # fmt: skip
+    """Token ids, sentence ends (counted from the window's first token; the last is its length) and document ids (UTF-8) of every window."""
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        begin = _load(row[TOKEN_OFFSETS], document_W[window], I32) + start_W[window]
+        at, count = token_offsets_W1[window], end_W[window] - start_W[window]
+        tokens, target = row[TOKENS], np.uint64(at)
+        if row[TOKEN_WIDTH] == 2:
+            for index in range(np.uint64(count)):
+                out_T[target + index] = _load(tokens, begin + np.int64(index), U16)
+        else:
+            for index in range(np.uint64(count)):
+                out_T[target + index] = _load(tokens, begin + np.int64(index), U32)
+        at, last = end_offsets_W1[window], end_offsets_W1[window + 1] - end_offsets_W1[window] - 1
+        for index in range(last):
+            out_E[at + index] = _load(row[ENDS], first_W[window] + index, U32) - start_W[window]
+        out_E[at + last] = count
+        at = byte_offsets_W1[window]
+        begin = _load(row[ID_OFFSETS], document_W[window], I32)
+        for index in range(byte_offsets_W1[window + 1] - at):
+            out_B[at + index] = _load(row[IDS], begin + index, U8)
+
+
+@njit(cache=True)
+def find_units(
+    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, last_W: Any, count_W: Any
+) -> None:  # fmt: skip
+    """Where the units of every window begin and end in their column, and how many of them lie inside it and have a wanted label."""
+    column = LEVELS + level * LEVEL_COLUMNS
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        starts, lengths, labels, offsets = row[column], row[column + 1], row[column + 2], row[column + 3]
+        low, high = _load(offsets, document_W[window], I32), _load(offsets, document_W[window] + 1, I32)
+        first = first_at_least(starts, low, high, start_W[window])
+        last = first_at_least(starts, first, high, end_W[window])
+        while last > first and _load(starts, last - 1, U32) + _load(lengths, last - 1, U16) > end_W[window]:
+            last -= 1
+        count = last - first
+        if not every:
+            count = 0
+            for unit in range(first, last):
+                count += wanted_L[_load(labels, unit, U8)]
+        first_W[window], last_W[window], count_W[window] = first, last, count
+
+
+@njit(cache=True)
+def copy_units(
+    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, start_W: Any, first_W: Any, last_W: Any, at_W: Any, out_start_U: Any, out_end_U: Any
+) -> None:  # fmt: skip
+    """The units of every window, counted from its first token."""
+    column = LEVELS + level * LEVEL_COLUMNS
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        starts, lengths, labels = row[column], row[column + 1], row[column + 2]
+        at = at_W[window]
+        for unit in range(first_W[window], last_W[window]):
+            if every or wanted_L[_load(labels, unit, U8)]:
+                start = _load(starts, unit, U32) - start_W[window]
+                out_start_U[at], out_end_U[at] = start, start + _load(lengths, unit, U16)
+                at += 1
+
+
+@njit(cache=True, inline="always")
+def lower_bound(values: Any, low: Any, high: Any, wanted: Any) -> Any:
+    """The first index of values[low:high], which rise, whose value is at least ``wanted``."""
+    while low < high:
+        middle = (low + high) // 2
+        if values[middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
+def frame(ids_T: Any, offsets_S1: Any, first_S: Any, cls: Any, sep: Any) -> Any:
+    """``[CLS] text [SEP]`` of every text. Returns (token ids, which are text, position of each in its document or -1)."""
+    samples = len(offsets_S1) - 1
+    total = len(ids_T) + 2 * samples
+    out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
+    at: Any = 0
+    for sample in range(samples):
+        out_T[at], maskable_T[at], place_T[at] = cls, False, -1
+        at += 1
+        first, target, source = np.int32(first_S[sample]), np.uint64(at), np.uint64(offsets_S1[sample])
+        count = np.uint64(offsets_S1[sample + 1]) - source
+        for index in range(count):
+            out_T[target + index] = ids_T[source + index]
+        for index in range(count):
+            place_T[target + index] = first + np.int32(index)
+        maskable_T[at : at + np.int64(count)] = True
+        at += np.int64(count)
+        out_T[at], maskable_T[at], place_T[at] = sep, False, -1
+        at += 1
+    return out_T, maskable_T, place_T
+
+
+@njit(cache=True)
+def permutation(rank: Any, count: Any, out: Any) -> None:
+    """The rank-th permutation of range(count) in the order of itertools.permutations."""
+    left = np.arange(count)
+    base: Any = 1
+    for number in range(2, count):
+        base *= number
+    for place in range(count):
+        index = rank // base
+        rank -= index * base
+        out[place] = left[index]
+        for later in range(index, count - place - 1):
+            left[later] = left[later + 1]
+        if count - place - 1 > 0:
+            base //= count - place - 1
+
+
+@njit(cache=True)
+def shuffled_segments(offsets_S1: Any, ends_E: Any, end_offsets_S1: Any, key_S: Any, split: Any, order: Any, most: Any) -> Any:
+    """Each text as segments of whole sentences in a drawn order.
+
+    The number of segments is drawn evenly from 1 to the smaller of ``most`` and the number of sentences, their edges by Floyd's
+    algorithm, and their order, all under the sample's key.
+
+    Returns:
+        (segment_X2 the pieces [start, end) of every text in their new order, segments of every sample, class of every sample)
+    """
+    samples = len(offsets_S1) - 1
+    segment_X2 = np.empty((samples * most, 2), np.int64)
+    count_S, class_S = np.empty(samples, np.int64), np.empty(samples, np.int64)
+    order_C, cut_C, edge_C = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most + 1, np.int64)
+    at: Any = 0
+    for sample in range(samples):
+        low, sentences = end_offsets_S1[sample], end_offsets_S1[sample + 1] - end_offsets_S1[sample]
+        cutting, ordering = combined(key_S[sample], split), combined(key_S[sample], order)
+        count = 1 + int(uniform(cutting, 0) * min(most, sentences))
+        orders: Any = 1
+        before: Any = 0
+        for number in range(1, count + 1):
+            if number > 1:
+                before += orders
+            orders *= number
+        for draw in range(count - 1):  # Floyd: a set of count - 1 of range(sentences - 1)
+            top = sentences - 1 - (count - 1) + draw
+            number = int(uniform(cutting, draw + 1) * (top + 1))
+            for earlier in range(draw):
+                if cut_C[earlier] == number:
+                    number = top
+                    break
+            cut_C[draw] = number
+        cut_C[: count - 1].sort()
+        edge_C[0], edge_C[count] = 0, offsets_S1[sample + 1] - offsets_S1[sample]
+        for cut in range(count - 1):
+            edge_C[cut + 1] = ends_E[low + cut_C[cut]]
+        rank = int(uniform(ordering, 0) * orders)
+        permutation(rank, count, order_C)
+        for place in range(count):
+            segment_X2[at, 0], segment_X2[at, 1] = edge_C[order_C[place]], edge_C[order_C[place] + 1]
+            at += 1
+        count_S[sample] = count
+        class_S[sample] = before + rank if sentences > 1 else -1
+    return segment_X2[:at].copy(), count_S, class_S
+
+
+@njit(cache=True)
+def frame_segments(ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, segments_S: Any, cls: Any, sep: Any) -> Any:
+    """``[CLS] segment [SEP] segment [SEP] ...`` of every text. Returns (token ids, which are text, position in the document or -1)."""
+    total = len(ids_T) + len(segments_S) + len(segment_X2)
+    out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
+    at: Any = 0
+    segment: Any = 0
+    for sample in range(len(segments_S)):
+        out_T[at], maskable_T[at], place_T[at] = cls, False, -1
+        at += 1
+        for _ in range(segments_S[sample]):
+            low, count = segment_X2[segment, 0], np.uint64(segment_X2[segment, 1] - segment_X2[segment, 0])
+            first, target, source = np.int32(first_S[sample] + low), np.uint64(at), np.uint64(offsets_S1[sample] + low)
+            for index in range(count):
+                out_T[target + index] = ids_T[source + index]
+            for index in range(count):
+                place_T[target + index] = first + np.int32(index)
+            maskable_T[at : at + np.int64(count)] = True
+            at += np.int64(count)
+            out_T[at], maskable_T[at], place_T[at] = sep, False, -1
+            at += 1
+            segment += 1
+    return out_T, maskable_T, place_T
+
+
+@njit(cache=True)
+def move_intervals(start_U: Any, end_U: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) -> Any:
+    """Intervals of every text (rising) as they lie in ``frame_segments``; those that a segment's edge cuts are left out.
+
+    Returns (start_U, end_U, count of every sample).
+    """
+    out_start_U, out_end_U = np.empty_like(start_U), np.empty_like(end_U)
+    count_S = np.zeros(len(segments_S), np.int64)
+    at: Any = 0
+    segment: Any = 0
+    for sample in range(len(segments_S)):
+        position: Any = 1
+        before = at
+        for _ in range(segments_S[sample]):
+            low, high = segment_X2[segment, 0], segment_X2[segment, 1]
+            unit = lower_bound(start_U, offsets_S1[sample], offsets_S1[sample + 1], low)
+            while unit < offsets_S1[sample + 1] and end_U[unit] <= high:
+                out_start_U[at], out_end_U[at] = start_U[unit] + position - low, end_U[unit] + position - low
+                at += 1
+                unit += 1
+            position += high - low + 1
+            segment += 1
+        count_S[sample] = at - before
+    return out_start_U[:at].copy(), out_end_U[:at].copy(), count_S
+
+
+@njit(cache=True)
+def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) -> Any:
+    """The sentence ends of every text as they lie in ``frame_segments``; segments are whole sentences, so none is lost."""
+    out_E = np.empty_like(ends_E)
+    at: Any = 0
+    segment: Any = 0
+    for sample in range(len(segments_S)):
+        position: Any = 1
+        for _ in range(segments_S[sample]):
+            low, high = segment_X2[segment, 0], segment_X2[segment, 1]
+            index = lower_bound(ends_E, offsets_S1[sample], offsets_S1[sample + 1], low + 1)
+            while index < offsets_S1[sample + 1] and ends_E[index] <= high:
+                out_E[at] = ends_E[index] + position - low
+                at += 1
+                index += 1
+            position += high - low + 1
+            segment += 1
+    return out_E
+
+
+@njit(cache=True)
+def spread(values: Any, from_S: Any, length_S: Any, to_S: Any, out: Any) -> None:
+    """values[from_S[s]:][:length_S[s]] to out[to_S[s]:], for every s."""
+    for sample in range(len(from_S)):
+        source, target = np.uint64(from_S[sample]), np.uint64(to_S[sample])  # unsigned: no check for indices from the end
+        for index in range(np.uint64(length_S[sample])):
+            out[target + index] = values[source + index]
+
+
+@njit(cache=True)
+def grid(start_S: Any, length_S: Any, task_S: Any, total: Any, longest: Any) -> Any:
+    """Positions, task ids, and the grid of samples by places: (position_T, task_T, pack_SL, real_SL, unpack_T)."""
+    samples = len(start_S)
+    position_T, task_T, unpack_T = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros(total, np.int64)
+    pack_SL, real_SL = np.empty((samples, longest), np.int64), np.empty((samples, longest), np.bool_)
+    for sample in range(samples):
+        start, length, first, task = np.uint64(start_S[sample]), np.uint64(length_S[sample]), np.uint64(sample * longest), task_S[sample]
+        packs, reals = pack_SL[sample], real_SL[sample]
+        for place in range(length):
+            position_T[start + place] = place
+            task_T[start + place] = task
+            packs[place] = start + place
+            unpack_T[start + place] = first + place
+        packs[length:] = 0
+        reals[:length] = True
+        reals[length:] = False
+    return position_T, task_T, pack_SL, real_SL, unpack_T
