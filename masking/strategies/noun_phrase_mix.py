@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from masking.span_mix import SpanMix
+from masking.strategies.named_entity_mix import NamedEntityMix
 
 
 @dataclass(frozen=True, kw_only=True)
-class NounPhraseMix(SpanMix):
+class NounPhraseMix(NamedEntityMix):
     """Phrases and random words in turn, by chance."""
 
     level: str = "phrase"
