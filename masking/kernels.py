@@ -1,7 +1,8 @@
 """Compiled loops of masking: one of the two modules that import numba; imported on first use and cached on disk.
 
-Every loop draws from one uint64 key per sample: the n-th number is splitmix64(key + (n + 1) * GOLDEN), as in keyed.py. Loops that choose
-return (sample, start, end) of every chosen unit, sorted by position; a unit appears in them whole unless the rule is CUT.
+Every loop draws from one uint64 key per sample: the n-th number is splitmix64(key + (n + 1) * GOLDEN), as in
+keyed.py. Loops that choose return (sample, start, end) of every chosen unit, sorted by position; a unit appears in
+them whole unless the rule is CUT.
 
     partition, _pieces          levels of intervals -> units by precedence
     select_units, _weighted     units in keyed order until the budget is spent
@@ -49,9 +50,11 @@ def draw(key: Any, count: Any) -> Any:
 
 @njit(cache=True)
 def partition(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: Any) -> Any:
-    """Units of several levels, one level after another: the first that covers a token owns it; free tokens are units of their own.
+    """Units of several levels, one level after another: the first that covers a token owns it; free tokens are units
+    of their own.
 
-    Level l owns the intervals up to ``last_L[l]``; kinds are above 0. Returns (end of the unit that begins here or 0, kind of every token).
+    Level l owns the intervals up to ``last_L[l]``; kinds are above 0. Returns (end of the unit that begins here or 0,
+    kind of every token).
     """
     total = len(maskable_T)
     unit_end_T = np.zeros(total, np.int32)
@@ -92,7 +95,8 @@ def partition(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: An
 
 @njit(cache=True)
 def partition_pieces(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: Any) -> Any:
-    """As ``partition``, but a unit that meets a higher one keeps its longest free piece, of equally long ones the first."""
+    """As ``partition``, but a unit that meets a higher one keeps its longest free piece, of equally long ones the
+    first."""
     total = len(maskable_T)
     unit_end_T = np.zeros(total, np.int32)
     kind_T = np.empty(total, np.uint8)
@@ -188,9 +192,20 @@ def marked(bits: Any, place: int) -> Any:
 
 @njit(cache=True, inline="always")
 def write_marked(
-    bits: Any, first: int, last: int, sample: int, unit_end_T: Any, cut: int, cut_end: int, out_sample: Any, out_start: Any, out_end: Any, count: int
+    bits: Any,
+    first: int,
+    last: int,
+    sample: int,
+    unit_end_T: Any,
+    cut: int,
+    cut_end: int,
+    out_sample: Any,
+    out_start: Any,
+    out_end: Any,
+    count: int,
 ) -> int:
-    """Append the units of a sample that begin at a set bit, in order of position, and clear the bits. The unit at ``cut`` ends at ``cut_end``."""
+    """Append the units of a sample that begin at a set bit, in order of position, and clear the bits. The unit at
+    ``cut`` ends at ``cut_end``."""
     for word in range((last - first + 63) >> 6):
         left = bits[word]
         bits[word] = np.uint64(0)
@@ -204,12 +219,22 @@ def write_marked(
 
 
 @njit(cache=True)
-def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, keys_S: Any, rate: float, rule: int, at_least_one: bool) -> Any:
-    """Take units in keyed random order until the sample's budget is spent: positions are drawn until one begins a unit not seen before.
+def select_units(
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    unit_end_T: Any,
+    keys_S: Any,
+    rate: float,
+    rule: int,
+    at_least_one: bool,
+) -> Any:
+    """Take units in keyed random order until the sample's budget is spent: positions are drawn until one begins a
+    unit not seen before.
 
-    ACCEPT lays the units on a circle in that order, begins at a random token of it and takes every unit that begins within the next
-    ``budget`` tokens: the chance of a unit is then budget / tokens, whatever its length. Where nothing is chosen, ``at_least_one`` hides one
-    of the shortest units.
+    ACCEPT lays the units on a circle in that order, begins at a random token of it and takes every unit that begins
+    within the next ``budget`` tokens: the chance of a unit is then budget / tokens, whatever its length. Where
+    nothing is chosen, ``at_least_one`` hides one of the shortest units.
     """
     total = len(maskable_T)
     out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
@@ -237,7 +262,7 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
                 left = 1
             waiting, start = units, -1
             if rule == ACCEPT and left > 0:
-                # A random token of the circle: its unit was begun before, so only what is left of it counts against the budget.
+                # A random token of the circle: of its unit, begun before, only what is left counts against the budget.
                 place = int(draw(key, number) * length)
                 number += 1
                 while not texts[place]:
@@ -272,7 +297,9 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
             if start >= 0 and left > 0:
                 mark(taken, start)  # once round the circle
             seen[: (length + 63) >> 6] = 0
-        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        count = write_marked(
+            taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count
+        )
         if count == before and at_least_one:
             shortest = shortest_of(ends, first, length)
             place = int(draw(key, number) * length)
@@ -286,11 +313,19 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
 
 @njit(cache=True)
 def select_weighted(
-    sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, weight_T: Any, keys_S: Any, rate: float, rule: int, at_least_one: bool
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    unit_end_T: Any,
+    weight_T: Any,
+    keys_S: Any,
+    rate: float,
+    rule: int,
+    at_least_one: bool,
 ) -> Any:
-    """As ``select_units``, but the order favours heavy units: the first is drawn with chances proportional to ``weight_T`` (where units begin),
-    the second likewise among the rest, and so on (Efraimidis and Spirakis 2006: sort by -log(uniform) / weight). ACCEPT takes the unit that
-    would cross the budget with probability left / length.
+    """As ``select_units``, but the order favours heavy units: the first is drawn with chances proportional to
+    ``weight_T`` (where units begin), the second likewise among the rest, and so on (Efraimidis and Spirakis 2006:
+    sort by -log(uniform) / weight). ACCEPT takes the unit that would cross the budget with probability left / length.
     """
     total, longest = len(maskable_T), longest_of(sample_start_S, sample_end_S)
     out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
@@ -332,7 +367,9 @@ def select_weighted(
                     cut, cut_end = first + place, first + place + left
             mark(taken, place)
             left -= size
-        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        count = write_marked(
+            taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count
+        )
         if count == before and at_least_one:
             place = starts[order[0]]
             for index in range(1, units):
@@ -357,10 +394,11 @@ def select_ngrams(
     at_least_one: bool,
     cumulative_L: Any,
 ) -> Any:
-    """Words in keyed random order (as in ``select_units``), each the beginning of an n-gram; one that meets a chosen word is passed over.
+    """Words in keyed random order (as in ``select_units``), each the beginning of an n-gram; one that meets a chosen
+    word is passed over.
 
-    ``cumulative_L`` is the cumulative law of n = 1, 2 ...; where fewer words follow (a special token, ``break_T``, the end) it is renormalised
-    over what there is. SKIP shortens an n-gram until it fits. UNITS counts words.
+    ``cumulative_L`` is the cumulative law of n = 1, 2 ...; where fewer words follow (a special token, ``break_T``,
+    the end) it is renormalised over what there is. SKIP shortens an n-gram until it fits. UNITS counts words.
     """
     total = len(maskable_T)
     out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
@@ -431,7 +469,9 @@ def select_ngrams(
                 place = np.int64(ends[place]) - first
             left -= cost
         seen[: (length + 63) >> 6] = 0
-        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        count = write_marked(
+            taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count
+        )
         if count == before and at_least_one:
             shortest = shortest_of(ends, first, length)
             place = int(draw(key, number + 1) * length)
@@ -461,8 +501,8 @@ def select_spans(
 ) -> Any:
     """SpanBERT's draw: a length in words, an anchor token, whole words from the anchor's word on; then the budget.
 
-    ``cumulative_L`` is the cumulative law of the span length 1, 2 ...; with probability ``share`` one of the sample's special intervals
-    is drawn instead. A span may run into hidden words; only new tokens count against the budget.
+    ``cumulative_L`` is the cumulative law of the span length 1, 2 ...; with probability ``share`` one of the sample's
+    special intervals is drawn instead. A span may run into hidden words; only new tokens count against the budget.
     """
     total = len(maskable_T)
     out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
@@ -531,7 +571,9 @@ def select_spans(
                         cut, cut_end = first + place, first + end
             left -= fresh
         hidden[: (length + 63) >> 6] = 0
-        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        count = write_marked(
+            taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count
+        )
         if count == before and at_least_one:
             shortest = shortest_of(ends, first, length)
             place = int(draw(key, number + 1) * length)
@@ -558,7 +600,8 @@ def choose_similar(
     word_ids: Any,
     similar_E1: Any,
 ) -> Any:
-    """int64[N]: where in the flat ids of similar words each unit's replacement begins; -1 where its draw lies outside [low, high) or none is known."""
+    """int64[N]: where in the flat ids of similar words each unit's replacement begins; -1 where its draw lies outside
+    [low, high) or none is known."""
     source_N = np.full(len(start_N), -1, np.int64)
     for span in range(len(start_N)):
         start, end, key = start_N[span], end_N[span], keys_S[sample_N[span]]
@@ -594,11 +637,13 @@ def corrupt(
     source_N: Any,
     similar_ids: Any,
 ) -> Any:
-    """Write what replaces hidden tokens into ``corrupted_T`` and list the targets: (positions, original ids, what was done).
+    """Write what replaces hidden tokens into ``corrupted_T`` and list the targets: (positions, original ids, what was
+    done).
 
-    ``shares`` are the cumulative shares of [MASK], random and similar; the rest is kept. Random tokens: an entry of ``pool_V``; for CORPUS
-    drawn by an alias table (Vose 1991) over its entries, (``below_V``, ``other_V``); for SAMPLE any ordinary token of the same sample.
-    Similar words: the ids from ``source_N`` on (``choose_similar``); a unit without one gets random tokens.
+    ``shares`` are the cumulative shares of [MASK], random and similar; the rest is kept. Random tokens: an entry of
+    ``pool_V``; for CORPUS drawn by an alias table (Vose 1991) over its entries, (``below_V``, ``other_V``); for
+    SAMPLE any ordinary token of the same sample. Similar words: the ids from ``source_N`` on (``choose_similar``); a
+    unit without one gets random tokens.
     """
     total = 0
     for span in range(len(start_N)):
@@ -649,12 +694,20 @@ def corrupt(
 
 @njit(cache=True)
 def boundaries(
-    start_N: Any, end_N: Any, sample_N: Any, sample_start_S: Any, sample_end_S: Any, maskable_T: Any, max_length: int, special_boundaries: bool
+    start_N: Any,
+    end_N: Any,
+    sample_N: Any,
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    max_length: int,
+    special_boundaries: bool,
 ) -> Any:
     """SBO targets: (target position, left boundary, right boundary, offset from the left boundary 1, 2 ...).
 
-    Adjacent spans of a sample are merged first; of a merged span longer than ``max_length`` only the first tokens are targets. A span with a
-    special token or the edge of its sample beside it has none, unless ``special_boundaries`` (the edge of a sample never serves).
+    Adjacent spans of a sample are merged first; of a merged span longer than ``max_length`` only the first tokens are
+    targets. A span with a special token or the edge of its sample beside it has none, unless ``special_boundaries``
+    (the edge of a sample never serves).
     """
     total = 0
     for span in range(len(start_N)):
@@ -674,16 +727,30 @@ def boundaries(
         if not special_boundaries and not (maskable_T[start - 1] and maskable_T[end]):
             continue
         for offset in range(1, min(end - start, max_length) + 1):
-            position_M[count], left_M[count], right_M[count], offset_M[count] = start + offset - 1, start - 1, end, offset
+            position_M[count], left_M[count], right_M[count], offset_M[count] = (
+                start + offset - 1,
+                start - 1,
+                end,
+                offset,
+            )
             count += ONE
     return position_M[:count], left_M[:count], right_M[:count], offset_M[:count]
 
 
 @njit(cache=True)
 def shuffle_windows(
-    ids_T: Any, hidden_T: Any, maskable_T: Any, break_T: Any, sample_start_S: Any, sample_end_S: Any, keys_S: Any, share: float, length: int
+    ids_T: Any,
+    hidden_T: Any,
+    maskable_T: Any,
+    break_T: Any,
+    sample_start_S: Any,
+    sample_end_S: Any,
+    keys_S: Any,
+    share: float,
+    length: int,
 ) -> Any:
-    """Shuffle windows of ``length`` visible tokens in place, so many that ``share`` of the sample's text lies in one: the positions in them.
+    """Shuffle windows of ``length`` visible tokens in place, so many that ``share`` of the sample's text lies in one:
+    the positions in them.
 
     Windows are disjoint and cross neither a special token nor ``break_T``; where no more find room there are fewer.
     """
@@ -702,7 +769,12 @@ def shuffle_windows(
             number += 1
             free = True
             for position in range(start, start + length):
-                if used_T[position] or hidden_T[position] or not maskable_T[position] or (position > start and break_T[position]):
+                if (
+                    used_T[position]
+                    or hidden_T[position]
+                    or not maskable_T[position]
+                    or (position > start and break_T[position])
+                ):
                     free = False
                     break
             if not free:
@@ -749,7 +821,8 @@ def find(ids: Any, start: int, end: int, slot_H: Any, offset_E1: Any, word_ids: 
 
 @njit(cache=True)
 def index_sequences(word_ids: Any, offset_E1: Any) -> Any:
-    """A hash table (open addressing, at most half full) over the sequences ``word_ids[offset_E1[e]:offset_E1[e + 1]]``; -1 marks a free slot."""
+    """A hash table (open addressing, at most half full) over the sequences ``word_ids[offset_E1[e]:offset_E1[e +
+    1]]``; -1 marks a free slot."""
     entries = len(offset_E1) - 1
     size = 2
     while size < 2 * entries:
@@ -794,8 +867,8 @@ def hash_sequences(ids: Any, start_U: Any, end_U: Any) -> Any:
 def group_ragged(ends: Any, offsets_D1: Any, limit: int) -> Any:
     """Join consecutive pieces of each document greedily up to ``limit`` tokens; a longer piece is divided.
 
-    ``ends[offsets_D1[d]:offsets_D1[d + 1]]`` are the ends of document d's pieces (sentences), counted from its first token.
-    Returns (document, start, end) of every group.
+    ``ends[offsets_D1[d]:offsets_D1[d + 1]]`` are the ends of document d's pieces (sentences), counted from its first
+    token. Returns (document, start, end) of every group.
     """
     total = 0
     for document in range(len(offsets_D1) - 1):

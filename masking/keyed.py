@@ -29,7 +29,9 @@ def hash_keys(name: str, parts: Iterable[str]) -> npt.NDArray[np.uint64]:
     """``hash_key(name, part)`` of many texts."""
     head = f"s{len(name)}:{name}s"
     texts = (f"{head}{len(part)}:{part}".encode("utf-8", "surrogatepass") for part in parts)
-    return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(np.uint64)
+    return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(
+        np.uint64
+    )
 
 
 def mix(value: int) -> int:
@@ -72,8 +74,8 @@ def uniform_array(keys: npt.NDArray[np.uint64], draw: int) -> npt.NDArray[np.flo
 def permute(indices: npt.NDArray[np.uint64], size: int, key: int) -> npt.NDArray[np.uint64]:
     """The images of ``indices`` under a keyed bijection of ``range(size)``: a shuffle without a table.
 
-    A four-round Feistel network over the smallest even number of bits that holds ``size``; values that fall outside are sent
-    through again (cycle walking), at most four times on average.
+    A four-round Feistel network over the smallest even number of bits that holds ``size``; values that fall outside
+    are sent through again (cycle walking), at most four times on average.
     """
     if size <= 1:
         return indices.astype(np.uint64)

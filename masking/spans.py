@@ -1,14 +1,15 @@
 """The one type that masking is about: ragged intervals of a batch, flattened.
 
-A batch is one flat array of T tokens in which S samples lie one after another. All positions here are positions in that array.
+A batch is one flat array of T tokens in which S samples lie one after another. All positions here are positions in
+that array.
 
     tokens     [CLS] 他 在 北 京 大 学 [SEP]      T = 8, one sample [0, 8)
     units      entity [3, 7)   word [3, 5) [5, 7)
     maskable      0  1  1  1  1  1  1   0
     partition([entity, phrase, word])  ->  [1,2) [2,3) [3,7)   kind 0 0 3
 
-``Units.partition`` divides the maskable tokens into what may be hidden together; a unit that meets one of a higher level is none. ``kind`` is the
-precedence of the level a unit came from: 0 is a single token that belongs to no unit.
+``Units.partition`` divides the maskable tokens into what may be hidden together; a unit that meets one of a higher
+level is none. ``kind`` is the precedence of the level a unit came from: 0 is a single token that belongs to no unit.
 
 Shape legend: T tokens, S samples, U units of a level, N spans.
 """
@@ -39,7 +40,8 @@ def kind_of(level: str) -> int:
 
 
 class Part(NamedTuple):
-    """Part of the units of a level by its name: `entity:DATE` of one type, `word@zh` of one language, `entity:DATE@zh` of both."""
+    """Part of the units of a level by its name: `entity:DATE` of one type, `word@zh` of one language,
+    `entity:DATE@zh` of both."""
 
     level: str
     type: str
@@ -103,7 +105,8 @@ class Units:
         return self.levels[name]
 
     def partition(self, levels: Sequence[str], pieces: bool = False) -> tuple[Int, Byte]:
-        """Divide the maskable tokens into units by precedence: units of the first level, then of the next where all of their tokens are free ...
+        """Divide the maskable tokens into units by precedence: units of the first level, then of the next where all
+        of their tokens are free ...
 
         Args:
             pieces: a unit that meets a higher one keeps its longest free piece, instead of being none.
@@ -129,7 +132,8 @@ class Units:
 
 @dataclass(frozen=True)
 class Spans:
-    """Chosen units ``[start, end)`` with the sample each lies in, sorted by start and disjoint. A span of several words is several units."""
+    """Chosen units ``[start, end)`` with the sample each lies in, sorted by start and disjoint. A span of several
+    words is several units."""
 
     sample_N: Int
     start_N: Int
@@ -152,6 +156,8 @@ class Spans:
         """Several span sets over the same batch as one, sorted by start."""
         if not parts:
             return Spans(NONE, NONE, NONE)
-        sample, start, end = (np.concatenate([getattr(part, name) for part in parts]) for name in ("sample_N", "start_N", "end_N"))
+        sample, start, end = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("sample_N", "start_N", "end_N")
+        )
         order = np.argsort(start, kind="stable")
         return Spans(sample[order], start[order], end[order])

@@ -6,9 +6,10 @@ Collocations come from the corpus itself: mine them, review the file, prepare wi
     annotators: [{kind: lexicon, level: collocation, origin: mined, paths: [mined.tsv]}]       in the data configuration
     masking: {strategy: {kind: pmi, level: collocation}}
 
-By the authors' description (section 2 of the README of AI21Labs/pmi-masking) units are sampled uniformly until 15 % of the tokens are selected, and
-[MASK], random or original tokens are drawn for each unit; what happens to the unit that crosses 15 % is not said, so the rule is kmask's default.
-Of two collocations that overlap, theirs keeps one at random; here the lexicon keeps the first, and of those that begin together the longest.
+By the authors' description (section 2 of the README of AI21Labs/pmi-masking) units are sampled uniformly until 15 %
+of the tokens are selected, and [MASK], random or original tokens are drawn for each unit; what happens to the unit
+that crosses 15 % is not said, so the rule is kmask's default. Of two collocations that overlap, theirs keeps one at
+random; here the lexicon keeps the first, and of those that begin together the longest.
 """
 
 from __future__ import annotations
