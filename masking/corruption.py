@@ -108,8 +108,8 @@ class Corruption:
             raise ValueError("pool: `corpus` needs the tokens of the corpus to be counted, and there are none")
         if self.similar > 0 and replacements.similar is None:
             raise ValueError(
-                "similar_words: a share of the tokens is to be replaced by similar words, but there is no table of them. "
-                "Make one with `kmask lexicon similar PREPARED -o similar.tsv` and name it here"
+                "similar_words: a share of the tokens is to be replaced by similar words, but there is no table of "
+                "them. Make one with `kmask lexicon similar PREPARED -o similar.tsv` and name it here"
             )
 
     def corrupt(

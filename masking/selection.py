@@ -30,20 +30,21 @@ def select_spans(
     keys_S: Keys,
     cumulative_L: Law,
     across_sentences: bool,
-    special: str = "",
+    extra: str = "",
     share: float = 0.0,
 ) -> Spans:
-    """SpanBERT's draw of whole words; with a share, units of the ``special`` level are drawn instead.
+    """SpanBERT's draw of whole words; with a share, units of the ``extra`` level are drawn instead.
 
     Args:
         cumulative_L: cumulative law of the length 1, 2 ... in words.
     """
     from masking import kernels
 
-    start_X, end_X = units.level(special) if special else (NONE, NONE)
+    start_X, end_X = units.level(extra) if extra else (NONE, NONE)
     unit_end_T, _ = units.partition(("word",))
-    if special:
+    if extra:
         start_X, end_X = _hideable(units, start_X, end_X)
+        unit_end_T = unit_end_T.copy()
         kernels.divide_units(unit_end_T, start_X, end_X)
     where = (
         units.sample_start_S,

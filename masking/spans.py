@@ -52,9 +52,9 @@ class Part(NamedTuple):
     @staticmethod
     def of(name: str) -> Part:
         """What a name of a level means."""
-        units, _, language = name.partition("@")
-        level, _, kind = units.partition(":")
-        return Part(level, kind, language)
+        typed, _, language = name.partition("@")
+        level, _, label = typed.partition(":")
+        return Part(level, label, language)
 
 
 def parts(levels: Iterable[str]) -> tuple[str, ...]:
@@ -83,10 +83,16 @@ class Units:
     """True where a sentence begins; None: not known, every text is one sentence."""
     weights: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """How telling each unit of a level is (float32[U], above 0), for strategies that ask for it."""
+    _divided: dict[tuple[tuple[str, ...], bool], tuple[Int, Byte]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Partitions found so far."""
 
     def take(self, samples: npt.NDArray[np.int64]) -> Units:
         """The same batch with only these samples to choose from."""
-        return replace(self, sample_start_S=self.sample_start_S[samples], sample_end_S=self.sample_end_S[samples])
+        part = replace(self, sample_start_S=self.sample_start_S[samples], sample_end_S=self.sample_end_S[samples])
+        object.__setattr__(part, "_divided", self._divided)  # tokens and levels are the same
+        return part
 
     def breaks(self, across_sentences: bool) -> Flags:
         """Tokens that no span may run into from before: starts of sentences, or none."""
@@ -111,19 +117,21 @@ class Units:
         Args:
             pieces: a unit that meets a higher one keeps its longest free piece, instead of being none.
 
-        Returns:
+        Returns (found once, so copy before you change them):
             unit_end_T: for the first token of a unit the position one past its last token; 0 elsewhere.
             kind_T: the kind of the unit each token belongs to.
         """
         from masking import kernels
 
-        found = [self.level(level) for level in levels]
-        start_U, end_U = (np.concatenate([NONE, *(pair[side] for pair in found)]) for side in (0, 1))
-        last_L = np.cumsum([len(pair[0]) for pair in found], dtype=np.int64)
-        kind_L = np.array([kind_of(level) for level in levels], np.uint8)
-        divide = kernels.partition_pieces if pieces else kernels.partition
-        unit_end_T, kind_T = divide(start_U, end_U, kind_L, last_L, self.maskable_T)
-        return unit_end_T, kind_T
+        name = (tuple(levels), pieces)
+        if name not in self._divided:
+            found = [self.level(level) for level in levels]
+            start_U, end_U = (np.concatenate([NONE, *(pair[side] for pair in found)]) for side in (0, 1))
+            last_L = np.cumsum([len(pair[0]) for pair in found], dtype=np.int64)
+            kind_L = np.array([kind_of(level) for level in levels], np.uint8)
+            divide = kernels.partition_pieces if pieces else kernels.partition
+            self._divided[name] = divide(start_U, end_U, kind_L, last_L, self.maskable_T)
+        return self._divided[name]
 
     def kinds(self) -> Byte:
         """The kind of every token by full precedence entity > phrase > own levels > word > character."""

@@ -58,11 +58,11 @@ class Strategy(ABC):
         return Budget()
 
     def own_budgets(self) -> Sequence[Budget]:
-        """The budgets of its parts, where each part spends its own and no other budget is given; else none."""
+        """The budgets of its members, where each spends its own and no other budget is given; else none."""
         return ()
 
     def own_corruptions(self) -> Sequence[Corruption]:
-        """The corruptions of its parts, where what replaces a token depends on the part (``members``); else none."""
+        """The corruptions of its members, where what replaces a token depends on the member; else none."""
         return ()
 
     def members(self, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
