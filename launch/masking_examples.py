@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 BRACKETS = {"(": "phrase", ")": "phrase", "{": "entity", "}": "entity"}
-KEY = 1819
+KEY = 1802
 """Under it, every kind of replacement is seen, and no two schemes but `mixture` and its member hide the same."""
 
 

@@ -36,6 +36,8 @@ class BatchMaker(Dataset[Batch]):
     seed: int
     salt: str = "train"
     """Separates the draws of training and evaluation."""
+    figures: str = ""
+    """Ends the names of the figures that an evaluation makes of these batches."""
 
     def samples(self, row: RowSpec) -> list[Sample]:
         """The samples of one row."""
