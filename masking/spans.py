@@ -101,11 +101,14 @@ class Units:
         return self.sentence_start_T
 
     def level(self, name: str) -> tuple[Int, Int]:
-        """(start_U, end_U) of a level.
+        """(start_U, end_U) of a level; `character` is every token that may be hidden by itself, whatever units hold it.
 
         Raises:
             ValueError: the data do not have it.
         """
+        if name == KINDS[0]:
+            start_U = np.flatnonzero(self.maskable_T).astype(np.int32)
+            return start_U, start_U + np.int32(1)
         if name not in self.levels:
             raise ValueError(f"level {name!r} is not in the data; it has {', '.join(self.levels) or 'none'}")
         return self.levels[name]
