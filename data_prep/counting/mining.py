@@ -160,8 +160,8 @@ class Candidates:
     ngrams: Ngrams
 
     def __getitem__(self, chosen_D: npt.NDArray[Any]) -> Candidates:
-        columns = (getattr(self, name)[chosen_D] for name in ("key_Dn", "join_Dn", "npmi_D", "score_D"))
-        return Candidates(*columns, take(self.ngrams, chosen_D))
+        key_Dn, join_Dn, npmi_D, score_D = (getattr(self, name)[chosen_D] for name in ("key_Dn", "join_Dn", "npmi_D", "score_D"))
+        return Candidates(key_Dn, join_Dn, npmi_D, score_D, take(self.ngrams, chosen_D))
 
 
 def take(ngrams: Ngrams, chosen_D: npt.NDArray[Any]) -> Ngrams:
