@@ -243,6 +243,25 @@ def write_shortest(ends: Any, first: int, key: Any, number: int, sample: int, ou
     return count + 1
 
 
+@njit(cache=True, inline="always")
+def drawn_text(texts: Any, key: Any, number: int) -> Any:
+    """(a random maskable place of a sample, the number of the next draw)."""
+    place = int(draw(key, number) * len(texts))
+    number += 1
+    while not texts[place]:
+        place = int(draw(key, number) * len(texts))
+        number += 1
+    return place, number
+
+
+@njit(cache=True, inline="always")
+def begin_of(ends: Any, place: int) -> int:
+    """Where the unit around a place begins."""
+    while ends[place] == 0:
+        place -= 1
+    return place
+
+
 @njit(cache=True)
 def select_units(
     sample_start_S: Any,
@@ -279,15 +298,9 @@ def select_units(
             left = allowance(units if rule == UNITS else tokens, rate, at_least_one, draw(key, 0))
             waiting, start = units, -1
             if rule == ACCEPT and left > 0:
-                # A random token of the circle: of its unit, begun before, only what is left counts against the budget.
-                place = int(draw(key, number) * length)
-                number += 1
-                while not texts[place]:
-                    place = int(draw(key, number) * length)
-                    number += 1
-                start = place
-                while ends[start] == 0:
-                    start -= 1
+                # Of the unit begun before the circle's first token, only what is left counts against the budget.
+                place, number = drawn_text(texts, key, number)
+                start = begin_of(ends, place)
                 if start == place:
                     mark(taken, start)
                 mark(seen, start)
@@ -418,6 +431,29 @@ def select_weighted(
     return filled(out, count)
 
 
+@njit(cache=True, inline="always")
+def list_ends(ends: Any, breaks: Any, first: int, start: int, last_place: Any) -> int:
+    """Write where the words from ``start`` on end, as many as follow one another and fit: how many there are."""
+    end, words = np.int64(ends[start]) - first, 1
+    last_place[0] = end
+    while words < len(last_place) and end < len(ends) and ends[end] > 0 and not breaks[end]:
+        end = np.int64(ends[end]) - first
+        last_place[words] = end
+        words += 1
+    return words
+
+
+@njit(cache=True, inline="always")
+def all_free(taken: Any, ends: Any, first: int, start: int, end: int) -> bool:
+    """Is none of the words in [start, end) taken?"""
+    free = True
+    while start < end:
+        if marked(taken, start):
+            free = False
+        start = np.int64(ends[start]) - first
+    return free
+
+
 @njit(cache=True)
 def select_ngrams(
     sample_start_S: Any,
@@ -455,12 +491,7 @@ def select_ngrams(
                 continue
             mark(seen, start)
             waiting -= 1
-            end, words = np.int64(ends[start]) - first, 1
-            last_place[0] = end
-            while words < len(cumulative_L) and end < length and ends[end] > 0 and not breaks[end]:
-                end = np.int64(ends[end]) - first
-                last_place[words] = end
-                words += 1
+            words = list_ends(ends, breaks, first, start, last_place)
             wanted = draw(key, number) * cumulative_L[words - 1]
             number += 1
             chosen = 1
@@ -474,13 +505,7 @@ def select_ngrams(
                 if chosen == 0:
                     continue
             end = last_place[chosen - 1]
-            free = True
-            place = start
-            while place < end:
-                if marked(taken, place):
-                    free = False
-                place = np.int64(ends[place]) - first
-            if not free:
+            if not all_free(taken, ends, first, start, end):
                 continue
             cost = chosen if rule == UNITS else end - start
             if cost > left:
@@ -502,6 +527,15 @@ def select_ngrams(
         if count == before and at_least_one:
             count = write_shortest(ends, first, key, number + 1, sample, out, count)
     return filled(out, count)
+
+
+@njit(cache=True, inline="always")
+def unmarked(bits: Any, start: int, end: int) -> int:
+    """How many bits of [start, end) are not set."""
+    found: Any = 0
+    for place in range(start, end):
+        found += 1 - np.int64(marked(bits, place))
+    return found
 
 
 @njit(cache=True)
@@ -551,16 +585,13 @@ def select_spans(
                     number += 3
                     continue
                 wanted, words = draw(key, number + 2), 1
-                while ends[start] == 0:
-                    start -= 1
+                start = begin_of(ends, start)
                 end = np.int64(ends[start]) - first
                 while cumulative_L[words - 1] <= wanted and end < length and ends[end] > 0 and not breaks[end]:
                     end = np.int64(ends[end]) - first
                     words += 1
             number += 3
-            fresh: Any = 0
-            for place in range(start, end):
-                fresh += 1 - np.int64(marked(hidden, place))
+            fresh = unmarked(hidden, start, end)
             if fresh == 0:
                 continue
             if fresh > left:
@@ -621,6 +652,26 @@ def choose_similar(
     return source_N
 
 
+@njit(cache=True, inline="always")
+def tokens_of(start_N: Any, end_N: Any) -> int:
+    """Tokens that the spans cover."""
+    total = 0
+    for span in range(len(start_N)):
+        total += end_N[span] - start_N[span]
+    return total
+
+
+@njit(cache=True, inline="always")
+def ordinary_place(ids_T: Any, maskable_T: Any, unknown_id: int, origin: int, size: int, key: Any, number: Any) -> int:
+    """A random position of ``size`` from ``origin`` on that may be hidden and is not [UNK]; -1: none found."""
+    tries = 0
+    chosen = origin + int(draw(key, number) * size)
+    while tries < 64 and (not maskable_T[chosen] or ids_T[chosen] == unknown_id):
+        tries += 1
+        chosen = origin + int(draw(key, np.int64(number) + 2 * size * tries) * size)
+    return -1 if tries == 64 else chosen
+
+
 @njit(cache=True)
 def corrupt(
     ids_T: Any,
@@ -651,9 +702,7 @@ def corrupt(
     SAMPLE any ordinary token of the same sample. Similar words: the ids from ``source_N`` on (``choose_similar``); a
     unit without one gets random tokens.
     """
-    total = 0
-    for span in range(len(start_N)):
-        total += end_N[span] - start_N[span]
+    total = tokens_of(start_N, end_N)
     position_M, label_M, action_M = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.uint8)
     masked, replaced = shares[0], shares[2]
     count = np.uint64(0)
@@ -687,12 +736,8 @@ def corrupt(
                     corrupted_T[position] = pool_V[index if value - index < below_V[index] else other_V[index]]
                 else:
                     size: Any = np.int64(sample_end_S[sample]) - np.int64(origin)
-                    tries = 0
-                    chosen = np.int64(origin) + int(value * size)
-                    while tries < 64 and (not maskable_T[chosen] or ids_T[chosen] == unknown_id):
-                        tries += 1
-                        chosen = np.int64(origin) + int(draw(key, np.int64(place) + 2 * size * tries) * size)
-                    corrupted_T[position] = label if tries == 64 else ids_T[chosen]
+                    chosen = ordinary_place(ids_T, maskable_T, unknown_id, np.int64(origin), size, key, place)
+                    corrupted_T[position] = label if chosen < 0 else ids_T[chosen]
                 action_M[count] = RANDOM
             count += ONE
     return position_M, label_M, action_M
@@ -715,9 +760,7 @@ def boundaries(
     targets. A span with a special token or the edge of its sample beside it has none, unless ``special_boundaries``
     (the edge of a sample never serves).
     """
-    total = 0
-    for span in range(len(start_N)):
-        total += end_N[span] - start_N[span]
+    total = tokens_of(start_N, end_N)
     position_M, left_M = np.empty(total, np.int64), np.empty(total, np.int64)
     right_M, offset_M = np.empty(total, np.int64), np.empty(total, np.int64)
     count = np.uint64(0)
