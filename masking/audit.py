@@ -1,11 +1,13 @@
 """What a masking really did, counted: how much is hidden, of which units, replaced by what. Counts of batches add up.
 
     tokens     [CLS] 他 在 {北 京 大 学} [SEP]     hidden 在 and {北 京 大 学}; [MASK] [MASK] [MASK] [MASK] 学
-    audit      6 maskable, 5 hidden; characters 1 of 2, entities 1 of 1; length 1: 1 of 2, length 4: 1 of 1; one run of 5 tokens
+    audit      6 maskable, 5 hidden; characters 1 of 2, entities 1 of 1; length 1: 1 of 2, length 4: 1 of 1;
+               one run of 5 tokens
 
-Units are counted as the text has them, by full precedence (entity > phrase > own levels > word > character), whatever the scheme hides together:
-so a scheme of single tokens shows how many words it only hides in part. A unit that a higher one meets in part is none; those are counted too:
-in {北 京 大 学} 生 the word 学 生 is crossed, the word 北 京 is not, for it lies inside the entity.
+Units are counted as the text has them, by full precedence (entity > phrase > own levels > word > character), whatever
+the scheme hides together: so a scheme of single tokens shows how many words it only hides in part. A unit that a
+higher one meets in part is none; those are counted too: in {北 京 大 学} 生 the word 学 生 is crossed, the word 北 京
+is not, for it lies inside the entity.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ Counts = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """Counts of one or more masked batches; ``+`` adds them up. K: kinds (spans.KINDS), L: groups of lengths (LENGTHS), A: actions (corruption.ACTIONS)."""
+    """Counts of one or more masked batches; ``+`` adds them up. K: kinds (spans.KINDS), L: groups of lengths
+    (LENGTHS), A: actions (corruption.ACTIONS)."""
 
     samples: int = 0
     """Samples looked at."""
@@ -81,8 +84,12 @@ class Audit:
 
     @property
     def crossed_share_K(self) -> tuple[float | None, ...]:
-        """Share of the units of each kind that are crossed, of those that are units or crossed; None where there is neither."""
-        return _shares(self.crossed_K, tuple(crossed + present for crossed, present in zip(self.crossed_K, self.present_K, strict=True)))
+        """Share of the units of each kind that are crossed, of those that are units or crossed; None where there is
+        neither."""
+        return _shares(
+            self.crossed_K,
+            tuple(crossed + present for crossed, present in zip(self.crossed_K, self.present_K, strict=True)),
+        )
 
     @property
     def rate_L(self) -> tuple[float | None, ...]:
@@ -114,7 +121,9 @@ def audit(units: Units, spans: Spans, hidden: Targets, *, given_up: int = 0, max
         max_length: longest run whose tokens are all targets of the span boundary objective (see boundary.py).
     """
     total = len(units.maskable_T)
-    inside = covered(Spans(np.arange(len(units.sample_start_S), dtype=np.int32), units.sample_start_S, units.sample_end_S), total)
+    inside = covered(
+        Spans(np.arange(len(units.sample_start_S), dtype=np.int32), units.sample_start_S, units.sample_end_S), total
+    )
     units = replace(units, maskable_T=units.maskable_T & inside)
     unit_end_T, kind_T = units.partition(precedence(units.levels))
     start_U = np.flatnonzero(unit_end_T)
@@ -142,7 +151,8 @@ def audit(units: Units, spans: Spans, hidden: Targets, *, given_up: int = 0, max
 
 
 def crossed(units: Units) -> Counts:
-    """Units by kind that units of higher levels hold in part: they are none, and their other tokens are left to lower levels."""
+    """Units by kind that units of higher levels hold in part: they are none, and their other tokens are left to lower
+    levels."""
     counts, order = [0] * len(KINDS), precedence(units.levels)
     for place, level in enumerate(order):
         start_U, end_U = units.level(level)

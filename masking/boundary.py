@@ -3,8 +3,8 @@
     tokens  [CLS] x a b y [SEP]   chosen [2, 3) [3, 4), adjacent, so one span [2, 4) = a b
     targets position 2 3   left 1 1   right 4 4   offset 1 2
 
-A span that touches the beginning or the end of the text has no token on that side; SpanBERT gives it no targets, and neither do we:
-[CLS] and [SEP] serve as boundaries only where asked (``special_boundaries``).
+A span that touches the beginning or the end of the text has no token on that side; SpanBERT gives it no targets, and
+neither do we: [CLS] and [SEP] serve as boundaries only where asked (``special_boundaries``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class BoundaryTargets:
 
 
 def boundary_targets(spans: Spans, units: Units, max_length: int, special_boundaries: bool = False) -> BoundaryTargets:
-    """Targets of all spans; tokens past ``max_length`` of a merged span are left out (SpanBERT: max_pair_targets, default 20)."""
+    """Targets of all spans; tokens past ``max_length`` of a merged span are left out (SpanBERT: max_pair_targets,
+    default 20)."""
     from masking import kernels
 
     where = (spans.start_N, spans.end_N, spans.sample_N, units.sample_start_S, units.sample_end_S, units.maskable_T)

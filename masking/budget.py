@@ -2,7 +2,8 @@
 
 100 maskable tokens, rate 0.15  ->  15 tokens; 101  ->  15 or 16, by a keyed coin, 15.15 on average
 
-The rate may change along training: ``rate: 0.3, final_rate: 0.15`` hides 30 % in the first step, 22.5 % half way and 15 % in the last.
+The rate may change along training: ``rate: 0.3, final_rate: 0.15`` hides 30 % in the first step, 22.5 % half way and
+15 % in the last.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ TOKEN_RULES = RULES[:5]
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Share of the maskable tokens of each sample; the count is rounded by a keyed coin, so the expectation is exact."""
+    """Share of the maskable tokens of each sample; the count is rounded by a keyed coin, so the expectation is
+    exact."""
 
     rate: float = 0.15
     """Share of real-text tokens to hide (BERT: 0.15); of units with the rules `units` and `bernoulli`."""
     final_rate: float = 0.0
-    """The rate at the end of the planned steps, to which `rate` moves in a straight line (Ankner et al. 2024: from 0.3 to 0.15). 0: `rate` throughout."""
+    """The rate at the end of the planned steps, to which `rate` moves in a straight line (Ankner et al. 2024: from
+    0.3 to 0.15). 0: `rate` throughout."""
     rule: str = "accept"
-    """The unit that would cross the budget is: `accept` taken as often as keeps the share of the tokens exact, by schemes that draw units
-    one by one in a way that hides every unit equally often whatever its length;
-    `skip` passed over for the next (Megatron); `stop` the end; `overshoot` taken; `cut` shortened (SpanBERT). Or `units`: the budget is a
-    share of the units (MacBERT); `bernoulli`: no budget, every unit is hidden with probability `rate` by itself (ERNIE 1.0)."""
+    """The unit that would cross the budget is: `accept` taken as often as keeps the share of the tokens exact, by
+    schemes that draw units one by one in a way that hides every unit equally often whatever its length; `skip` passed
+    over for the next (Megatron); `stop` the end; `overshoot` taken; `cut` shortened (SpanBERT). Or `units`: the
+    budget is a share of the units (MacBERT); `bernoulli`: no budget, every unit is hidden with probability `rate` by
+    itself (ERNIE 1.0)."""
     at_least_one: bool = True
-    """Hide one unit of every sample that has any, even if it exceeds the budget: no sample without target. Where the rule chooses none,
-    one of the shortest units is hidden."""
+    """Hide one unit of every sample that has any, even if it exceeds the budget: no sample without target. Where the
+    rule chooses none, one of the shortest units is hidden."""
     row_targets: int = 0
-    """Most hidden tokens in a packed row; whole units beyond are given up and counted. 0: no limit. With a limit, masks depend on what shares a row."""
+    """Most hidden tokens in a packed row; whole units beyond are given up and counted. 0: no limit. With a limit,
+    masks depend on what shares a row."""
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:

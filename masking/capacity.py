@@ -1,6 +1,6 @@
 """No more hidden tokens in a packed row than a limit: what fixed-size buffers of targets ask for.
 
-limit 3, a row with units of 2, 2 and 1 tokens   ->   2 and 1, or 2 and 1, or 1 and 2, as their keys say; one unit of 2 is given up
+limit 3, a row with units of 2, 2 and 1 tokens   ->   2 and 1, in the order their keys say; one unit of 2 is given up
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ CAPACITY = 0x636170
 """Separates these draws from all others under a sample's key."""
 
 
-def limit_rows(spans: Spans, row_N: npt.NDArray[np.int64], sample_start_S: Int, keys_S: Keys, limit: int) -> tuple[Spans, int]:
+def limit_rows(
+    spans: Spans, row_N: npt.NDArray[np.int64], sample_start_S: Int, keys_S: Keys, limit: int
+) -> tuple[Spans, int]:
     """Give up whole units, in keyed order, of every row whose units cover more than ``limit`` tokens.
 
     Args:

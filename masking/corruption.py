@@ -1,8 +1,9 @@
 """What replaces a hidden token: [MASK], a random token, a similar word's token, or itself (BERT section 3.1: 80/10/10).
 
-    ids [CLS] 北 京 大 学 [SEP]   unit [1, 5), drawn as one   ->   [CLS] [M] [M] [M] [M] [SEP],  targets 1 2 3 4 = 北 京 大 学
+    ids [CLS] 北 京 大 学 [SEP]   unit [1, 5), drawn as one   ->   [CLS] [M] [M] [M] [M] [SEP],  targets 1 2 3 4
 
-All laws draw from the sample's key and the token's place in its sample, so a sample is corrupted equally wherever it lies.
+All laws draw from the sample's key and the token's place in its sample, so a sample is corrupted equally wherever it
+lies.
 """
 
 from __future__ import annotations
@@ -48,12 +49,16 @@ class Replacements:
 
     @cached_property
     def alias(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """An alias table of the ordinary tokens by their counts (Vose 1991): column i is itself below ``[0][i]``, else ``[1][i]``."""
+        """An alias table of the ordinary tokens by their counts (Vose 1991): column i is itself below ``[0][i]``,
+        else ``[1][i]``."""
         if self.count_V is None or not self.count_V.sum():
             return np.zeros(0), np.zeros(0, np.int64)
         share = self.count_V / self.count_V.sum() * len(self.count_V)
         below, other = np.ones(len(share)), np.arange(len(share))
-        small, large = [index for index, value in enumerate(share) if value < 1], [index for index, value in enumerate(share) if value >= 1]
+        small, large = (
+            [index for index, value in enumerate(share) if value < 1],
+            [index for index, value in enumerate(share) if value >= 1],
+        )
         while small and large:
             less, more = small.pop(), large[-1]
             below[less], other[less] = share[less], more
@@ -78,7 +83,8 @@ class Corruption:
     per: str = "unit"
     """What shares one draw: `token` (BERT, ERNIE 1.0), `unit`, or `span`, a run of adjacent hidden units (SpanBERT)."""
     pool: str = "vocabulary"
-    """Random tokens are drawn evenly from the `vocabulary`, as often as they occur in the `corpus` (SpanBERT), or from the text of the same `sample`."""
+    """Random tokens are drawn evenly from the `vocabulary`, as often as they occur in the `corpus` (SpanBERT), or
+    from the text of the same `sample`."""
 
     def __post_init__(self) -> None:
         shares = {"mask": self.mask, "random": self.random, "similar": self.similar}
@@ -95,13 +101,15 @@ class Corruption:
     def check(self, replacements: Replacements) -> None:
         """Raise ValueError unless ``replacements`` has all that these shares ask for."""
         if (self.random > 0 or self.similar > 0) and self.pool != "sample" and not len(replacements.ordinary_V):
-            raise ValueError("no ordinary token in the vocabulary to draw random replacements from; set corruption.random=0")
+            raise ValueError(
+                "no ordinary token in the vocabulary to draw random replacements from; set corruption.random=0"
+            )
         if self.pool == "corpus" and (self.random > 0 or self.similar > 0) and not len(replacements.alias[0]):
             raise ValueError("pool: `corpus` needs the tokens of the corpus to be counted, and there are none")
         if self.similar > 0 and replacements.similar is None:
             raise ValueError(
-                "similar_words: a share of the tokens is to be replaced by similar words, but there is no table of them. Make one with "
-                "`kmask lexicon similar PREPARED -o similar.tsv` and name it here"
+                "similar_words: a share of the tokens is to be replaced by similar words, but there is no table of "
+                "them. Make one with `kmask lexicon similar PREPARED -o similar.tsv` and name it here"
             )
 
     def corrupt(
@@ -125,7 +133,15 @@ class Corruption:
             table = (words.slot_H, words.offset_E1, words.word_ids, replacements.similar.similar_E1)
             place = (spans.start_N, spans.end_N, spans.sample_N, units.sample_start_S, keys_S)
             source_N = kernels.choose_similar(ids_T, *place, shares[1], shares[2], *table)
-        where = (spans.start_N, spans.end_N, spans.sample_N, units.sample_start_S, units.sample_end_S, units.maskable_T, keys_S)
+        where = (
+            spans.start_N,
+            spans.end_N,
+            spans.sample_N,
+            units.sample_start_S,
+            units.sample_end_S,
+            units.maskable_T,
+            keys_S,
+        )
         how = (replacements.mask_id, replacements.unknown_id, shares, PER.index(self.per), POOLS.index(self.pool))
         pools = (replacements.ordinary_V, below_V, other_V, source_N, similar_ids)
         return corrupted_T, Targets(*kernels.corrupt(ids_T, corrupted_T, *where, *how, *pools))
@@ -145,10 +161,14 @@ def corrupt_each(
         return corruptions[0].corrupt(ids_T, spans, units, keys_S, replacements)
     corrupted_T, found = ids_T.copy(), []
     for number, corruption in enumerate(corruptions):
-        own_T, targets = corruption.corrupt(ids_T, spans.take(choice_S[spans.sample_N] == number), units, keys_S, replacements)
+        own_T, targets = corruption.corrupt(
+            ids_T, spans.take(choice_S[spans.sample_N] == number), units, keys_S, replacements
+        )
         corrupted_T[targets.position_M] = own_T[targets.position_M]
         found.append(targets)
-    position_M, label_M, action_M = (np.concatenate([getattr(targets, name) for targets in found]) for name in ("position_M", "label_M", "action_M"))
+    position_M, label_M, action_M = (
+        np.concatenate([getattr(targets, name) for targets in found]) for name in ("position_M", "label_M", "action_M")
+    )
     order = np.argsort(position_M, kind="stable")
     return corrupted_T, Targets(position_M[order], label_M[order], action_M[order])
 

@@ -34,7 +34,14 @@ class Piece:
 
 
 def pieces(
-    tokens: Sequence[str], seen: Sequence[str], unit_end_T: Int, kind_T: Byte, spans: Spans, actions: dict[int, int], start: int, end: int
+    tokens: Sequence[str],
+    seen: Sequence[str],
+    unit_end_T: Int,
+    kind_T: Byte,
+    spans: Spans,
+    actions: dict[int, int],
+    start: int,
+    end: int,
 ) -> list[Piece]:
     """The tokens ``[start, end)`` of a flat batch.
 

@@ -1,7 +1,8 @@
 """Compiled loops of masking: one of the two modules that import numba; imported on first use and cached on disk.
 
-Every loop draws from one uint64 key per sample: the n-th number is splitmix64(key + (n + 1) * GOLDEN), as in keyed.py. Loops that choose
-return (sample, start, end) of every chosen unit, sorted by position; a unit appears in them whole unless the rule is CUT.
+Every loop draws from one uint64 key per sample: the n-th number is splitmix64(key + (n + 1) * GOLDEN), as in
+keyed.py. Loops that choose return (sample, start, end) of every chosen unit, sorted by position; a unit appears in
+them whole unless the rule is CUT.
 
     partition, _pieces          levels of intervals -> units by precedence
     select_units, _weighted     units in keyed order until the budget is spent
@@ -31,6 +32,8 @@ VOCABULARY, CORPUS, SAMPLE = 0, 1, 2
 """Where random tokens come from."""
 MASKED, RANDOM, KEPT, SIMILAR = 0, 1, 2, 3
 """What was done to a hidden token."""
+SAFE = 1.0 + 1e-9
+"""More than rounding can make of a quotient."""
 
 
 @njit(cache=True, inline="always")
@@ -47,22 +50,40 @@ def draw(key: Any, count: Any) -> Any:
     return float(np.int64(mixed(key + (np.uint64(count) + ONE) * GOLDEN) >> np.uint64(11))) * 2.0**-53
 
 
+@njit(cache=True, inline="always")
+def blank(maskable_T: Any) -> Any:
+    """Nothing divided yet: (no unit begins anywhere, kind 0 for tokens that may be hidden and 255 for all others)."""
+    kind_T = np.empty(len(maskable_T), np.uint8)
+    for position in range(len(maskable_T)):
+        kind_T[position] = 0 if maskable_T[position] else 255
+    return np.zeros(len(maskable_T), np.int32), kind_T
+
+
+@njit(cache=True, inline="always")
+def add_singles(unit_end_T: Any, kind_T: Any) -> None:
+    """Every token that is free yet becomes a unit of its own; what may not be hidden gets kind 0, too."""
+    for position in range(len(kind_T)):
+        if kind_T[position] == 0:
+            unit_end_T[position] = position + 1
+        elif kind_T[position] == 255:
+            kind_T[position] = 0
+
+
 @njit(cache=True)
 def partition(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: Any) -> Any:
-    """Units of several levels, one level after another: the first that covers a token owns it; free tokens are units of their own.
+    """Units of several levels, one level after another: the first that covers a token owns it; free tokens are units
+    of their own.
 
-    Level l owns the intervals up to ``last_L[l]``; kinds are above 0. Returns (end of the unit that begins here or 0, kind of every token).
+    Level l owns the intervals up to ``last_L[l]``; kinds are above 0. Returns (end of the unit that begins here or 0,
+    kind of every token).
     """
-    total = len(maskable_T)
-    unit_end_T = np.zeros(total, np.int32)
-    kind_T = np.empty(total, np.uint8)
-    for position in range(total):
-        kind_T[position] = 0 if maskable_T[position] else 255
+    unit_end_T, kind_T = blank(maskable_T)
     unit = 0
     for level in range(len(last_L)):
         kind = kind_L[level]
         while unit < last_L[level]:
-            start, end = np.uint64(start_U[unit]), np.uint64(end_U[unit])  # unsigned: no check for indices from the end
+            # Unsigned: no check for indices from the end.
+            start, end = np.uint64(start_U[unit]), np.uint64(end_U[unit])
             unit += 1
             if end - start <= FOUR:
                 # Nearly all units: no loop whose length the processor cannot foresee.
@@ -82,22 +103,15 @@ def partition(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: An
                 unit_end_T[start] = end
                 for position in range(start, end):
                     kind_T[position] = kind
-    for position in range(total):
-        if kind_T[position] == 0:
-            unit_end_T[position] = position + 1
-        elif kind_T[position] == 255:
-            kind_T[position] = 0
+    add_singles(unit_end_T, kind_T)
     return unit_end_T, kind_T
 
 
 @njit(cache=True)
 def partition_pieces(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskable_T: Any) -> Any:
-    """As ``partition``, but a unit that meets a higher one keeps its longest free piece, of equally long ones the first."""
-    total = len(maskable_T)
-    unit_end_T = np.zeros(total, np.int32)
-    kind_T = np.empty(total, np.uint8)
-    for position in range(total):
-        kind_T[position] = 0 if maskable_T[position] else 255
+    """As ``partition``, but a unit that meets a higher one keeps its longest free piece, of equally long ones the
+    first."""
+    unit_end_T, kind_T = blank(maskable_T)
     unit = 0
     for level in range(len(last_L)):
         while unit < last_L[level]:
@@ -115,11 +129,7 @@ def partition_pieces(start_U: Any, end_U: Any, kind_L: Any, last_L: Any, maskabl
             if longest > 0:
                 unit_end_T[best] = best + longest
                 kind_T[best : best + longest] = kind_L[level]
-    for position in range(total):
-        if kind_T[position] == 0:
-            unit_end_T[position] = position + 1
-        elif kind_T[position] == 255:
-            kind_T[position] = 0
+    add_singles(unit_end_T, kind_T)
     return unit_end_T, kind_T
 
 
@@ -138,34 +148,47 @@ def divide_units(unit_end_T: Any, start_X: Any, end_X: Any) -> None:
 
 
 @njit(cache=True, inline="always")
-def budget_of(count: int, rate: float, coin: float) -> int:
-    """``rate * count``, rounded up or down by the coin so that the expectation is exact."""
+def allowance(count: int, rate: float, at_least_one: bool, coin: float) -> int:
+    """``rate * count``, rounded up or down by the coin so that the expectation is exact; where asked, at least 1."""
     exact = rate * count
     whole = int(exact)
-    return whole + (1 if coin < exact - whole else 0)
+    left = whole + (1 if coin < exact - whole else 0)
+    return 1 if at_least_one and left == 0 else left
 
 
 @njit(cache=True, inline="always")
-def longest_of(sample_start_S: Any, sample_end_S: Any) -> int:
-    """Length of the longest sample."""
+def counted(ends: Any, texts: Any) -> Any:
+    """(units, maskable tokens) of a sample."""
+    units, tokens = 0, 0
+    for place in range(len(ends)):
+        units += ends[place] > 0
+        tokens += texts[place]
+    return units, tokens
+
+
+@njit(cache=True, inline="always")
+def bits_for(sample_start_S: Any, sample_end_S: Any) -> Any:
+    """Clear bits, enough for the positions of the longest sample."""
     longest = 0
     for sample in range(len(sample_start_S)):
         longest = max(longest, sample_end_S[sample] - sample_start_S[sample])
-    return longest
+    return np.zeros((longest + 63) >> 6, np.uint64)
 
 
 @njit(cache=True, inline="always")
-def shortest_of(ends: Any, first: int, length: int) -> int:
-    """Length of the shortest unit of a sample that has one: what is hidden where nothing else would be."""
-    shortest = length
-    for place in range(length):
-        if ends[place] > 0:
-            shortest = min(shortest, ends[place] - first - place)
-    return shortest
+def columns(total: int) -> Any:
+    """Room for (sample, start, end) of so many units."""
+    return np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
+
+
+@njit(cache=True, inline="always")
+def filled(out: Any, count: int) -> Any:
+    """What was written of ``columns``."""
+    return out[0][:count].copy(), out[1][:count].copy(), out[2][:count].copy()
 
 
 @intrinsic
-def lowest_bit(typingctx: Any, word: Any) -> Any:
+def lowest_bit(typingctx: Any, bits: Any) -> Any:
     """Number of the lowest bit that is set in a uint64 (which must not be 0)."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -188,41 +211,81 @@ def marked(bits: Any, place: int) -> Any:
 
 @njit(cache=True, inline="always")
 def write_marked(
-    bits: Any, first: int, last: int, sample: int, unit_end_T: Any, cut: int, cut_end: int, out_sample: Any, out_start: Any, out_end: Any, count: int
+    bits: Any, first: int, last: int, sample: int, unit_end_T: Any, cut: int, cut_end: int, out: Any, count: int
 ) -> int:
-    """Append the units of a sample that begin at a set bit, in order of position, and clear the bits. The unit at ``cut`` ends at ``cut_end``."""
-    for word in range((last - first + 63) >> 6):
-        left = bits[word]
-        bits[word] = np.uint64(0)
+    """Append the units of a sample that begin at a set bit, in order of position, and clear the bits. The unit at
+    ``cut`` ends at ``cut_end``."""
+    for block in range((last - first + 63) >> 6):
+        left = bits[block]
+        bits[block] = np.uint64(0)
         while left:
-            start = first + (word << 6) + lowest_bit(left)
+            start = first + (block << 6) + lowest_bit(left)
             left &= left - ONE
-            out_sample[count], out_start[count] = sample, start
-            out_end[count] = cut_end if start == cut else unit_end_T[start]
+            out[0][count], out[1][count] = sample, start
+            out[2][count] = cut_end if start == cut else unit_end_T[start]
             count += 1
     return count
 
 
-@njit(cache=True)
-def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, keys_S: Any, rate: float, rule: int, at_least_one: bool) -> Any:
-    """Take units in keyed random order until the sample's budget is spent: positions are drawn until one begins a unit not seen before.
+@njit(cache=True, inline="always")
+def write_shortest(ends: Any, first: int, key: Any, number: int, sample: int, out: Any, count: int) -> int:
+    """Append one of the shortest units of a sample, the first whose beginning is drawn: what is hidden where nothing
+    else would be."""
+    shortest = len(ends)
+    for start in range(len(ends)):
+        if ends[start] > 0:
+            shortest = min(shortest, ends[start] - first - start)
+    place = int(draw(key, number) * len(ends))
+    while ends[place] - first - place != shortest:
+        number += 1
+        place = int(draw(key, number) * len(ends))
+    out[0][count], out[1][count], out[2][count] = sample, first + place, ends[place]
+    return count + 1
 
-    ACCEPT lays the units on a circle in that order, begins at a random token of it and takes every unit that begins within the next
-    ``budget`` tokens: the chance of a unit is then budget / tokens, whatever its length. Where nothing is chosen, ``at_least_one`` hides one
-    of the shortest units.
+
+@njit(cache=True, inline="always")
+def drawn_text(texts: Any, key: Any, number: int) -> Any:
+    """(a random maskable place of a sample, the number of the next draw)."""
+    place = int(draw(key, number) * len(texts))
+    number += 1
+    while not texts[place]:
+        place = int(draw(key, number) * len(texts))
+        number += 1
+    return place, number
+
+
+@njit(cache=True, inline="always")
+def begin_of(ends: Any, place: int) -> int:
+    """Where the unit around a place begins."""
+    while ends[place] == 0:
+        place -= 1
+    return place
+
+
+@njit(cache=True)
+def select_units(
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    unit_end_T: Any,
+    keys_S: Any,
+    rate: float,
+    rule: int,
+    at_least_one: bool,
+) -> Any:
+    """Take units in keyed random order until the sample's budget is spent: positions are drawn until one begins a unit
+    not seen before.
+
+    ACCEPT lays the units on a circle in that order, begins at a random token of it and takes every unit that begins
+    within the next ``budget`` tokens: the chance of a unit is then budget / tokens, whatever its length. Where nothing
+    is chosen, ``at_least_one`` hides one of the shortest units.
     """
-    total = len(maskable_T)
-    out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
-    words = (longest_of(sample_start_S, sample_end_S) + 63) >> 6
-    seen, taken = np.zeros(words, np.uint64), np.zeros(words, np.uint64)
-    count = 0
+    out, count = columns(len(maskable_T)), 0
+    seen, taken = bits_for(sample_start_S, sample_end_S), bits_for(sample_start_S, sample_end_S)
     for sample in range(len(sample_start_S)):
         first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
         ends, texts, length = unit_end_T[first:last], maskable_T[first:last], last - first
-        units, tokens = 0, 0
-        for place in range(length):
-            units += ends[place] > 0
-            tokens += texts[place]
+        units, tokens = counted(ends, texts)
         if units == 0:
             continue
         before, number, cut, cut_end = count, 1, -1, -1
@@ -232,20 +295,12 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
                     mark(taken, place)
             number = length
         else:
-            left = budget_of(units if rule == UNITS else tokens, rate, draw(key, 0))
-            if at_least_one and left == 0:
-                left = 1
+            left = allowance(units if rule == UNITS else tokens, rate, at_least_one, draw(key, 0))
             waiting, start = units, -1
             if rule == ACCEPT and left > 0:
-                # A random token of the circle: its unit was begun before, so only what is left of it counts against the budget.
-                place = int(draw(key, number) * length)
-                number += 1
-                while not texts[place]:
-                    place = int(draw(key, number) * length)
-                    number += 1
-                start = place
-                while ends[start] == 0:
-                    start -= 1
+                # Of the unit begun before the circle's first token, only what is left counts against the budget.
+                place, number = drawn_text(texts, key, number)
+                start = begin_of(ends, place)
                 if start == place:
                     mark(taken, start)
                 mark(seen, start)
@@ -272,76 +327,131 @@ def select_units(sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_e
             if start >= 0 and left > 0:
                 mark(taken, start)  # once round the circle
             seen[: (length + 63) >> 6] = 0
-        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out, count)
         if count == before and at_least_one:
-            shortest = shortest_of(ends, first, length)
-            place = int(draw(key, number) * length)
-            while ends[place] - first - place != shortest:
-                number += 1
-                place = int(draw(key, number) * length)
-            out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
-            count += 1
-    return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
+            count = write_shortest(ends, first, key, number, sample, out, count)
+    return filled(out, count)
+
+
+@njit(cache=True, inline="always")
+def next_ranks(uniforms: Any, weights: Any, units: int, low: float, high: float, ranks: Any, found: Any) -> int:
+    """List the units whose rank -log(1 - uniform) / weight lies in [low, high): how many there are.
+
+    No logarithm where none is needed: -log(1 - u) is at least u. No jump that the processor cannot foresee.
+    """
+    near, size = 0, 0
+    for unit in range(units):
+        found[near] = unit
+        near += uniforms[unit] < high * weights[unit] * SAFE
+    for index in range(near):
+        unit = found[index]
+        ranks[size], found[size] = -np.log(1.0 - uniforms[unit]) / weights[unit], unit
+        size += low <= ranks[size] < high
+    return size
+
+
+@njit(cache=True, inline="always")
+def write_first_shortest(
+    ends: Any, first: int, uniforms: Any, weights: Any, starts: Any, units: int, sample: int, out: Any, count: int
+) -> int:
+    """Append of the shortest units of a sample the one of the least rank."""
+    best, shortest, least = -1, 0, 0.0
+    for unit in range(units):
+        place = starts[unit]
+        size = ends[place] - first - place
+        rank = -np.log(1.0 - uniforms[unit]) / weights[unit]
+        if best < 0 or size < shortest or (size == shortest and rank < least):
+            best, shortest, least = place, size, rank
+    out[0][count], out[1][count], out[2][count] = sample, first + best, ends[best]
+    return count + 1
 
 
 @njit(cache=True)
 def select_weighted(
-    sample_start_S: Any, sample_end_S: Any, maskable_T: Any, unit_end_T: Any, weight_T: Any, keys_S: Any, rate: float, rule: int, at_least_one: bool
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    unit_end_T: Any,
+    weight_T: Any,
+    keys_S: Any,
+    rate: float,
+    rule: int,
+    at_least_one: bool,
 ) -> Any:
-    """As ``select_units``, but the order favours heavy units: the first is drawn with chances proportional to ``weight_T`` (where units begin),
-    the second likewise among the rest, and so on (Efraimidis and Spirakis 2006: sort by -log(uniform) / weight). ACCEPT takes the unit that
-    would cross the budget with probability left / length.
+    """As ``select_units``, but the order favours heavy units: the first is drawn with chances proportional to
+    ``weight_T`` (where units begin), the second likewise among the rest, and so on (Efraimidis and Spirakis 2006: sort
+    by -log(uniform) / weight). ACCEPT takes the unit that would cross the budget with probability left / length.
+
+    Only the first units of the order are needed, so ranks are found and sorted in slabs: nearly always the first slab
+    is enough.
     """
-    total, longest = len(maskable_T), longest_of(sample_start_S, sample_end_S)
-    out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
-    taken = np.zeros((longest + 63) >> 6, np.uint64)
-    starts, ranks = np.empty(longest, np.int64), np.empty(longest, np.float64)
-    count = 0
+    out, count = columns(len(maskable_T)), 0
+    taken = bits_for(sample_start_S, sample_end_S)
+    starts, found = np.empty(64 * len(taken), np.int64), np.empty(64 * len(taken), np.int64)
+    uniforms, weights = np.empty(64 * len(taken), np.float64), np.empty(64 * len(taken), np.float64)
+    ranks = np.empty(64 * len(taken), np.float64)
     for sample in range(len(sample_start_S)):
         first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
-        ends, texts, weights = unit_end_T[first:last], maskable_T[first:last], weight_T[first:last]
+        ends, texts = unit_end_T[first:last], maskable_T[first:last]
         units, tokens = 0, 0
         for place in range(last - first):
+            starts[units], weights[units] = place, weight_T[first + place]
+            units += ends[place] > 0
             tokens += texts[place]
-            if ends[place] > 0:
-                starts[units] = place
-                ranks[units] = -np.log(1.0 - draw(key, 1 + units)) / weights[place]
-                units += 1
         if units == 0:
             continue
-        left = budget_of(units if rule == UNITS else tokens, rate, draw(key, 0))
-        if at_least_one and left == 0:
-            left = 1
-        order = np.argsort(ranks[:units])
+        for unit in range(units):
+            uniforms[unit] = draw(key, 1 + unit)
+        total = units if rule == UNITS else tokens
+        left = allowance(total, rate, at_least_one, draw(key, 0))
+        low, high = 0.0, -np.log(1.0 - min(1.25 * left / total + 0.02, 0.95))
         before, cut, cut_end = count, -1, -1
-        for index in range(units):
-            if left <= 0:
-                break
-            place = starts[order[index]]
-            size = ends[place] - first - place
-            if rule == UNITS:
-                size = 1
-            elif size > left:
-                if rule == ACCEPT and draw(key, 1 + units) >= left / size:
+        while left > 0 and low < np.inf:
+            size = next_ranks(uniforms, weights, units, low, high, ranks, found)
+            order = np.argsort(ranks[:size])
+            low, high = high, (4.0 * high if low == 0.0 else np.inf)
+            for index in range(size):
+                place = starts[found[order[index]]]
+                cost = 1 if rule == UNITS else ends[place] - first - place
+                if cost > left:
+                    if rule == SKIP:
+                        continue
+                    if rule == STOP or (rule == ACCEPT and draw(key, 1 + units) >= left / cost):
+                        left = 0
+                        break
+                    if rule == CUT:
+                        cut, cut_end = first + place, first + place + left
+                mark(taken, place)
+                left -= cost
+                if left <= 0:
                     break
-                if rule == SKIP:
-                    continue
-                if rule == STOP:
-                    break
-                if rule == CUT:
-                    cut, cut_end = first + place, first + place + left
-            mark(taken, place)
-            left -= size
-        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out, count)
         if count == before and at_least_one:
-            place = starts[order[0]]
-            for index in range(1, units):
-                other = starts[order[index]]
-                if ends[other] - other < ends[place] - place:
-                    place = other
-            out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
-            count += 1
-    return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
+            count = write_first_shortest(ends, first, uniforms, weights, starts, units, sample, out, count)
+    return filled(out, count)
+
+
+@njit(cache=True, inline="always")
+def list_ends(ends: Any, breaks: Any, first: int, start: int, last_place: Any) -> int:
+    """Write where the words from ``start`` on end, as many as follow one another and fit: how many there are."""
+    end, words = np.int64(ends[start]) - first, 1
+    last_place[0] = end
+    while words < len(last_place) and end < len(ends) and ends[end] > 0 and not breaks[end]:
+        end = np.int64(ends[end]) - first
+        last_place[words] = end
+        words += 1
+    return words
+
+
+@njit(cache=True, inline="always")
+def all_free(taken: Any, ends: Any, first: Any, start: Any, end: Any) -> Any:
+    """Is none of the words in [start, end) taken?"""
+    free = True
+    while start < end:
+        if marked(taken, start):
+            free = False
+        start = np.int64(ends[start]) - first
+    return free
 
 
 @njit(cache=True)
@@ -357,29 +467,22 @@ def select_ngrams(
     at_least_one: bool,
     cumulative_L: Any,
 ) -> Any:
-    """Words in keyed random order (as in ``select_units``), each the beginning of an n-gram; one that meets a chosen word is passed over.
+    """Words in keyed random order (as in ``select_units``), each the beginning of an n-gram; one that meets a chosen
+    word is passed over.
 
-    ``cumulative_L`` is the cumulative law of n = 1, 2 ...; where fewer words follow (a special token, ``break_T``, the end) it is renormalised
-    over what there is. SKIP shortens an n-gram until it fits. UNITS counts words.
+    ``cumulative_L`` is the cumulative law of n = 1, 2 ...; where fewer words follow (a special token, ``break_T``,
+    the end) it is renormalised over what there is. SKIP shortens an n-gram until it fits. UNITS counts words.
     """
-    total = len(maskable_T)
-    out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
-    slots = (longest_of(sample_start_S, sample_end_S) + 63) >> 6
-    seen, taken = np.zeros(slots, np.uint64), np.zeros(slots, np.uint64)
+    out, count = columns(len(maskable_T)), 0
+    seen, taken = bits_for(sample_start_S, sample_end_S), bits_for(sample_start_S, sample_end_S)
     last_place = np.empty(len(cumulative_L), np.int64)
-    count = 0
     for sample in range(len(sample_start_S)):
         first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
         ends, texts, breaks, length = unit_end_T[first:last], maskable_T[first:last], break_T[first:last], last - first
-        units, tokens = 0, 0
-        for place in range(length):
-            units += ends[place] > 0
-            tokens += texts[place]
+        units, tokens = counted(ends, texts)
         if units == 0:
             continue
-        left = budget_of(units if rule == UNITS else tokens, rate, draw(key, 0))
-        if at_least_one and left == 0:
-            left = 1
+        left = allowance(units if rule == UNITS else tokens, rate, at_least_one, draw(key, 0))
         before, number, waiting, cut, cut_end = count, 1, units, -1, -1
         while left > 0 and waiting > 0:
             start = int(draw(key, number) * length)
@@ -388,12 +491,7 @@ def select_ngrams(
                 continue
             mark(seen, start)
             waiting -= 1
-            end, words = np.int64(ends[start]) - first, 1
-            last_place[0] = end
-            while words < len(cumulative_L) and end < length and ends[end] > 0 and not breaks[end]:
-                end = np.int64(ends[end]) - first
-                last_place[words] = end
-                words += 1
+            words = list_ends(ends, breaks, first, start, last_place)
             wanted = draw(key, number) * cumulative_L[words - 1]
             number += 1
             chosen = 1
@@ -407,13 +505,7 @@ def select_ngrams(
                 if chosen == 0:
                     continue
             end = last_place[chosen - 1]
-            free = True
-            place = start
-            while place < end:
-                if marked(taken, place):
-                    free = False
-                place = np.int64(ends[place]) - first
-            if not free:
+            if not all_free(taken, ends, first, start, end):
                 continue
             cost = chosen if rule == UNITS else end - start
             if cost > left:
@@ -431,16 +523,19 @@ def select_ngrams(
                 place = np.int64(ends[place]) - first
             left -= cost
         seen[: (length + 63) >> 6] = 0
-        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out, count)
         if count == before and at_least_one:
-            shortest = shortest_of(ends, first, length)
-            place = int(draw(key, number + 1) * length)
-            while ends[place] - first - place != shortest:
-                number += 1
-                place = int(draw(key, number + 1) * length)
-            out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
-            count += 1
-    return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
+            count = write_shortest(ends, first, key, number + 1, sample, out, count)
+    return filled(out, count)
+
+
+@njit(cache=True, inline="always")
+def unmarked(bits: Any, start: Any, end: Any) -> Any:
+    """How many bits of [start, end) are not set."""
+    found: Any = 0
+    for place in range(start, end):
+        found += 1 - np.int64(marked(bits, place))
+    return found
 
 
 @njit(cache=True)
@@ -456,57 +551,47 @@ def select_spans(
     at_least_one: bool,
     cumulative_L: Any,
     share: float,
-    special_start_X: Any,
-    special_end_X: Any,
+    extra_start_X: Any,
+    extra_end_X: Any,
 ) -> Any:
     """SpanBERT's draw: a length in words, an anchor token, whole words from the anchor's word on; then the budget.
 
-    ``cumulative_L`` is the cumulative law of the span length 1, 2 ...; with probability ``share`` one of the sample's special intervals
-    is drawn instead. A span may run into hidden words; only new tokens count against the budget.
+    ``cumulative_L`` is the cumulative law of the span length 1, 2 ...; with probability ``share`` one of the sample's
+    extra intervals is drawn instead. A span may run into hidden words; only new tokens count against the budget.
     """
-    total = len(maskable_T)
-    out_sample, out_start, out_end = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int32)
-    slots = (longest_of(sample_start_S, sample_end_S) + 63) >> 6
-    hidden, taken = np.zeros(slots, np.uint64), np.zeros(slots, np.uint64)
-    count = special_first = 0
+    out, count, extra_first = columns(len(maskable_T)), 0, 0
+    hidden, taken = bits_for(sample_start_S, sample_end_S), bits_for(sample_start_S, sample_end_S)
     for sample in range(len(sample_start_S)):
         first, last, key = sample_start_S[sample], sample_end_S[sample], keys_S[sample]
         ends, texts, breaks, length = unit_end_T[first:last], maskable_T[first:last], break_T[first:last], last - first
-        tokens = 0
-        for place in range(length):
-            tokens += texts[place]
+        tokens = counted(ends, texts)[1]
         if tokens == 0:
             continue
-        while special_first < len(special_start_X) and special_start_X[special_first] < first:
-            special_first += 1
-        specials = 0
-        while special_first + specials < len(special_start_X) and special_start_X[special_first + specials] < last:
-            specials += 1
-        left = budget_of(tokens, rate, draw(key, 0))
-        if at_least_one and left == 0:
-            left = 1
+        while extra_first < len(extra_start_X) and extra_start_X[extra_first] < first:
+            extra_first += 1
+        extras = 0
+        while extra_first + extras < len(extra_start_X) and extra_start_X[extra_first + extras] < last:
+            extras += 1
+        left = allowance(tokens, rate, at_least_one, draw(key, 0))
         before, number, tries, cut, cut_end = count, 1, 0, -1, -1
         while left > 0 and tries < 20 * length + 100:
             tries += 1
-            if specials > 0 and share > 0 and draw(key, number) < share:
-                index = special_first + int(draw(key, number + 1) * specials)
-                start, end = np.int64(special_start_X[index]) - first, np.int64(special_end_X[index]) - first
+            if extras > 0 and share > 0 and draw(key, number) < share:
+                index = extra_first + int(draw(key, number + 1) * extras)
+                start, end = np.int64(extra_start_X[index]) - first, np.int64(extra_end_X[index]) - first
             else:
                 start = int(draw(key, number + 1) * length)
                 if not texts[start] or marked(hidden, start):
                     number += 3
                     continue
                 wanted, words = draw(key, number + 2), 1
-                while ends[start] == 0:
-                    start -= 1
+                start = begin_of(ends, start)
                 end = np.int64(ends[start]) - first
                 while cumulative_L[words - 1] <= wanted and end < length and ends[end] > 0 and not breaks[end]:
                     end = np.int64(ends[end]) - first
                     words += 1
             number += 3
-            fresh: Any = 0
-            for place in range(start, end):
-                fresh += 1 - np.int64(marked(hidden, place))
+            fresh = unmarked(hidden, start, end)
             if fresh == 0:
                 continue
             if fresh > left:
@@ -531,16 +616,10 @@ def select_spans(
                         cut, cut_end = first + place, first + end
             left -= fresh
         hidden[: (length + 63) >> 6] = 0
-        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out_sample, out_start, out_end, count)
+        count = write_marked(taken, first, last, sample, unit_end_T, cut, cut_end, out, count)
         if count == before and at_least_one:
-            shortest = shortest_of(ends, first, length)
-            place = int(draw(key, number + 1) * length)
-            while ends[place] - first - place != shortest:
-                number += 1
-                place = int(draw(key, number + 1) * length)
-            out_sample[count], out_start[count], out_end[count] = sample, first + place, ends[place]
-            count += 1
-    return out_sample[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
+            count = write_shortest(ends, first, key, number + 1, sample, out, count)
+    return filled(out, count)
 
 
 @njit(cache=True)
@@ -558,7 +637,8 @@ def choose_similar(
     word_ids: Any,
     similar_E1: Any,
 ) -> Any:
-    """int64[N]: where in the flat ids of similar words each unit's replacement begins; -1 where its draw lies outside [low, high) or none is known."""
+    """int64[N]: where in the flat ids of similar words each unit's replacement begins; -1 where its draw lies outside
+    [low, high) or none is known."""
     source_N = np.full(len(start_N), -1, np.int64)
     for span in range(len(start_N)):
         start, end, key = start_N[span], end_N[span], keys_S[sample_N[span]]
@@ -570,6 +650,26 @@ def choose_similar(
                 words = (similar_E1[entry + 1] - similar_E1[entry]) // (end - start)
                 source_N[span] = similar_E1[entry] + (end - start) * int(draw(key, number + 1) * words)
     return source_N
+
+
+@njit(cache=True, inline="always")
+def tokens_of(start_N: Any, end_N: Any) -> int:
+    """Tokens that the spans cover."""
+    total = 0
+    for span in range(len(start_N)):
+        total += end_N[span] - start_N[span]
+    return total
+
+
+@njit(cache=True, inline="always")
+def ordinary_place(ids_T: Any, maskable_T: Any, unknown_id: int, origin: int, size: int, key: Any, number: Any) -> int:
+    """A random position of ``size`` from ``origin`` on that may be hidden and is not [UNK]; -1: none found."""
+    tries = 0
+    chosen = origin + int(draw(key, number) * size)
+    while tries < 64 and (not maskable_T[chosen] or ids_T[chosen] == unknown_id):
+        tries += 1
+        chosen = origin + int(draw(key, np.int64(number) + 2 * size * tries) * size)
+    return -1 if tries == 64 else chosen
 
 
 @njit(cache=True)
@@ -594,15 +694,15 @@ def corrupt(
     source_N: Any,
     similar_ids: Any,
 ) -> Any:
-    """Write what replaces hidden tokens into ``corrupted_T`` and list the targets: (positions, original ids, what was done).
+    """Write what replaces hidden tokens into ``corrupted_T`` and list the targets: (positions, original ids, what was
+    done).
 
-    ``shares`` are the cumulative shares of [MASK], random and similar; the rest is kept. Random tokens: an entry of ``pool_V``; for CORPUS
-    drawn by an alias table (Vose 1991) over its entries, (``below_V``, ``other_V``); for SAMPLE any ordinary token of the same sample.
-    Similar words: the ids from ``source_N`` on (``choose_similar``); a unit without one gets random tokens.
+    ``shares`` are the cumulative shares of [MASK], random and similar; the rest is kept. Random tokens: an entry of
+    ``pool_V``; for CORPUS drawn by an alias table (Vose 1991) over its entries, (``below_V``, ``other_V``); for
+    SAMPLE any ordinary token of the same sample. Similar words: the ids from ``source_N`` on (``choose_similar``); a
+    unit without one gets random tokens.
     """
-    total = 0
-    for span in range(len(start_N)):
-        total += end_N[span] - start_N[span]
+    total = tokens_of(start_N, end_N)
     position_M, label_M, action_M = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.uint8)
     masked, replaced = shares[0], shares[2]
     count = np.uint64(0)
@@ -636,12 +736,8 @@ def corrupt(
                     corrupted_T[position] = pool_V[index if value - index < below_V[index] else other_V[index]]
                 else:
                     size: Any = np.int64(sample_end_S[sample]) - np.int64(origin)
-                    tries = 0
-                    chosen = np.int64(origin) + int(value * size)
-                    while tries < 64 and (not maskable_T[chosen] or ids_T[chosen] == unknown_id):
-                        tries += 1
-                        chosen = np.int64(origin) + int(draw(key, np.int64(place) + 2 * size * tries) * size)
-                    corrupted_T[position] = label if tries == 64 else ids_T[chosen]
+                    chosen = ordinary_place(ids_T, maskable_T, unknown_id, np.int64(origin), size, key, place)
+                    corrupted_T[position] = label if chosen < 0 else ids_T[chosen]
                 action_M[count] = RANDOM
             count += ONE
     return position_M, label_M, action_M
@@ -649,16 +745,22 @@ def corrupt(
 
 @njit(cache=True)
 def boundaries(
-    start_N: Any, end_N: Any, sample_N: Any, sample_start_S: Any, sample_end_S: Any, maskable_T: Any, max_length: int, special_boundaries: bool
+    start_N: Any,
+    end_N: Any,
+    sample_N: Any,
+    sample_start_S: Any,
+    sample_end_S: Any,
+    maskable_T: Any,
+    max_length: int,
+    special_boundaries: bool,
 ) -> Any:
     """SBO targets: (target position, left boundary, right boundary, offset from the left boundary 1, 2 ...).
 
-    Adjacent spans of a sample are merged first; of a merged span longer than ``max_length`` only the first tokens are targets. A span with a
-    special token or the edge of its sample beside it has none, unless ``special_boundaries`` (the edge of a sample never serves).
+    Adjacent spans of a sample are merged first; of a merged span longer than ``max_length`` only the first tokens are
+    targets. A span with a special token or the edge of its sample beside it has none, unless ``special_boundaries``
+    (the edge of a sample never serves).
     """
-    total = 0
-    for span in range(len(start_N)):
-        total += end_N[span] - start_N[span]
+    total = tokens_of(start_N, end_N)
     position_M, left_M = np.empty(total, np.int64), np.empty(total, np.int64)
     right_M, offset_M = np.empty(total, np.int64), np.empty(total, np.int64)
     count = np.uint64(0)
@@ -674,16 +776,30 @@ def boundaries(
         if not special_boundaries and not (maskable_T[start - 1] and maskable_T[end]):
             continue
         for offset in range(1, min(end - start, max_length) + 1):
-            position_M[count], left_M[count], right_M[count], offset_M[count] = start + offset - 1, start - 1, end, offset
+            position_M[count], left_M[count], right_M[count], offset_M[count] = (
+                start + offset - 1,
+                start - 1,
+                end,
+                offset,
+            )
             count += ONE
     return position_M[:count], left_M[:count], right_M[:count], offset_M[:count]
 
 
 @njit(cache=True)
 def shuffle_windows(
-    ids_T: Any, hidden_T: Any, maskable_T: Any, break_T: Any, sample_start_S: Any, sample_end_S: Any, keys_S: Any, share: float, length: int
+    ids_T: Any,
+    hidden_T: Any,
+    maskable_T: Any,
+    break_T: Any,
+    sample_start_S: Any,
+    sample_end_S: Any,
+    keys_S: Any,
+    share: float,
+    length: int,
 ) -> Any:
-    """Shuffle windows of ``length`` visible tokens in place, so many that ``share`` of the sample's text lies in one: the positions in them.
+    """Shuffle windows of ``length`` visible tokens in place, so many that ``share`` of the sample's text lies in one:
+    the positions in them.
 
     Windows are disjoint and cross neither a special token nor ``break_T``; where no more find room there are fewer.
     """
@@ -694,7 +810,7 @@ def shuffle_windows(
         tokens = 0
         for position in range(first, last):
             tokens += maskable_T[position]
-        wanted = budget_of(tokens, share / length, draw(key, 0))
+        wanted = allowance(tokens, share / length, False, draw(key, 0))
         number, tries = 1, 0
         while wanted > 0 and tries < 20 * wanted + 20 and last - first >= length:
             tries += 1
@@ -702,7 +818,12 @@ def shuffle_windows(
             number += 1
             free = True
             for position in range(start, start + length):
-                if used_T[position] or hidden_T[position] or not maskable_T[position] or (position > start and break_T[position]):
+                if (
+                    used_T[position]
+                    or hidden_T[position]
+                    or not maskable_T[position]
+                    or (position > start and break_T[position])
+                ):
                     free = False
                     break
             if not free:
@@ -749,7 +870,8 @@ def find(ids: Any, start: int, end: int, slot_H: Any, offset_E1: Any, word_ids: 
 
 @njit(cache=True)
 def index_sequences(word_ids: Any, offset_E1: Any) -> Any:
-    """A hash table (open addressing, at most half full) over the sequences ``word_ids[offset_E1[e]:offset_E1[e + 1]]``; -1 marks a free slot."""
+    """A hash table (open addressing, at most half full) over the sequences ``word_ids[offset_E1[e]:offset_E1[e +
+    1]]``; -1 marks a free slot."""
     entries = len(offset_E1) - 1
     size = 2
     while size < 2 * entries:
@@ -794,8 +916,8 @@ def hash_sequences(ids: Any, start_U: Any, end_U: Any) -> Any:
 def group_ragged(ends: Any, offsets_D1: Any, limit: int) -> Any:
     """Join consecutive pieces of each document greedily up to ``limit`` tokens; a longer piece is divided.
 
-    ``ends[offsets_D1[d]:offsets_D1[d + 1]]`` are the ends of document d's pieces (sentences), counted from its first token.
-    Returns (document, start, end) of every group.
+    ``ends[offsets_D1[d]:offsets_D1[d + 1]]`` are the ends of document d's pieces (sentences), counted from its first
+    token. Returns (document, start, end) of every group.
     """
     total = 0
     for document in range(len(offsets_D1) - 1):

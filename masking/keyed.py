@@ -21,21 +21,30 @@ MASK64 = (1 << 64) - 1
 
 def hash_key(*parts: str | int) -> int:
     """A uint64 from any names and numbers; changes in any of them give unrelated keys."""
-    return int.from_bytes(hashlib.blake2b(_written(*parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(_written(*parts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
+    )
 
 
 def hash_keys(name: str, parts: Iterable[str]) -> npt.NDArray[np.uint64]:
     """``hash_key(name, part)`` of many texts."""
     head = f"s{len(name)}:{name}s"
     texts = (f"{head}{len(part)}:{part}".encode("utf-8", "surrogatepass") for part in parts)
-    return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(np.uint64)
+    return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(
+        np.uint64
+    )
 
 
 def place_keys(parts: Sequence[str | int], names: Iterable[str], numbers: Iterable[int]) -> npt.NDArray[np.uint64]:
     """``hash_key(*parts, name, number)`` of many names with a number each."""
     head = _written(*parts)
-    texts = (f"{head}s{len(name)}:{name}i{len(str(number))}:{number}".encode("utf-8", "surrogatepass") for name, number in zip(names, numbers, strict=True))
-    return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(np.uint64)
+    texts = (
+        f"{head}s{len(name)}:{name}i{len(str(number))}:{number}".encode("utf-8", "surrogatepass")
+        for name, number in zip(names, numbers, strict=True)
+    )
+    return np.frombuffer(b"".join([hashlib.blake2b(text, digest_size=8).digest() for text in texts]), "<u8").astype(
+        np.uint64
+    )
 
 
 def _written(*parts: str | int) -> str:
@@ -82,8 +91,8 @@ def uniform_array(keys: npt.NDArray[np.uint64], draw: int) -> npt.NDArray[np.flo
 def permute(indices: npt.NDArray[np.uint64], size: int, key: int) -> npt.NDArray[np.uint64]:
     """The images of ``indices`` under a keyed bijection of ``range(size)``: a shuffle without a table.
 
-    A four-round Feistel network over the smallest even number of bits that holds ``size``; values that fall outside are sent
-    through again (cycle walking), at most four times on average.
+    A four-round Feistel network over the smallest even number of bits that holds ``size``; values that fall outside
+    are sent through again (cycle walking), at most four times on average.
     """
     if size <= 1:
         return indices.astype(np.uint64)

@@ -1,6 +1,7 @@
-"""How telling a unit is: rare among the documents of the corpus, frequent in its own sample (tf-idf, Spaerck Jones 1972).
+"""How telling a unit is: rare in the documents of the corpus, frequent in its own sample (tf-idf, Spaerck Jones 1972).
 
-    10,000 documents, 北京 in 5,000, 哈尔滨工业大学 in 9   ->   idf log(10001 / 5001) + 1 = 1.69 and log(10001 / 10) + 1 = 7.91
+    10,000 documents, 北京 in 5,000   ->   idf log(10001 / 5001) + 1 = 1.69
+    哈尔滨工业大学 in 9               ->   idf log(10001 / 10) + 1 = 7.91
 
 Units are known by a hash of their token ids, so no text is needed while training.
 """
@@ -28,7 +29,8 @@ def hashes(ids_T: Ids, start_U: npt.NDArray[np.integer], end_U: npt.NDArray[np.i
 
 @dataclass(frozen=True)
 class Rarity:
-    """Inverse document frequency of the units of one level, smoothed: log((1 + documents) / (1 + documents with the unit)) + 1."""
+    """Inverse document frequency of the units of one level, smoothed: log((1 + documents) / (1 + documents with the
+    unit)) + 1."""
 
     hash_E: Keys
     """Hashes of the known units, rising."""
@@ -50,7 +52,9 @@ class Rarity:
         """float32[U]: idf times how often the unit occurs in its sample."""
         hash_U = hashes(ids_T, start_U, end_U)
         sample_U = np.searchsorted(sample_start_S, start_U, "right").astype(np.uint64)
-        _, inverse_U, counts = np.unique(mix_array(hash_U + sample_U * np.uint64(GOLDEN)), return_inverse=True, return_counts=True)
+        _, inverse_U, counts = np.unique(
+            mix_array(hash_U + sample_U * np.uint64(GOLDEN)), return_inverse=True, return_counts=True
+        )
         weights: npt.NDArray[np.float32] = self._look_up(hash_U) * counts[inverse_U].astype(np.float32)
         return weights
 

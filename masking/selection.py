@@ -1,4 +1,5 @@
-"""The draws that strategies share: units one by one, and spans of whole words. Thin: levels -> units -> a compiled loop -> Spans."""
+"""The draws that strategies share: units one by one, and spans of whole words. Thin: levels -> units -> a compiled
+loop -> Spans."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ Law = npt.NDArray[np.float64]
 
 
 def select_units(units: Units, levels: Sequence[str], budget: Budget, keys_S: Keys, pieces: bool = False) -> Spans:
-    """Units of the levels by precedence and single tokens, in keyed random order, until the budget is spent; ``pieces``: see Units.partition."""
+    """Units of the levels by precedence and single tokens, in keyed random order, until the budget is spent;
+    ``pieces``: see Units.partition."""
     from masking import kernels
 
     unit_end_T, _ = units.partition(levels, pieces)
@@ -22,21 +24,41 @@ def select_units(units: Units, levels: Sequence[str], budget: Budget, keys_S: Ke
     return Spans(*kernels.select_units(*where, budget.rate, budget.code, budget.at_least_one))
 
 
-def select_spans(units: Units, budget: Budget, keys_S: Keys, cumulative_L: Law, across_sentences: bool, special: str = "", share: float = 0.0) -> Spans:
-    """SpanBERT's draw of whole words; with a share, units of the ``special`` level are drawn instead.
+def select_spans(
+    units: Units,
+    budget: Budget,
+    keys_S: Keys,
+    cumulative_L: Law,
+    across_sentences: bool,
+    extra: str = "",
+    share: float = 0.0,
+) -> Spans:
+    """SpanBERT's draw of whole words; with a share, units of the ``extra`` level are drawn instead.
 
     Args:
         cumulative_L: cumulative law of the length 1, 2 ... in words.
     """
     from masking import kernels
 
-    start_X, end_X = units.level(special) if special else (NONE, NONE)
+    start_X, end_X = units.level(extra) if extra else (NONE, NONE)
     unit_end_T, _ = units.partition(("word",))
-    if special:
+    if extra:
         start_X, end_X = _hideable(units, start_X, end_X)
+        unit_end_T = unit_end_T.copy()
         kernels.divide_units(unit_end_T, start_X, end_X)
-    where = (units.sample_start_S, units.sample_end_S, units.maskable_T, unit_end_T, units.breaks(across_sentences), keys_S)
-    return Spans(*kernels.select_spans(*where, budget.rate, budget.code, budget.at_least_one, cumulative_L, share, start_X, end_X))
+    where = (
+        units.sample_start_S,
+        units.sample_end_S,
+        units.maskable_T,
+        unit_end_T,
+        units.breaks(across_sentences),
+        keys_S,
+    )
+    return Spans(
+        *kernels.select_spans(
+            *where, budget.rate, budget.code, budget.at_least_one, cumulative_L, share, start_X, end_X
+        )
+    )
 
 
 def _hideable(units: Units, start_X: Int, end_X: Int) -> tuple[Int, Int]:

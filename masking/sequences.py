@@ -1,6 +1,7 @@
 """Tables over short sequences of token ids: what is known about a word, found by its ids alone.
 
-    北京 = [1266, 776], 上海 = [677, 3862]   Sequences.build([1266, 776, 677, 3862], [0, 2, 4]).find(ids, [0], [2]) -> [0]
+    北京 = [1266, 776], 上海 = [677, 3862]
+    Sequences.build([1266, 776, 677, 3862], [0, 2, 4]).find(ids, [0], [2])   ->   [0]
 
 SimilarWords adds to every word the words that may stand in for it, all of its own number of tokens.
 """
@@ -48,12 +49,16 @@ class SimilarWords:
 
     words: Sequences
     similar_E1: npt.NDArray[np.int64]
-    """Word e may become any of the words in ``similar_ids[similar_E1[e]:similar_E1[e + 1]]``, which lie there one after another."""
+    """Word e may become any of the words in ``similar_ids[similar_E1[e]:similar_E1[e + 1]]``, which lie there one
+    after another."""
     similar_ids: Int
 
     @staticmethod
     def build(
-        word_ids: npt.NDArray[np.integer], word_P1: npt.NDArray[np.integer], similar_ids: npt.NDArray[np.integer], similar_P1: npt.NDArray[np.integer]
+        word_ids: npt.NDArray[np.integer],
+        word_P1: npt.NDArray[np.integer],
+        similar_ids: npt.NDArray[np.integer],
+        similar_P1: npt.NDArray[np.integer],
     ) -> SimilarWords:
         """From P pairs (word, similar word), in any order, each side flat ids with offsets.
 
@@ -63,7 +68,9 @@ class SimilarWords:
         length_P, other_P = np.diff(word_P1), np.diff(similar_P1)
         if (length_P != other_P).any():
             pair = int(np.flatnonzero(length_P != other_P)[0])
-            raise ValueError(f"pair {pair} of similar words has {length_P[pair]} and {other_P[pair]} tokens; both must have as many")
+            raise ValueError(
+                f"pair {pair} of similar words has {length_P[pair]} and {other_P[pair]} tokens; both must have as many"
+            )
         every = Sequences.build(word_ids, word_P1)
         first_P = every.find(word_ids.astype(np.int64), word_P1[:-1].astype(np.int32), word_P1[1:].astype(np.int32))
         order = np.argsort(first_P, kind="stable")
@@ -73,7 +80,9 @@ class SimilarWords:
         return SimilarWords(words, offset_P1[np.concatenate([[0], np.cumsum(count_E)])], ids)
 
 
-def _gathered(ids: npt.NDArray[np.integer], offset_E1: npt.NDArray[np.integer], chosen: npt.NDArray[np.integer]) -> tuple[Int, npt.NDArray[np.int64]]:
+def _gathered(
+    ids: npt.NDArray[np.integer], offset_E1: npt.NDArray[np.integer], chosen: npt.NDArray[np.integer]
+) -> tuple[Int, npt.NDArray[np.int64]]:
     """The chosen sequences of a flat array, in this order, flat again with their offsets."""
     length_E = np.diff(offset_E1)[chosen]
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(length_E, dtype=np.int64)])

@@ -1,14 +1,15 @@
 """The one type that masking is about: ragged intervals of a batch, flattened.
 
-A batch is one flat array of T tokens in which S samples lie one after another. All positions here are positions in that array.
+A batch is one flat array of T tokens in which S samples lie one after another. All positions here are positions in
+that array.
 
     tokens     [CLS] 他 在 北 京 大 学 [SEP]      T = 8, one sample [0, 8)
     units      entity [3, 7)   word [3, 5) [5, 7)
     maskable      0  1  1  1  1  1  1   0
     partition([entity, phrase, word])  ->  [1,2) [2,3) [3,7)   kind 0 0 3
 
-``Units.partition`` divides the maskable tokens into what may be hidden together; a unit that meets one of a higher level is none. ``kind`` is the
-precedence of the level a unit came from: 0 is a single token that belongs to no unit.
+``Units.partition`` divides the maskable tokens into what may be hidden together; a unit that meets one of a higher
+level is none. ``kind`` is the precedence of the level a unit came from: 0 is a single token that belongs to no unit.
 
 Shape legend: T tokens, S samples, U units of a level, N spans.
 """
@@ -39,7 +40,8 @@ def kind_of(level: str) -> int:
 
 
 class Part(NamedTuple):
-    """Part of the units of a level by its name: `entity:DATE` of one type, `word@zh` of one language, `entity:DATE@zh` of both."""
+    """Part of the units of a level by its name: `entity:DATE` of one type, `word@zh` of one language,
+    `entity:DATE@zh` of both."""
 
     level: str
     type: str
@@ -50,9 +52,9 @@ class Part(NamedTuple):
     @staticmethod
     def of(name: str) -> Part:
         """What a name of a level means."""
-        units, _, language = name.partition("@")
-        level, _, kind = units.partition(":")
-        return Part(level, kind, language)
+        typed, _, language = name.partition("@")
+        level, _, label = typed.partition(":")
+        return Part(level, label, language)
 
 
 def parts(levels: Iterable[str]) -> tuple[str, ...]:
@@ -81,10 +83,16 @@ class Units:
     """True where a sentence begins; None: not known, every text is one sentence."""
     weights: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """How telling each unit of a level is (float32[U], above 0), for strategies that ask for it."""
+    _divided: dict[tuple[tuple[str, ...], bool], tuple[Int, Byte]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Partitions found so far."""
 
     def take(self, samples: npt.NDArray[np.int64]) -> Units:
         """The same batch with only these samples to choose from."""
-        return replace(self, sample_start_S=self.sample_start_S[samples], sample_end_S=self.sample_end_S[samples])
+        part = replace(self, sample_start_S=self.sample_start_S[samples], sample_end_S=self.sample_end_S[samples])
+        object.__setattr__(part, "_divided", self._divided)  # tokens and levels are the same
+        return part
 
     def breaks(self, across_sentences: bool) -> Flags:
         """Tokens that no span may run into from before: starts of sentences, or none."""
@@ -93,34 +101,40 @@ class Units:
         return self.sentence_start_T
 
     def level(self, name: str) -> tuple[Int, Int]:
-        """(start_U, end_U) of a level.
+        """(start_U, end_U) of a level; `character` is every token that may be hidden by itself, whatever units hold it.
 
         Raises:
             ValueError: the data do not have it.
         """
+        if name == KINDS[0]:
+            start_U = np.flatnonzero(self.maskable_T).astype(np.int32)
+            return start_U, start_U + np.int32(1)
         if name not in self.levels:
             raise ValueError(f"level {name!r} is not in the data; it has {', '.join(self.levels) or 'none'}")
         return self.levels[name]
 
     def partition(self, levels: Sequence[str], pieces: bool = False) -> tuple[Int, Byte]:
-        """Divide the maskable tokens into units by precedence: units of the first level, then of the next where all of their tokens are free ...
+        """Divide the maskable tokens into units by precedence: units of the first level, then of the next where all
+        of their tokens are free ...
 
         Args:
             pieces: a unit that meets a higher one keeps its longest free piece, instead of being none.
 
-        Returns:
+        Returns (found once, so copy before you change them):
             unit_end_T: for the first token of a unit the position one past its last token; 0 elsewhere.
             kind_T: the kind of the unit each token belongs to.
         """
         from masking import kernels
 
-        found = [self.level(level) for level in levels]
-        start_U, end_U = (np.concatenate([NONE, *(pair[side] for pair in found)]) for side in (0, 1))
-        last_L = np.cumsum([len(pair[0]) for pair in found], dtype=np.int64)
-        kind_L = np.array([kind_of(level) for level in levels], np.uint8)
-        divide = kernels.partition_pieces if pieces else kernels.partition
-        unit_end_T, kind_T = divide(start_U, end_U, kind_L, last_L, self.maskable_T)
-        return unit_end_T, kind_T
+        name = (tuple(levels), pieces)
+        if name not in self._divided:
+            found = [self.level(level) for level in levels]
+            start_U, end_U = (np.concatenate([NONE, *(pair[side] for pair in found)]) for side in (0, 1))
+            last_L = np.cumsum([len(pair[0]) for pair in found], dtype=np.int64)
+            kind_L = np.array([kind_of(level) for level in levels], np.uint8)
+            divide = kernels.partition_pieces if pieces else kernels.partition
+            self._divided[name] = divide(start_U, end_U, kind_L, last_L, self.maskable_T)
+        return self._divided[name]
 
     def kinds(self) -> Byte:
         """The kind of every token by full precedence entity > phrase > own levels > word > character."""
@@ -129,7 +143,8 @@ class Units:
 
 @dataclass(frozen=True)
 class Spans:
-    """Chosen units ``[start, end)`` with the sample each lies in, sorted by start and disjoint. A span of several words is several units."""
+    """Chosen units ``[start, end)`` with the sample each lies in, sorted by start and disjoint. A span of several
+    words is several units."""
 
     sample_N: Int
     start_N: Int
@@ -152,6 +167,8 @@ class Spans:
         """Several span sets over the same batch as one, sorted by start."""
         if not parts:
             return Spans(NONE, NONE, NONE)
-        sample, start, end = (np.concatenate([getattr(part, name) for part in parts]) for name in ("sample_N", "start_N", "end_N"))
+        sample, start, end = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("sample_N", "start_N", "end_N")
+        )
         order = np.argsort(start, kind="stable")
         return Spans(sample[order], start[order], end[order])

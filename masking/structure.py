@@ -1,7 +1,8 @@
 """Corruptions that hide nothing: visible tokens in another order, and hidden positions that a generator fills.
 
     shuffle (StructBERT)     他 在 [北 京 大] 学   ->   他 在 [大 北 京] 学,  targets: 北 京 大 at the three positions
-    replacement slots (ELECTRA)     hidden positions, each with the keyed number by which a generator draws its token there
+    replacement slots (ELECTRA) hidden positions, each with the keyed number by which a generator draws its token
+        there
 
 Both come after masking and touch no hidden token, so one sample can carry every kind of target.
 """
@@ -38,14 +39,19 @@ class Shuffle:
         if self.length < 2:
             raise ValueError(f"length: {self.length} must be at least 2")
 
-    def shuffle(self, corrupted_T: npt.NDArray[np.int64], spans: Spans, units: Units, keys_S: Keys) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """(ids after shuffling, positions in shuffled windows). Every order of a window is equally likely, its own included."""
+    def shuffle(
+        self, corrupted_T: npt.NDArray[np.int64], spans: Spans, units: Units, keys_S: Keys
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(ids after shuffling, positions in shuffled windows). Every order of a window is equally likely, its own
+        included."""
         from masking import kernels
 
         shuffled_T = corrupted_T.copy()
         where = (units.maskable_T, units.breaks(self.across_sentences), units.sample_start_S, units.sample_end_S)
         keys = combine_array(keys_S, SHUFFLE)
-        return shuffled_T, kernels.shuffle_windows(shuffled_T, covered(spans, len(corrupted_T)), *where, keys, self.share, self.length)
+        return shuffled_T, kernels.shuffle_windows(
+            shuffled_T, covered(spans, len(corrupted_T)), *where, keys, self.share, self.length
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from masking.corruption import Replacements
 from masking.sequences import SimilarWords
 from masking.spans import Part, parts
 from pretrain.config import Run
-from pretrain.evaluation.heldout import HELDOUT_SEED, fixed_masking
+from pretrain.evaluation.heldout import HELDOUT_SEED
 from pretrain.feed.corpus_counts import rarity, token_counts
 from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.loading import BatchMaker
@@ -100,7 +100,7 @@ class Corpus:
         return self._maker(self.streams(stage, split), tasks, masking, split, self.run.seed)
 
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
-        """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses.
+        """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the run's own as well.
 
         Token-level tasks are measured on plain rows, each sentence-level task on rows of its own, and each folder under the levels it has:
         the figures of one do not change when another joins. Neither the seed of the run nor its stage decides which rows these are.
@@ -112,8 +112,9 @@ class Corpus:
         makers = []
         for rows, names in groups:
             for stream in self._streams({rows: 1.0}, "heldout", HELDOUT_SEED).values():
-                masking = fixed_masking(stream.source.prepared.levels, self.run.masking.shuffle)
-                makers.append(self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED))
+                for figures, masking in self.run.evaluation.maskings(stream.source.prepared.levels, self.run.masking).items():
+                    maker = self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED)
+                    makers.append(replace(maker, figures=figures))
         return makers
 
     def _maker(self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int) -> BatchMaker:

@@ -16,7 +16,7 @@ Shape legend: N tokens of a block, D distinct n-grams of one length, n words of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,3 +177,20 @@ def ngram_keys(key_Dn: Keys, join_Dn: npt.NDArray[np.uint8], start: int, end: in
     for word in range(start + 1, end):
         key_D = fold(key_D, key_Dn[:, word], join_Dn[:, word])
     return key_D
+
+
+def ngram_words(blocks: Sequence[StoredTokenBlock], place_D: npt.NDArray[np.uint64], length: int) -> tuple[Keys, npt.NDArray[np.uint8]]:
+    """Keys and joins of the words of n-grams, read where they first occur."""
+    key_Dn, join_Dn = np.zeros((len(place_D), length), np.uint64), np.zeros((len(place_D), length), np.uint8)
+    for number, here in by_block(place_D):
+        at_Pn = (place_D[here] & np.uint64(0xFFFFFFFF)).astype(np.int64)[:, None] + np.arange(length)
+        key_Dn[here], join_Dn[here] = blocks[number].array("keys")[at_Pn], blocks[number].array("joins")[at_Pn]
+    return key_Dn, join_Dn
+
+
+def by_block(place_D: npt.NDArray[np.uint64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Which rows have their place in which block."""
+    block_D = (place_D >> np.uint64(32)).astype(np.int64)
+    order_D = np.argsort(block_D, kind="stable")
+    numbers, first = np.unique(block_D[order_D], return_index=True)
+    yield from zip(numbers.tolist(), np.split(order_D, first[1:]), strict=False)

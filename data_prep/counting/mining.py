@@ -7,17 +7,23 @@
     人民 共和      seen 91 times, 90 of them inside the line above                ->  dropped as its fragment
 
 Counts are exact, so the file is the same for any number of workers and any size of parts. What bounds time and disk
-(about six times the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory
-is about 500 MB a worker.
+(about six times the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory: 500 MB a worker.
 
     kmask lexicon mine configs/data/demo.yaml -o mined.tsv min_count=3
+
+The masking vocabulary of PMI-Masking (Levine et al. 2021; segmentations.py) is mined with its own measure and quotas,
+and no other threshold:
+
+    kmask lexicon mine ... score=pmi_squared quotas=[0.5,0.25,0.125,0.125] min_npmi=-1 min_entropy=0 nested_share=1 max_entries=800000
+
+(Function words begin and end no entry here, and one entry replaces fragments that never occur without it; theirs keep both.)
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,9 +32,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.annotating.annotation import Annotation
-from data_prep.counting.collocations import Ngrams, count_ngrams, frequent, look_up, ngram_keys, npmi, write_counts
+from data_prep.counting.collocations import Ngrams, by_block, count_ngrams, frequent, look_up, ngram_keys, ngram_words, npmi, write_counts
 from data_prep.counting.counted_tables import Keys
 from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
+from data_prep.counting.segmentations import weakest_pmi, within_quotas
 from data_prep.documents import Document
 from data_prep.files import write_atomic
 from data_prep.languages import Language
@@ -38,6 +45,7 @@ from masking.keyed import hash_key, uniform
 LEXICON = "lexicon.tsv"
 COLUMNS = ("surface", "score", "count", "npmi", "left entropy", "right entropy", "example")
 CONTEXT = 16
+SCORES = ("npmi", "pmi", "pmi_squared")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +66,11 @@ class Mining:
     """An entry is a fragment when at least this share of its occurrences lie inside one longer entry."""
     max_entries: int = 100_000
     """The best so many are kept."""
+    score: str = "npmi"
+    """What is best: `npmi` times the lesser entropy; `pmi` at the most likely division into parts, in bits (PMI-Masking, equation 3);
+    `pmi_squared` the same with the squared probability of the entry, which favours frequent ones (as in the lists its authors released)."""
+    quotas: list[float] = field(default_factory=list)
+    """Shares of `max_entries` for entries of 2, 3 ... words, each length ranked by itself (PMI-Masking: 0.5, 0.25, 0.125, 0.125); empty: all together."""
     sample_bytes: int = 500_000_000
     """About so many bytes of text are read; of a larger corpus, documents chosen by a hash of their id."""
 
@@ -74,6 +87,10 @@ class Mining:
             raise ValueError(f"min_entropy: {self.min_entropy} must be 0 or more")
         if not 0 < self.nested_share <= 1:
             raise ValueError(f"nested_share: {self.nested_share} must lie above 0 and not above 1")
+        if self.score not in SCORES:
+            raise ValueError(f"score: {self.score!r} is not one of {', '.join(SCORES)}")
+        if self.quotas and not (len(self.quotas) < self.max_words and min(self.quotas) >= 0 and 0 < sum(self.quotas) <= 1 + 1e-9):
+            raise ValueError(f"quotas: {self.quotas} must be shares for 2 .. max_words = {self.max_words} words, 0 or more, with a sum of at most 1")
         for name in ("max_entries", "sample_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
@@ -139,10 +156,12 @@ class Candidates:
     """Keys of their words."""
     join_Dn: npt.NDArray[np.uint8]
     npmi_D: npt.NDArray[np.float64]
+    score_D: npt.NDArray[np.float64]
     ngrams: Ngrams
 
     def __getitem__(self, chosen_D: npt.NDArray[Any]) -> Candidates:
-        return Candidates(self.key_Dn[chosen_D], self.join_Dn[chosen_D], self.npmi_D[chosen_D], take(self.ngrams, chosen_D))
+        key_Dn, join_Dn, npmi_D, score_D = (getattr(self, name)[chosen_D] for name in ("key_Dn", "join_Dn", "npmi_D", "score_D"))
+        return Candidates(key_Dn, join_Dn, npmi_D, score_D, take(self.ngrams, chosen_D))
 
 
 def take(ngrams: Ngrams, chosen_D: npt.NDArray[Any]) -> Ngrams:
@@ -164,29 +183,16 @@ def select(blocks: Sequence[StoredTokenBlock], mining: Mining, languages: Mappin
         free = take(ngrams, np.minimum(*ngrams.entropy()) >= mining.min_entropy)
         key_Dn, join_Dn = ngram_words(blocks, free.place_D, length)
         edges_D = ~(np.isin(key_Dn[:, 0], stop_D) | np.isin(key_Dn[:, -1], stop_D))
-        found = Candidates(key_Dn, join_Dn, np.zeros(len(free)), free)[edges_D]
+        found = Candidates(key_Dn, join_Dn, np.zeros(len(free)), np.zeros(len(free)), free)[edges_D]
         total_D = total_B[found.ngrams.place_D >> np.uint64(32)]
-        npmi_D = npmi(found.key_Dn, found.join_Dn, total_D, (words["key"], words["count"]), counted)
-        chosen[length] = dataclasses.replace(found, npmi_D=npmi_D)[npmi_D >= mining.min_npmi]
+        where = (found.key_Dn, found.join_Dn, total_D, (words["key"], words["count"]), counted)
+        npmi_D = npmi(*where)
+        by_npmi = mining.score == "npmi"
+        squared = mining.score == "pmi_squared"
+        score_D = npmi_D * np.minimum(*found.ngrams.entropy()) if by_npmi else weakest_pmi(*where, squared)
+        chosen[length] = dataclasses.replace(found, npmi_D=npmi_D, score_D=score_D)[npmi_D >= mining.min_npmi]
     whole = without_fragments(chosen, mining.nested_share)
-    return entries(blocks, whole, mining.max_entries)
-
-
-def ngram_words(blocks: Sequence[StoredTokenBlock], place_D: npt.NDArray[np.uint64], length: int) -> tuple[Keys, npt.NDArray[np.uint8]]:
-    """Keys and joins of the words of n-grams, read where they first occur."""
-    key_Dn, join_Dn = np.zeros((len(place_D), length), np.uint64), np.zeros((len(place_D), length), np.uint8)
-    for number, here in by_block(place_D):
-        at_Pn = (place_D[here] & np.uint64(0xFFFFFFFF)).astype(np.int64)[:, None] + np.arange(length)
-        key_Dn[here], join_Dn[here] = blocks[number].array("keys")[at_Pn], blocks[number].array("joins")[at_Pn]
-    return key_Dn, join_Dn
-
-
-def by_block(place_D: npt.NDArray[np.uint64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Which rows have their place in which block."""
-    block_D = (place_D >> np.uint64(32)).astype(np.int64)
-    order_D = np.argsort(block_D, kind="stable")
-    numbers, first = np.unique(block_D[order_D], return_index=True)
-    yield from zip(numbers.tolist(), np.split(order_D, first[1:]), strict=False)
+    return entries(blocks, whole, mining.max_entries, mining.quotas)
 
 
 def without_fragments(chosen: dict[int, Candidates], share: float) -> dict[int, Candidates]:
@@ -201,14 +207,15 @@ def without_fragments(chosen: dict[int, Candidates], share: float) -> dict[int, 
     return {length: found[keep[length]] for length, found in chosen.items()}
 
 
-def entries(blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], limit: int) -> list[Entry]:
+def entries(blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], limit: int, quotas: Sequence[float]) -> list[Entry]:
     """The best ``limit`` with surface and example, best first; equal scores by count, then by surface."""
     length_D = np.concatenate([np.full(len(found.ngrams), length) for length, found in chosen.items()])
-    npmi_D = np.concatenate([found.npmi_D for found in chosen.values()])
+    npmi_D, score_D = (np.concatenate([getattr(found, name) for found in chosen.values()]) for name in ("npmi_D", "score_D"))
     key_D, count_D, place_D = (np.concatenate([getattr(found.ngrams, name) for found in chosen.values()]) for name in ("key_D", "count_D", "place_D"))
     left_D, right_D = (np.concatenate([found.ngrams.entropy()[side] for found in chosen.values()]) for side in (0, 1))
-    score_D = np.round(npmi_D * np.minimum(left_D, right_D), 3)
-    best = np.lexsort((key_D, -count_D, -score_D))[:limit]
+    score_D = np.round(score_D, 3)
+    order = np.lexsort((key_D, -count_D, -score_D))
+    best = within_quotas(order, length_D, quotas, limit) if quotas else order[:limit]
     found: list[Entry] = []
     for number, here in by_block(place_D[best]):
         block, rows = blocks[number], best[here]

@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from data_prep.counting.surfaces import surface_hashes
 from data_prep.encoding import Tokenizer
-from data_prep.shards import Prepared, Shard
+from data_prep.shard import Shard
+from data_prep.shards import Prepared
 from data_prep.word_lists.similar_pairs import gather
 
 BLOCK_TOKENS = 1 << 21

@@ -22,9 +22,10 @@ import numpy.typing as npt
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json, sha256_file
 from data_prep.planned import Plan
+from data_prep.shard import Shard
 from data_prep.shard_columns import DamagedShardError, ListColumn, UnitColumn
 from data_prep.shard_writer import arrow_schema
-from data_prep.shards import MANIFEST, SCHEMA_VERSION, Shard
+from data_prep.shards import MANIFEST, SCHEMA_VERSION
 
 
 def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total: None) -> Iterator[str]:

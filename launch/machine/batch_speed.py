@@ -33,7 +33,7 @@ class Speed(NamedTuple):
 
 
 def bench_batches(target: Path, seconds: float) -> None:
-    """Print tokens of text a second of one core, for a prepared folder at two lengths, or for a run as its YAML says."""
+    """Print tokens of text a second of one core: of a prepared folder at two lengths, or of a run as its YAML says."""
     runs = (
         [run_of(target, length) for length in LENGTHS]
         if target.suffix not in (".yaml", ".yml")
@@ -62,7 +62,7 @@ def configured(target: Path) -> Run:
 
 
 def run_of(folder: Path, length: int) -> Run:
-    """Knowledge masking with span boundaries, and sentence reordering in a quarter of the rows, over a prepared folder."""
+    """Knowledge masking with span boundaries, and sentence reordering in a quarter of the rows, over a folder."""
     from pretrain.config import Run
 
     if not folder.is_dir():

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 BRACKETS = {"(": "phrase", ")": "phrase", "{": "entity", "}": "entity"}
-KEY = 1845
-"""Under it, every kind of replacement is seen."""
+KEY = 1802
+"""Under it, every kind of replacement is seen, and no two schemes but `mixture` and its member hide the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,12 +181,12 @@ CHINESE = Example(
     letters=False,
 )
 ENGLISH = Example(
-    text="the (research team) of {Harbin Institute of Technology} im+proved (machine trans+lation) . "
-    "they thanked {Beijing} and {Shenzhen City} .",
-    others="river table blue sing old two sun ##ing ##ed",
-    similar="research>study team>group thanked>praised the>this they>we and>or im+proved>pol+ished of>at "
-    "machine>computer",
-    documents={"Harbin Institute of Technology": 5, "Beijing": 3000, "Shenzhen City": 40},
+    text="the (re+search team) of {Har+bin Institute of Tech+nology} im+proved (machine trans+lation) . they thank+ed "
+    "{Bei+jing} and {Shen+zhen City} for sup+port+ing it .",
+    others="river table blue sing old two sun ##ed ##er ##ly",
+    similar="re+search>sci+ence team>group thank+ed>prais+ed the>this they>we and>or im+proved>pol+ished of>at "
+    "machine>computer for>by sup+port+ing>spon+sor+ing trans+lation>tran+scription it>them",
+    documents={"Har ##bin Institute of Tech ##nology": 5, "Bei ##jing": 3000, "Shen ##zhen City": 40},
     letters=True,
 )
 

@@ -93,7 +93,7 @@ def estimate_lines(preparation: Preparation, estimate: Estimate) -> list[str]:
 def show_first(folder: Path, preparation: Preparation) -> None:
     """The first sentences of the first documents of the sample, with their units."""
     from data_prep.encoding import Tokenizer
-    from data_prep.shards import Shard
+    from data_prep.shard import Shard
 
     levels = tuple(preparation.levels)
     shard = Shard(folder / "sample.arrow", levels)

@@ -39,7 +39,7 @@ class TrainConsole:
         losses = [
             f"{name.removeprefix('loss/')} {value:.3f}"
             for name, value in values.items()
-            if name.startswith("loss/") and name[5:] not in KINDS
+            if name.startswith("loss/") and name[5:].partition("/")[0] not in KINDS
         ]
         speed = [f"{values['tokens_per_second']:,.0f} tokens/s"] if "tokens_per_second" in values else []
         return [*losses, *speed]

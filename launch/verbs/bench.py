@@ -16,7 +16,12 @@ MEASURED = {"masking": bench_masking, "batches": bench_batches, "prepare": bench
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="`masking` or `batches` on a prepared folder (`batches` also on a pretraining YAML), or `prepare` on a data YAML.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="`masking` or `batches` on a prepared folder, `batches` on a run's YAML, `prepare` on a data YAML."
+        ),
+    ],
     target: Annotated[Path, typer.Argument(help="The folder or file to measure on.")],
     seconds: Annotated[float, typer.Option(help="How long to measure each figure.")] = 3.0,
 ) -> None:

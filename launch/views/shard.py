@@ -13,7 +13,8 @@ SHOWN_DOCUMENTS = 20
 
 def show_shard(folder: Path, number: int) -> Iterable[Line]:
     """Counts of the folder, then the documents of one shard."""
-    from data_prep.shards import Prepared, Shard
+    from data_prep.shard import Shard
+    from data_prep.shards import Prepared
 
     prepared = Prepared.open(folder)
     yield [

@@ -1,8 +1,8 @@
 """Strategies: one file here is one way to choose what is hidden. ``kind: whole_unit`` is ``strategies/whole_unit.py``.
 
-A new strategy writes ``select``; replacement (corruption.py), boundary targets (boundary.py) and the rest come free. Where its paper says
-how much is hidden and what replaces it, ``budget`` and ``corruption`` say the same; where it does not, they are kmask's defaults and ``OURS`` says
-so. They hold unless the configuration gives others.
+A new strategy writes ``select``; replacement (corruption.py), boundary targets (boundary.py) and the rest come free.
+Where its paper says how much is hidden and what replaces it, ``budget`` and ``corruption`` say the same; where it
+does not, they are kmask's defaults and ``OURS`` says so. They hold unless the configuration gives others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Strategy(ABC):
     PAPER: ClassVar[str] = ""
     """Where the scheme was published."""
     OURS: ClassVar[tuple[str, ...]] = ()
-    """Which of `budget` and `corruption` are kmask's defaults: the paper does not say, or its program does otherwise."""
+    """Which of `budget` and `corruption` are kmask's defaults: the paper does not say, or its program does
+    otherwise."""
     RULES: ClassVar[tuple[str, ...]] = RULES
     """See ``rules``."""
 
@@ -57,15 +58,16 @@ class Strategy(ABC):
         return Budget()
 
     def own_budgets(self) -> Sequence[Budget]:
-        """The budgets of its parts, where each part spends its own and no other budget is given; else none."""
+        """The budgets of its members, where each spends its own and no other budget is given; else none."""
         return ()
 
     def own_corruptions(self) -> Sequence[Corruption]:
-        """The corruptions of its parts, where what replaces a token depends on the part (``members``); else none."""
+        """The corruptions of its members, where what replaces a token depends on the member; else none."""
         return ()
 
     def members(self, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """Number of the part that hides each sample, under the keys that ``select`` gets; a strategy without parts is its only one."""
+        """Number of the part that hides each sample, under the keys that ``select`` gets; a strategy without parts is
+        its only one."""
         return np.zeros(len(keys_S), np.int64)
 
     def corruption(self) -> Corruption:

@@ -1,4 +1,5 @@
-"""ERNIE 1.0's rule as released (Sun et al. 2019, section 3.2): every unit is hidden with probability 0.15 by itself, tokens replaced one by one.
+"""ERNIE 1.0's rule as released (Sun et al. 2019, section 3.2): every unit is hidden with probability 0.15 by itself,
+tokens replaced one by one.
 
 The paper trains in stages, basic units, then phrases, then entities:
 
@@ -8,8 +9,9 @@ The paper trains in stages, basic units, then phrases, then entities:
       - {until: 0.67, units: [phrase, word]}
       - {until: 1.0, units: [entity, phrase, word]}
 
-The released program had one stage with the units of its segmenter, and hid a whole file either by units or by single tokens
-(``mask_word_prob``); here that coin is thrown for each sample (``unit_share``), so that small corpora do not swing between the two.
+The released program had one stage with the units of its segmenter, and hid a whole file either by units or by single
+tokens (``mask_word_prob``); here that coin is thrown for each sample (``unit_share``), so that small corpora do not
+swing between the two.
 """
 
 from __future__ import annotations
@@ -54,10 +56,13 @@ class Ernie1(Strategy):
 
     PAPER: ClassVar[str] = "ERNIE 1.0, Sun et al. 2019, section 3.2, and its released program"
 
-    stages: list[KnowledgeStage] = field(default_factory=lambda: [KnowledgeStage(until=1.0, units=["entity", "phrase", "word"])])
+    stages: list[KnowledgeStage] = field(
+        default_factory=lambda: [KnowledgeStage(until=1.0, units=["entity", "phrase", "word"])]
+    )
     """Which units are hidden when."""
     unit_share: float = 1.0
-    """Chance that a sample is hidden by the units of its stage; otherwise by single tokens (released: mask_word_prob)."""
+    """Chance that a sample is hidden by the units of its stage; otherwise by single tokens (released:
+    mask_word_prob)."""
     pieces: bool = False
     """A unit that meets one of an earlier level keeps its longest free piece as a unit, instead of being none."""
 
@@ -72,7 +77,9 @@ class Ernie1(Strategy):
         return dict.fromkeys(level for stage in self.stages for level in stage.units)
 
     def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
-        stage_S = np.minimum(np.searchsorted([stage.until for stage in self.stages], progress_S, "right"), len(self.stages) - 1)
+        stage_S = np.minimum(
+            np.searchsorted([stage.until for stage in self.stages], progress_S, "right"), len(self.stages) - 1
+        )
         single_S = uniform_array(combine_array(keys_S, MODE), 0) >= self.unit_share
         way_S = np.where(single_S, len(self.stages), stage_S)
         parts = []

@@ -1,8 +1,8 @@
 """Random spans of whole words with geometric length (SpanBERT, Joshi et al. 2020, section 3.1).
 
-The length law is truncated at ``max_words`` and renormalised, not clipped: with p = 0.2 and 10 words its mean is 3.80 and
-P(10) = 0.030. A span begins with the word of a uniformly drawn token and may run into hidden words. With ``rule: accept`` a span that would
-cross the budget is taken with probability left / length.
+The length law is truncated at ``max_words`` and renormalised, not clipped: with p = 0.2 and 10 words its mean is 3.80
+and P(10) = 0.030. A span begins with the word of a uniformly drawn token and may run into hidden words. With ``rule:
+accept`` a span that would cross the budget is taken with probability left / length.
 """
 
 from __future__ import annotations

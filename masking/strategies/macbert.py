@@ -1,7 +1,9 @@
-"""Words are corrected instead of filled in (MacBERT, Cui et al. 2020, section 3.2): similar words stand where [MASK] would.
+"""Words are corrected instead of filled in (MacBERT, Cui et al. 2020, section 3.2): similar words stand where [MASK]
+would.
 
-15 % of the words, in n-grams of 1 to 4 words (40, 30, 20, 10 %); 80 % become a similar word, 10 % random tokens, 10 % stay. A word
-without a similar one becomes random tokens. The model never sees [MASK], so pretraining and fine-tuning look alike.
+15 % of the words, in n-grams of 1 to 4 words (40, 30, 20, 10 %); 80 % become a similar word, 10 % random tokens, 10 %
+stay. A word without a similar one becomes random tokens. The model never sees [MASK], so pretraining and fine-tuning
+look alike.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class MacBert(Strategy):
     similar_words: str = ""
     """Table of similar words (`word<TAB>similar word`), written by you or by `kmask lexicon similar`."""
     across_sentences: bool = True
-    """May an n-gram run over the end of a sentence? (kmask's default, as `ngram`: otherwise the first words of sentences are hidden less often.)"""
+    """May an n-gram run over the end of a sentence? (kmask's default, as `ngram`: otherwise the first words of
+    sentences are hidden less often.)"""
 
     def levels(self) -> Iterable[str]:
         return ("word",)

@@ -9,8 +9,9 @@ ERNIE 1.0's order basic -> phrase -> entity is three steps:
       - {until: 0.67, weights: [0, 1, 0]}
       - {until: 1.0, weights: [0, 0, 1]}
 
-One budget and one corruption hold for all samples: where the strategies were published with different ones, the configuration must give them. Or
-``budgets`` and ``corruptions`` give every strategy its own, in their order, and ``masking.budget`` or ``masking.corruption`` is left out.
+One budget and one corruption hold for all samples: where the strategies were published with different ones, the
+configuration must give them. Or ``budgets`` and ``corruptions`` give every strategy its own, in their order, and
+``masking.budget`` or ``masking.corruption`` is left out.
 """
 
 from __future__ import annotations
@@ -82,7 +83,10 @@ class Mixture(Strategy):
             raise ValueError("strategies: a mixture inside a mixture cannot have budgets or corruptions of its own")
         for budget, strategy in zip(self.budgets, self.strategies, strict=False):
             if budget.rule not in strategy.rules():
-                raise ValueError(f"budgets: the rule {budget.rule!r} has no meaning for its strategy, which knows {', '.join(strategy.rules())}")
+                raise ValueError(
+                    f"budgets: the rule {budget.rule!r} has no meaning for its strategy, "
+                    f"which knows {', '.join(strategy.rules())}"
+                )
             if budget.final_rate or budget.row_targets:
                 raise ValueError("budgets: final_rate and row_targets are not possible here")
 
@@ -94,7 +98,10 @@ class Mixture(Strategy):
         for strategy in self.strategies:
             for level, weight in strategy.weighted().items():
                 if asked.setdefault(level, weight) != weight:
-                    raise ValueError(f"strategies: two of them weigh the level {level!r} differently, by {asked[level]} and by {weight}")
+                    raise ValueError(
+                        f"strategies: two of them weigh the level {level!r} differently, "
+                        f"by {asked[level]} and by {weight}"
+                    )
         return asked
 
     def rules(self) -> tuple[str, ...]:
@@ -119,11 +126,15 @@ class Mixture(Strategy):
         return agreed([strategy.corruption() for strategy in self.strategies], "corruption")
 
     def members(self, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        phase_S = np.minimum(np.searchsorted([phase.until for phase in self.schedule], progress_S, "right"), len(self.schedule) - 1)
+        phase_S = np.minimum(
+            np.searchsorted([phase.until for phase in self.schedule], progress_S, "right"), len(self.schedule) - 1
+        )
         weights = np.array([phase.weights for phase in self.schedule], np.float64)
         cumulative = np.cumsum(weights / weights.sum(1, keepdims=True), axis=1)
         draws_S = uniform_array(combine_array(keys_S, CHOICE), 0)
-        choice_S: npt.NDArray[np.int64] = np.minimum((draws_S[:, None] >= cumulative[phase_S]).sum(1), len(self.strategies) - 1)
+        choice_S: npt.NDArray[np.int64] = np.minimum(
+            (draws_S[:, None] >= cumulative[phase_S]).sum(1), len(self.strategies) - 1
+        )
         return choice_S
 
     def select(self, units: Units, budget: Budget, keys_S: Keys, progress_S: npt.NDArray[np.float64]) -> Spans:
@@ -148,5 +159,7 @@ def agreed(published: Sequence[T], name: str) -> T:
         ValueError: they differ.
     """
     if any(other != published[0] for other in published):
-        raise ValueError(f"strategies: they were published with different settings of `{name}`; give masking.{name} yourself")
+        raise ValueError(
+            f"strategies: they were published with different settings of `{name}`; give masking.{name} yourself"
+        )
     return published[0]

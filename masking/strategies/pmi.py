@@ -6,9 +6,14 @@ Collocations come from the corpus itself: mine them, review the file, prepare wi
     annotators: [{kind: lexicon, level: collocation, origin: mined, paths: [mined.tsv]}]       in the data configuration
     masking: {strategy: {kind: pmi, level: collocation}}
 
-By the authors' description (section 2 of the README of AI21Labs/pmi-masking) units are sampled uniformly until 15 % of the tokens are selected, and
-[MASK], random or original tokens are drawn for each unit; what happens to the unit that crosses 15 % is not said, so the rule is kmask's default.
-Of two collocations that overlap, theirs keeps one at random; here the lexicon keeps the first, and of those that begin together the longest.
+Their own measure (the weakest division into parts) and quotas by length are settings of mining:
+
+    kmask lexicon mine data.yaml -o mined.tsv score=pmi_squared quotas=[0.5,0.25,0.125,0.125] min_npmi=-1 min_entropy=0
+
+By the authors' description (section 2 of the README of AI21Labs/pmi-masking) units are sampled uniformly until 15 %
+of the tokens are selected, and [MASK], random or original tokens are drawn for each unit; what happens to the unit
+that crosses 15 % is not said, so the rule is kmask's default. Of two collocations that overlap, theirs keeps one at
+random; here the lexicon keeps the first, and of those that begin together the longest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Whole words, phrases or entities: a unit is hidden completely or not at all (ERNIE 1.0, Sun et al. 2019, section 3.2).
+"""Whole words, phrases or entities: a unit is hidden completely or not at all (ERNIE 1.0, Sun et al. 2019, section
+3.2).
 
-Budget and corruption are kmask's defaults: every unit equally often whatever its length, replaced as a whole. The released programs differ:
-Google's whole-word script (`configs/pretrain/whole_word.yaml` here) passes over the word that would cross the budget and draws 80/10/10 for
-each token; ERNIE 1.0's is the strategy ``ernie1``.
+Budget and corruption are kmask's defaults: every unit equally often whatever its length, replaced as a whole. The
+released programs differ: Google's whole-word script (`configs/pretrain/whole_word.yaml` here) passes over the word
+that would cross the budget and draws 80/10/10 for each token; ERNIE 1.0's is the strategy ``ernie1``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class WholeUnit(Strategy):
     PAPER: ClassVar[str] = "ERNIE 1.0, Sun et al. 2019, section 3.2; whole-word masking, Cui et al. 2021"
 
     units: list[str] = field(default_factory=lambda: ["entity", "phrase", "word"])
-    """Levels in order of precedence: a unit that meets one of an earlier level is none, its other tokens are left to later levels. One alone is allowed."""
+    """Levels in order of precedence: a unit that meets one of an earlier level is none, its other tokens are left to
+    later levels. One alone is allowed."""
     pieces: bool = False
     """A unit that meets one of an earlier level keeps its longest free piece as a unit, instead of being none."""
 

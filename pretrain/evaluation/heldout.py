@@ -1,8 +1,13 @@
 """Loss and accuracy on held-out documents, always with the same rows and the same masks.
 
-Whatever the run trains with, evaluation hides 15 % by whole units (entity > phrase > word > character) and replaces 80/10/10,
-so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for token-level tasks and the task's own for each
-sentence-level task; neither seed nor stage of the run changes them. Ranks share them and the sums are added up.
+Whatever the run trains with, evaluation hides 15 % by whole units (entity > phrase > word > character) and replaces
+80/10/10, so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for token-level tasks and
+the task's own for each sentence-level task; neither seed nor stage of the run changes them. Ranks share them and the
+sums are added up.
+
+A run that never sees [MASK] (MacBERT) is judged by text unlike its own: with ``masking: both`` the same rows are
+measured under its own masks as well, as they are at the end of training; the names of those figures end in
+`/own_masks`.
 
     makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the most frequent class
 """
@@ -25,6 +30,9 @@ from pretrain.metrics.sums import readable
 from pretrain.processes.world import World
 
 HELDOUT_SEED = 0
+MASKINGS = ("fixed", "both")
+OWN_MASKS = "/own_masks"
+"""Ends the names of the figures under the run's own masks."""
 
 
 class Measured(NamedTuple):
@@ -38,7 +46,12 @@ class Measured(NamedTuple):
 
     def values(self, world: World) -> dict[str, float]:
         """Named means over the rows of all ranks; a collective."""
-        found = readable(world.sum(self.stats).cpu(), self.tasks)
+        sums = world.sum(self.stats).cpu()
+        found: dict[str, float] = {}
+        for suffix in ("", OWN_MASKS):
+            rows = [row for row, task in enumerate(self.tasks) if task.endswith(OWN_MASKS) == bool(suffix)]
+            named = readable(sums[rows], [self.tasks[row].removesuffix(OWN_MASKS) for row in rows])
+            found |= {name + suffix: value for name, value in named.items()}
         for task, count_C in self.labels.items():
             total_C = world.sum(count_C)
             if total_C.sum():
@@ -54,12 +67,22 @@ class Evaluation:
     """Steps between evaluations; the start and the end of a stage are always measured. 0 switches it off."""
     rows: int = 64
     """Rows per task and folder."""
+    masking: str = "fixed"
+    """`fixed`: under the masks that every evaluation uses, so that runs compare; `both`: under the run's own as well,
+    as figures that end in `/own_masks` (takes twice as long)."""
 
     def __post_init__(self) -> None:
         if self.every < 0:
             raise ValueError(f"every: {self.every} must be 0 (off) or more")
         if self.rows < 1:
             raise ValueError(f"rows: {self.rows} must be at least 1")
+        if self.masking not in MASKINGS:
+            raise ValueError(f"masking: {self.masking!r} is not one of {', '.join(MASKINGS)}")
+
+    def maskings(self, levels: tuple[str, ...], own: Masking) -> dict[str, Masking]:
+        """What rows of a folder with these levels are masked by, by the end of the names of their figures."""
+        fixed = {"": fixed_masking(levels, own.shuffle)}
+        return fixed | {OWN_MASKS: own} if self.masking == "both" else fixed
 
 
 class Forward(Protocol):
@@ -92,17 +115,18 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
     labels: dict[str, torch.Tensor] = {}
     for maker in makers:
         names = list(maker.objectives)
+        figures = [name + maker.figures for name in names]
         rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
         for first in range(0, len(rows), world.size):
             # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and discards it.
             mine = first + world.rank
-            batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 0.0)].to(world.device)
+            batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 1.0)].to(world.device)
             _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
-            for name, row in zip(names, found if mine < len(rows) else torch.zeros_like(found), strict=True):
+            for name, row in zip(figures, found if mine < len(rows) else torch.zeros_like(found), strict=True):
                 sums[name] = sums[name] + row if name in sums else row
-            for name, count in ((name, maker.objectives[name].classes) for name in names):
-                if count:
+            for name, figure in zip(names, figures, strict=True):
+                if count := maker.objectives[name].classes:
                     label = batch.targets[name]["label"] if mine < len(rows) else batch.targets[name]["label"][:0]
-                    known = labels.get(name, torch.zeros(count, dtype=torch.int64, device=world.device))
-                    labels[name] = known + torch.bincount(label, minlength=count)
+                    known = labels.get(figure, torch.zeros(count, dtype=torch.int64, device=world.device))
+                    labels[figure] = known + torch.bincount(label, minlength=count)
     return Measured(list(sums), torch.stack(list(sums.values())), labels) if sums else None

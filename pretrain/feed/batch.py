@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from pretrain.feed.packed import Packed
-from pretrain.feed.sources import starts
+from pretrain.feed.texts import starts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from masking.keyed import combine
 from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import NO_LABEL, Sample, Samples
-from pretrain.feed.sources import Long, Text, Texts, starts
+from pretrain.feed.texts import Long, Text, Texts, starts
 
 Keys = npt.NDArray[np.uint64]
 

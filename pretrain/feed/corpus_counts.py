@@ -13,9 +13,10 @@ from itertools import zip_longest
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.shards import Prepared, Shard
+from data_prep.shard import Shard
+from data_prep.shards import Prepared
 from masking.salience import Rarity, hashes
-from masking.spans import Part
+from masking.spans import KINDS, Part
 
 ADVICE = "It is damaged: run `kmask prepare verify` on its folder."
 ENOUGH = 50_000_000
@@ -48,19 +49,15 @@ def token_counts(folders: Iterable[Prepared], size: int) -> npt.NDArray[np.int64
 
 
 def rarity(folders: Iterable[Prepared], level: str) -> Rarity:
-    """Inverse document frequencies of the units of a level.
+    """Inverse document frequencies of the units of a level; of the level `character`, of all tokens.
 
     Raises:
         ValueError: a damaged shard.
     """
     documents, found = 0, []
     for shard in sampled(folders):
-        ids, column = shard.token_ids, shard.units[Part.of(level).level]
-        document_U = np.repeat(np.arange(len(shard)), np.diff(column.offsets_D1))
-        start_U = ids.offsets_D1[document_U].astype(np.int64) + column.start_U
-        if (start_U + column.length_U > ids.offsets_D1[document_U + 1]).any() or not column.length_U.all():
-            raise ValueError(f"shard {shard.path} holds units of level {level!r} that are empty or reach beyond their document. {ADVICE}")
-        hash_U = hashes(ids.values.astype(np.int64), start_U, start_U + column.length_U)
+        document_U, start_U, length_U = units_of(shard, Part.of(level).level)
+        hash_U = hashes(shard.token_ids.values.astype(np.int64), start_U, start_U + length_U)
         once = np.unique(np.stack([document_U.astype(np.uint64), hash_U], 1), axis=0)
         found.append(np.unique(once[:, 1], return_counts=True))
         documents += len(shard)
@@ -69,3 +66,21 @@ def rarity(folders: Iterable[Prepared], level: str) -> Rarity:
     hash_E, inverse = np.unique(np.concatenate([keys for keys, _ in found]), return_inverse=True)
     counts = np.bincount(inverse, np.concatenate([count for _, count in found])).astype(np.int64)
     return Rarity.of_counts(hash_E, counts, documents)
+
+
+def units_of(shard: Shard, level: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.integer]]:
+    """(document, place of the first token in the shard, length) of every unit of a level.
+
+    Raises:
+        ValueError: a damaged shard.
+    """
+    ids = shard.token_ids
+    if level == KINDS[0]:
+        document_U = np.repeat(np.arange(len(shard)), np.diff(ids.offsets_D1))
+        return document_U, np.arange(len(ids.values)), np.ones(len(ids.values), np.int64)
+    column = shard.units[level]
+    document_U = np.repeat(np.arange(len(shard)), np.diff(column.offsets_D1))
+    start_U = ids.offsets_D1[document_U].astype(np.int64) + column.start_U
+    if (start_U + column.length_U > ids.offsets_D1[document_U + 1]).any() or not column.length_U.all():
+        raise ValueError(f"shard {shard.path} holds units of level {level!r} that are empty or reach beyond their document. {ADVICE}")
+    return document_U, start_U, column.length_U

@@ -24,7 +24,7 @@ from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.packed import Packed, hide, lay
 from pretrain.feed.samples import Samples
 from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
-from pretrain.feed.sources import Long, Windows
+from pretrain.feed.texts import Long, Windows
 from pretrain.processes.stopping import shielded
 
 Item = TypeVar("Item")
@@ -45,6 +45,8 @@ class BatchMaker(Dataset[Batch]):
     seed: int
     salt: str = "train"
     """Separates the draws of training and evaluation."""
+    figures: str = ""
+    """Ends the names of the figures that an evaluation makes of these batches."""
 
     def samples(self, rows: Sequence[RowSpec]) -> tuple[Samples, Long]:
         """The samples of several rows, row by row, and how many each row has.

@@ -26,7 +26,7 @@ from masking.spans import Byte, Keys, Spans, Units
 from pretrain.feed.hiding import Masking, Specials, weights
 from pretrain.feed.sample_checks import check_ids, check_sentences, check_units
 from pretrain.feed.samples import EMPTY, NO_LABEL, Sample, Samples
-from pretrain.feed.sources import Long, starts
+from pretrain.feed.texts import Long, starts
 
 SELECT, CORRUPT = 1, 2
 """Sub-keys of a sample's key: the draws of selection and of corruption are unrelated."""

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain.feed.sample_checks import check_lengths
-from pretrain.feed.sources import Long, Text, starts
+from pretrain.feed.texts import Long, Text, starts
 
 EMPTY: Long = np.zeros(0, np.int64)
 NOWHERE = -1

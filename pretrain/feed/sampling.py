@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from masking.keyed import hash_key, permute
 from pretrain.feed.building import Builder
-from pretrain.feed.sources import Long, Source, Windows, starts
+from pretrain.feed.sources import Source
+from pretrain.feed.texts import Long, Windows, starts
 
 BLOCK = 1024
 

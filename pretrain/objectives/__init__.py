@@ -21,7 +21,7 @@ from pretrain.feed.building import Built, Keys, each, plain_samples
 from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import NOWHERE, Sample
-from pretrain.feed.sources import Long, Text, Texts
+from pretrain.feed.texts import Long, Text, Texts
 
 
 class Loss(NamedTuple):

@@ -27,7 +27,7 @@ from pretrain.feed.building import Built, Keys, shuffled_samples
 from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import Sample
-from pretrain.feed.sources import Text, Texts
+from pretrain.feed.texts import Text, Texts
 from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
 
 SPLIT, ORDER = 11, 12

@@ -68,7 +68,8 @@ def test_the_settings_are_a_documented_frozen_component(check_component: Callabl
     "arguments",
     [
         *({"languages": []}, {"max_words": 1}, {"max_words": 11}, {"min_count": 1}, {"min_npmi": 1.1}, {"min_entropy": -1}),
-        *({"nested_share": 0.0}, {"max_entries": 0}, {"sample_bytes": 0}),
+        *({"nested_share": 0.0}, {"max_entries": 0}, {"sample_bytes": 0}, {"score": "tf"}),
+        *({"quotas": [0.5, 0.6]}, {"quotas": [0.0]}, {"quotas": [0.2] * 5}, {"quotas": [1.5, -0.5]}),
     ],
 )
 def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
@@ -164,6 +165,46 @@ def test_npmi_is_taken_at_the_weakest_cut(tmp_path: Path) -> None:
     total = sum(len(text.split()) for text in texts)
     assert entry["count"] == "40"
     assert float(entry["npmi"]) == pytest.approx(math.log(40 * total / (40 * 50)) / -math.log(40 / total), abs=5e-4)
+
+
+def divisions(words: tuple[str, ...]) -> Iterator[list[tuple[str, ...]]]:
+    """Every way to cut a row of words, the whole row included."""
+    for cuts in itertools.product([False, True], repeat=len(words) - 1):
+        edges = [0, *(place + 1 for place, cut in enumerate(cuts) if cut), len(words)]
+        yield [words[start:end] for start, end in itertools.pairwise(edges)]
+
+
+@pytest.mark.parametrize("score", ["pmi", "pmi_squared"])
+def test_pmi_is_the_minimum_over_all_divisions_by_a_plain_count(score: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(7)
+    texts = [" ".join(random.choice(["aa", "bb", "cc", "dd"], 60, p=[0.4, 0.3, 0.2, 0.1])) for _ in range(40)]
+    found = mined(texts, tmp_path, score=score, min_npmi=-1, min_entropy=0, nested_share=1, max_words=4, min_count=2)
+    counts = Counter(
+        tuple(words[start : start + length]) for words in map(str.split, texts) for length in (1, 2, 3, 4) for start in range(len(words) - length + 1)
+    )
+    total = sum(count for gram, count in counts.items() if len(gram) == 1)
+    assert {len(surface.split()) for surface in found} == {2, 3, 4}
+    finer = 0
+    for surface, entry in found.items():
+        gram = tuple(surface.split())
+        share = {part: math.log2(counts[part] / total) for parts in divisions(gram) for part in parts}
+        sums = {len(parts): 0.0 for parts in divisions(gram)}
+        sums = {size: max(sum(share[part] for part in parts) for parts in divisions(gram) if len(parts) == size) for size in sums if size > 1}
+        factor = 2 if score == "pmi_squared" else 1
+        assert float(entry["score"]) == pytest.approx(factor * share[gram] - max(sums.values()), abs=6e-4)
+        finer += max(sums.values()) > sums[2] + 1e-3
+    assert finer > 5, "for some n-grams the most likely division has more than two parts, or cuts in two would do"
+
+
+def test_every_length_has_its_quota_of_the_best(tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    texts = [" ".join(random.choice(["aa", "bb", "cc", "dd", "ee"], 60)) for _ in range(40)]
+    settings = {"score": "pmi", "min_npmi": -1, "min_entropy": 0, "nested_share": 1, "max_words": 4, "min_count": 2}
+    every = mined(texts, tmp_path / "all", **settings)
+    found = mined(texts, tmp_path / "some", **settings, quotas=[0.5, 0.25], max_entries=20)
+    by_length = {length: [surface for surface in every if len(surface.split()) == length] for length in (2, 3, 4)}
+    assert sorted(found) == sorted(by_length[2][:10] + by_length[3][:5])
+    assert len(by_length[2]) > 10 and len(by_length[4]) > 5
 
 
 # --- what is chosen -------------------------------------------------------------------------------------------------------------

@@ -20,8 +20,9 @@ from data_prep import shard_maps
 from data_prep.documents import Label
 from data_prep.encoded import Encoded, TokenUnits
 from data_prep.encoding import Tokenizer
+from data_prep.shard import Shard
 from data_prep.shard_writer import arrow_schema, write_shard
-from data_prep.shards import MANIFEST, SCHEMA_VERSION, Prepared, Shard
+from data_prep.shards import MANIFEST, SCHEMA_VERSION, Prepared
 
 LEVELS = ("word", "entity")
 

@@ -20,8 +20,8 @@ from data_prep.files import read_json, sha256_file, staging_name, write_json
 from data_prep.preparing.folder_status import bytes_per_second, status
 from data_prep.preparing.verification import check_shard, verify
 from data_prep.running.claims import claim
+from data_prep.shard import Shard
 from data_prep.shard_writer import write_shard
-from data_prep.shards import Shard
 from launch.preparing.status import status_lines
 from launch.reports.prepared.passages import passage_html
 from launch.shell.formatting import percent, short

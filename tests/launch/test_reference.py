@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.manual.masking import COSTS, NOT_MEASURED, measured
+from launch.manual.masking import COSTS, NOT_MEASURED, measured, strategy_of
 from launch.manual.masking_examples import CHINESE, ENGLISH, chances
 from launch.manual.masking_figures import accepted, short_samples
 from launch.manual.pages import manual_page
@@ -48,10 +48,29 @@ def test_every_masking_scheme_has_a_section_with_two_examples_its_keys_and_its_p
         assert "| key | type | default | meaning |" in section or "No keys." in section
 
 
+def test_no_two_schemes_hide_the_same_in_the_examples_but_a_mixture_and_its_member() -> None:
+    from masking.strategies import Strategy
+    from pretrain.feed.hiding import Masking
+    from pretrain.feed.packed import pack
+
+    actions: set[int] = set()
+    for example in (CHINESE, ENGLISH):
+        hidden: dict[tuple[int, ...], list[str]] = {}
+        for name in kinds(Strategy):
+            packed = pack([[example.sample]], len(example.tokens), Masking(strategy=strategy_of(name)), example.specials, 0.5)
+            hidden.setdefault(tuple(packed.hidden.position_M.tolist()), []).append(name)
+            actions |= set(packed.hidden.action_M.tolist())
+        assert () not in hidden and len(hidden) == len(kinds(Strategy)) - 1
+        (pair,) = [names for names in hidden.values() if len(names) > 1]
+        assert pair in (["mixture", "subword"], ["mixture", "whole_unit"])
+    assert actions == {0, 1, 2, 3}
+
+
 def test_the_example_texts_have_the_units_that_their_brackets_say() -> None:
     words = [CHINESE.tokens[start:end] for start, end in CHINESE.units["word"]]
     assert words[:3] == [["哈", "尔", "滨"], ["工", "业"], ["大", "学"]]
     assert ["im", "##proved"] in [ENGLISH.tokens[start:end] for start, end in ENGLISH.units["word"]]
+    assert len(ENGLISH.units["word"]) > 7 and max(end - start for start, end in ENGLISH.units["word"]) == 3
     assert [" ".join(ENGLISH.tokens[start:end]) for start, end in ENGLISH.units["entity"]] == list(ENGLISH.documents)
     assert ["".join(CHINESE.tokens[start:end]) for start, end in CHINESE.units["phrase"]] == ["研究团队", "机器翻译"]
 

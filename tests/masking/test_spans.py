@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_samples import LEVELS, Toy, lay_out, slow_partition, toys
+from toy_samples import LEVELS, Toy, keys, lay_out, slow_partition, toys
 
+from masking.budget import Budget
 from masking.spans import KINDS, Part, Spans, Units, kind_of, parts, precedence
+from masking.strategies.named_entity_mix import NamedEntityMix
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -115,6 +117,19 @@ def test_part_of_a_level_has_its_kind_and_changes_no_precedence() -> None:
     assert [kind_of(name) for name in ("word@zh", "phrase:NP", "entity:DATE", "law:CIVIL")] == [1, 2, 3, 2]
     assert parts(["entity", "entity:DATE", "word@zh", "law"]) == ("entity:DATE", "word@zh")
     assert precedence(["word", "word@zh", "law", "entity:DATE", "entity"]) == ["entity", "law", "word"]
+
+
+def test_a_partition_is_found_once_and_no_scheme_changes_it() -> None:
+    """The mixes cut words at the edges of entities: in a copy, for part of the batch and for all of it."""
+    units = lay_out([Toy(12, levels={"entity": [(3, 5)], "word": [(2, 4), (4, 7)]})] * 2)
+    unit_end_T, kind_T = units.partition(["word"])
+    before = unit_end_T.copy()
+    part = units.take(np.array([1]))
+    NamedEntityMix(share=1.0).select(part, Budget(rate=0.9, rule="overshoot"), keys(1), np.zeros(1))
+    assert units.partition(("word",))[0] is unit_end_T and part.partition(["word"])[1] is kind_T
+    assert np.array_equal(unit_end_T, before)
+    assert units.partition(["word"], pieces=True)[0] is not unit_end_T
+    assert replace(units, levels={"word": units.levels["entity"]}).partition(["word"])[0][[3, 4]].tolist() == [5, 0]
 
 
 def test_kinds_needs_no_level_at_all() -> None:

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.shards import Prepared, Shard
+from data_prep.shard import Shard
+from data_prep.shards import Prepared
 from launch.settings.components import read_config
 from masking import kernels as mask_kernels
 from masking.corruption import Replacements
@@ -28,7 +29,8 @@ from pretrain.feed.loading import BatchMaker
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import Sample, Samples
 from pretrain.feed.sampling import MicroBatchSpec, Sampler
-from pretrain.feed.sources import Source, Text, Texts, Windows
+from pretrain.feed.sources import Source
+from pretrain.feed.texts import Text, Texts, Windows
 from pretrain.objectives import Objective, plain_sample
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.sentence_reordering import ORDER, SPLIT, SentenceReordering

@@ -148,6 +148,33 @@ def test_rare_entities_are_hidden_more_often_than_common_ones_when_weighed_by_id
     assert common > 0.15  # both are favoured over other units
 
 
+def test_rare_tokens_are_hidden_more_often_than_common_ones_where_single_tokens_are_salient(tiny_run: Path) -> None:
+    strategy = {"kind": "salient", "salient": ["character"], "units": ["character"], "weight": "idf"}
+    run = configured(tiny_run, {"strategy": strategy})
+    corpus = Corpus(run=run)
+    documents: Counter[int] = Counter()
+    total = 0
+    for folder in corpus.prepared.values():
+        for shard in folder.shards("train"):
+            for document in range(len(shard)):
+                documents.update(set(shard.token_ids.row(document).tolist()))
+                total += 1
+    table = corpus.specials.rarity["character"]
+    ids_T = np.array([token for token, _ in documents.most_common(50)], np.int64)
+    place_T = np.arange(len(ids_T), dtype=np.int32)
+    wanted = [np.log((1 + total) / (1 + documents[token])) + 1 for token in ids_T.tolist()]
+    assert table.idf(ids_T, place_T, place_T + 1).tolist() == pytest.approx(wanted, rel=1e-6)
+    _, found = batches(run, 20)
+    shares = []
+    for packed in found:
+        assert (packed.spans.end_N - packed.spans.start_N == 1).all()
+        start_U, end_U = packed.units.level("character")
+        shares.append(np.stack([table.idf(packed.original_T, start_U, end_U), np.isin(start_U, packed.spans.start_N)]))
+    weight, hit = np.concatenate(shares, axis=1)
+    rare = weight > np.median(weight)
+    assert hit[rare].mean() > 1.1 * hit[~rare].mean()
+
+
 def test_a_row_holds_no_more_targets_than_allowed_and_what_is_given_up_is_counted(tiny_run: Path) -> None:
     free = configured(tiny_run, {"strategy": {"kind": "whole_unit"}})
     limited = configured(tiny_run, {"strategy": {"kind": "whole_unit"}, "budget": {"row_targets": 34}})

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_prep.shards import Shard
+from data_prep.shard import Shard
 from launch.settings.components import decode, field_docs, find_kind, kinds, load, read_config
 from masking.corruption import Replacements
 from masking.keyed import mix
@@ -25,7 +25,7 @@ from pretrain.feed.loading import BatchMaker
 from pretrain.feed.packed import pack
 from pretrain.feed.samples import EMPTY
 from pretrain.feed.sampling import MicroBatchSpec, Sampler
-from pretrain.feed.sources import Text
+from pretrain.feed.texts import Text
 from pretrain.objectives import Objective
 from pretrain.objectives.sentence_reordering import SentenceReordering
 from pretrain.setup import build_model

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from data_prep.shards import Prepared
 from masking import kernels
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, RowSpec, Sampler, Stream, best_fit, micro_batches
-from pretrain.feed.sources import Source, Windows
+from pretrain.feed.sources import Source
+from pretrain.feed.texts import Windows
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.sentence_reordering import SentenceReordering
 

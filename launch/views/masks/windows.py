@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from data_prep.shards import Prepared
     from pretrain.feed.hiding import Specials
     from pretrain.feed.samples import Sample
-    from pretrain.feed.sources import Source, Text
+    from pretrain.feed.sources import Source
+    from pretrain.feed.texts import Text
 
 
 @dataclass(frozen=True, kw_only=True)
