@@ -444,7 +444,7 @@ def list_ends(ends: Any, breaks: Any, first: int, start: int, last_place: Any) -
 
 
 @njit(cache=True, inline="always")
-def all_free(taken: Any, ends: Any, first: int, start: int, end: int) -> Any:
+def all_free(taken: Any, ends: Any, first: int, start: Any, end: int) -> Any:
     """Is none of the words in [start, end) taken?"""
     free = True
     while start < end:
