@@ -255,7 +255,7 @@ def drawn_text(texts: Any, key: Any, number: int) -> Any:
 
 
 @njit(cache=True, inline="always")
-def begin_of(ends: Any, place: int) -> int:
+def begin_of(ends: Any, place: int) -> Any:
     """Where the unit around a place begins."""
     while ends[place] == 0:
         place -= 1
@@ -432,7 +432,7 @@ def select_weighted(
 
 
 @njit(cache=True, inline="always")
-def list_ends(ends: Any, breaks: Any, first: int, start: int, last_place: Any) -> int:
+def list_ends(ends: Any, breaks: Any, first: int, start: int, last_place: Any) -> Any:
     """Write where the words from ``start`` on end, as many as follow one another and fit: how many there are."""
     end, words = np.int64(ends[start]) - first, 1
     last_place[0] = end
@@ -444,7 +444,7 @@ def list_ends(ends: Any, breaks: Any, first: int, start: int, last_place: Any) -
 
 
 @njit(cache=True, inline="always")
-def all_free(taken: Any, ends: Any, first: Any, start: Any, end: Any) -> Any:
+def all_free(taken: Any, ends: Any, first: int, start: Any, end: int) -> Any:
     """Is none of the words in [start, end) taken?"""
     free = True
     while start < end:
@@ -530,7 +530,7 @@ def select_ngrams(
 
 
 @njit(cache=True, inline="always")
-def unmarked(bits: Any, start: Any, end: Any) -> Any:
+def unmarked(bits: Any, start: int, end: int) -> Any:
     """How many bits of [start, end) are not set."""
     found: Any = 0
     for place in range(start, end):
@@ -653,7 +653,7 @@ def choose_similar(
 
 
 @njit(cache=True, inline="always")
-def tokens_of(start_N: Any, end_N: Any) -> int:
+def tokens_of(start_N: Any, end_N: Any) -> Any:
     """Tokens that the spans cover."""
     total = 0
     for span in range(len(start_N)):
@@ -662,7 +662,7 @@ def tokens_of(start_N: Any, end_N: Any) -> int:
 
 
 @njit(cache=True, inline="always")
-def ordinary_place(ids_T: Any, maskable_T: Any, unknown_id: int, origin: int, size: int, key: Any, number: Any) -> int:
+def ordinary_place(ids_T: Any, maskable_T: Any, unknown_id: int, origin: int, size: int, key: Any, number: Any) -> Any:
     """A random position of ``size`` from ``origin`` on that may be hidden and is not [UNK]; -1: none found."""
     tries = 0
     chosen = origin + int(draw(key, number) * size)
