@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Stream
 from pretrain.feed.sources import ROOM_FOR_SPECIALS, Source
-from pretrain.schedule import Stage
+from pretrain.schedule import Stage, amount_of, apportion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +75,13 @@ class Corpus:
         return specials(list(self.prepared.values()), self.run.masking)
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
-        """One stream per folder and row-building task of the stage."""
-        shares = {task: share for task, share in stage.tasks.items() if share > 0 and self.run.builds_rows(task)}
-        return self._streams(shares, split, self.run.seed)
+        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are rows, summing to all."""
+        rows = self.run.rows_of(stage)
+        if not stage.counted:
+            return self._streams({task: amount_of(stage.tasks[task]).value for task in rows}, split, self.run.seed)
+        streams = self._streams(rows, split, self.run.seed)
+        counts = apportion({name: stream.share for name, stream in streams.items()}, round(sum(rows.values())))
+        return {name: replace(stream, share=float(counts[name])) for name, stream in streams.items()}
 
     def _streams(self, shares: Mapping[str, float], split: str, seed: int) -> dict[str, Stream]:
         longest = self.run.batch.max_sample_tokens - ROOM_FOR_SPECIALS
@@ -100,15 +104,14 @@ class Corpus:
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
         """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses.
 
-        Token-level tasks are measured on plain rows, each sentence-level task on rows of its own, and each folder under the levels it has:
-        the figures of one do not change when another joins. Neither the seed of the run nor its stage decides which rows these are.
+        Each task that builds rows is measured on rows of its own, the others on plain ones, and each folder under the levels it has: the
+        figures of one do not change when another joins. Neither the seed of the run nor its stage decides which rows these are.
         """
-        sentence = [name for name in self.run.tasks if name in tasks and self.run.tasks[name].SENTENCE_LEVEL]
-        plain = [name for name in self.run.tasks if name in tasks and name not in sentence]
-        groups = [("knowledge_masking", plain)] if plain else []
-        groups += [(name, [name]) for name in sentence]
+        groups: dict[str, list[str]] = {self.run.plain_rows: []}
+        for name in (name for name in self.run.tasks if name in tasks):
+            groups.setdefault(name if self.run.builds_rows(name) else self.run.plain_rows, []).append(name)
         makers = []
-        for rows, names in groups:
+        for rows, names in ((rows, names) for rows, names in groups.items() if names):
             for stream in self._streams({rows: 1.0}, "heldout", HELDOUT_SEED).values():
                 masking = fixed_masking(stream.source.prepared.levels, self.run.masking.shuffle)
                 makers.append(self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED))

@@ -1,8 +1,8 @@
 """Loss and accuracy on held-out documents, always with the same rows and the same masks.
 
 Whatever the run trains with, evaluation hides 15 % by whole units (entity > phrase > word > character) and replaces 80/10/10,
-so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for token-level tasks and the task's own for each
-sentence-level task; neither seed nor stage of the run changes them. Ranks share them and the sums are added up.
+so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for tasks that ride and the task's own for each
+that builds rows; neither seed nor stage of the run changes them. Ranks share them and the sums are added up.
 
     makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the most frequent class
 """
@@ -15,13 +15,14 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from masking.keyed import hash_key
 from masking.strategies.whole_unit import WholeUnit
 from masking.structure import Shuffle
 from pretrain.feed.batch import Batch
 from pretrain.feed.hiding import Masking
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, RowSpec, Stream
-from pretrain.metrics.sums import readable
+from pretrain.metrics.sums import Groups, check_groups, readable, rows_of
 from pretrain.processes.world import World
 
 HELDOUT_SEED = 0
@@ -30,15 +31,18 @@ HELDOUT_SEED = 0
 class Measured(NamedTuple):
     """Sums over held-out rows."""
 
-    tasks: list[str]
+    groups: Groups
+    """By measured task."""
     stats: torch.Tensor
-    """float64 (tasks, 1 + kinds, 3): loss sum, hits, targets."""
+    """float64 (R, 3): loss sum, hits, targets of each task and its groups (metrics/sums.py)."""
     labels: dict[str, torch.Tensor]
     """How often each class was right, for sentence-level tasks: a model that always answers the most frequent one gets its share."""
 
     def values(self, world: World) -> dict[str, float]:
         """Named means over the rows of all ranks; a collective."""
-        found = readable(world.sum(self.stats).cpu(), self.tasks)
+        stats = world.sum(self.stats).cpu()
+        check_groups(stats, self.groups)
+        found = readable(stats, self.groups)
         for task, count_C in self.labels.items():
             total_C = world.sum(count_C)
             if total_C.sum():
@@ -89,6 +93,7 @@ def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:
 def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: World) -> Measured | None:
     """This rank's sums over its share of the held-out rows; None when there are none at all."""
     sums: dict[str, torch.Tensor] = {}
+    groups = {name: objective.groups for maker in makers for name, objective in maker.objectives.items()}
     labels: dict[str, torch.Tensor] = {}
     for maker in makers:
         names = list(maker.objectives)
@@ -97,12 +102,13 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
             # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and discards it.
             mine = first + world.rank
             batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 0.0)].to(world.device)
+            torch.manual_seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time
             _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
-            for name, row in zip(names, found if mine < len(rows) else torch.zeros_like(found), strict=True):
-                sums[name] = sums[name] + row if name in sums else row
+            for name, part in rows_of(found if mine < len(rows) else torch.zeros_like(found), {name: groups[name] for name in names}).items():
+                sums[name] = sums[name] + part if name in sums else part
             for name, count in ((name, maker.objectives[name].classes) for name in names):
                 if count:
                     label = batch.targets[name]["label"] if mine < len(rows) else batch.targets[name]["label"][:0]
                     known = labels.get(name, torch.zeros(count, dtype=torch.int64, device=world.device))
                     labels[name] = known + torch.bincount(label, minlength=count)
-    return Measured(list(sums), torch.stack(list(sums.values())), labels) if sums else None
+    return Measured({name: groups[name] for name in sums}, torch.cat(list(sums.values())), labels) if sums else None
