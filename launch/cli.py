@@ -167,12 +167,13 @@ def export(
     licence: Annotated[str, typer.Option("--license", help="For the model card, as in `apache-2.0`; otherwise that of the start checkpoint.")] = "",
     languages: Annotated[list[str] | None, typer.Option("--language", help="For the model card, repeatable; otherwise those of the data.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="What was done as JSON, and nothing else on stdout.")] = False,
+    companions: Annotated[bool, typer.Option("--companions", help="Also second encoders inside heads, to FOLDER-TASK-NAME each.")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Write a Hugging Face folder and check that it gives the same logits as the training model."""
     from launch.results import run_export
 
-    raise typer.Exit(run_export(run, folder, overrides or [], step, licence, languages or [], as_json, dry_run))
+    raise typer.Exit(run_export(run, folder, overrides or [], step, licence, languages or [], as_json, dry_run, companions))
 
 
 @app.command(rich_help_panel="5. Use")

@@ -114,6 +114,7 @@ def run_export(
     languages: Sequence[str],
     as_json: bool,
     dry_run: bool,
+    companions: bool = False,
 ) -> int:
     """Write and verify a Hugging Face folder; needs neither the data nor the start checkpoint."""
     wrong = [code for code in languages if not LANGUAGE.fullmatch(code)]
@@ -123,18 +124,19 @@ def run_export(
         raise ValueError(f"{folder} exists already; delete it or choose another folder")
     what = wanted(target, overrides, step)
     with contextlib.redirect_stdout(sys.stderr):
-        result = _exported(what, folder, licence.strip(), languages, dry_run)
+        result = _exported(what, folder, licence.strip(), languages, dry_run, companions)
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
     elif dry_run:
         print(f"would export {result['checkpoint']} to {folder}")
     else:
-        classes, worst = "AutoModel, AutoModelForMaskedLM and AutoTokenizer", result["largest_logit_difference"]
-        print(f"{folder}: exported step {result['step']:,}; reloaded with {classes}, largest logit difference {worst:.1e}")
+        classes, what_of = ("AutoModel, AutoModelForMaskedLM", "logit") if "knowledge_masking" in result["tasks"] else ("AutoModel", "hidden state")
+        worst = result["largest_logit_difference"]
+        print(f"{folder}: exported step {result['step']:,}; reloaded with {classes} and AutoTokenizer, largest {what_of} difference {worst:.1e}")
     return 0
 
 
-def _exported(what: Wanted, folder: Path, licence: str, languages: Sequence[str], dry_run: bool) -> dict[str, Any]:
+def _exported(what: Wanted, folder: Path, licence: str, languages: Sequence[str], dry_run: bool, companions: bool) -> dict[str, Any]:
     from data_prep.files import sha256_file
     from pretrain.setup import saved_model
     from pretrain.state.card_facts import describe
@@ -154,6 +156,7 @@ def _exported(what: Wanted, folder: Path, licence: str, languages: Sequence[str]
     (found, weights, model, digest), passed_over = opened(what, read)
     state = found.state
     result = {"run": str(what.folder), "checkpoint": str(found.folder), "step": state.step, "passed_over": passed_over, "folder": str(folder)}
+    result["tasks"] = list(state.learned)
     if dry_run:
         return result
     card = describe(folder.resolve().name, what.folder, state, licence=licence, languages=languages, digest=digest)
@@ -162,6 +165,6 @@ def _exported(what: Wanted, folder: Path, licence: str, languages: Sequence[str]
     manifest = {name: getattr(state, name) for name in ("step", "config", "encoder", "fingerprints", "done", "learned", "seen", "source", "machine")}
     manifest |= {"languages": list(card.languages), "pooler": card.pooler, "heldout": dict(card.heldout), "tolerance": TOLERANCE}
     manifest["versions"] = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest)
+    worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest, companions)
     facts = {"languages": list(card.languages), "license": card.licence.get("license"), "base_model": card.base or None, "pooler": card.pooler}
     return {**result, **facts, "largest_logit_difference": worst, "tolerance": TOLERANCE}

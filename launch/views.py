@@ -193,12 +193,11 @@ def show_schedule(file: Path, overrides: list[str], number: int) -> Iterable[Lin
         new = set(planned_tasks(run.stages, index)) - (set(planned_tasks(run.stages, index - 1)) if index else set())
         yield []
         yield [Word(f"stage {index + 1} `{stage.name}`", "title"), Word(f"   steps {begin:,} to {begin + stage.steps:,}", "dim")]
-        whole = sum(share for task, share in stage.tasks.items() if run.builds_rows(task))
-        for task, share in stage.tasks.items():
-            builds = run.builds_rows(task) and share > 0
-            part = share / whole if builds else 0.0
-            bar = "█" * round(part * 30) if builds else "on every row"
-            count = f"{part:4.0%}  {round(part * rows * stage.steps):9,d} rows" if builds else " " * 20
+        built = run.rows_of(stage)
+        for task in stage.tasks:
+            part = built.get(task, 0.0) / (rows * stage.steps)
+            bar = "█" * round(part * 30) if task in built else "on every row"
+            count = f"{part:4.0%}  {round(built[task]):9,d} rows" if task in built else " " * 20
             yield [Word(f"  {task:22s}"), Word("new  " if task in new else "     ", "entity"), Word(count + "  "), Word(bar, "word")]
         marks = sorted({0, min(run.optimization.warmup, stage.steps) - 1, stage.steps // 2, stage.steps - 1} - {-1})
         rates = []

@@ -91,7 +91,8 @@ def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, 
             found = sizes(model, remembered)
             remembered = found.remembered
             if left:
-                activations = activation_estimate(model.config, _micro(run, corpus, index, progress, model), run.engine, gpu)
+                others = [other.config for task in stage.tasks for other in run.tasks[task].companions(model.heads[task]).values()]
+                activations = activation_estimate(model.config, _micro(run, corpus, index, progress), run.engine, gpu, others)
             progress.learned = learned
         begin = sum(earlier.steps for earlier in run.stages[:index])
         plans.append(StagePlan(name=stage.name, steps=stage.steps, begin=begin, tasks=_tasks(run, index), sizes=found, activations=activations))
@@ -131,7 +132,7 @@ def _later_model(run: Run, before: PretrainingModel, learned: Sequence[str], ind
         return PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, index), run.seed)
 
 
-def _micro(run: Run, corpus: Corpus, index: int, progress: Progress, model: PretrainingModel) -> Micro:
+def _micro(run: Run, corpus: Corpus, index: int, progress: Progress) -> Micro:
     """Build a row of every stream of a stage; what a process feeds the model at once, as far as memory hangs on it."""
     maker = corpus.maker(run.stages[index], "train", run.masking)
     corpus.heldout(list(maker.objectives))

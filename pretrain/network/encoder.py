@@ -128,13 +128,13 @@ def packed_attention(
     return out.index_select(0, batch.unpack_T).unsqueeze(0), None
 
 
-def build_encoder(config: Any) -> nn.Module:
-    """An ErnieModel with packed attention; weights are set by the caller."""
+def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
+    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no pooler."""
     from transformers import ErnieModel
     from transformers.modeling_utils import AttentionInterface
 
     AttentionInterface.register(ATTENTION, packed_attention)
-    encoder: nn.Module = ErnieModel(config)
+    encoder: nn.Module = ErnieModel(config, add_pooling_layer=pooler)
     encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
     return encoder
 

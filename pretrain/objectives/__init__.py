@@ -52,7 +52,7 @@ class Encode(Protocol):
             input_ids: int64[T], other ids at its positions.
             prefix_S: int64[S], how many first tokens of each sample see each other in both directions; every later token sees these, the
                 tokens before it and itself. The length of a sample or more is ordinary attention.
-            encoder: another encoder (network/encoder.py, build_encoder), of the task's own head; D is its width then.
+            encoder: another encoder, of the task's own head (network/encoder.py: ``build_encoder(config, pooler=False)``); D is its width then.
         """
         ...
 

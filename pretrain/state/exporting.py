@@ -4,11 +4,13 @@
     verify(folder, model)            the folder reloaded: the same logits as the training model on fixed sentences, or an error
 
 The encoder is transformers' ErnieModel, so export copies tensors. Heads that ErnieForMaskedLM has no place for go to
-auxiliary_heads.safetensors. config.json is for who fine-tunes: dropout as the start checkpoint had it, and no number of labels.
+auxiliary_heads.safetensors; a run that never learned knowledge masking has no masked-LM head, and AutoModel alone reads its export.
+config.json is for who fine-tunes: dropout as the start checkpoint had it, and no number of labels.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -55,15 +57,15 @@ def split_export(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.T
     return main, auxiliary
 
 
-def exported_config(shape: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
-    """config.json of an export.
+def exported_config(shape: Mapping[str, Any], source: Mapping[str, Any], masked_lm: bool = True) -> dict[str, Any]:
+    """config.json of an export, with or without a masked-LM head.
 
     Args:
         shape: the encoder as trained (ErnieConfig.to_dict).
         source: config.json of the start checkpoint; empty when training began from scratch.
     """
     values = {name: value for name, value in shape.items() if name not in DROPPED}
-    values |= {"architectures": ["ErnieForMaskedLM"], "torch_dtype": "float32"}
+    values |= {"architectures": ["ErnieForMaskedLM" if masked_lm else "ErnieModel"], "torch_dtype": "float32"}
     values |= {name: source[name] for name in FROM_SOURCE if name in source}
     if source:
         values |= {name: DROPOUT_OF_BERT if source.get(name) is None else source[name] for name in DROPOUT}
@@ -75,34 +77,38 @@ def export(tensors: Mapping[str, torch.Tensor], config: Any, tokenizer_folder: P
     from safetensors.torch import save_file
 
     main, auxiliary = split_export(tensors)
-    values = exported_config(config.to_dict(), manifest.get("source", {}).get("config", {}))
+    masked_lm = any(name.startswith(MLM_HEAD) for name in tensors)
+    values = exported_config(config.to_dict(), manifest.get("source", {}).get("config", {}), masked_lm)
     (folder / "config.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     save_file({name: tensor.contiguous() for name, tensor in main.items()}, folder / "model.safetensors", metadata={"format": "pt"})
     if auxiliary:
         save_file({name: tensor.contiguous() for name, tensor in auxiliary.items()}, folder / AUXILIARY)
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
-        if (tokenizer_folder / name).is_file():
-            shutil.copyfile(tokenizer_folder / name, folder / name)
-    settings = folder / "tokenizer_config.json"
-    tokenizer_values = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
-    tokenizer_values["model_max_length"] = config.max_position_embeddings
-    settings.write_text(json.dumps(tokenizer_values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_tokenizer(tokenizer_folder, folder, config.max_position_embeddings)
     for file in folder.glob("*.safetensors"):
         file.chmod(0o644)  # safetensors creates private files
     (folder / "README.md").write_text(card, encoding="utf-8")
     (folder / "training_manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
 
 
-@torch.no_grad()
-def training_logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """Vocabulary logits (T, V) of the training model, through its own packed path, for one sample (T,)."""
+def write_tokenizer(source: Path, folder: Path, longest: int) -> None:
+    """The tokenizer of a run, for models that read ``longest`` tokens."""
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
+    settings = folder / "tokenizer_config.json"
+    values = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
+    values["model_max_length"] = longest
+    settings.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def one_sample(ids: torch.Tensor) -> Any:
+    """A batch of one sample (T,), as training makes them."""
     from pretrain.feed.batch import Batch
-    from pretrain.network.encoder import encode
 
     length = len(ids)
     steps = torch.arange(length)
     zeros = torch.zeros(1, length, dtype=torch.long)
-    batch = Batch(
+    return Batch(
         input_ids=ids[None],
         position_ids=steps[None],
         token_type_ids=zeros,
@@ -119,9 +125,17 @@ def training_logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
         masked_tokens=0,
         maskable_tokens=0,
     )
+
+
+@torch.no_grad()
+def training_output(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    """What an export must give again for one sample (T,): vocabulary logits (T, V), or hidden states (T, D) where nothing learned to give logits."""
+    from pretrain.network.encoder import encode
+
     model.eval()
-    logits: torch.Tensor = model.heads["knowledge_masking"](encode(model.ernie, batch))
-    return logits
+    hidden_TD = encode(model.ernie, one_sample(ids))
+    output: torch.Tensor = model.heads["knowledge_masking"](hidden_TD) if "knowledge_masking" in model.heads else hidden_TD
+    return output
 
 
 @torch.no_grad()
@@ -140,36 +154,54 @@ def verify(folder: Path, model: Any) -> float:
     logging.set_verbosity_error()  # what is missing is checked below, what is left over is known
     logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    reloaded, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
-    encoder, encoder_info = AutoModel.from_pretrained(folder, output_loading_info=True)
-    missing = [name for name in [*info["missing_keys"], *encoder_info["missing_keys"]] if "decoder" not in name]
+    encoder, info = AutoModel.from_pretrained(folder, output_loading_info=True)
+    missing, reloaded = list(info["missing_keys"]), None
+    if "knowledge_masking" in model.heads:
+        reloaded, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+        missing += [name for name in info["missing_keys"] if "decoder" not in name]  # transformers ties it to the embeddings
+        reloaded.eval()
     if missing:
         raise ValueError(f"export refused: the reloaded model lacks {', '.join(missing[:5])}")
-    reloaded.eval()
     encoder.eval()
     worst = 0.0
     for sentence in SENTENCES:
         inputs = tokenizer(sentence, return_tensors="pt", truncation=True)
-        ours = training_logits(model, inputs["input_ids"][0])
+        ours, hidden = training_output(model, inputs["input_ids"][0]), encoder(**inputs).last_hidden_state
+        if reloaded is None:
+            worst = max(worst, float((hidden[0] - ours).abs().max()))
+            continue
         worst = max(worst, float((reloaded(**inputs).logits[0] - ours).abs().max()))
-        hidden = encoder(**inputs).last_hidden_state
         worst = max(worst, float((reloaded.ernie(**inputs).last_hidden_state - hidden).abs().max()))
     if not worst <= TOLERANCE:
-        raise ValueError(f"export refused: logits of the reloaded model differ from the training model by {worst:.2e} (allowed {TOLERANCE:.0e})")
+        what = "logits" if reloaded is not None else "hidden states"
+        raise ValueError(f"export refused: {what} of the reloaded model differ from the training model by {worst:.2e} (allowed {TOLERANCE:.0e})")
     return worst
 
 
-def export_run(tensors: Mapping[str, torch.Tensor], model: Any, tokenizer_folder: Path, target: Path, card: str, manifest: Mapping[str, Any]) -> float:
-    """Export to ``target``, verified before it appears under that name. Returns the largest logit difference.
+def export_run(
+    tensors: Mapping[str, torch.Tensor], model: Any, tokenizer_folder: Path, target: Path, card: str, manifest: Mapping[str, Any], companions: bool = False
+) -> float:
+    """Export to ``target``, verified before it appears under that name. Returns the largest difference of a logit (or hidden state).
 
     Args:
         manifest: what training_manifest.json will hold; its ``source`` says what the start checkpoint's config.json was.
+        companions: also export second encoders of heads, to folders beside it (companions.py); all folders appear, or none.
 
     Raises:
         ValueError: the target is there already, or the reloaded model is not the trained one.
     """
-    if target.exists():
-        raise ValueError(f"{target} exists already; delete it or choose another folder")
-    with staged_folder(target) as staging:
+    from pretrain.state.companions import companion_folder, companions_of, write
+
+    found = companions_of(model) if companions else {}
+    places = {key: companion_folder(target, *key) for key in found}
+    there = [path for path in (target, *places.values()) if path.exists()]
+    if there:
+        raise ValueError(f"{there[0]} exists already; delete it or choose another folder")
+    with contextlib.ExitStack() as stack:
+        staging = stack.enter_context(staged_folder(target))
         export(tensors, model.config, tokenizer_folder, staging, card, manifest)
-        return verify(staging, model)
+        differences = [verify(staging, model)]
+        for (task, name), module in found.items():
+            folder = stack.enter_context(staged_folder(places[task, name]))
+            differences.append(write(module, task, name, tokenizer_folder, target, folder, manifest))
+        return max(differences)
