@@ -75,13 +75,14 @@ class Corpus:
         return specials(list(self.prepared.values()), self.run.masking)
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
-        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are rows, summing to all."""
+        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are numbers of rows."""
         rows = self.run.rows_of(stage)
         if not stage.counted:
             return self._streams({task: amount_of(stage.tasks[task]).value for task in rows}, split, self.run.seed)
+        weights = {data.label: data.weight for data in self.run.data}
+        counts = {task: apportion(weights, round(count)) for task, count in rows.items()}
         streams = self._streams(rows, split, self.run.seed)
-        counts = apportion({name: stream.share for name, stream in streams.items()}, round(sum(rows.values())))
-        return {name: replace(stream, share=float(counts[name])) for name, stream in streams.items()}
+        return {name: replace(stream, share=float(counts[stream.task][stream.source.name])) for name, stream in streams.items()}
 
     def _streams(self, shares: Mapping[str, float], split: str, seed: int) -> dict[str, Stream]:
         longest = self.run.batch.max_sample_tokens - ROOM_FOR_SPECIALS

@@ -74,9 +74,8 @@ class Stage:
     def __post_init__(self) -> None:
         if self.steps < 0:
             raise ValueError(f"steps: {self.steps} must be at least 1")
-        amounts = [value if isinstance(value, Amount) else None for value in self.tasks.values()]
-        shares = [value for value in self.tasks.values() if not isinstance(value, Amount)]
-        if not self.tasks or min(shares, default=0) < 0 or not (sum(shares) > 0 or any(amount and amount.value for amount in amounts)):
+        given = [value.value if isinstance(value, Amount) else value for value in self.tasks.values()]
+        if not given or min(given) < 0 or sum(given) <= 0:
             raise ValueError("tasks: shares must be non-negative with a positive sum")
 
     @property

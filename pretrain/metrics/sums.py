@@ -18,7 +18,7 @@ def row_count(groups: Groups) -> int:
 
 def rows_of(stats_R3: torch.Tensor, groups: Groups) -> dict[str, torch.Tensor]:
     """The stats of each task (1 + groups, 3), which lie one behind the other: (loss sum, hits, targets) of all, then of each group."""
-    parts = stats_R3.split([1 + len(names) for names in groups.values()])
+    parts = torch.split(stats_R3, [1 + len(names) for names in groups.values()])
     return dict(zip(groups, parts, strict=True))
 
 

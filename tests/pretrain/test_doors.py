@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -22,8 +23,9 @@ from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.batch import Batch
 from pretrain.feed.sampling import MicroBatchSpec, Sampler
-from pretrain.network.encoder import encode
+from pretrain.network.encoder import encode, packed_attention
 from pretrain.network.model import PretrainingModel
+from pretrain.network.prefix import prefix_of, variable_length
 from pretrain.setup import build_model
 
 Kmask = Callable[..., subprocess.CompletedProcess[str]]
@@ -116,6 +118,37 @@ def test_ordinary_samples_are_bitwise_what_they_were_and_later_tokens_change_not
             before, at = slice(start, places[index]), places[index]
             assert not torch.equal(mixed[whole], ordinary[whole])
             assert torch.equal(again[before], mixed[before]) and not torch.equal(again[at], mixed[at])
+
+
+def lower_right(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, cu_q: torch.Tensor, cu_k: torch.Tensor, max_q: int, max_k: int, *, scale: float, **rest: Any
+) -> torch.Tensor:
+    """What flash attention computes over stretches: causal masks are aligned to the lower right corner."""
+    found, window = torch.zeros_like(query), rest.get("window_size", (-1, -1))
+    assert cu_q.dtype == cu_k.dtype == torch.int32 and len(cu_q) == len(cu_k) and int(cu_q[-1]) == len(query) and int(cu_k[-1]) == len(key)
+    for (a, b), (c, d) in zip(itertools.pairwise(cu_q.tolist()), itertools.pairwise(cu_k.tolist()), strict=True):
+        assert b - a <= max_q and d - c <= max_k
+        scores = torch.einsum("qhe,khe->hqk", query[a:b], key[c:d]) * scale
+        if window == (-1, 0):
+            scores = scores.masked_fill(~torch.ones(b - a, d - c).tril(d - c - (b - a)).bool(), -torch.inf)
+        found[a:b] = torch.einsum("hqk,khe->qhe", scores.softmax(-1), value[c:d])
+    return found
+
+
+@torch.no_grad()
+def test_the_calls_for_a_gpu_compute_what_the_mask_does(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their kernel is replaced by a slow one of its documented meaning; tests/gpu compares the real one."""
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", lower_right)
+    _, _, batch = made(tiny_run)
+    lengths = batch.real_SL.sum(1)
+    query, key, value = (torch.randn(1, 2, batch.input_ids.numel(), 8) for _ in range(3))
+    for prefix_S in (lengths // 2, lengths * 0, lengths, torch.arange(len(lengths)) % 9):
+        prefix = prefix_of(batch, prefix_S)
+        flat = [tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value)]
+        found = variable_length(batch, prefix, flat[0], flat[1], flat[2], 0.3)
+        expected, _ = packed_attention(torch.nn.Identity(), query, key, value, None, scaling=0.3, packed=batch, prefix=prefix)
+        real = batch.pack_SL[batch.real_SL]
+        assert torch.allclose(found[real], expected[0][real], atol=1e-6)
 
 
 def test_ids_and_prefixes_of_another_number_are_refused(tiny_run: Path) -> None:
