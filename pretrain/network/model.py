@@ -64,7 +64,7 @@ class PretrainingModel(nn.Module):
             return pooled
 
         encoding = Encoding(hidden_TD, pooled_SD, encode_again)
-        total = hidden_TD().new_zeros((), dtype=torch.float32)
+        total = torch.zeros((), device=batch.input_ids.device)  # not of hidden_TD(): tasks may all encode otherwise
         rows = []
         for name, factor in scale.items():
             loss = self.objectives[name].loss(encoding, batch, batch.targets[name], self.heads[name])

@@ -82,9 +82,13 @@ def variable_length(batch: Batch, prefix: Prefix, query: torch.Tensor, key: torc
     """
     from torch.nn.attention.varlen import varlen_attn
 
-    longest, first = batch.max_seqlen, prefix.first_T1
-    inside: Any = varlen_attn(query[first], key[first], value[first], prefix.first_N1, prefix.first_N1, longest, longest, scale=scale)
-    if not len(prefix.later_T2):
-        return query.new_zeros(query.shape).index_copy(0, first, inside)
-    later: Any = varlen_attn(query[prefix.later_T2], key, value, prefix.later_N1, batch.cu_seqlens, longest, longest, scale=scale, window_size=(-1, 0))
-    return query.new_zeros(query.shape).index_copy(0, first, inside).index_copy(0, prefix.later_T2, later)
+    longest, first, later = batch.max_seqlen, prefix.first_T1, prefix.later_T2
+    out = query.new_zeros(query.shape)
+    if len(first):
+        inside: Any = varlen_attn(query[first], key[first], value[first], prefix.first_N1, prefix.first_N1, longest, longest, scale=scale)
+        out = out.index_copy(0, first, inside)
+    if len(later):
+        seams = batch.cu_seqlens
+        behind: Any = varlen_attn(query[later], key, value, prefix.later_N1, seams, longest, longest, scale=scale, window_size=(-1, 0))
+        out = out.index_copy(0, later, behind)
+    return out

@@ -53,6 +53,8 @@ def test_an_objective_is_documented_and_adds_no_more_special_tokens_than_there_i
     objective: Objective = cls()
     assert set(field_docs(cls)) >= set(cls.__dataclass_fields__)  # type: ignore[attr-defined]
     assert 2 <= objective.special_tokens() <= ROOM_FOR_SPECIALS
+    assert cls.BUILDS_ROWS or not cls.HAS_TASK_ID  # type: ignore[attr-defined]
+    assert len(set(objective.groups)) == len(objective.groups) and all(objective.groups)
     with pytest.raises(ValueError, match="weight"):
         cls(weight=0)
 
@@ -78,6 +80,23 @@ def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_witho
     nothing.backward()
     assert nothing.item() == 0.0
     assert all(parameter.grad is not None for parameter in model.heads.parameters())  # ZeRO-3 waits for all of them
+
+
+def test_a_task_that_only_encodes_otherwise_does_not_pay_for_the_batch_as_it_is(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    _, corpus, maker = maker_for(tiny_run, "toys.prefix_language")
+    run = decode(Run, only_probe(tiny_run))
+    model, calls = build_model(run, 0, corpus.tokenizer), []
+    model.ernie.register_forward_hook(lambda *_: calls.append(1))
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    model(maker[MicroBatchSpec(0, rows, 0.0)], {"probe": 1.0})
+    assert len(calls) == 1
+
+
+def only_probe(tiny_run: Path) -> Any:
+    source = load(tiny_run, ["stages=[{name: one, steps: 4, tasks: {probe: 1}}]"])
+    source.value["tasks"] = {"probe": {"kind": "toys.prefix_language"}}
+    return source
 
 
 def test_reordering_has_nine_classes_for_three_segments() -> None:
