@@ -18,7 +18,7 @@ import torch
 from test_training import assert_same_weights, train, values, wait_for_no_rank
 from tiny import ROOT, TINY_RUN
 
-from launch.config import read_config
+from launch.config import plain, read_config
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.batch import Batch
@@ -26,6 +26,7 @@ from pretrain.feed.sampling import MicroBatchSpec, Sampler
 from pretrain.network.encoder import encode, packed_attention
 from pretrain.network.model import PretrainingModel
 from pretrain.network.prefix import prefix_of, variable_length
+from pretrain.preflight import Place, Preflight, preflight
 from pretrain.setup import build_model
 
 Kmask = Callable[..., subprocess.CompletedProcess[str]]
@@ -214,6 +215,20 @@ def test_a_second_encoder_shares_the_words_of_the_model_where_it_is_as_wide_and_
     total, _ = wide(batch, {"prefix": 0.0, "replaced": 1.0} if "prefix" in batch.targets else {"replaced": 1.0})
     total.backward()
     assert all(parameter.grad is not None for parameter in shared.parameters())
+
+
+def test_a_dry_run_counts_a_second_encoder(toy_run: Path) -> None:
+    def planned(*overrides: str) -> Preflight:
+        run = read_config(Run, toy_run, [*overrides, "engine.zero_stage=0"])
+        return preflight(run, plain(run), Place(1, 1))
+
+    found = planned()
+    _, model, _ = made(toy_run, stage=1)
+    sizes = found.stages[1].sizes
+    assert sizes is not None and sizes.heads["replaced"] == sum(parameter.numel() for parameter in model.heads["replaced"].parameters())
+    assert sizes.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert [(stage.steps, [(task.name, task.rows) for task in stage.tasks]) for stage in found.stages] == [(4, [("prefix", 16)]), (4, [("replaced", 16)])]
+    assert found.stages[1].activations < planned("tasks.replaced.width=64").stages[1].activations
 
 
 @pytest.mark.parametrize("zero_stage", [0, 3])
