@@ -5,8 +5,8 @@
       - {name: order, steps: 1000, tasks: {knowledge_masking: 3, span_boundary: 0, sentence_reordering: 1}}
       - {name: counted, tasks: {knowledge_masking: {iterations: 2000}, sentence_reordering: {tokens: 10_000_000}}}
 
-A stage starts from the parameters of the one before, trains its new tasks together with the old ones, and may list any task of
-the run. A plain number is a share of the rows that no count takes; tasks that only ride on the rows of others have the share 0.
+A stage starts from the parameters of the one before, trains its new tasks together with the old ones, and may list any task
+of the run. A plain number is a share of the rows that no count takes; tasks that only ride on rows of others have the share 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class Amount:
     """How many rows of a stage are built for a task: exactly one of these."""
 
     share: float | None = None
-    """Its part of the rows that no count takes, relative to the other shares; a plain number means the same. 0: it only rides along."""
+    """Its part of the rows that no count takes, relative to the other shares; a plain number means the same. 0: it only
+    rides along."""
     iterations: int | None = None
     """Rows of so many optimiser steps."""
     tokens: int | None = None

@@ -75,12 +75,18 @@ class Sums:
 
     def kept(self) -> dict[str, Any]:
         """As a checkpoint keeps it."""
-        return {"stats": {task: rows.tolist() for task, rows in rows_of(self.stats, self.groups).items()}, **self.counts}
+        return {
+            "stats": {task: rows.tolist() for task, rows in rows_of(self.stats, self.groups).items()},
+            **self.counts,
+        }
 
     def values(self) -> dict[str, float]:
         """Means and shares."""
         counts = self.counts
         values = readable(self.stats, self.groups)
-        values |= {"tokens_per_second": counts["real"] / max(counts["seconds"], 1e-9), "real_share": counts["real"] / max(counts["slots"], 1.0)}
+        values |= {
+            "tokens_per_second": counts["real"] / max(counts["seconds"], 1e-9),
+            "real_share": counts["real"] / max(counts["slots"], 1.0),
+        }
         values |= {"masked_share": counts["masked"] / max(counts["maskable"], 1.0), "skipped": counts["skipped"]}
         return values

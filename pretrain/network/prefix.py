@@ -1,15 +1,18 @@
-"""Attention in which the first tokens of a sample see each other in both directions, and every later one what stands before it.
+"""Attention in which the first tokens of a sample see each other, and every later one what stands before it.
 
     prefix 2 of 5 tokens      sees:  0 1 2 3 4
                           token 0    x x . . .
                           token 1    x x . . .
                           token 2    x x x . .
                           token 3    x x x x .
-                          token 4    x x x x x      (prefix language model: Dong et al. 2019, UniLM, section 2.3; Raffel et al. 2020, 3.2.1)
+                          token 4    x x x x x
+
+(The prefix language model of Dong et al. 2019, UniLM, section 2.3, and Raffel et al. 2020, T5, section 3.2.1.)
 
 A prefix as long as the sample is ordinary attention, a prefix of 0 is causal; samples of any prefix lie in one row.
 
-Shape legend: T positions of the batch, S samples, L longest sample, N stretches of cu_seqlens (samples and paddings), H heads, E width.
+Shape legend: T positions of the batch, S samples, L longest sample, N stretches of cu_seqlens (samples, paddings),
+H heads, E width of a head.
 """
 
 from __future__ import annotations
@@ -75,10 +78,11 @@ def _seams(count_N: torch.Tensor) -> torch.Tensor:
 
 
 def variable_length(batch: Batch, prefix: Prefix, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> torch.Tensor:
-    """(T, H, E) each, half precision on a GPU: prefixes over prefixes, and all other queries causally over their whole samples.
+    """(T, H, E) each, half precision on a GPU: prefixes over prefixes, and the other queries causally over their samples.
 
-    The later queries of a sample are fewer than its keys: flash attention aligns the causal mask to the lower right corner, where the last
-    query meets the last key (torch/nn/attention/bias.py says so of CausalVariant.LOWER_RIGHT), which is just what a suffix sees.
+    The later queries of a sample are fewer than its keys: flash attention aligns the causal mask to the lower right corner,
+    where the last query meets the last key (torch/nn/attention/bias.py says so of CausalVariant.LOWER_RIGHT), which is just
+    what a suffix sees.
     """
     from torch.nn.attention.varlen import varlen_attn
 

@@ -62,7 +62,11 @@ def write(module: Any, task: str, name: str, tokenizer: Path, target: Path, fold
     values = {**exported_config(config.to_dict(), {}), "architectures": [type(module).__name__]}
     (folder / "config.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     named = module.named_parameters(remove_duplicate=False)
-    save_file({key: tensor.detach().cpu().clone().contiguous() for key, tensor in named}, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {key: tensor.detach().cpu().clone().contiguous() for key, tensor in named},
+        folder / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     (folder / "model.safetensors").chmod(0o644)  # safetensors creates private files
     write_tokenizer(tokenizer, folder, config.max_position_embeddings)
     shape = {"layers": config.num_hidden_layers, "hidden": config.hidden_size, "vocabulary": config.vocab_size}

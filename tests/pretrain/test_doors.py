@@ -97,7 +97,9 @@ def test_prefixes_of_any_length_equal_a_slow_dense_reference(tiny_run: Path) -> 
 
 
 @torch.no_grad()
-def test_ordinary_samples_are_bitwise_what_they_were_and_later_tokens_change_nothing_before_them(tiny_run: Path) -> None:
+def test_ordinary_samples_are_bitwise_what_they_were_and_later_tokens_change_nothing_before_them(
+    tiny_run: Path,
+) -> None:
     _, model, batch = made(tiny_run, "model.layers=2")
     samples = spans(batch)
     ordinary = encode(model.ernie, batch)
@@ -122,7 +124,16 @@ def test_ordinary_samples_are_bitwise_what_they_were_and_later_tokens_change_not
 
 
 def lower_right(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, cu_q: torch.Tensor, cu_k: torch.Tensor, max_q: int, max_k: int, *, scale: float, **rest: Any
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    cu_q: torch.Tensor,
+    cu_k: torch.Tensor,
+    max_q: int,
+    max_k: int,
+    *,
+    scale: float,
+    **rest: Any,
 ) -> torch.Tensor:
     """What flash attention computes over stretches: causal masks are aligned to the lower right corner."""
     found, window = torch.zeros_like(query), rest.get("window_size", (-1, -1))
@@ -201,7 +212,9 @@ def test_factors_weigh_what_is_minimised_and_leave_the_figures_as_they_are(toy_r
     assert totals == pytest.approx([generated + detected, generated + 3 * detected])
 
 
-def test_a_second_encoder_shares_the_words_of_the_model_where_it_is_as_wide_and_is_initialised_by_name(toy_run: Path) -> None:
+def test_a_second_encoder_shares_the_words_of_the_model_where_it_is_as_wide_and_is_initialised_by_name(
+    toy_run: Path,
+) -> None:
     _, narrow, _ = made(toy_run, stage=1)
     _, wide, batch = made(toy_run, "tasks.replaced.width=32", stage=1)
     _, seed, _ = made(toy_run, "tasks.replaced.width=32", "stages.0.tasks={replaced: 1}", "stages.1.tasks={prefix: {iterations: 1}}")
@@ -227,7 +240,10 @@ def test_a_dry_run_counts_a_second_encoder(toy_run: Path) -> None:
     sizes = found.stages[1].sizes
     assert sizes is not None and sizes.heads["replaced"] == sum(parameter.numel() for parameter in model.heads["replaced"].parameters())
     assert sizes.parameters == sum(parameter.numel() for parameter in model.parameters())
-    assert [(stage.steps, [(task.name, task.rows) for task in stage.tasks]) for stage in found.stages] == [(4, [("prefix", 16)]), (4, [("replaced", 16)])]
+    assert [(stage.steps, [(task.name, task.rows) for task in stage.tasks]) for stage in found.stages] == [
+        (4, [("prefix", 16)]),
+        (4, [("replaced", 16)]),
+    ]
     assert found.stages[1].activations < planned("tasks.replaced.width=64").stages[1].activations
 
 
@@ -251,10 +267,25 @@ def test_tasks_one_after_the_other_train_on_two_ranks_as_on_one(kmask: Kmask, to
 
 @pytest.mark.parametrize("zero_stage", [0, 3])
 def test_a_killed_run_with_a_generator_continues_bitwise(kmask: Kmask, toy_run: Path, tmp_path: Path, zero_stage: int) -> None:
-    settings = [f"engine.zero_stage={zero_stage}", "checkpoints.keep=100", "stages.0.steps=2", "stages.1.tasks.replaced.iterations=6"]
+    settings = [
+        f"engine.zero_stage={zero_stage}",
+        "checkpoints.keep=100",
+        "stages.0.steps=2",
+        "stages.1.tasks.replaced.iterations=6",
+    ]
     train(kmask, toy_run, tmp_path / "whole", *settings, processes=2)
     killed = tmp_path / "killed"
-    argv = [sys.executable, "-m", "launch.cli", "train", str(toy_run), f"output={killed}", *settings, "--processes", "2"]
+    argv = [
+        sys.executable,
+        "-m",
+        "launch.cli",
+        "train",
+        str(toy_run),
+        f"output={killed}",
+        *settings,
+        "--processes",
+        "2",
+    ]
     process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list((killed / "checkpoints").glob("step-*4")) and time.monotonic() < deadline and process.poll() is None:
@@ -270,12 +301,22 @@ def test_a_killed_run_with_a_generator_continues_bitwise(kmask: Kmask, toy_run: 
 def test_an_export_without_a_masked_lm_head_gives_the_same_states_and_its_generator_a_folder(kmask: Kmask, toy_run: Path, tmp_path: Path) -> None:
     from transformers import AutoModel
 
-    train(kmask, toy_run, tmp_path / "run", "stages.0.steps=1", "stages.1.tasks.replaced.iterations=1", "evaluation.every=0")
+    train(
+        kmask,
+        toy_run,
+        tmp_path / "run",
+        "stages.0.steps=1",
+        "stages.1.tasks.replaced.iterations=1",
+        "evaluation.every=0",
+    )
     done = kmask("export", tmp_path / "run", tmp_path / "out", "--companions")
     assert done.returncode == 0 and "AutoModel and AutoTokenizer, largest hidden state difference" in done.stderr + done.stdout, done.stderr
     generator = tmp_path / "out-replaced-generator"
     assert json.loads((tmp_path / "out/config.json").read_text())["architectures"] == ["ErnieModel"]
-    assert json.loads((generator / "training_manifest.json").read_text())["companion"] == {"task": "replaced", "name": "generator"}
+    assert json.loads((generator / "training_manifest.json").read_text())["companion"] == {
+        "task": "replaced",
+        "name": "generator",
+    }
     assert "It has no pooler" in (generator / "README.md").read_text() and (generator / "tokenizer.json").is_file()
     small, large = (AutoModel.from_pretrained(folder, output_loading_info=True) for folder in (generator, tmp_path / "out"))
     assert small[0].config.hidden_size == 16 and all(name.startswith("pooler.") for name in small[1]["missing_keys"])

@@ -57,7 +57,12 @@ def load_plain(run: Run) -> Any:
 def test_shares_divide_what_the_counts_leave(tiny_run: Path, prepared: Path) -> None:
     tasks = "{knowledge_masking: 2, sentence_reordering: {iterations: 3}, other: {share: 1}}"
     data = f"data=[{{path: {prepared}, name: a, weight: 1}}, {{path: {prepared}, name: b, weight: 2.7}}]"
-    run = run_of(tiny_run, f"[{{name: one, steps: 20, tasks: {tasks}}}]", "tasks.other={kind: sentence_reordering, segments: 2}", data)
+    run = run_of(
+        tiny_run,
+        f"[{{name: one, steps: 20, tasks: {tasks}}}]",
+        "tasks.other={kind: sentence_reordering, segments: 2}",
+        data,
+    )
     assert run.rows_of(run.stages[0]) == {"knowledge_masking": 45, "sentence_reordering": 12, "other": 23}
     found = served(run)
     assert sum(found.values()) == 80
@@ -83,7 +88,10 @@ def test_apportioned_rows_sum_to_the_whole_and_are_the_exact_ones_rounded(weight
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        ("[{name: a, tasks: {knowledge_masking: 1}}]", "a needs `steps`: knowledge_masking gets a share of what they leave"),
+        (
+            "[{name: a, tasks: {knowledge_masking: 1}}]",
+            "a needs `steps`: knowledge_masking gets a share of what they leave",
+        ),
         (
             "[{name: a, steps: 5, tasks: {knowledge_masking: 1, sentence_reordering: {iterations: 5}}}]",
             "a has 5 steps x 4 rows = 20 rows, its counts take sentence_reordering 20 = 20: none are left for knowledge_masking",
@@ -92,19 +100,34 @@ def test_apportioned_rows_sum_to_the_whole_and_are_the_exact_ones_rounded(weight
             "[{name: a, steps: 5, tasks: {knowledge_masking: {iterations: 6}}}]",
             "a has 5 steps x 4 rows = 20 rows, its counts take knowledge_masking 24 = 24; leave",
         ),
-        ("[{name: a, steps: 9, tasks: {knowledge_masking: {iterations: 6}}}]", "9 steps x 4 rows = 36 rows, its counts take knowledge_masking 24 = 24; leave"),
+        (
+            "[{name: a, steps: 9, tasks: {knowledge_masking: {iterations: 6}}}]",
+            "9 steps x 4 rows = 36 rows, its counts take knowledge_masking 24 = 24; leave",
+        ),
         (
             "[{name: a, steps: 9, tasks: {knowledge_masking: {iterations: 6, tokens: 5}}}]",
             "give exactly one of share, iterations and tokens (found iterations, tokens)",
         ),
-        ("[{name: a, steps: 9, tasks: {knowledge_masking: {}}}]", "give exactly one of share, iterations and tokens (found none)"),
+        (
+            "[{name: a, steps: 9, tasks: {knowledge_masking: {}}}]",
+            "give exactly one of share, iterations and tokens (found none)",
+        ),
         ("[{name: a, steps: 9, tasks: {knowledge_masking: {tokens: 0}}}]", "tokens: 0 must be at least 1"),
         ("[{name: a, steps: 9, tasks: {knowledge_masking: {share: -1}}}]", "share: -1 must be non-negative"),
         ("[{name: a, steps: 9, tasks: {knowledge_masking: {rows: 1}}}]", "unknown key"),
-        ("[{name: a, steps: 9, tasks: {knowledge_masking: 1, boundary: {iterations: 3}}}]", "a counts rows of boundary, which rides on the rows of others"),
-        ("[{name: a, steps: 9, tasks: {boundary: 1}}]", "a builds no rows; give a task that builds rows a share above 0 (no task of it builds any)"),
+        (
+            "[{name: a, steps: 9, tasks: {knowledge_masking: 1, boundary: {iterations: 3}}}]",
+            "a counts rows of boundary, which rides on the rows of others",
+        ),
+        (
+            "[{name: a, steps: 9, tasks: {boundary: 1}}]",
+            "a builds no rows; give a task that builds rows a share above 0 (no task of it builds any)",
+        ),
         ("[{name: a, steps: 9, tasks: {boundary: 1, knowledge_masking: 0}}]", "a share above 0 (knowledge_masking)"),
-        ("[{name: a, steps: 9, tasks: {knowledge_masking: 1, sentence_reordering: {share: 0}}}]", "gives sentence_reordering no rows; leave it out"),
+        (
+            "[{name: a, steps: 9, tasks: {knowledge_masking: 1, sentence_reordering: {share: 0}}}]",
+            "gives sentence_reordering no rows; leave it out",
+        ),
     ],
 )
 def test_stages_that_cannot_be_trained_are_refused_with_their_numbers(tiny_run: Path, stages: str, message: str) -> None:
@@ -117,7 +140,11 @@ def test_names_that_figures_and_parameters_could_not_bear_are_refused(tiny_run: 
     with pytest.raises(ValueError, match="'a/b' is no name for a task"):
         run_of(tiny_run, "[{name: a, steps: 1, tasks: {knowledge_masking: 1}}]", "tasks.a/b={kind: span_boundary}")
     with pytest.raises(ValueError, match="named knowledge_masking must be of kind knowledge_masking"):
-        run_of(tiny_run, "[{name: a, steps: 1, tasks: {knowledge_masking: 1}}]", "tasks.knowledge_masking={kind: sentence_reordering}")
+        run_of(
+            tiny_run,
+            "[{name: a, steps: 1, tasks: {knowledge_masking: 1}}]",
+            "tasks.knowledge_masking={kind: sentence_reordering}",
+        )
 
 
 def test_counts_that_change_are_told_and_their_rows_are_counted_anew(tiny_run: Path) -> None:
@@ -132,9 +159,23 @@ def test_counts_that_change_are_told_and_their_rows_are_counted_anew(tiny_run: P
     corpora = [Corpus(run=run) for run in (before, now)]
     shares = [{name: stream.share for name, stream in corpus.streams(corpus.run.stages[0], "train").items()} for corpus in corpora]
     assert not progress.enter(0, before.stages[0], shares[0], ["knowledge_masking"])
-    assert progress.done[0]["tasks"] == {"knowledge_masking": {"iterations": 4}, "sentence_reordering": {"iterations": 4}}
+    assert progress.done[0]["tasks"] == {
+        "knowledge_masking": {"iterations": 4},
+        "sentence_reordering": {"iterations": 4},
+    }
     done = [{**progress.done[0], "steps": 6}]
-    state = State(step=6, stage=0, cursors={}, shares={}, done=done, learned=[], fingerprints={}, config=plain(before), encoder={}, seen=seen)
+    state = State(
+        step=6,
+        stage=0,
+        cursors={},
+        shares={},
+        done=done,
+        learned=[],
+        fingerprints={},
+        config=plain(before),
+        encoder={},
+        seen=seen,
+    )
     found = compare(state, now, plain(now), {})
     assert found.allowed == ["stages.0.steps: 8 -> 12", "stages.0.tasks.sentence_reordering.iterations: 4 -> 8"] and not found.refused
     assert progress.enter(0, now.stages[0], shares[1], ["knowledge_masking"])
@@ -144,17 +185,28 @@ def test_counts_that_change_are_told_and_their_rows_are_counted_anew(tiny_run: P
 
 def test_a_stage_without_knowledge_masking_is_measured_on_rows_of_its_own(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    alone = run_of(tiny_run, "[{name: a, steps: 1, tasks: {sentence_reordering: 1, boundary: 0}}]", "tasks.boundary={kind: span_boundary}")
+    alone = run_of(
+        tiny_run,
+        "[{name: a, steps: 1, tasks: {sentence_reordering: 1, boundary: 0}}]",
+        "tasks.boundary={kind: span_boundary}",
+    )
     makers = Corpus(run=alone).heldout(["sentence_reordering", "boundary"])
     assert [(list(maker.objectives), list(maker.streams)) for maker in makers] == [
         (["boundary"], ["demo/knowledge_masking"]),
         (["sentence_reordering"], ["demo/sentence_reordering"]),
     ]
     source = load(tiny_run, ["stages=[{name: a, steps: 1, tasks: {prefix: 1, boundary: 0}}]"])
-    source.value["tasks"] = {"order": {"kind": "sentence_reordering"}, "prefix": {"kind": "toys.prefix_language"}, "boundary": {"kind": "span_boundary"}}
+    source.value["tasks"] = {
+        "order": {"kind": "sentence_reordering"},
+        "prefix": {"kind": "toys.prefix_language"},
+        "boundary": {"kind": "span_boundary"},
+    }
     run = decode(Run, source)
     makers = Corpus(run=run).heldout(list(run.tasks))
-    assert [(list(maker.objectives), list(maker.streams)) for maker in makers] == [(["prefix", "boundary"], ["demo/prefix"]), (["order"], ["demo/order"])]
+    assert [(list(maker.objectives), list(maker.streams)) for maker in makers] == [
+        (["prefix", "boundary"], ["demo/prefix"]),
+        (["order"], ["demo/order"]),
+    ]
     assert run.task_ids == {"order": 1, "prefix": 0, "boundary": 0}
 
 

@@ -32,7 +32,11 @@ class PrefixLanguage(TokenPrediction):
 
     def tied(self, name: str) -> Mapping[str, str]:
         right = super().tied(name)
-        wrong = {"name": "ernie.embeddings.words.weight", "shape": "ernie.embeddings.position_embeddings.weight", "other": "heads.other.weight"}
+        wrong = {
+            "name": "ernie.embeddings.words.weight",
+            "shape": "ernie.embeddings.position_embeddings.weight",
+            "other": "heads.other.weight",
+        }
         return {**right, "decoder.weight": wrong.get(self.fault, right["decoder.weight"])}
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
@@ -43,7 +47,13 @@ class PrefixLanguage(TokenPrediction):
         place = [np.arange(length - prefix) for prefix, length in zip(prefix_S, length_S, strict=True)]
         position_M = np.concatenate(position)
         group_M = (np.concatenate(place) > 0).astype(np.int64)
-        arrays = {"ids": packed.original_T, "prefix": prefix_S, "position": position_M - 1, "label": packed.original_T[position_M], "group": group_M}
+        arrays = {
+            "ids": packed.original_T,
+            "prefix": prefix_S,
+            "position": position_M - 1,
+            "label": packed.original_T[position_M],
+            "group": group_M,
+        }
         return arrays, len(position_M)
 
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:

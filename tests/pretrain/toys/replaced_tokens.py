@@ -50,7 +50,12 @@ class ReplacedTokens(Objective):
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
         real = np.flatnonzero(packed.units.maskable_T)
-        arrays = {"position": packed.hidden.position_M, "label": packed.hidden.label_M, "real": real, "original": packed.original_T[real]}
+        arrays = {
+            "position": packed.hidden.position_M,
+            "label": packed.hidden.label_M,
+            "real": real,
+            "original": packed.original_T[real],
+        }
         return arrays, len(packed.hidden.position_M) + len(real)
 
     def head(self, config: Any) -> nn.Module:
