@@ -11,7 +11,7 @@ from pretrain.objectives import Objective
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.token_order import TokenOrder
 from pretrain.optimization import Optimization
-from pretrain.schedule import Stage
+from pretrain.schedule import Stage, amount_of, rows_of, with_steps
 from pretrain.settings import DeepSpeed
 from pretrain.stability import Stability
 from pretrain.tracking import Tracking
@@ -143,26 +143,21 @@ class Run:
         names = [data.label for data in self.data]
         if len(set(names)) < len(names):
             raise ValueError(f"data: the names {names} must differ; set `name`")
-        if not self.tasks or not isinstance(next(iter(self.tasks.values())), KnowledgeMasking) or "knowledge_masking" not in self.tasks:
-            raise ValueError("tasks: the first task must be knowledge_masking of kind knowledge_masking (task id 0 is what fine-tuning sees)")
+        if not isinstance(self.tasks.get("knowledge_masking", KnowledgeMasking()), KnowledgeMasking):
+            raise ValueError("tasks: a task named knowledge_masking must be of kind knowledge_masking (its head is the masked-LM head of exports)")
+        odd = [name for name in self.tasks if not name or set(name) & set("./")]
+        if odd:
+            raise ValueError(f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters and figures)")
         named = [stage.name for stage in self.stages]
         if len(set(named)) < len(named):
             raise ValueError(f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)")
         for name in ("threads", "data_workers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
-        for stage in self.stages:
-            idle = [task for task, share in stage.tasks.items() if not share and task in self.tasks and self.tasks[task].SENTENCE_LEVEL]
-            if idle:
-                raise ValueError(f"stages: {stage.name} gives {idle[0]} no rows; leave it out, then its head stays as it is until a later stage takes it up")
-            unknown = [task for task in stage.tasks if task not in self.tasks]
-            if unknown:
-                raise ValueError(f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})")
-            if sum(share for task, share in stage.tasks.items() if self.builds_rows(task)) <= 0:
-                raise ValueError(f"stages: {stage.name} builds no rows; give knowledge_masking a share above 0")
         for name, task in self.tasks.items():
             if (room := self.batch.max_sample_tokens - task.special_tokens()) < LEAST_TEXT:
                 raise ValueError(f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens")
+        object.__setattr__(self, "stages", [self._planned(stage) for stage in self.stages])
         ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
         if bool(ordering) != bool(self.masking.shuffle):
             raise ValueError(
@@ -173,12 +168,44 @@ class Run:
         if self.model.path == "" and self.model.max_positions < self.batch.max_sample_tokens:
             raise ValueError(f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = {self.model.max_positions}")
 
+    def _planned(self, stage: Stage) -> Stage:
+        """A stage whose steps are known.
+
+        Raises:
+            ValueError: it cannot be trained as it is written.
+        """
+        unknown = [task for task in stage.tasks if task not in self.tasks]
+        if unknown:
+            raise ValueError(f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})")
+        idle = [task for task, amount in stage.tasks.items() if self.tasks[task].HAS_TASK_ID and not amount_of(amount).value]
+        if idle:
+            raise ValueError(f"stages: {stage.name} gives {idle[0]} no rows; leave it out, then its head stays as it is until a later stage takes it up")
+        riding = [task for task, amount in stage.tasks.items() if amount_of(amount).counted and not self.builds_rows(task)]
+        if riding:
+            raise ValueError(f"stages: {stage.name} counts rows of {riding[0]}, which rides on the rows of others; give it the share 0")
+        builders = [task for task, amount in stage.tasks.items() if amount_of(amount).value and self.builds_rows(task)]
+        if not builders:
+            able = ", ".join(task for task in stage.tasks if self.builds_rows(task)) or "no task of it builds any"
+            raise ValueError(f"stages: {stage.name} builds no rows; give a task that builds rows a share above 0 ({able})")
+        return with_steps(stage, builders, self.batch.rows_per_step, self.batch.row)
+
     def builds_rows(self, task: str) -> bool:
-        """Does this task have rows of its own? Sentence-level tasks do; plain rows count for knowledge masking."""
-        return task == "knowledge_masking" or self.tasks[task].SENTENCE_LEVEL
+        """Does a share give this task rows of its own?"""
+        return self.tasks[task].BUILDS_ROWS
+
+    def rows_of(self, stage: Stage) -> dict[str, float]:
+        """Rows built for each task of a stage: exact where the stage counts them, shares of all rows where it does not."""
+        builders = [task for task, amount in stage.tasks.items() if amount_of(amount).value and self.builds_rows(task)]
+        return rows_of(stage, builders, self.batch.rows_per_step, self.batch.row)
+
+    @property
+    def plain_rows(self) -> str:
+        """The task whose rows those are measured on that only ride: the first of task id 0 that builds rows, or the first that does."""
+        builders = [name for name in self.tasks if self.builds_rows(name)]
+        return next((name for name in builders if not self.tasks[name].HAS_TASK_ID), builders[0])
 
     @property
     def task_ids(self) -> dict[str, int]:
-        """Row of the task table by task: 0 for all token-level tasks, then the sentence-level ones in order."""
-        sentence = [name for name, task in self.tasks.items() if task.SENTENCE_LEVEL]
-        return {name: sentence.index(name) + 1 if name in sentence else 0 for name in self.tasks}
+        """Row of the task table by task: 0 for all without an id of their own, then the others in order."""
+        own = [name for name, task in self.tasks.items() if task.HAS_TASK_ID]
+        return {name: own.index(name) + 1 if name in own else 0 for name in self.tasks}

@@ -23,7 +23,7 @@ from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Stream
 from pretrain.feed.sources import Source
-from pretrain.schedule import Stage
+from pretrain.schedule import Stage, amount_of, apportion
 
 ORDER = "order 2"
 """The law by which windows are cut and ordered (feed/sources.py, feed/sampling.py): a checkpoint of another one cannot go on."""
@@ -78,9 +78,14 @@ class Corpus:
         return specials(list(self.prepared.values()), self.run.masking)
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
-        """One stream per folder and row-building task of the stage."""
-        shares = {task: share for task, share in stage.tasks.items() if share > 0 and self.run.builds_rows(task)}
-        return self._streams(shares, split, self.run.seed)
+        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are numbers of rows."""
+        rows = self.run.rows_of(stage)
+        if not stage.counted:
+            return self._streams({task: amount_of(stage.tasks[task]).value for task in rows}, split, self.run.seed)
+        weights = {data.label: data.weight for data in self.run.data}
+        counts = {task: apportion(weights, round(count)) for task, count in rows.items()}
+        streams = self._streams(rows, split, self.run.seed)
+        return {name: replace(stream, share=float(counts[stream.task][stream.source.name])) for name, stream in streams.items()}
 
     def _streams(self, shares: Mapping[str, float], split: str, seed: int) -> dict[str, Stream]:
         longest, levels = self.run.batch.max_sample_tokens, parts(self.run.masking.strategy.levels())
@@ -102,15 +107,14 @@ class Corpus:
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
         """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the run's own as well.
 
-        Token-level tasks are measured on plain rows, each sentence-level task on rows of its own, and each folder under the levels it has:
-        the figures of one do not change when another joins. Neither the seed of the run nor its stage decides which rows these are.
+        Each task that builds rows is measured on rows of its own, the others on plain ones, and each folder under the levels it has: the
+        figures of one do not change when another joins. Neither the seed of the run nor its stage decides which rows these are.
         """
-        sentence = [name for name in self.run.tasks if name in tasks and self.run.tasks[name].SENTENCE_LEVEL]
-        plain = [name for name in self.run.tasks if name in tasks and name not in sentence]
-        groups = [("knowledge_masking", plain)] if plain else []
-        groups += [(name, [name]) for name in sentence]
+        groups: dict[str, list[str]] = {self.run.plain_rows: []}
+        for name in (name for name in self.run.tasks if name in tasks):
+            groups.setdefault(name if self.run.builds_rows(name) else self.run.plain_rows, []).append(name)
         makers = []
-        for rows, names in groups:
+        for rows, names in ((rows, names) for rows, names in groups.items() if names):
             for stream in self._streams({rows: 1.0}, "heldout", HELDOUT_SEED).values():
                 for figures, masking in self.run.evaluation.maskings(stream.source.prepared.levels, self.run.masking).items():
                     maker = self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED)

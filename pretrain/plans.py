@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from data_prep.shards import Prepared
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, Stream
 from pretrain.network.model import PretrainingModel
+from pretrain.objectives import WORDS
 from pretrain.progress import Progress
 from pretrain.schedule import position, total_steps
 from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model
@@ -38,7 +38,7 @@ class TaskPlan(NamedTuple):
     rows: int
     """Rows built for it in the whole stage."""
     everywhere: bool
-    """Token-level: it learns from all rows of the stage."""
+    """Without a task id of its own: it may learn from all rows of the stage."""
     new: bool
     """No stage before this one has it."""
 
@@ -91,7 +91,8 @@ def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, 
             found = sizes(model, remembered)
             remembered = found.remembered
             if left:
-                activations = activation_estimate(model.config, _micro(run, corpus, index, progress, model), run.engine, gpu)
+                others = [other.config for task in stage.tasks for other in run.tasks[task].companions(model.heads[task]).values()]
+                activations = activation_estimate(model.config, _micro(run, corpus, index, progress), run.engine, gpu, others)
             progress.learned = learned
         begin = sum(earlier.steps for earlier in run.stages[:index])
         plans.append(StagePlan(name=stage.name, steps=stage.steps, begin=begin, tasks=_tasks(run, index), sizes=found, activations=activations))
@@ -102,12 +103,9 @@ def _tasks(run: Run, index: int) -> list[TaskPlan]:
     """The tasks of a stage and how its rows are shared out."""
     stage = run.stages[index]
     known = {task for earlier in run.stages[:index] for task in earlier.tasks}
-    shares = {task: share if run.builds_rows(task) else 0.0 for task, share in stage.tasks.items()}
-    rows = run.batch.rows_per_step * stage.steps / sum(shares.values())
-    return [
-        TaskPlan(task, share / sum(shares.values()), round(share * rows), not run.tasks[task].SENTENCE_LEVEL, task not in known)
-        for task, share in shares.items()
-    ]
+    rows = run.rows_of(stage)
+    whole = sum(rows.values())
+    return [TaskPlan(task, rows.get(task, 0.0) / whole, round(rows.get(task, 0.0)), not run.tasks[task].HAS_TASK_ID, task not in known) for task in stage.tasks]
 
 
 def _first_model(run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str]) -> tuple[PretrainingModel, Collection[str]]:
@@ -134,11 +132,11 @@ def _later_model(run: Run, before: PretrainingModel, learned: Sequence[str], ind
         return PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, index), run.seed)
 
 
-def _micro(run: Run, corpus: Corpus, index: int, progress: Progress, model: PretrainingModel) -> Micro:
+def _micro(run: Run, corpus: Corpus, index: int, progress: Progress) -> Micro:
     """Build a row of every stream of a stage; what a process feeds the model at once, as far as memory hangs on it."""
     maker = corpus.maker(run.stages[index], "train", run.masking)
     corpus.heldout(list(maker.objectives))
-    predicting = [name for name in maker.objectives if isinstance(getattr(model.heads[name], "decoder", None), nn.Linear)]
+    predicting = [name for name in maker.objectives if WORDS in run.tasks[name].tied(name).values()]
     predicted = 0
     for name, stream in maker.streams.items():
         row, _ = stream.next(progress.cursors.get(name, Cursor()))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pretrain.feed.sampling import Cursor
-from pretrain.schedule import Stage
+from pretrain.schedule import Stage, amount_of
 from pretrain.state.checkpoint import State
 
 
@@ -34,7 +34,7 @@ class Progress:
     seconds: float = 0.0
     skipped: int = 0
     pooled: float = 0.0
-    """Targets of sentence-level tasks so far: what has trained the pooler."""
+    """Targets so far of tasks that train the pooler."""
     saved: int = -1
     """Step of the newest checkpoint on disk; -1: none."""
     stopping: bool = False
@@ -73,8 +73,8 @@ class Progress:
         if not going_on or changed:
             self.cursors = {name: cursor._replace(served=0) for name, cursor in self.cursors.items()}
         if not going_on:
-            self.done.append({"name": stage.name, "steps": 0, "tasks": dict(stage.tasks)})
-        self.done[index]["tasks"] = dict(stage.tasks)
+            self.done.append({"name": stage.name, "steps": 0})
+        self.done[index]["tasks"] = {task: amount_of(amount).recorded for task, amount in stage.tasks.items()}
         self.shares, self.learned = dict(shares), list(learned)
         return changed
 

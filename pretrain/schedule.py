@@ -3,17 +3,62 @@
     stages:
       - {name: knowledge, steps: 1000, tasks: {knowledge_masking: 1, span_boundary: 0}}
       - {name: order, steps: 1000, tasks: {knowledge_masking: 3, span_boundary: 0, sentence_reordering: 1}}
+      - {name: counted, tasks: {knowledge_masking: {iterations: 2000}, sentence_reordering: {tokens: 10_000_000}}}
 
-A stage starts from the parameters of the one before, trains its new tasks together with the old ones, and may list any task of
-the run. Numbers are shares of rows: token-level tasks ride on every row, so theirs count rows without a sentence-level task
-(0: it only rides along).
+A stage starts from the parameters of the one before, trains its new tasks together with the old ones, and may list any task
+of the run. A plain number is a share of the rows that no count takes; tasks that only ride on rows of others have the share 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    """How many rows of a stage are built for a task: exactly one of these."""
+
+    share: float | None = None
+    """Its part of the rows that no count takes, relative to the other shares; a plain number means the same. 0: it only
+    rides along."""
+    iterations: int | None = None
+    """Rows of so many optimiser steps."""
+    tokens: int | None = None
+    """Rows of so many positions in all, rounded up to whole rows."""
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("share", "iterations", "tokens") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of share, iterations and tokens (found {', '.join(given) or 'none'})")
+        if self.value < (1 if self.counted else 0):
+            raise ValueError(f"{given[0]}: {self.value:g} must be {'at least 1' if self.counted else 'non-negative'}")
+
+    @property
+    def value(self) -> float:
+        """The one that is given."""
+        return next(value for value in (self.share, self.iterations, self.tokens) if value is not None)
+
+    @property
+    def counted(self) -> bool:
+        """Is it a number of rows, not a share of them?"""
+        return self.share is None
+
+    @property
+    def recorded(self) -> Any:
+        """As plain values: a share is a number."""
+        return self.share if not self.counted else {"tokens": self.tokens} if self.iterations is None else {"iterations": self.iterations}
+
+    def rows(self, rows_per_step: int, row_tokens: int) -> int:
+        """Rows of a count."""
+        return self.iterations * rows_per_step if self.iterations is not None else -(-(self.tokens or 0) // row_tokens)
+
+
+def amount_of(value: float | Amount) -> Amount:
+    """A plain number is a share."""
+    return value if isinstance(value, Amount) else Amount(share=value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,18 +67,77 @@ class Stage:
 
     name: str
     """Name for logs."""
-    steps: int
-    """Optimiser steps."""
-    tasks: dict[str, float]
-    """Active tasks and the share of rows built for each."""
+    steps: int = 0
+    """Optimiser steps. May be left out where all rows are counted: then as many as these rows fill."""
+    tasks: dict[str, float | Amount]
+    """Active tasks and the rows built for each: a share, `{iterations: N}` or `{tokens: N}`."""
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
+        if self.steps < 0:
             raise ValueError(f"steps: {self.steps} must be at least 1")
-        if not self.tasks or min(self.tasks.values()) < 0 or sum(self.tasks.values()) <= 0:
+        given = [value.value if isinstance(value, Amount) else value for value in self.tasks.values()]
+        if not given or min(given) < 0 or sum(given) <= 0:
             raise ValueError("tasks: shares must be non-negative with a positive sum")
-        if "knowledge_masking" not in self.tasks:
-            raise ValueError("tasks: knowledge_masking must be part of every stage (auxiliary tasks rotate beside it)")
+
+    @property
+    def counted(self) -> bool:
+        """Does it count the rows of a task?"""
+        return any(amount_of(amount).counted for amount in self.tasks.values())
+
+
+def with_steps(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> Stage:
+    """The stage with its number of steps, checked against the rows that it counts.
+
+    Args:
+        builders: its tasks that build rows and get some.
+
+    Raises:
+        ValueError: steps are missing, or the counts do not fit into them.
+    """
+    shared = [task for task in builders if not amount_of(stage.tasks[task]).counted]
+    counts = _counts(stage, builders, rows_per_step, row_tokens)
+    taken = sum(counts.values())
+    told = " + ".join(f"{task} {rows:,}" for task, rows in counts.items())
+    if not stage.steps:
+        if shared:
+            raise ValueError(f"stages: {stage.name} needs `steps`: {', '.join(shared)} gets a share of what they leave, not a number of rows")
+        return replace(stage, steps=-(-taken // rows_per_step))
+    whole = stage.steps * rows_per_step
+    size = f"stages: {stage.name} has {stage.steps:,} steps x {rows_per_step:,} rows = {whole:,} rows"
+    if shared and taken >= whole:
+        raise ValueError(f"{size}, its counts take {told} = {taken:,}: none are left for {', '.join(shared)}; raise steps or lower the counts")
+    if not shared and not whole - rows_per_step < taken <= whole:
+        raise ValueError(f"{size}, its counts take {told} = {taken:,}; leave `steps` out, or give a task a share of the rest")
+    return stage
+
+
+def _counts(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> dict[str, int]:
+    return {task: amount.rows(rows_per_step, row_tokens) for task in builders if (amount := amount_of(stage.tasks[task])).counted}
+
+
+def rows_of(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> dict[str, float]:
+    """Rows of each building task: whole numbers that sum to all rows of the stage where it counts any, else shares of them."""
+    whole = stage.steps * rows_per_step
+    counts = _counts(stage, builders, rows_per_step, row_tokens)
+    shares = {task: amount_of(stage.tasks[task]).value for task in builders if task not in counts}
+    if not counts:
+        return {task: share * (whole / sum(shares.values())) for task, share in shares.items()}
+    left = whole - sum(counts.values())
+    more = apportion(shares or {task: float(count) for task, count in counts.items()}, left)
+    return {task: float(counts.get(task, 0) + more.get(task, 0)) for task in builders}
+
+
+def apportion(weights: Mapping[str, float], whole: int) -> dict[str, int]:
+    """``whole`` divided by weights into whole numbers, by largest remainders; the first of equals wins.
+
+    weights a 1, b 1, c 2 of 5  ->  a 1, b 1, c 3        (1.25, 1.25, 2.5)
+    """
+    total = sum(weights.values())
+    exact = {name: weight * whole / total for name, weight in weights.items()}
+    found = {name: math.floor(value) for name, value in exact.items()}
+    for name in sorted(exact, key=lambda name: found[name] - exact[name])[: whole - sum(found.values())]:
+        found[name] += 1
+    return found
 
 
 class Position(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from torch import nn
@@ -136,7 +136,7 @@ class Micro:
     """Positions at which a task predicts one of the vocabulary's tokens, summed over tasks."""
 
 
-def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: bool) -> int:
+def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: bool, others: Sequence[object] = ()) -> int:
     """Roughly what one micro-batch keeps for its backward pass, and DeepSpeed's buffer: an estimate, in bytes.
 
     ```
@@ -151,7 +151,17 @@ def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: 
 
     D hidden, I intermediate width, V vocabulary. Attention is a fused kernel that keeps no matrix of probabilities. The factors were
     counted from the tensors that autograd saves (tests/launch/test_dry_run.py compares them again).
+
+    Second encoders of heads, whose configurations are ``others``, are counted as
+    encoders that predict nothing; what a task encodes again is not known here.
     """
+    found = _encoder_activations(config, micro, settings, gpu)
+    found += sum(_encoder_activations(other, replace(micro, predicted=0), settings, gpu) for other in others)
+    return found + (4 * BUCKET if settings.zero_stage else 0)
+
+
+def _encoder_activations(config: object, micro: Micro, settings: DeepSpeed, gpu: bool) -> int:
+    """Of one encoder, by the table of ``activation_estimate``."""
     layers, hidden, inner, heads, vocabulary = (
         int(getattr(config, name)) for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
     )
@@ -164,4 +174,4 @@ def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: 
     found = layers * micro.tokens * per_token + 12 * micro.tokens * hidden + 8 * micro.predicted * vocabulary
     if settings.precision == "bf16":
         found += 2 * layers * hidden * (4 * hidden + 2 * inner)
-    return found + (4 * BUCKET if settings.zero_stage else 0)
+    return found

@@ -21,7 +21,7 @@ from pretrain.evaluation.heldout import evaluate
 from pretrain.feed.batch import Batch
 from pretrain.feed.loading import BatchMaker, loader
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
-from pretrain.metrics.sums import Sums
+from pretrain.metrics.sums import Sums, check_groups, totals
 from pretrain.processes.stopping import start_tracker
 from pretrain.saving import Saver, Surroundings
 from pretrain.schedule import position, total_steps
@@ -47,7 +47,7 @@ class StageLoop:
         self.total = total_steps(run.stages)
         self.heldout = around.corpus.heldout(list(maker.objectives))
         self.sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
-        self.sums = Sums(list(maker.objectives), self.progress.window)
+        self.sums = Sums({name: objective.groups for name, objective in maker.objectives.items()}, self.progress.window)
         new = self.first == self.end - self.stage.steps
         self.guard = Guard(run.stability, {**self.progress.guard, "losses": {}} if new else self.progress.guard)
         self.saver = Saver(around, index, engine)
@@ -126,11 +126,13 @@ class StageLoop:
         stats, agreed = self._global(local, applied)
         progress.step, progress.cursors = step + 1, cursors
         progress.done[self.index]["steps"] += 1
-        losses = {task: float(row[0] / row[2]) for task, row in zip(self.sums.tasks, stats[:, 0], strict=True) if row[2]}
+        check_groups(stats, self.sums.groups)
+        found = totals(stats, self.sums.groups)
+        losses = {task: loss / count for task, (loss, _, count) in found.items() if count}
         verdict = self.guard.look(losses, self.norm, agreed, self.run.engine.precision == "fp16")
         if verdict.applied:
             self.sums.stats += stats
-            progress.pooled += sum(float(row[2]) for task, row in zip(self.sums.tasks, stats[:, 0], strict=True) if self.run.tasks[task].SENTENCE_LEVEL)
+            progress.pooled += sum(count for task, (_, _, count) in found.items() if self.run.tasks[task].TRAINS_POOLER)
         self.sums.count(seconds=time.perf_counter() - started)
         if verdict.reason:
             self._bad(verdict, step, before)

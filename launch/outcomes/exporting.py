@@ -32,6 +32,7 @@ def run_export(
     languages: Sequence[str],
     as_json: bool,
     dry_run: bool,
+    companions: bool = False,
 ) -> int:
     """Write and verify a Hugging Face folder; needs neither the data nor the start checkpoint."""
     wrong = [code for code in languages if not LANGUAGE.fullmatch(code)]
@@ -41,24 +42,27 @@ def run_export(
         raise ValueError(f"{folder} exists already; delete it or choose another folder")
     chosen = choose_run(target, overrides, step)
     with contextlib.redirect_stdout(sys.stderr):
-        result = _exported(chosen, folder, licence.strip(), languages, dry_run)
+        result = _exported(chosen, folder, licence.strip(), languages, dry_run, companions)
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
     elif dry_run:
         print(f"would export {result['checkpoint']} to {folder}")
     else:
-        classes, worst = "AutoModel, AutoModelForMaskedLM and AutoTokenizer", result["largest_logit_difference"]
-        print(
-            f"{folder}: exported step {result['step']:,}; reloaded with {classes}, largest logit difference {worst:.1e}"
-        )
+        masked = "knowledge_masking" in result["tasks"]
+        classes, what = ("AutoModel, AutoModelForMaskedLM", "logit") if masked else ("AutoModel", "hidden state")
+        worst = f"largest {what} difference {result['largest_logit_difference']:.1e}"
+        print(f"{folder}: exported step {result['step']:,}; reloaded with {classes} and AutoTokenizer, {worst}")
     return DONE
 
 
-def _exported(chosen: ChosenRun, folder: Path, licence: str, languages: Sequence[str], dry_run: bool) -> dict[str, Any]:
+def _exported(
+    chosen: ChosenRun, folder: Path, licence: str, languages: Sequence[str], dry_run: bool, companions: bool
+) -> dict[str, Any]:
     from data_prep.files import sha256_file
     from pretrain.setup import saved_model
     from pretrain.state.card_facts import describe
-    from pretrain.state.exporting import TOLERANCE, export_run
+    from pretrain.state.export_parts import TOLERANCE
+    from pretrain.state.exporting import export_run
     from pretrain.state.model_card import model_card
 
     tokenizer = chosen.folder / "tokenizer"
@@ -76,7 +80,7 @@ def _exported(chosen: ChosenRun, folder: Path, licence: str, languages: Sequence
     (found, weights, model, digest), passed_over = open_checkpoint(chosen, read)
     state = found.state
     result = {"run": str(chosen.folder), "checkpoint": str(found.folder), "step": state.step}
-    result |= {"passed_over": passed_over, "folder": str(folder)}
+    result |= {"passed_over": passed_over, "folder": str(folder), "tasks": list(state.learned)}
     if dry_run:
         return result
     card = describe(folder.resolve().name, chosen.folder, state, licence=licence, languages=languages, digest=digest)
@@ -85,7 +89,7 @@ def _exported(chosen: ChosenRun, folder: Path, licence: str, languages: Sequence
     manifest = {name: getattr(state, name) for name in RECORDED}
     manifest |= {"languages": list(card.languages), "pooler": card.pooler, "heldout": dict(card.heldout)}
     manifest |= {"tolerance": TOLERANCE, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
-    worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest)
+    worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest, companions)
     result |= {"languages": list(card.languages), "license": card.licence.get("license")}
     result |= {"base_model": card.base or None, "pooler": card.pooler}
     return {**result, "largest_logit_difference": worst, "tolerance": TOLERANCE}

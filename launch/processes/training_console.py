@@ -28,18 +28,16 @@ class TrainConsole:
         elif event == "train":
             self.bar.update(step, self.total, *self.parts(values))
         elif event == "evaluation":
-            self.bar.say(f"held-out at step {step}: {self.line(values)} | accuracy " + accuracies(values))
+            self.bar.say(f"held-out at step {step}: {self.line(values)}{group_accuracies(values)}")
         elif event == "note":
             self.bar.say(f"note: {values['text']}")
 
     def parts(self, values: Mapping[str, Any]) -> list[str]:
         """Speed where it is known, and losses."""
-        from masking.spans import KINDS
-
         losses = [
             f"{name.removeprefix('loss/')} {value:.3f}"
             for name, value in values.items()
-            if name.startswith("loss/") and name[5:].partition("/")[0] not in KINDS
+            if name.startswith("loss/") and name.count("/") == 1
         ]
         speed = [f"{values['tokens_per_second']:,.0f} tokens/s"] if "tokens_per_second" in values else []
         return [*losses, *speed]
@@ -53,8 +51,9 @@ class TrainConsole:
         self.bar.close()
 
 
-def accuracies(values: Mapping[str, Any]) -> str:
-    """Accuracy by kind of unit."""
-    from masking.spans import KINDS
-
-    return " ".join(f"{kind} {values[f'accuracy/{kind}']:.3f}" for kind in KINDS if f"accuracy/{kind}" in values)
+def group_accuracies(values: Mapping[str, Any]) -> str:
+    """Accuracies of the groups (as kinds of units) of the first task with any: ` | accuracy word 0.412 entity 0.105`."""
+    named = [(name.split("/"), value) for name, value in values.items() if name.startswith("accuracy/")]
+    found = [(*parts[1:], value) for parts, value in named if len(parts) == 3]
+    shown = " ".join(f"{group} {value:.3f}" for task, group, value in found if task == found[0][0])
+    return f" | accuracy {shown}" if shown else ""

@@ -73,9 +73,13 @@ class _Decoder:
         if origin in (types.UnionType, typing.Union) and any(dataclasses.is_dataclass(option) for option in arguments):
             if value is None and type(None) in arguments:
                 return None
-            return self.decode(
-                next(option for option in arguments if dataclasses.is_dataclass(option)), value, path, default
-            )
+            plain_ones = [
+                option for option in arguments if not dataclasses.is_dataclass(option) and option is not type(None)
+            ]
+            if plain_ones and not isinstance(value, dict):
+                return self.leaf(plain_ones[0], value, path)
+            component = next(option for option in arguments if dataclasses.is_dataclass(option))
+            return self.decode(component, value, path, default)
         if isinstance(kind, type) and inspect.isabstract(kind):
             return self.plugin(kind, value, path, default)
         if dataclasses.is_dataclass(kind):

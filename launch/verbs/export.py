@@ -12,6 +12,7 @@ from launch.verbs.arguments import DryRun, Step, TrainedRun, YamlChanges
 
 LICENCE_HELP = "For the model card, as in `apache-2.0`; otherwise that of the start checkpoint."
 LANGUAGES_HELP = "For the model card, repeatable; otherwise those of the data."
+COMPANIONS_HELP = "Also second encoders inside heads, to FOLDER-TASK-NAME each."
 JSON_HELP = "What was done as JSON, and nothing else on stdout."
 
 
@@ -23,7 +24,10 @@ def export(
     licence: Annotated[str, typer.Option("--license", help=LICENCE_HELP)] = "",
     languages: Annotated[list[str] | None, typer.Option("--language", help=LANGUAGES_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    companions: Annotated[bool, typer.Option("--companions", help=COMPANIONS_HELP)] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Write a Hugging Face folder and check that it gives the same logits as the training model."""
-    raise typer.Exit(run_export(run, folder, overrides or [], step, licence, languages or [], as_json, dry_run))
+    raise typer.Exit(
+        run_export(run, folder, overrides or [], step, licence, languages or [], as_json, dry_run, companions)
+    )

@@ -43,13 +43,11 @@ def task_lines(run: Run, index: int) -> Iterable[Line]:
     stage = run.stages[index]
     before = set(planned_tasks(run.stages, index - 1)) if index else set()
     new = set(planned_tasks(run.stages, index)) - before
-    whole = sum(share for task, share in stage.tasks.items() if run.builds_rows(task))
-    for task, share in stage.tasks.items():
-        builds = run.builds_rows(task) and share > 0
-        part = share / whole if builds else 0.0
-        bar = "█" * round(part * BAR) if builds else "on every row"
-        rows = round(part * run.batch.rows_per_step * stage.steps)
-        count = f"{part:4.0%}  {rows:9,d} rows" if builds else " " * 20
+    built = run.rows_of(stage)
+    for task in stage.tasks:
+        part = built.get(task, 0.0) / (run.batch.rows_per_step * stage.steps)
+        bar = "█" * round(part * BAR) if task in built else "on every row"
+        count = f"{part:4.0%}  {round(built[task]):9,d} rows" if task in built else " " * 20
         mark = Word("new  " if task in new else "     ", "entity")
         yield [Word(f"  {task:22s}"), mark, Word(count + "  "), Word(bar, "word")]
 

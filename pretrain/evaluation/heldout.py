@@ -1,9 +1,9 @@
 """Loss and accuracy on held-out documents, always with the same rows and the same masks.
 
 Whatever the run trains with, evaluation hides 15 % by whole units (entity > phrase > word > character) and replaces
-80/10/10, so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for token-level tasks and
-the task's own for each sentence-level task; neither seed nor stage of the run changes them. Ranks share them and the
-sums are added up.
+80/10/10, so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for tasks that ride and the
+task's own for each that builds rows; neither seed nor stage of the run changes them. Ranks share them and the sums are
+added up.
 
 A run that never sees [MASK] (MacBERT) is judged by text unlike its own: with ``masking: both`` the same rows are
 measured under its own masks as well, as they are at the end of training; the names of those figures end in
@@ -20,13 +20,14 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from masking.keyed import hash_key
 from masking.strategies.whole_unit import WholeUnit
 from masking.structure import Shuffle
 from pretrain.feed.batch import Batch
 from pretrain.feed.hiding import Masking
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, RowSpec, Stream
-from pretrain.metrics.sums import readable
+from pretrain.metrics.sums import Groups, check_groups, readable, rows_of
 from pretrain.processes.world import World
 
 HELDOUT_SEED = 0
@@ -38,20 +39,22 @@ OWN_MASKS = "/own_masks"
 class Measured(NamedTuple):
     """Sums over held-out rows."""
 
-    tasks: list[str]
+    groups: Groups
+    """By measured task."""
     stats: torch.Tensor
-    """float64 (tasks, 1 + kinds, 3): loss sum, hits, targets."""
+    """float64 (R, 3): loss sum, hits, targets of each task and its groups (metrics/sums.py)."""
     labels: dict[str, torch.Tensor]
     """How often each class was right, for sentence-level tasks: a model that always answers the most frequent one gets its share."""
 
     def values(self, world: World) -> dict[str, float]:
         """Named means over the rows of all ranks; a collective."""
-        sums = world.sum(self.stats).cpu()
+        stats = world.sum(self.stats).cpu()
+        check_groups(stats, self.groups)
         found: dict[str, float] = {}
         for suffix in ("", OWN_MASKS):
-            rows = [row for row, task in enumerate(self.tasks) if task.endswith(OWN_MASKS) == bool(suffix)]
-            named = readable(sums[rows], [self.tasks[row].removesuffix(OWN_MASKS) for row in rows])
-            found |= {name + suffix: value for name, value in named.items()}
+            mine = {task: rows for task, rows in rows_of(stats, self.groups).items() if task.endswith(OWN_MASKS) == bool(suffix)}
+            named = {task.removesuffix(OWN_MASKS): self.groups[task] for task in mine}
+            found |= {name + suffix: value for name, value in readable(torch.cat(list(mine.values())), named).items()} if mine else {}
         for task, count_C in self.labels.items():
             total_C = world.sum(count_C)
             if total_C.sum():
@@ -112,6 +115,7 @@ def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:
 def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: World) -> Measured | None:
     """This rank's sums over its share of the held-out rows; None when there are none at all."""
     sums: dict[str, torch.Tensor] = {}
+    groups = {name + maker.figures: objective.groups for maker in makers for name, objective in maker.objectives.items()}
     labels: dict[str, torch.Tensor] = {}
     for maker in makers:
         names = list(maker.objectives)
@@ -121,12 +125,13 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
             # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and discards it.
             mine = first + world.rank
             batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 1.0)].to(world.device)
+            torch.manual_seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time
             _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
-            for name, row in zip(figures, found if mine < len(rows) else torch.zeros_like(found), strict=True):
-                sums[name] = sums[name] + row if name in sums else row
+            parts = rows_of(found if mine < len(rows) else torch.zeros_like(found), {name: maker.objectives[name].groups for name in names})
             for name, figure in zip(names, figures, strict=True):
+                sums[figure] = sums[figure] + parts[name] if figure in sums else parts[name]
                 if count := maker.objectives[name].classes:
                     label = batch.targets[name]["label"] if mine < len(rows) else batch.targets[name]["label"][:0]
                     known = labels.get(figure, torch.zeros(count, dtype=torch.int64, device=world.device))
                     labels[figure] = known + torch.bincount(label, minlength=count)
-    return Measured(list(sums), torch.stack(list(sums.values())), labels) if sums else None
+    return Measured({figure: groups[figure] for figure in sums}, torch.cat(list(sums.values())), labels) if sums else None

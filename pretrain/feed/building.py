@@ -41,6 +41,11 @@ class Builder(Protocol):
         ...
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups that its figures are split by."""
+        ...
+
+    @property
     def classes(self) -> int:
         """Number of classes of its labels; 0 where it has none."""
         ...

@@ -4,7 +4,7 @@
 
 The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it is
 torch's variable-length flash attention; elsewhere samples are gathered into a padded grid (S, L) and given to SDPA, which is
-the same function: padding keys have probability exactly 0.
+the same function: padding keys have probability exactly 0. Tasks may encode a batch again under another pattern (prefix.py).
 
 Shape legend: T positions of the batch, S samples, L longest sample, H heads, E head width, D = H * E.
 """
@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from pretrain.feed.batch import Batch
+from pretrain.network.prefix import Prefix, prefix_of, variable_length
 
 ATTENTION = "kmask_packed"
 
@@ -104,10 +105,13 @@ def packed_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention inside each sample; returns (1, T, H, E)."""
     batch: Batch = kwargs["packed"]
+    prefix: Prefix | None = kwargs.get("prefix")
     if query_1HTE.is_cuda and query_1HTE.dtype in (torch.bfloat16, torch.float16) and not (dropout and module.training):
         from torch.nn.attention.varlen import varlen_attn
 
         query, key, value = (tensor[0].transpose(0, 1).contiguous() for tensor in (query_1HTE, key_1HTE, value_1HTE))
+        if prefix is not None:
+            return variable_length(batch, prefix, query, key, value, scaling).unsqueeze(0), None
         seams, longest = batch.cu_seqlens, batch.max_seqlen
         out_THE: Any = varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling)
         return out_THE.unsqueeze(0), None
@@ -118,31 +122,39 @@ def packed_attention(
         gathered = tensor_1HTE[0].transpose(0, 1).index_select(0, index)  # (S * L, H, E)
         return gathered.view(samples, longest, *gathered.shape[1:]).transpose(1, 2)
 
-    mask = batch.real_SL[:, None, None, :]
+    mask = batch.real_SL[:, None, None, :] if prefix is None else prefix.mask_SL
     out_SHLE = nn.functional.scaled_dot_product_attention(grid(query_1HTE), grid(key_1HTE), grid(value_1HTE), attn_mask=mask, dropout_p=dropout, scale=scaling)
     out = out_SHLE.transpose(1, 2).reshape(samples * longest, *out_SHLE.shape[1:2], out_SHLE.shape[3])
     return out.index_select(0, batch.unpack_T).unsqueeze(0), None
 
 
-def build_encoder(config: Any) -> nn.Module:
-    """An ErnieModel with packed attention; weights are set by the caller."""
+def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
+    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no pooler."""
     from transformers import ErnieModel
     from transformers.modeling_utils import AttentionInterface
 
     AttentionInterface.register(ATTENTION, packed_attention)
-    encoder: nn.Module = ErnieModel(config)
+    encoder: nn.Module = ErnieModel(config, add_pooling_layer=pooler)
     encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
     return encoder
 
 
-def encode(encoder: nn.Module, batch: Batch) -> torch.Tensor:
-    """Hidden states (T, D) of a batch."""
+def encode(encoder: nn.Module, batch: Batch, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None) -> torch.Tensor:
+    """Hidden states (T, D) of a batch, or of its samples with other ids (int64[T]) or other prefixes (int64[S], prefix.py).
+
+    Raises:
+        ValueError: there is not one id per position, or not one prefix per sample.
+    """
+    ids_1T = batch.input_ids if input_ids is None else input_ids.reshape(1, -1)
+    if ids_1T.shape != batch.input_ids.shape:
+        raise ValueError(f"input_ids: {ids_1T.shape[1]} ids were given for {batch.input_ids.shape[1]} positions")
     output = encoder(
-        input_ids=batch.input_ids,
+        input_ids=ids_1T,
         position_ids=batch.position_ids,
         token_type_ids=batch.token_type_ids,
         task_type_ids=batch.task_type_ids,
         packed=batch,
+        prefix=None if prefix_S is None else prefix_of(batch, prefix_S),
     )
     hidden: torch.Tensor = output.last_hidden_state
     return hidden[0]

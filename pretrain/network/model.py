@@ -1,7 +1,7 @@
 """Encoder and heads as one module: a batch in, one scalar and the sums behind it out.
 
     forward(batch, scale)  ->  loss = sum over tasks of scale[task] * (sum of its targets' losses)
-                               stats[task, group] = (loss sum, hits, targets); group 0 is all, 1.. are the kinds of units
+                               stats (R, 3): loss sum, hits, targets; of each task one row of all, then one of each of its groups
 
 ``scale`` holds weight / global number of targets, so losses are divided once, by what the whole step sums over.
 Parameters are initialised from a key per name: which heads exist changes no other parameter.
@@ -9,7 +9,7 @@ Parameters are initialised from a key per name: which heads exist changes no oth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,10 +17,9 @@ import torch
 from torch import nn
 
 from masking.keyed import hash_key
-from masking.spans import KINDS
 from pretrain.feed.batch import Batch
 from pretrain.network.encoder import build_encoder, encode
-from pretrain.objectives import Encoding, Objective
+from pretrain.objectives import Encoding, Loss, Objective
 
 INIT_RANGE = 0.02
 
@@ -40,18 +39,20 @@ class PretrainingModel(nn.Module):
         self.ernie = build_encoder(config)
         self.heads = nn.ModuleDict({name: objective.head(config) for name, objective in objectives.items()})
         initialise(self, seed)
-        for head in self.heads.values():
-            if isinstance(decoder := getattr(head, "decoder", None), nn.Linear):
-                decoder.weight = self.ernie.embeddings.word_embeddings.weight  # type: ignore[union-attr, assignment]
-                decoder.bias = getattr(head, "bias", decoder.bias)
-        table = self.ernie.embeddings.word_embeddings.weight  # type: ignore[union-attr]
+        for name, objective in objectives.items():
+            for own, shared in objective.tied(name).items():
+                tie(self, name, own, shared)
+        encoder = {id(parameter) for parameter in self.ernie.parameters()}
         for parameter in (item for name in objectives if name not in active for item in self.heads[name].parameters()):
-            parameter.requires_grad_(parameter is table)
-        if not any(objective.SENTENCE_LEVEL for name, objective in objectives.items() if name in active):
+            parameter.requires_grad_(id(parameter) in encoder)
+        if not any(objective.TRAINS_POOLER for name, objective in objectives.items() if name in active):
             self.ernie.pooler.requires_grad_(False)  # type: ignore[union-attr]  # nothing trains it
 
     def forward(self, batch: Batch, scale: Mapping[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss to minimise, and stats float64 (tasks, 1 + kinds, 3), for the tasks that ``scale`` names, in its order."""
+        """Loss to minimise, and stats float64 (R, 3), for the tasks that ``scale`` names, in its order (metrics/sums.py, ``rows_of``)."""
+
+        def encode_again(input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None, encoder: nn.Module | None = None) -> torch.Tensor:
+            return encode(self.ernie if encoder is None else encoder, batch, input_ids, prefix_S)
 
         @cache
         def hidden_TD() -> torch.Tensor:
@@ -62,23 +63,55 @@ class PretrainingModel(nn.Module):
             pooled: torch.Tensor = self.ernie.pooler(hidden_TD().index_select(0, batch.cls_positions_S)[:, None])  # type: ignore[operator]
             return pooled
 
-        encoding = Encoding(hidden_TD, pooled_SD)
-        total = hidden_TD().new_zeros((), dtype=torch.float32)
+        encoding = Encoding(hidden_TD, pooled_SD, encode_again)
+        total = torch.zeros((), device=batch.input_ids.device)  # not of hidden_TD(): tasks may all encode otherwise
         rows = []
         for name, factor in scale.items():
             loss = self.objectives[name].loss(encoding, batch, batch.targets[name], self.heads[name])
-            total = total + factor * loss.per_target.sum()
-            rows.append(summarise(loss.per_target.detach(), loss.correct, loss.group))
-        return total, torch.stack(rows)
+            total = total + factor * (loss.per_target if loss.factor is None else loss.per_target * loss.factor).sum()
+            rows.append(summarise(name, loss, self.objectives[name].groups))
+        return total, torch.cat(rows)
 
 
-def summarise(per_target_M: torch.Tensor, correct_M: torch.Tensor, group_M: torch.Tensor) -> torch.Tensor:
-    """(loss sum, hits, targets) over all targets and for each kind: float64 (1 + kinds, 3)."""
-    values_M3 = torch.stack([per_target_M.double(), correct_M.double(), torch.ones_like(per_target_M, dtype=torch.float64)], 1)
-    table = values_M3.new_zeros(1 + len(KINDS), 3)
+def tie(model: nn.Module, task: str, own: str, shared: str) -> None:
+    """Make the parameter ``own`` of a task's head the model's parameter ``shared``.
+
+    Raises:
+        ValueError: one of them does not exist, they differ in shape, or ``shared`` belongs to another task, which may join later.
+    """
+    head = f"heads.{task}."
+    if not shared.startswith(("ernie.", head)):
+        raise ValueError(f"task {task!r} ties {own} to {shared!r}; it must be a parameter of ernie.* or of its own head, {head}*")
+    path, _, leaf = own.rpartition(".")
+    try:
+        owner, like = model.get_submodule(f"{head}{path}".rstrip(".")), model.get_parameter(shared)
+        found = owner.get_parameter(leaf)
+    except AttributeError as error:
+        raise ValueError(f"task {task!r} ties {own} of its head to {shared}: {error}") from None
+    if found.shape != like.shape:
+        raise ValueError(f"task {task!r} ties {own} of shape {tuple(found.shape)} to {shared} of shape {tuple(like.shape)}; they must be equal")
+    setattr(owner, leaf, like)
+
+
+def summarise(task: str, loss: Loss, groups: Sequence[str]) -> torch.Tensor:
+    """(loss sum, hits, targets) over all targets and for each group: float64 (1 + groups, 3).
+
+    A target in no group is counted among all alone, so that nobody has to wait for a GPU here: `metrics.sums.check_groups` finds it.
+
+    Raises:
+        ValueError: the loss has groups where the objective names none, or the other way round.
+    """
+    if (loss.group is None) == bool(groups):
+        told = "its loss gives its targets no group" if groups else "its loss gives its targets groups"
+        raise ValueError(f"task {task!r}: {told}, and `groups` names {', '.join(groups) or 'none'}")
+    per_target_M = loss.per_target.detach()
+    values_M3 = torch.stack([per_target_M.double(), loss.correct.double(), torch.ones_like(per_target_M, dtype=torch.float64)], 1)
+    table = values_M3.new_zeros(2 + len(groups), 3)
     table[0] = values_M3.sum(0)
-    table.index_add_(0, group_M + 1, values_M3)
-    return table
+    if loss.group is not None:
+        known_M = (loss.group >= 0) & (loss.group < len(groups))
+        table.index_add_(0, torch.where(known_M, loss.group, len(groups)) + 1, values_M3)
+    return table[:-1]
 
 
 @torch.no_grad()

@@ -1,7 +1,9 @@
 """Objectives: one file here is one thing to predict. ``kind: span_boundary`` is ``objectives/span_boundary.py``.
 
-An objective is four hooks. ``build`` and ``targets`` run in data workers on numpy arrays; ``head`` and ``loss`` in the model.
-Token-level objectives ride on every row; a sentence-level objective builds rows of its own, whose samples carry its task id.
+``build`` and ``targets`` run in data workers on numpy arrays; ``head``, ``tied``, ``companions`` and ``loss`` in the model.
+
+Three flags say how it takes part: BUILDS_ROWS (a share gives it rows of its own kind), HAS_TASK_ID (they carry an id of their own),
+TRAINS_POOLER. ``groups`` names what its figures are split by.
 """
 
 from __future__ import annotations
@@ -9,19 +11,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from masking.spans import KINDS
 from pretrain.feed.batch import Batch
 from pretrain.feed.building import Built, Keys, each, plain_samples
 from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import NOWHERE, Sample
 from pretrain.feed.texts import Long, Text, Texts
+
+WORDS = "ernie.embeddings.word_embeddings.weight"
+"""The table that decoders over the vocabulary are tied to."""
 
 
 class Loss(NamedTuple):
@@ -31,8 +37,25 @@ class Loss(NamedTuple):
     """float[M], the loss of each target."""
     correct: torch.Tensor
     """bool[M]."""
-    group: torch.Tensor
-    """int64[M], a group of each target that metrics are split by (the kind of its unit), 0 where there is none."""
+    group: torch.Tensor | None = None
+    """int64[M], the index of each target's group in ``Objective.groups``; None exactly where the objective has no groups."""
+    factor: torch.Tensor | None = None
+    """float[M], factor of each target in what is minimised (None: 1); figures are told without it."""
+
+
+class Encode(Protocol):
+    """Encode a batch again."""
+
+    def __call__(self, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None, encoder: nn.Module | None = None) -> torch.Tensor:
+        """Last states (T, D) of the batch; positions, segments and task ids are the batch's.
+
+        Args:
+            input_ids: int64[T], other ids at its positions.
+            prefix_S: int64[S], how many first tokens of each sample see each other in both directions; every later token sees these, the
+                tokens before it and itself. The length of a sample or more is ordinary attention.
+            encoder: another encoder, of the task's own head (network/encoder.py: ``build_encoder(config, pooler=False)``); D is its width then.
+        """
+        ...
 
 
 class Encoding(NamedTuple):
@@ -42,14 +65,20 @@ class Encoding(NamedTuple):
     """The encoder's last states (T, D) of the batch as it is; computed once, on first use."""
     pooled_SD: Callable[[], torch.Tensor]
     """The pooled [CLS] state of every sample (S, D)."""
+    encode: Encode
+    """The batch again, with other ids, another attention pattern or another encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective(ABC):
     """One pretraining task."""
 
-    SENTENCE_LEVEL: ClassVar[bool] = False
-    """True: builds rows of its own and has a row in the task table. False: rides on every row, task id 0."""
+    BUILDS_ROWS: ClassVar[bool] = False
+    """Does its share of a stage give it rows of its own kind of samples? False: it only rides on the rows of others."""
+    HAS_TASK_ID: ClassVar[bool] = False
+    """Do its rows carry a task id of their own, a row of the task table? False: task id 0, which fine-tuning sees."""
+    TRAINS_POOLER: ClassVar[bool] = False
+    """Does its loss read ``pooled_SD``? The pooler is frozen in stages where no task does."""
 
     weight: float = 1.0
     """Factor of its mean loss in the total."""
@@ -62,6 +91,11 @@ class Objective(ABC):
     def classes(self) -> int:
         """Number of classes of a sentence-level task whose targets have a ``label``; 0 for other tasks."""
         return 0
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups of targets that its figures are split by: ``loss/TASK/GROUP``; none by default."""
+        return ()
 
     def special_tokens(self) -> int:
         """Most special tokens that ``build`` adds to a window: windows have so many tokens less than `batch.max_sample_tokens`."""
@@ -87,11 +121,21 @@ class Objective(ABC):
 
     @abstractmethod
     def head(self, config: Any) -> nn.Module:
-        """Parameters of its own; ``config`` is transformers' ErnieConfig.
+        """Parameters of its own, a second encoder included; ``config`` is transformers' ErnieConfig.
 
-        A linear layer named ``decoder`` is tied to the word embeddings by the model, and its bias to ``head.bias`` if there is one. (The layer
-        must belong to the head: ZeRO-3 gathers a shared weight only for modules that own it.)
+        A layer whose weight is shared must belong to the head (see ``tied``): ZeRO-3 gathers a shared weight only for modules that own it.
         """
+
+    def tied(self, name: str) -> Mapping[str, str]:
+        """Parameters of the head that are parameters of the model: of ``ernie.*``, or of this head, ``heads.NAME.*``.
+
+        {"decoder.weight": "ernie.embeddings.word_embeddings.weight", "decoder.bias": "heads.NAME.bias"}
+        """
+        return {}
+
+    def companions(self, head: nn.Module) -> Mapping[str, nn.Module]:
+        """Encoders inside the head, by name, which ``kmask export --companions`` writes as Hugging Face folders of their own."""
+        return {}
 
     @abstractmethod
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
@@ -104,6 +148,14 @@ class TokenPrediction(Objective):
 
     The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees those positions only.
     """
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The kinds of units."""
+        return tuple(KINDS)
+
+    def tied(self, name: str) -> Mapping[str, str]:
+        return {"decoder.weight": WORDS, "decoder.bias": f"heads.{name}.bias"}
 
     def head(self, config: Any) -> nn.Module:
         from transformers.models.ernie.modeling_ernie import ErnieLMPredictionHead
@@ -137,7 +189,7 @@ def plain_sample(text: Text, key: int, name: str, specials: Specials) -> Sample:
     )
 
 
-def cross_entropy(logits_MV: torch.Tensor, label_M: torch.Tensor, group_M: torch.Tensor) -> Loss:
+def cross_entropy(logits_MV: torch.Tensor, label_M: torch.Tensor, group_M: torch.Tensor | None = None) -> Loss:
     """Loss, hit and group of every target."""
     per_target = nn.functional.cross_entropy(logits_MV.float(), label_M, reduction="none")
     with torch.no_grad():

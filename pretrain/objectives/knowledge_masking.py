@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from pretrain.objectives import TokenPrediction
 @dataclass(frozen=True, kw_only=True)
 class KnowledgeMasking(TokenPrediction):
     """Masked language modelling over the units that the masking strategy hides."""
+
+    BUILDS_ROWS: ClassVar[bool] = True
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
         position_M = packed.hidden.position_M

@@ -38,7 +38,9 @@ SPLIT, ORDER = 11, 12
 class SentenceReordering(Objective):
     """Which permutation of its segments is this text? Windows of one sentence are not asked."""
 
-    SENTENCE_LEVEL: ClassVar[bool] = True
+    BUILDS_ROWS: ClassVar[bool] = True
+    HAS_TASK_ID: ClassVar[bool] = True
+    TRAINS_POOLER: ClassVar[bool] = True
 
     segments: int = 3
     """Largest number of segments m; 3 gives 9 classes."""
@@ -71,4 +73,4 @@ class SentenceReordering(Objective):
 
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
         logits_MC = head(encoding.pooled_SD().index_select(0, targets["sample"]))
-        return cross_entropy(logits_MC, targets["label"], torch.zeros_like(targets["label"]))
+        return cross_entropy(logits_MC, targets["label"])

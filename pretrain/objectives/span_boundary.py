@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from masking.boundary import boundary_targets
+from masking.spans import KINDS
 from pretrain.feed.batch import Batch
 from pretrain.feed.packed import Packed
-from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
+from pretrain.objectives import WORDS, Encoding, Loss, Objective, cross_entropy
 
 
 class BoundaryHead(nn.Module):
@@ -57,6 +58,11 @@ class SpanBoundary(Objective):
         if self.max_length < 1 or self.position_size < 1:
             raise ValueError(f"max_length: {self.max_length} and position_size {self.position_size} must be at least 1")
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The kinds of units."""
+        return tuple(KINDS)
+
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
         found = boundary_targets(packed.spans, packed.units, self.max_length, self.special_boundaries)
         arrays = {
@@ -70,6 +76,9 @@ class SpanBoundary(Objective):
 
     def head(self, config: Any) -> nn.Module:
         return BoundaryHead(config.hidden_size, self.position_size, self.max_length, config.vocab_size, config.layer_norm_eps)
+
+    def tied(self, name: str) -> Mapping[str, str]:
+        return {"decoder.weight": WORDS}
 
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
         hidden_TD = encoding.hidden_TD()

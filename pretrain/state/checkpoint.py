@@ -45,7 +45,7 @@ class State:
     shares: Mapping[str, float]
     """Share of every stream of the stage: what ``served`` of the cursors was counted under."""
     done: Sequence[Mapping[str, Any]]
-    """What was really trained: name, steps and tasks (with their shares) of every stage so far."""
+    """What was really trained: name, steps and tasks (with their shares or counts) of every stage so far."""
     learned: Sequence[str]
     """Tasks whose heads are in the file, in order of introduction; some may pause."""
     fingerprints: Mapping[str, str]
@@ -55,7 +55,7 @@ class State:
     encoder: Mapping[str, Any]
     """The encoder's shape as transformers' ErnieConfig writes it: neither data nor start checkpoint is needed any more."""
     seen: Mapping[str, float]
-    """Totals since the beginning: tokens, seconds, skipped steps, sentence-level samples (`pooled`)."""
+    """Totals since the beginning: tokens, seconds, skipped steps, targets of tasks that train the pooler (`pooled`)."""
     source: Mapping[str, Any] = field(default_factory=dict)
     """The checkpoint it began from (model.path): `path`, its `config`, had it a `pooler`; empty when it began from scratch."""
     window: Mapping[str, Any] = field(default_factory=dict)

@@ -4,13 +4,14 @@
     verify(folder, model)            the folder reloaded: the same logits as the training model on fixed sentences, or an error
 
 The encoder is transformers' ErnieModel, so export copies tensors. Heads that ErnieForMaskedLM has no place for go to
-auxiliary_heads.safetensors. config.json is for who fine-tunes: dropout as the start checkpoint had it, and no number of labels.
+auxiliary_heads.safetensors; a run that never learned knowledge masking has no masked-LM head, and AutoModel alone reads its export.
+config.json is for who fine-tunes: dropout as the start checkpoint had it, and no number of labels.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,27 +19,11 @@ from typing import Any
 import torch
 
 from data_prep.files import staged_folder
+from pretrain.state.companions import companion_folder, companions_of, write
+from pretrain.state.export_parts import SENTENCES, TOLERANCE, exported_config, one_sample, write_tokenizer
 from pretrain.state.importing import MLM_HEAD
 
-SENTENCES = (
-    "北京是中华人民共和国的首都。",
-    "长江是亚洲最长的河流，流经十一个省级行政区。",
-    "他用 Python 写了一个脚本，部署在 GitHub 上。",
-    "The Nile flows north through eleven countries.",
-    "Charles Darwin published On the Origin of Species in 1859.",
-    "清华大学位于北京市海淀区。",
-    "She said: “We will meet in London at 10:30.”",
-    "自然语言处理是人工智能的一个重要方向。",
-)
-TOLERANCE = 1e-4
 AUXILIARY = "auxiliary_heads.safetensors"
-FROM_SOURCE = ("classifier_dropout", "position_embedding_type", "bos_token_id", "eos_token_id")
-"""Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not touch."""
-DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
-DROPOUT_OF_BERT = 0.1
-"""What a config.json that names no dropout means."""
-DROPPED = ("id2label", "label2id", "problem_type", "_name_or_path", "_attn_implementation", "_attn_implementation_autoset", "dtype")
-"""Labels would clash with `num_labels` of whoever fine-tunes; the rest describes this process, not the model."""
 
 
 def split_export(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -55,38 +40,18 @@ def split_export(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.T
     return main, auxiliary
 
 
-def exported_config(shape: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
-    """config.json of an export.
-
-    Args:
-        shape: the encoder as trained (ErnieConfig.to_dict).
-        source: config.json of the start checkpoint; empty when training began from scratch.
-    """
-    values = {name: value for name, value in shape.items() if name not in DROPPED}
-    values |= {"architectures": ["ErnieForMaskedLM"], "torch_dtype": "float32"}
-    values |= {name: source[name] for name in FROM_SOURCE if name in source}
-    if source:
-        values |= {name: DROPOUT_OF_BERT if source.get(name) is None else source[name] for name in DROPOUT}
-    return values
-
-
 def export(tensors: Mapping[str, torch.Tensor], config: Any, tokenizer_folder: Path, folder: Path, card: str, manifest: Mapping[str, Any]) -> None:
     """Write the folder; the caller verifies it before it is published under its name."""
     from safetensors.torch import save_file
 
     main, auxiliary = split_export(tensors)
-    values = exported_config(config.to_dict(), manifest.get("source", {}).get("config", {}))
+    masked_lm = any(name.startswith(MLM_HEAD) for name in tensors)
+    values = exported_config(config.to_dict(), manifest.get("source", {}).get("config", {}), masked_lm)
     (folder / "config.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     save_file({name: tensor.contiguous() for name, tensor in main.items()}, folder / "model.safetensors", metadata={"format": "pt"})
     if auxiliary:
         save_file({name: tensor.contiguous() for name, tensor in auxiliary.items()}, folder / AUXILIARY)
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
-        if (tokenizer_folder / name).is_file():
-            shutil.copyfile(tokenizer_folder / name, folder / name)
-    settings = folder / "tokenizer_config.json"
-    tokenizer_values = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
-    tokenizer_values["model_max_length"] = config.max_position_embeddings
-    settings.write_text(json.dumps(tokenizer_values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_tokenizer(tokenizer_folder, folder, config.max_position_embeddings)
     for file in folder.glob("*.safetensors"):
         file.chmod(0o644)  # safetensors creates private files
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -94,34 +59,14 @@ def export(tensors: Mapping[str, torch.Tensor], config: Any, tokenizer_folder: P
 
 
 @torch.no_grad()
-def training_logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """Vocabulary logits (T, V) of the training model, through its own packed path, for one sample (T,)."""
-    from pretrain.feed.batch import Batch
+def training_output(model: Any, ids: torch.Tensor) -> torch.Tensor:
+    """What an export must give again for one sample (T,): vocabulary logits (T, V), or hidden states (T, D) where nothing learned to give logits."""
     from pretrain.network.encoder import encode
 
-    length = len(ids)
-    steps = torch.arange(length)
-    zeros = torch.zeros(1, length, dtype=torch.long)
-    batch = Batch(
-        input_ids=ids[None],
-        position_ids=steps[None],
-        token_type_ids=zeros,
-        task_type_ids=zeros,
-        cu_seqlens=torch.tensor([0, length], dtype=torch.int32),
-        max_seqlen=length,
-        pack_SL=steps[None],
-        real_SL=torch.ones(1, length, dtype=torch.bool),
-        unpack_T=steps,
-        cls_positions_S=torch.zeros(1, dtype=torch.long),
-        targets={},
-        counts={},
-        real_tokens=length,
-        masked_tokens=0,
-        maskable_tokens=0,
-    )
     model.eval()
-    logits: torch.Tensor = model.heads["knowledge_masking"](encode(model.ernie, batch))
-    return logits
+    hidden_TD = encode(model.ernie, one_sample(ids))
+    output: torch.Tensor = model.heads["knowledge_masking"](hidden_TD) if "knowledge_masking" in model.heads else hidden_TD
+    return output
 
 
 @torch.no_grad()
@@ -140,36 +85,52 @@ def verify(folder: Path, model: Any) -> float:
     logging.set_verbosity_error()  # what is missing is checked below, what is left over is known
     logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    reloaded, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
-    encoder, encoder_info = AutoModel.from_pretrained(folder, output_loading_info=True)
-    missing = [name for name in [*info["missing_keys"], *encoder_info["missing_keys"]] if "decoder" not in name]
+    encoder, info = AutoModel.from_pretrained(folder, output_loading_info=True)
+    missing, reloaded = list(info["missing_keys"]), None
+    if "knowledge_masking" in model.heads:
+        reloaded, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+        missing += [name for name in info["missing_keys"] if "decoder" not in name]  # transformers ties it to the embeddings
+        reloaded.eval()
     if missing:
         raise ValueError(f"export refused: the reloaded model lacks {', '.join(missing[:5])}")
-    reloaded.eval()
     encoder.eval()
     worst = 0.0
     for sentence in SENTENCES:
         inputs = tokenizer(sentence, return_tensors="pt", truncation=True)
-        ours = training_logits(model, inputs["input_ids"][0])
+        ours, hidden = training_output(model, inputs["input_ids"][0]), encoder(**inputs).last_hidden_state
+        if reloaded is None:
+            worst = max(worst, float((hidden[0] - ours).abs().max()))
+            continue
         worst = max(worst, float((reloaded(**inputs).logits[0] - ours).abs().max()))
-        hidden = encoder(**inputs).last_hidden_state
         worst = max(worst, float((reloaded.ernie(**inputs).last_hidden_state - hidden).abs().max()))
     if not worst <= TOLERANCE:
-        raise ValueError(f"export refused: logits of the reloaded model differ from the training model by {worst:.2e} (allowed {TOLERANCE:.0e})")
+        what = "logits" if reloaded is not None else "hidden states"
+        raise ValueError(f"export refused: {what} of the reloaded model differ from the training model by {worst:.2e} (allowed {TOLERANCE:.0e})")
     return worst
 
 
-def export_run(tensors: Mapping[str, torch.Tensor], model: Any, tokenizer_folder: Path, target: Path, card: str, manifest: Mapping[str, Any]) -> float:
-    """Export to ``target``, verified before it appears under that name. Returns the largest logit difference.
+def export_run(
+    tensors: Mapping[str, torch.Tensor], model: Any, tokenizer_folder: Path, target: Path, card: str, manifest: Mapping[str, Any], companions: bool = False
+) -> float:
+    """Export to ``target``, verified before it appears under that name. Returns the largest difference of a logit (or hidden state).
 
     Args:
         manifest: what training_manifest.json will hold; its ``source`` says what the start checkpoint's config.json was.
+        companions: also export second encoders of heads, to folders beside it (companions.py); all folders appear, or none.
 
     Raises:
         ValueError: the target is there already, or the reloaded model is not the trained one.
     """
-    if target.exists():
-        raise ValueError(f"{target} exists already; delete it or choose another folder")
-    with staged_folder(target) as staging:
+    found = companions_of(model) if companions else {}
+    places = {key: companion_folder(target, *key) for key in found}
+    there = [path for path in (target, *places.values()) if path.exists()]
+    if there:
+        raise ValueError(f"{there[0]} exists already; delete it or choose another folder")
+    with contextlib.ExitStack() as stack:
+        staging = stack.enter_context(staged_folder(target))
         export(tensors, model.config, tokenizer_folder, staging, card, manifest)
-        return verify(staging, model)
+        differences = [verify(staging, model)]
+        for (task, name), module in found.items():
+            folder = stack.enter_context(staged_folder(places[task, name]))
+            differences.append(write(module, task, name, tokenizer_folder, target, folder, manifest))
+        return max(differences)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from masking.spans import KINDS
 from pretrain.state.checkpoint import State
-from pretrain.state.exporting import AUXILIARY, TOLERANCE
+from pretrain.state.export_parts import TOLERANCE
+from pretrain.state.exporting import AUXILIARY
 
 POOLER = {
     "trained": "The pooler was trained by {pooled:,} targets of sentence-level tasks.",
@@ -25,22 +25,19 @@ POOLER = {
 CARD = """\
 # {name}
 
-An ERNIE-style encoder pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden.{began}
+{what}{began}
 
 ```python
-from transformers import pipeline
-
-fill = pipeline("fill-mask", model={quoted_name})
-print(fill({example}))
+{usage}
 ```
 
 {layers} layers, width {hidden}, {heads} heads, vocabulary {vocabulary:,}, samples up to {length} tokens.
-Task embedding 0, the default of `ErnieModel`, is knowledge masking: leave `task_type_ids` out.
+Task embedding 0, the default of `ErnieModel`, is {plain}: leave `task_type_ids` out.
 {pooler} {auxiliary}
 
 ## Training
 
-| stage | steps | tasks (share of rows; 0: on rows of others) |
+| stage | steps | tasks (share of rows, or their number; 0: on rows of others) |
 |---|---|---|
 {stages}
 
@@ -55,8 +52,18 @@ Trained for {step:,} steps on {tokens:,} tokens.{skipped}
 {licence}
 
 `training_manifest.json` holds the configuration, the fingerprints of the data and the versions. The export was reloaded with the Auto classes and
-its logits compared with the training model (largest difference allowed: {tolerance}).
+its {compared} compared with the training model (largest difference allowed: {tolerance}).
 """
+FILL_MASK = """\
+from transformers import pipeline
+
+fill = pipeline("fill-mask", model={name})
+print(fill({example}))"""
+ENCODE = """\
+from transformers import AutoModel, AutoTokenizer
+
+tokenizer, model = AutoTokenizer.from_pretrained({name}), AutoModel.from_pretrained({name})
+print(model(**tokenizer({example}, return_tensors="pt")).last_hidden_state)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +92,15 @@ def model_card(card: Card) -> str:
     """A Hugging Face model card."""
     state, encoder = card.state, card.state.encoder
     skipped = int(state.seen["skipped"])
+    masking = "knowledge_masking" in state.learned
+    hidden = "pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden"
+    others = f"pretrained by kmask with {', '.join(f'`{_cell(task)}`' for task in state.learned)}; it has no masked-LM head"
     return front_matter(card) + CARD.format(
         name=card.name,
-        quoted_name=quoted(card.name),
-        example=quoted(card.example),
+        what=f"An ERNIE-style encoder {hidden if masking else others}.",
+        usage=(FILL_MASK if masking else ENCODE).format(name=quoted(card.name), example=quoted(card.example)),
+        plain="knowledge masking" if masking else "that of plain text",
+        compared="logits" if masking else "hidden states",
         began=f" Training began from the checkpoint {_origin(card)}." if state.source else "",
         layers=encoder["num_hidden_layers"],
         hidden=encoder["hidden_size"],
@@ -109,10 +121,11 @@ def model_card(card: Card) -> str:
 
 def front_matter(card: Card) -> str:
     """The YAML that the hub reads; every text is quoted, so that none is taken for something else (`no` for false)."""
-    values: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "fill-mask"}
+    masking = "knowledge_masking" in card.state.learned
+    values: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "fill-mask" if masking else "feature-extraction"}
     values |= {"language": list(card.languages)} if card.languages else {}
     values |= {"base_model": card.base} if card.base else {}
-    values |= {**card.licence, "tags": ["ernie", "knowledge-masking", "kmask"]}
+    values |= {**card.licence, "tags": ["ernie", *(["knowledge-masking"] if masking else []), "kmask"]}
     lines = (f"{key}: [{', '.join(map(quoted, value))}]" if isinstance(value, list) else f"{key}: {quoted(value)}" for key, value in values.items())
     return "---\n" + "\n".join(lines) + "\n---\n\n"
 
@@ -128,8 +141,15 @@ def _cell(text: Any) -> str:
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
-def _shares(tasks: Mapping[str, float]) -> str:
-    return ", ".join(f"{_cell(task)} {share:g}" for task, share in tasks.items())
+def _shares(tasks: Mapping[str, Any]) -> str:
+    """knowledge_masking 3, sentence_reordering 2,000 iterations"""
+    return ", ".join(f"{_cell(task)} {_amount(amount)}" for task, amount in tasks.items())
+
+
+def _amount(amount: Any) -> str:
+    if not isinstance(amount, Mapping):
+        return f"{amount:g}"
+    return ", ".join(f"{number:,} {unit}" for unit, number in amount.items())
 
 
 def _auxiliary(state: State) -> str:
@@ -146,14 +166,15 @@ def _origin(card: Card) -> str:
 
 def _measured(card: Card) -> str:
     heldout = card.heldout
-    names = [task for task in card.state.learned if f"loss/{task}" in heldout] + [kind for kind in KINDS if f"loss/{kind}" in heldout]
+    names = [task for task in card.state.learned if f"loss/{task}" in heldout]
+    names += [name.removeprefix("loss/") for task in card.state.learned for name in heldout if name.startswith(f"loss/{task}/")]
     if not names:
         return f"No held-out measurement was made at step {card.state.step:,}."
     majority = any(name.startswith("majority/") for name in heldout)
     wanted = ["loss", "accuracy", *(["majority"] if majority else []), "targets"]
     shown = {"loss": "{:.3f}", "accuracy": "{:.3f}", "majority": "{:.3f}", "targets": "{:,.0f}"}
     lines = [f"Step {card.state.step:,}; 15 % hidden by whole units, the same masks in every evaluation.", ""]
-    lines += ["| task or unit | " + " | ".join(wanted) + " |", "|" + "---|" * (1 + len(wanted))]
+    lines += ["| task or group | " + " | ".join(wanted) + " |", "|" + "---|" * (1 + len(wanted))]
     for name in names:
         cells = [shown[column].format(heldout[f"{column}/{name}"]) if heldout.get(f"{column}/{name}") is not None else "" for column in wanted]
         lines.append(f"| {_cell(name)} | " + " | ".join(cells) + " |")

@@ -35,6 +35,33 @@ def test_variable_length_attention_equals_the_padded_reference(tiny_run: Path) -
     assert torch.allclose(found[real], reference[real], atol=0.1)
 
 
+def test_prefixes_on_a_gpu_equal_the_masked_reference_forwards_and_backwards(tiny_run: Path) -> None:
+    run = read_config(Run, tiny_run, ["model.dropout=0", "model.hidden=128", "model.layers=2"])
+    corpus = Corpus(run=run)
+    maker = corpus.maker(run.stages[1], "train", run.masking)
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    batch = maker[MicroBatchSpec(0, rows, 0.0)]
+    length_S = batch.real_SL.sum(1)
+    shares = torch.tensor([0.0, 1.0, 0.3, 0.7]).repeat(len(length_S))[: len(length_S)]  # causal, ordinary, and two between
+    prefix_S = (shares * length_S).long()
+    real = batch.pack_SL[batch.real_SL]
+    model, device = build_model(run, 1, corpus.tokenizer).eval(), torch.device("cuda")
+    table = model.ernie.embeddings.word_embeddings.weight
+    reference = encode(model.ernie, batch, prefix_S=prefix_S)
+    pull = torch.randn(reference.shape, generator=torch.Generator().manual_seed(0))
+    (reference * pull)[real].sum().backward()
+    expected = table.grad.clone()
+    model.zero_grad()
+    model.to(device, torch.bfloat16)
+    found = encode(model.ernie, batch.to(device), prefix_S=prefix_S.to(device)).float()
+    (found * pull.to(device))[real.to(device)].sum().backward()
+    gradient = model.ernie.embeddings.word_embeddings.weight.grad.float().cpu()
+    assert torch.allclose(found.cpu()[real].detach(), reference[real].detach(), atol=0.1)
+    assert torch.nn.functional.cosine_similarity(gradient.flatten(), expected.flatten(), dim=0) > 0.99
+    same = encode(model.ernie, batch.to(device), prefix_S=length_S.to(device)).float().cpu()
+    assert torch.allclose(same[real].detach(), encode(model.ernie, batch.to(device)).float().cpu()[real].detach(), atol=0.02)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "bf16_parameters", "fp16"])
 @pytest.mark.parametrize("zero_stage", [1, 2, 3])
 def test_every_precision_trains_on_a_gpu(kmask: Kmask, tiny_run: Path, tmp_path: Path, precision: str, zero_stage: int) -> None:

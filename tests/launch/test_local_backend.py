@@ -46,7 +46,7 @@ def test_a_rank_that_a_signal_ended_is_named_with_advice(
 
 def test_ranks_hear_a_signal_that_came_while_they_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They inherit it as blocked; without that, the rank below would die in its first second and the launcher say 1."""
-    slow = "import time; time.sleep(1.5); from pretrain import stopping; stopping.listen(); time.sleep(.2); raise SystemExit(5 * stopping.asked())"
+    slow = "import time; time.sleep(1.5); from pretrain.processes import stopping; stopping.listen(); time.sleep(.2); raise SystemExit(5 * stopping.asked())"
     backend = ranks(monkeypatch, slow, slow)
     timer = threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGUSR1))
     timer.start()

@@ -43,7 +43,7 @@ def test_eval_measures_every_learned_task_of_a_run_folder_and_names_the_step(kma
     assert done.code == 0, done.err
     assert done.out.startswith("step 6 on held-out documents (2 rows")
     rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()[2:]}
-    assert set(TASKS) <= set(rows) and "entity" in rows
+    assert set(TASKS) <= set(rows) and "knowledge_masking/entity" in rows
     assert "majority" in done.out.splitlines()[1]
     assert len(rows["sentence_reordering"]) == 4 and len(rows["knowledge_masking"]) == 3
     written = json.loads((saved / "evaluation.json").read_text())

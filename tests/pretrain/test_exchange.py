@@ -19,7 +19,8 @@ from launch.settings.components import read_config
 from pretrain.config import Run
 from pretrain.network.encoder import Model
 from pretrain.setup import build_model
-from pretrain.state.exporting import export_run, exported_config, verify
+from pretrain.state.export_parts import exported_config
+from pretrain.state.exporting import export_run, verify
 from pretrain.state.importing import encoder_config, our_name, read_pretrained
 
 Kmask = Callable[..., subprocess.CompletedProcess[str]]

@@ -71,6 +71,14 @@ def test_the_card_says_which_heads_lie_beside_the_model(card: Callable[..., str]
     assert "auxiliary_heads" not in alone and "only task it learned" in alone
 
 
+def test_a_model_that_never_learned_knowledge_masking_promises_no_masked_lm_head(card: Callable[..., str], state: State) -> None:
+    done = [{"name": "one", "steps": 4, "tasks": {"other": {"iterations": 2000}, "more": {"tokens": 10_000_000}}}]
+    text = card(state=replace(state, learned=["other", "more"], done=done), heldout={"loss/other": 1.0, "targets/other": 2.0, "loss/other/far": 3.0})
+    assert front(text)["pipeline_tag"] == "feature-extraction" and "knowledge-masking" not in front(text)["tags"]
+    assert "fill-mask" not in text and "knowledge masking" not in text and "AutoModel.from_pretrained" in text and "it has no masked-LM head" in text
+    assert "| one | 4 | other 2,000 iterations, more 10,000,000 tokens |" in text and "| other/far | 3.000 |" in text
+
+
 @pytest.mark.parametrize("name", ["no", "a: b # c", 'say "hi"\\', "- x", "名字\u2028\x85|", "{0}", "y\n---\nlicense: mit"])
 def test_front_matter_stays_yaml_whatever_is_put_into_it(card: Callable[..., str], name: str) -> None:
     text = card(name=name, languages=["no", "zh"], licence={"license": name, "license_name": name}, stated=True, base="org/name")
@@ -93,9 +101,11 @@ def test_the_licence_of_the_start_checkpoint_is_told_as_its_own(card: Callable[.
 
 
 def test_figures_have_a_row_for_each_task_and_unit_and_the_majority_where_there_is_one(card: Callable[..., str]) -> None:
-    heldout = {f"{name}/{task}": 0.25 for name in ("loss", "accuracy", "targets") for task in ("knowledge_masking", "sentence_reordering", "entity")}
-    text = card(heldout={**heldout, "majority/sentence_reordering": 0.125, "loss/entity": None})
-    assert "| sentence_reordering | 0.250 | 0.250 | 0.125 | 0 |" in text and "| entity |  | 0.250 |  | 0 |" in text
+    heldout = {
+        f"{name}/{task}": 0.25 for name in ("loss", "accuracy", "targets") for task in ("knowledge_masking", "sentence_reordering", "knowledge_masking/entity")
+    }
+    text = card(heldout={**heldout, "majority/sentence_reordering": 0.125, "loss/knowledge_masking/entity": None})
+    assert "| sentence_reordering | 0.250 | 0.250 | 0.125 | 0 |" in text and "| knowledge_masking/entity |  | 0.250 |  | 0 |" in text
     assert "majority" not in card(heldout=heldout)
 
 

@@ -26,6 +26,7 @@ from pretrain.feed.packed import pack
 from pretrain.feed.samples import EMPTY
 from pretrain.feed.sampling import MicroBatchSpec, Sampler
 from pretrain.feed.texts import Text
+from pretrain.metrics.sums import rows_of
 from pretrain.objectives import Objective
 from pretrain.objectives.sentence_reordering import SentenceReordering
 from pretrain.setup import build_model
@@ -52,6 +53,8 @@ def test_an_objective_is_documented_and_says_how_long_its_samples_may_be(kind: s
     objective: Objective = cls()
     assert set(field_docs(cls)) >= set(cls.__dataclass_fields__)  # type: ignore[attr-defined]
     assert (objective.lengths(np.array([0, 7])) >= np.array([2, 9])).all()
+    assert cls.BUILDS_ROWS or not cls.HAS_TASK_ID  # type: ignore[attr-defined]
+    assert len(set(objective.groups)) == len(objective.groups) and all(objective.groups)
     with pytest.raises(ValueError, match="weight"):
         cls(weight=0)
 
@@ -66,8 +69,9 @@ def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_witho
     model = build_model(run, 0, corpus.tokenizer)
     loss, stats = model(batch, {task: float(task == name) for task in run.tasks})
     loss.backward()
-    index = list(run.tasks).index(name)
-    assert stats[index, 0, 2] == batch.counts[name]
+    groups = {task: objective.groups for task, objective in run.tasks.items()}
+    mine = rows_of(stats, groups)[name]
+    assert mine[0, 2] == batch.counts[name] and (len(mine) == 1 or mine[1:, 2].sum() == batch.counts[name])
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.heads[name].parameters())
     assert model.ernie.embeddings.word_embeddings.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
     empty = {task: {key: value[:0] for key, value in group.items()} for task, group in batch.targets.items()}
@@ -76,6 +80,23 @@ def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_witho
     nothing.backward()
     assert nothing.item() == 0.0
     assert all(parameter.grad is not None for parameter in model.heads.parameters())  # ZeRO-3 waits for all of them
+
+
+def test_a_task_that_only_encodes_otherwise_does_not_pay_for_the_batch_as_it_is(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    _, corpus, maker = maker_for(tiny_run, "toys.prefix_language")
+    run = decode(Run, only_probe(tiny_run))
+    model, calls = build_model(run, 0, corpus.tokenizer), []
+    model.ernie.register_forward_hook(lambda *_: calls.append(1))
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    model(maker[MicroBatchSpec(0, rows, 0.0)], {"probe": 1.0})
+    assert len(calls) == 1
+
+
+def only_probe(tiny_run: Path) -> Any:
+    source = load(tiny_run, ["stages=[{name: one, steps: 4, tasks: {probe: 1}}]"])
+    source.value["tasks"] = {"probe": {"kind": "toys.prefix_language"}}
+    return source
 
 
 def test_reordering_has_nine_classes_for_three_segments() -> None:

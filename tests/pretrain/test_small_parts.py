@@ -68,14 +68,23 @@ def test_defaults_that_changed_between_deepspeed_versions_are_written_out() -> N
     assert config["zero_optimization"]["overlap_comm"] is False
 
 
-def test_stats_become_means_per_task_and_kind() -> None:
-    stats = torch.zeros(1, 5, 3)
-    stats[0, 0] = torch.tensor([12.0, 3.0, 6.0])
-    stats[0, 1] = torch.tensor([4.0, 2.0, 4.0])
-    stats[0, 4] = torch.tensor([8.0, 1.0, 2.0])
-    values = readable(stats, ["knowledge_masking"])
-    assert values["loss/knowledge_masking"] == 2 and values["accuracy/knowledge_masking"] == 0.5
-    assert values["loss/character"] == 1 and values["loss/entity"] == 4 and "loss/word" not in values
+def test_stats_become_means_per_task_and_group() -> None:
+    rows = [[12.0, 3.0, 6.0], [4.0, 2.0, 4.0], [0.0, 0.0, 0.0], [8.0, 1.0, 2.0], [9.0, 1.0, 3.0]]
+    values = readable(torch.tensor(rows), {"first": ("character", "word", "entity"), "second": ()})
+    assert values["loss/first"] == 2 and values["accuracy/first"] == 0.5 and values["targets/first"] == 6
+    assert values["loss/first/character"] == 1 and values["loss/first/entity"] == 4 and "loss/first/word" not in values
+    assert values["targets/first/word"] == 0 and values["loss/second"] == 3 and not [name for name in values if name.startswith("loss/second/")]
+
+
+def test_sums_of_a_window_come_back_by_task_and_those_of_another_shape_are_dropped() -> None:
+    groups = {"first": ("a", "b"), "second": ()}
+    sums = Sums(groups, {})
+    sums.stats += torch.arange(12.0).view(4, 3)
+    kept = json.loads(json.dumps(sums.kept()))
+    again = Sums({"second": (), "first": ("a", "b")}, kept)
+    assert torch.equal(again.stats, sums.stats[[3, 0, 1, 2]])
+    assert not Sums({"first": ("a",)}, kept).stats.any()
+    assert not Sums(groups, {"tasks": ["first"], "stats": [[[1.0, 1.0, 1.0]] * 3], "real": 5.0}).stats.any()
 
 
 def test_a_failing_tracker_never_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +131,7 @@ def test_a_signal_that_arrives_after_the_ranks_agreed_stops_all_of_them_at_the_n
     asked: list[int] = []
     loop = StageLoop.__new__(StageLoop)
     loop.progress, loop.world, loop.maker = Progress(), Interrupted(0, 1, torch.device("cpu")), maker
-    loop.sums = Sums(list(maker.objectives), {})
+    loop.sums = Sums({name: objective.groups for name, objective in maker.objectives.items()}, {})
     loop.around = SimpleNamespace(asked=lambda: bool(asked), trouble=lambda patience: None)  # type: ignore[assignment]
     previous = signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
     batches = [maker[MicroBatchSpec(0, rows, 0.0)]]

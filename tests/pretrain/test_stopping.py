@@ -30,7 +30,7 @@ def python(code: str, **settings: Any) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT])
 def test_a_request_to_stop_is_noted_and_ends_nothing(number: signal.Signals) -> None:
-    code = "import time; from pretrain import stopping; stopping.listen(); print('ready', flush=True)\n"
+    code = "import time; from pretrain.processes import stopping; stopping.listen(); print('ready', flush=True)\n"
     code += "for _ in range(500):\n  time.sleep(.02)\n  if stopping.asked(): print('asked'); break"
     process = python(code)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
@@ -39,7 +39,7 @@ def test_a_request_to_stop_is_noted_and_ends_nothing(number: signal.Signals) -> 
 
 
 def test_a_second_ctrl_c_ends_at_once() -> None:
-    process = python("import time; from pretrain import stopping; stopping.listen(); print('ready', flush=True); time.sleep(60); time.sleep(60)")
+    process = python("import time; from pretrain.processes import stopping; stopping.listen(); print('ready', flush=True); time.sleep(60); time.sleep(60)")
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     for _ in range(2):
         process.send_signal(signal.SIGINT)
@@ -51,7 +51,7 @@ def test_a_signal_before_the_handlers_stand_is_delivered_when_they_do() -> None:
     """A rank is started with the signals blocked, so that none can end it while it imports."""
     from pretrain.processes.stopping import shielded
 
-    code = "import time; time.sleep(1.0); from pretrain import stopping; stopping.listen(); print(stopping.asked(), flush=True)"
+    code = "import time; time.sleep(1.0); from pretrain.processes import stopping; stopping.listen(); print(stopping.asked(), flush=True)"
     with shielded():
         process = python(code)
     time.sleep(0.3)
@@ -60,7 +60,7 @@ def test_a_signal_before_the_handlers_stand_is_delivered_when_they_do() -> None:
 
 
 def test_what_is_ignored_stays_ignored() -> None:
-    code = "import os, signal, time; signal.signal(signal.SIGHUP, signal.SIG_IGN); from pretrain import stopping; stopping.listen()\n"
+    code = "import os, signal, time; signal.signal(signal.SIGHUP, signal.SIG_IGN); from pretrain.processes import stopping; stopping.listen()\n"
     code += "os.kill(os.getpid(), signal.SIGHUP); print(stopping.asked(), flush=True)"
     assert python(code).communicate(timeout=30)[0] == "False\n"  # as under nohup
 
@@ -177,11 +177,11 @@ def test_errors_of_torch_that_mean_a_lost_process_become_a_sentence(text: str, m
 
 
 def test_sums_survive_json_bit_for_bit() -> None:
-    sums = Sums(["a", "b"], {})
+    sums = Sums({"a": ("x", "y"), "b": ()}, {})
     sums.stats += torch.rand(sums.stats.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) / 3
     sums.count(real=0.1 + 0.2, seconds=1 / 3)
     kept = json.loads(json.dumps(sums.kept()))
-    again = Sums(["a", "b"], kept)
+    again = Sums(sums.groups, kept)
     assert torch.equal(again.stats, sums.stats) and again.counts == sums.counts
-    more = Sums(["new", "a"], kept)  # a task joined within the stage
-    assert torch.equal(more.stats[1], sums.stats[0]) and not more.stats[0].any() and more.counts == sums.counts
+    more = Sums({"new": ("z",), "a": ("x", "y")}, kept)  # a task joined within the stage
+    assert torch.equal(more.stats[2:], sums.stats[:3]) and not more.stats[:2].any() and more.counts == sums.counts

@@ -148,12 +148,14 @@ def test_metrics_tell_loss_and_accuracy_per_task_and_kind(kmask: Kmask, tiny_run
     train(kmask, tiny_run, run, "tracking.wandb=offline")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     trained = [line for line in lines if line["event"] == "train"]
-    last = trained[-1]
-    for name in ("knowledge_masking", "span_boundary", "character", "word", "entity"):
+    last, last_tasks = trained[-1], ("knowledge_masking", "span_boundary")
+    for name in ("knowledge_masking", "span_boundary", *(f"{task}/{kind}" for task in last_tasks for kind in ("character", "word", "entity"))):
         assert f"loss/{name}" in last and 0 <= last[f"accuracy/{name}"] <= 1
     assert any(line.get("targets/sentence_reordering") and 0 <= line["accuracy/sentence_reordering"] <= 1 for line in trained)
-    kinds = sum(last[f"targets/{kind}"] for kind in ("character", "word", "phrase", "entity"))
-    assert kinds == last["targets/knowledge_masking"] > 0
+    for task in last_tasks:
+        kinds = sum(last[f"targets/{task}/{kind}"] for kind in ("character", "word", "phrase", "entity"))
+        assert kinds == last[f"targets/{task}"] > 0
+    assert not [name for name in last if name.startswith("loss/sentence_reordering/")]
     assert {"tokens_per_second", "grad_norm", "lr", "real_share", "masked_share", "tokens"} <= last.keys()
     held = [line for line in lines if line["event"] == "evaluation"]
     assert [line["step"] for line in held] == [0, 4, 4, 8] and held[1]["targets/knowledge_masking"] == held[0]["targets/knowledge_masking"]
