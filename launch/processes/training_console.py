@@ -52,7 +52,7 @@ class TrainConsole:
 
 
 def group_accuracies(values: Mapping[str, Any]) -> str:
-    """Accuracies of the groups (as kinds of units) of the first task with any: ` | accuracy word 0.412 entity 0.105`."""
+    """Accuracies of the groups (kinds of units) of the first task with any: ` | accuracy word 0.412 entity 0.105`."""
     named = [(name.split("/"), value) for name, value in values.items() if name.startswith("accuracy/")]
     found = [(*parts[1:], value) for parts, value in named if len(parts) == 3]
     shown = " ".join(f"{group} {value:.3f}" for task, group, value in found if task == found[0][0])

@@ -28,7 +28,7 @@ def starts(count_S: npt.NDArray[Any] | Sequence[int]) -> Long:
     return offsets_S1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Windows:
     """Where windows lie in a source."""
 
@@ -40,6 +40,9 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.shard_W)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Windows) and all(map(np.array_equal, self.columns, other.columns))
 
     @property
     def tokens_W(self) -> Long:
