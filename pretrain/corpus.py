@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +19,14 @@ from masking.sequences import SimilarWords
 from masking.spans import Part, parts
 from pretrain.config import Run
 from pretrain.evaluation.heldout import HELDOUT_SEED
+from pretrain.feed.building import named
 from pretrain.feed.corpus_counts import rarity, token_counts
+from pretrain.feed.feeds import chosen_folders
 from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.loading import BatchMaker
-from pretrain.feed.sampling import Stream
+from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
 from pretrain.feed.sources import Source
+from pretrain.objectives import Objective
 from pretrain.schedule import Stage, amount_of, apportion
 
 ORDER = "order 2"
@@ -77,13 +81,69 @@ class Corpus:
         """Special ids, and what may replace hidden tokens."""
         return specials(list(self.prepared.values()), self.run.masking)
 
+    @cached_property
+    def feeds(self) -> dict[str, dict[str, Prepared]]:
+        """The folders that each task reads.
+
+        Raises:
+            ValueError: a task that cannot be fed.
+        """
+        tasks = self.run.tasks.items()
+        return {name: chosen_folders(name, type(task).__name__, task.feed(), task.folders, self.prepared) for name, task in tasks}
+
+    @cached_property
+    def objectives(self) -> dict[str, Objective]:
+        """Every task, bound to its folders.
+
+        Raises:
+            ValueError: a task that cannot be trained on them.
+        """
+        feeds, found = self.feeds, {}
+        for name, task in self.run.tasks.items():
+            try:
+                with named(name, task, "looking at its folders"):
+                    found[name] = task.bind(feeds[name])
+            except ValueError as error:
+                who = f"task {name!r}"
+                raise ValueError(str(error) if str(error).startswith(who) else f"{who} ({type(task).__name__}): {error}") from error
+        return found
+
+    @property
+    def bound(self) -> Run:
+        """The run with its tasks bound to their folders."""
+        return replace(self.run, tasks=self.objectives)
+
+    def resolved(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration as plain values, with what its tasks have learned from their folders."""
+        tasks = {name: dict(settings) for name, settings in values["tasks"].items()}
+        for name, task in self.objectives.items():
+            before = self.run.tasks[name]
+            tasks[name] |= {item.name: getattr(task, item.name) for item in fields(task) if getattr(task, item.name) != getattr(before, item.name)}
+        return {**values, "tasks": tasks}
+
+    def try_out(self) -> None:
+        """Build a row of every stream of every stage, so that a fault of an objective is found before training.
+
+        Raises:
+            ValueError: in the words of what noticed it, with the task's name.
+        """
+        for stage in self.run.stages:
+            maker = self.maker(stage, "train", self.run.masking)
+            rows = []
+            for name, stream in maker.streams.items():
+                windows = stream.source.windows(np.arange(1))
+                length_W = stream.objective.lengths(np.minimum(windows.tokens_W, stream.source.max_tokens))
+                rows.append(RowSpec(name, 0, windows.take(np.cumsum(length_W) <= self.run.batch.row)))
+            _ = maker[MicroBatchSpec(0, rows, 0.0)]
+
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
         """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are numbers of rows."""
         rows = self.run.rows_of(stage)
         if not stage.counted:
             return self._streams({task: amount_of(stage.tasks[task]).value for task in rows}, split, self.run.seed)
-        weights = {data.label: data.weight for data in self.run.data}
-        counts = {task: apportion(weights, round(count)) for task, count in rows.items()}
+        counts = {}
+        for task, count in rows.items():
+            counts[task] = apportion({data.label: data.weight for data in self.run.data if data.label in self.feeds[task]}, round(count))
         streams = self._streams(rows, split, self.run.seed)
         return {name: replace(stream, share=float(counts[stream.task][stream.source.name])) for name, stream in streams.items()}
 
@@ -92,9 +152,12 @@ class Corpus:
         found = {}
         for data in self.run.data:
             for task, share in shares.items():
-                objective, row = self.run.tasks[task], self.run.batch.row
-                room = longest - objective.special_tokens()
-                source = Source(name=data.label, prepared=self.prepared[data.label], split=split, max_tokens=room, parts=levels)
+                if data.label not in self.feeds[task]:
+                    continue
+                objective, row = self.objectives[task], self.run.batch.row
+                feed, room = objective.feed(), longest - objective.special_tokens()
+                part = feed.split if split == "train" else feed.heldout
+                source = Source(name=data.label, prepared=self.prepared[data.label], split=part, max_tokens=room, parts=levels, whole=feed.whole)
                 stream = Stream(source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight)
                 found[stream.name] = stream
         return found
@@ -124,7 +187,7 @@ class Corpus:
     def _maker(self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int) -> BatchMaker:
         return BatchMaker(
             streams=streams,
-            objectives={name: self.run.tasks[name] for name in tasks},
+            objectives={name: self.objectives[name] for name in tasks},
             masking=masking,
             specials=self.specials,
             task_ids=self.run.task_ids,

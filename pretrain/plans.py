@@ -156,6 +156,8 @@ def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:
         for name, stream in streams.items():
             if name not in text:
                 text[name] = tokens_per_row(stream)
+            if stream.source.split != "train":
+                continue
             read[stream.source.name] += stream.share / whole * run.batch.rows_per_step * stage.steps * text[name]
     found = []
     for name, folder in corpus.prepared.items():

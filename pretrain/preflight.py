@@ -92,6 +92,8 @@ def preflight(run: Run, resolved: Mapping[str, Any], place: Place) -> Preflight:
     run, why, notes = decided(run, place)
     run.batch.accumulation(place.processes)
     corpus, folder = Corpus(run=run), Path(run.output)
+    run, resolved = corpus.bound, corpus.resolved(resolved)
+    corpus.try_out()
     fingerprints = corpus.fingerprints
     check_output(folder)
     newest = checkpoint.latest(folder / "checkpoints", notes.append)

@@ -7,9 +7,8 @@ The order makes a checkpoint know everything that was written before it; what wa
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,17 @@ import torch
 from masking.keyed import hash_key
 from pretrain.engine import Engine
 from pretrain.evaluation.heldout import evaluate
-from pretrain.feed.batch import Batch
-from pretrain.feed.loading import BatchMaker, loader
+from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
 from pretrain.metrics.sums import Sums, check_groups, totals
-from pretrain.processes.stopping import start_tracker
 from pretrain.saving import Saver, Surroundings
 from pretrain.schedule import position, total_steps
 from pretrain.stability import Guard, Verdict
 from pretrain.state.checkpoint import Snapshot
+from pretrain.step_batches import Counts, Ready, StepBatches
 
 LAST_LOOK_SECONDS = 60.0
 """How long the end of a run waits for the check of its shards."""
-LOOK_MINUTES = 0.1
-"""How often a process that waits for a batch looks whether its data workers live."""
 OTHERS = "another process found the reason to stop; its message says more"
 
 
@@ -52,6 +48,7 @@ class StageLoop:
         self.guard = Guard(run.stability, {**self.progress.guard, "losses": {}} if new else self.progress.guard)
         self.saver = Saver(around, index, engine)
         self.progress.window = {}
+        self.trouble: str | None = None
 
     def run_steps(self) -> Snapshot | None:
         """All steps; returns what the next stage begins from, on every rank, or None when the run goes back."""
@@ -60,17 +57,17 @@ class StageLoop:
         per_process = run.batch.rows_per_process
         steps = range(self.first, self.end)
         specs = micro_batches(self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states)
-        on_gpu = self.world.device.type == "cuda"
-        if run.data_workers:
-            start_tracker()
-        batches = loader(self.maker, specs, run.data_workers, on_gpu, min(LOOK_MINUTES, run.engine.timeout_minutes))
         accumulation = run.batch.accumulation(self.world.size)
+        batches = StepBatches(self.maker, specs, run, self.world, accumulation)
         if self._evaluation_is_due(self.first):
             self._evaluate()
+        ready = batches.fetch()
+        counts = self._agree(ready)
         for step in steps:
-            started = time.perf_counter()
-            ready = [self._next(batches).to(self.world.device) for _ in range(accumulation)]
-            self._train(step, ready, states.pop(step), started)
+            if counts.bad:
+                raise ready.fault or ValueError(self.trouble or OTHERS)
+            following = batches.fetch if step + 1 < self.end else batches.none
+            ready, counts = self._train(step, ready, counts, following, states.pop(step))
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
             if self._evaluation_is_due(progress.step) and not (progress.stopping and progress.step < self.end) and not progress.going_back:
@@ -90,40 +87,20 @@ class StageLoop:
         self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         return snapshot
 
-    def _next(self, batches: Iterator[Batch]) -> Batch:
-        """The next batch.
-
-        Torch tells of a data worker that dies by SIGCHLD, which comes too early when the worker dies while it starts; so it is also asked.
-
-        Raises:
-            RuntimeError: a data worker has died, or hangs for engine.timeout_minutes.
-            ValueError: what could not be made into a batch, in the words of the code that noticed.
-        """
-        deadline = time.monotonic() + 60 * self.run.engine.timeout_minutes
-        while True:
-            try:
-                return next(batches)
-            except RuntimeError as error:
-                if "DataLoader timed out" not in str(error) or time.monotonic() > deadline:
-                    raise
-            except (ValueError, OSError) as error:
-                if " in DataLoader worker process " not in str(error):
-                    raise
-                raise ValueError(re.split(r"(?m)^[\w.]*Error: ", str(error))[-1].strip()) from error  # behind the worker's traceback
-
-    def _train(self, step: int, ready: list[Any], cursors: dict[str, Cursor], started: float) -> None:
-        """One step, judged."""
-        progress, world = self.progress, self.world
-        scale = self._scale(ready)
+    def _train(self, step: int, ready: Ready, counts: Counts, following: Callable[[], Ready], cursors: dict[str, Cursor]) -> tuple[Ready, Counts]:
+        """One step, judged. The batches of the next are fetched meanwhile, and their counts agreed in the message that ends this one."""
+        progress, world, started = self.progress, self.world, time.perf_counter()
         rows, size = self.run.batch.rows_per_process, world.size
         firsts = range(world.rank * rows, self.run.batch.rows_per_step, size * rows)
         seeds = [hash_key("dropout", self.run.seed, step, first) % 2**63 for first in firsts]
         before = progress.cursors
+        scale = self._count(counts)
         try:
-            local, self.norm, applied = self.engine.train_step(ready, scale, self._rate(step), seeds)
+            local, self.norm, applied = self.engine.train_step(ready.batches, scale, self._rate(step), seeds)
         except FloatingPointError as error:
             self.around.give_up(str(error))
-        stats, agreed = self._global(local, applied)
+        later = following()
+        stats, agreed, coming = self._global(local, applied, later)
         progress.step, progress.cursors = step + 1, cursors
         progress.done[self.index]["steps"] += 1
         check_groups(stats, self.sums.groups)
@@ -133,41 +110,48 @@ class StageLoop:
         if verdict.applied:
             self.sums.stats += stats
             progress.pooled += sum(count for task, (_, _, count) in found.items() if self.run.tasks[task].TRAINS_POOLER)
-        self.sums.count(seconds=time.perf_counter() - started)
+        self.sums.count(seconds=time.perf_counter() - started, waited=later.waited)
         if verdict.reason:
             self._bad(verdict, step, before)
+        return later, coming
 
     def _rate(self, step: int) -> float:
         where = position(self.run.stages, step)
         return self.run.optimization.rate(*((where.step, where.steps) if self.run.optimization.restart_per_stage else (step, self.total)))
 
-    def _scale(self, batches: list[Any]) -> dict[str, float]:
-        """weight / global number of targets of the step, by task; learns from the same message whether a rank was told to stop."""
-        names = list(self.maker.objectives)
-        local = [sum(batch.counts[name] for batch in batches) for name in names]
-        local += [sum(getattr(batch, name) for batch in batches) for name in ("real_tokens", "masked_tokens", "maskable_tokens", "given_up_units")]
-        trouble = self.around.trouble(0.0)
-        local += [sum(batch.input_ids.numel() for batch in batches), int(self.around.asked()), int(trouble is not None)]
-        *counts, real, masked, maskable, given_up, slots, stop, bad = self.world.sum(
-            torch.tensor(local, dtype=torch.float64, device=self.world.device)
-        ).tolist()
-        if bad:
-            raise ValueError(trouble or OTHERS)
-        self.progress.stopping = stop > 0
-        self.progress.tokens += real
-        self.sums.count(real=real, masked=masked, maskable=maskable, slots=slots, given_up=given_up)
-        return {name: self.maker.objectives[name].weight / max(count, 1.0) for name, count in zip(names, counts, strict=True)}
+    def _agree(self, ready: Ready) -> Counts:
+        """The counts of a step over all ranks; learns from the same message whether a rank was told to stop or found a reason to."""
+        return self._counts(self.world.sum(torch.tensor(self._message(ready), dtype=torch.float64, device=self.world.device)))
 
-    def _global(self, local: torch.Tensor, applied: bool) -> tuple[torch.Tensor, bool]:
-        """The step's stats summed over ranks, and whether all of them applied it."""
-        flat = torch.cat([local.flatten(), local.new_tensor([float(applied)])])
-        *_, voted = summed = self.world.sum(flat).cpu()
+    def _message(self, ready: Ready) -> list[float]:
+        self.trouble = self.around.trouble(0.0)
+        return [*ready.counts, float(self.around.asked()), float(bool(self.trouble or ready.fault))]
+
+    def _counts(self, summed: torch.Tensor) -> Counts:
+        *counts, stop, bad = summed.tolist()
+        self.progress.stopping = stop > 0
+        tasks = list(self.maker.objectives)
+        real, masked, maskable, given_up, slots = counts[len(tasks) :]
+        return Counts(dict(zip(tasks, counts, strict=False)), real, masked, maskable, given_up, slots, bad > 0)
+
+    def _count(self, counts: Counts) -> dict[str, float]:
+        """weight / global number of targets of the step, by task."""
+        self.progress.tokens += counts.real
+        self.sums.count(real=counts.real, masked=counts.masked, maskable=counts.maskable, slots=counts.slots, given_up=counts.given_up)
+        return {name: self.maker.objectives[name].weight / max(count, 1.0) for name, count in counts.targets.items()}
+
+    def _global(self, local: torch.Tensor, applied: bool, later: Ready) -> tuple[torch.Tensor, bool, Counts]:
+        """The step's stats summed over ranks, whether all of them applied it, and the counts of the next step."""
+        flat = torch.cat([local.flatten(), local.new_tensor([float(applied), *self._message(later)])])
+        summed = self.world.sum(flat).cpu()
+        size = local.numel()
+        voted = float(summed[size])
         if voted not in (0, self.world.size):
             raise ValueError(
                 f"step {self.progress.step + 1} was applied by {int(voted)} of {self.world.size} processes: their weights differ now. "
                 "Run again to continue from the last checkpoint."
             )
-        return summed[:-1].view(local.shape), bool(voted)
+        return summed[:size].view(local.shape), bool(voted), self._counts(summed[size + 1 :])
 
     def _bad(self, verdict: Verdict, step: int, before: Mapping[str, Cursor]) -> None:
         """Write a step down that was left out or jumped, and do what the settings say about it."""

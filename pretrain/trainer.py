@@ -63,6 +63,8 @@ class Trainer:
             ValueError: the run cannot start, continue or go on; nothing that was saved is lost.
         """
         self.run.batch.accumulation(self.world.size)
+        self.run, self.resolved = replace(self.run, tasks=self.corpus.objectives), self.corpus.resolved(self.resolved)
+        self.corpus.try_out()
         check_agreement(self.run, self.resolved, self.corpus.fingerprints, self.world)
         with contextlib.ExitStack() as stack:
             self._lock(stack)

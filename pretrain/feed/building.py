@@ -158,7 +158,7 @@ def _built(
     return Built(samples, np.ones(len(texts), np.int64))
 
 
-def check_built(built: Built, texts: Sequence[Text], objective: Builder, name: str, longest: int) -> None:
+def check_built(built: Built, texts: Texts, objective: Builder, name: str, longest: int) -> None:
     """Raise ValueError unless every window gave samples, none is too long, and their labels are classes of the task."""
     samples, who = built.samples, f"task {name!r} ({type(objective).__name__})"
     if len(built.count_W) != len(texts) or int(built.count_W.sum()) != len(samples):
@@ -176,7 +176,7 @@ def check_built(built: Built, texts: Sequence[Text], objective: Builder, name: s
         sample = int(((label_S < NO_LABEL) | (label_S >= max(objective.classes, 1))).argmax())
         raise ValueError(f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}; its classes are 0 to {objective.classes - 1}")
     total_W = np.add.reduceat(samples.length_S, starts(built.count_W)[:-1]) if len(texts) else np.zeros(0, np.int64)
-    room_W = objective.lengths(np.array([len(text.token_ids_T) for text in texts]) if not isinstance(texts, Texts) else texts.windows.tokens_W)
+    room_W = objective.lengths(np.minimum(texts.windows.tokens_W, longest - objective.special_tokens()))
     if (total_W > room_W).any():
         window = int((total_W > room_W).argmax())
         raise ValueError(

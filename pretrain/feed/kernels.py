@@ -100,7 +100,7 @@ def last_at_most(address: Any, high: Any, wanted: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any) -> Any:
+def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any, whole: Any) -> Any:
     """The windows whose first token lies in slot n = tokens [n * size, (n + 1) * size) of a shard, for each of ``slot_N``.
 
     A window joins consecutive sentences of a document up to ``limit`` tokens; a longer sentence is divided.
@@ -108,6 +108,7 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any)
     Args:
         table: a row of addresses for each shard (the columns up to END_OFFSETS).
         row_N: the row of each slot's shard.
+        whole: is every document one window, however long?
 
     Returns:
         (slot_W, document_W, start_W, end_W, a slot with a document whose sentence ends do not rise to its length or -1, that document)
@@ -135,7 +136,7 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any)
                     reached = _load(ends, index, U32)
                     if reached <= previous or reached > length:
                         return slot_W[:0], document_W[:0], start_W[:0], end_W[:0], number, document
-                    if reached - start > limit:
+                    if reached - start > limit and not whole:
                         break
                     end, previous = reached, reached
                     index += 1

@@ -86,7 +86,7 @@ class Stream:
             slots = self.source.slots
             positions = np.arange(block * BLOCK, min((block + 1) * BLOCK, slots), dtype=np.uint64)
             windows = self.source.windows(permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64))
-            item_N, offsets_B1 = best_fit(self.objective.lengths(windows.tokens_W), self.row_tokens)
+            item_N, offsets_B1 = best_fit(self.objective.lengths(np.minimum(windows.tokens_W, self.source.max_tokens)), self.row_tokens)
             windows, rows = windows.take(item_N), len(offsets_B1) - 1
             order = permute(np.arange(rows, dtype=np.uint64), rows, hash_key("rows", self.seed, self.name, epoch, block)).tolist()
             self._rows.clear()

@@ -90,6 +90,8 @@ class Source:
     """Longest window, without special tokens."""
     parts: tuple[str, ...] = ()
     """Parts of levels, as `entity:DATE` or `word@zh`, that windows have besides the levels of the data."""
+    whole: bool = False
+    """Is every document one window, however long?"""
 
     @cached_property
     def shards(self) -> list[Shard]:
@@ -134,7 +136,7 @@ class Source:
         addresses = [self._placed(number) for number in numbers.tolist()]  # held until the loop ends, though a shard may be closed meanwhile
         table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 6), np.int64)
         local_N = slots_N - self._slots_D1[numbers[row_N]]
-        slot_W, *places, wrong, document = kernels.windows_of_slots(table, row_N, local_N, self.slot_tokens, self.max_tokens)
+        slot_W, *places, wrong, document = kernels.windows_of_slots(table, row_N, local_N, self.slot_tokens, self.max_tokens, self.whole)
         if wrong >= 0:
             raise self.shards[numbers[row_N[wrong]]].damage(f"sentence_ends: those of document {document} do not rise to its length")
         return Windows(numbers[row_N[slot_W]], *places)

@@ -51,7 +51,7 @@ def readable(stats_R3: torch.Tensor, groups: Groups) -> dict[str, float]:
 class Sums:
     """What is added up between two lines of metrics, over all ranks. Part of a checkpoint, so that lines are equal after a resume."""
 
-    COUNTS = ("seconds", "real", "masked", "maskable", "slots", "given_up", "skipped")
+    COUNTS = ("seconds", "waited", "real", "masked", "maskable", "slots", "given_up", "skipped")
 
     def __init__(self, groups: Groups, kept: Mapping[str, Any]) -> None:
         self.groups = groups
@@ -86,6 +86,7 @@ class Sums:
         values = readable(self.stats, self.groups)
         values |= {
             "tokens_per_second": counts["real"] / max(counts["seconds"], 1e-9),
+            "loader_wait": counts["waited"] / max(counts["seconds"], 1e-9),
             "real_share": counts["real"] / max(counts["slots"], 1.0),
         }
         values |= {"masked_share": counts["masked"] / max(counts["maskable"], 1.0), "skipped": counts["skipped"]}

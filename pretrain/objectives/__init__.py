@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -18,9 +18,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from data_prep.shards import Prepared
 from masking.spans import KINDS
 from pretrain.feed.batch import Batch
 from pretrain.feed.building import Built, Keys, each, plain_samples
+from pretrain.feed.feeds import Feed
 from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import NOWHERE, Sample
@@ -82,6 +84,8 @@ class Objective(ABC):
 
     weight: float = 1.0
     """Factor of its mean loss in the total."""
+    folders: list[str] = field(default_factory=list)
+    """Names of the prepared folders whose documents it reads; empty: all of the run."""
 
     def __post_init__(self) -> None:
         if not self.weight > 0:
@@ -96,6 +100,20 @@ class Objective(ABC):
     def groups(self) -> tuple[str, ...]:
         """Names of the groups of targets that its figures are split by: ``loss/TASK/GROUP``; none by default."""
         return ()
+
+    def feed(self) -> Feed:
+        """What it reads of each folder; here the windows of the training split."""
+        return Feed()
+
+    def bind(self, prepared: Mapping[str, Prepared]) -> Objective:
+        """The objective as it is trained on its folders: where it learns from them (the number of its classes), a copy whose fields say so.
+
+        What the fields say is kept in checkpoints, so that a run continues and exports without the folders.
+
+        Raises:
+            ValueError: it cannot be trained on them; ``task 'NAME'`` is put in front of the message.
+        """
+        return self
 
     def special_tokens(self) -> int:
         """Most special tokens that ``build`` adds to a window: windows have so many tokens less than `batch.max_sample_tokens`."""

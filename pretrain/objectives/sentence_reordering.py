@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from pretrain.feed.batch import Batch
-from pretrain.feed.building import Built, Keys, shuffled_samples
+from pretrain.feed.building import Built, Keys, each, shuffled_samples
 from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import Sample
@@ -59,9 +59,11 @@ class SentenceReordering(Objective):
         return 1 + self.segments
 
     def build(self, text: Text, key: int, name: str, specials: Specials) -> Sample:
-        return self.build_all(Texts.of([text]), np.array([key], np.uint64), name, specials).samples[0]
+        return shuffled_samples(Texts.of([text]), np.array([key], np.uint64), name, specials, self.segments, (SPLIT, ORDER)).samples[0]
 
     def build_all(self, texts: Texts, key_W: Keys, name: str, specials: Specials) -> Built:
+        if type(self).build is not SentenceReordering.build:
+            return each(self.build, texts, key_W, name, specials)
         return shuffled_samples(texts, key_W, name, specials, self.segments, (SPLIT, ORDER))
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:

@@ -68,7 +68,7 @@ def data_languages(state: State) -> list[str]:
         label = data.get("name") or str(data["path"]).rstrip("/").rsplit("/", 1)[-1]
         try:
             manifest = read_json(Path(data["path"]) / "manifest.json")
-            counts, same = manifest["counts"], manifest["fingerprint"] == state.fingerprints.get(label)
+            counts, same = manifest["counts"], manifest["fingerprint"] == state.fingerprints.get(label, "").partition(" ")[0]
         except (OSError, ValueError, KeyError, TypeError):
             same = False
         if not same:

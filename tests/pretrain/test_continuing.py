@@ -55,7 +55,7 @@ def test_equal_settings_have_no_differences(run_file: Path) -> None:
     ("override", "line"),
     [
         ("optimization.lr=5e-4", "optimization.lr: 0.001 -> 0.0005"),
-        ("data_workers=2", "data_workers: 0 -> 2"),
+        ("data_workers=2", "data_workers: None -> 2"),
         ("model.dropout=0.2", "model.dropout: 0.1 -> 0.2"),
         ("model.path=/elsewhere", "model.path:  -> /elsewhere"),
         ("tasks.span_boundary.weight=0.5", "tasks.span_boundary.weight: 1.0 -> 0.5"),

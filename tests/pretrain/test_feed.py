@@ -224,7 +224,7 @@ def test_in_every_slot_but_the_last_of_a_shard_a_window_begins(prepared: Path) -
 def test_sentence_ends_that_lie_are_told_and_lead_no_loop_astray(ends: list[int]) -> None:
     arrays = [np.zeros(10, np.uint16), np.array([0, 10], np.int32), np.array(ends, np.uint32), np.array([0, len(ends)], np.int32)]
     tokens, *others = (array.ctypes.data for array in arrays)
-    found = kernels.windows_of_slots(np.array([[1, tokens, 2, *others]]), np.zeros(2, np.int64), np.arange(2), 8, 8)
+    found = kernels.windows_of_slots(np.array([[1, tokens, 2, *others]]), np.zeros(2, np.int64), np.arange(2), 8, 8, False)
     assert found[-2] >= 0 and found[-1] == 0 and not len(found[0])
 
 

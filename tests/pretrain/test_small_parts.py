@@ -124,6 +124,7 @@ def test_a_signal_that_arrives_after_the_ranks_agreed_stops_all_of_them_at_the_n
     from pretrain.corpus import Corpus
     from pretrain.progress import Progress
     from pretrain.stage import StageLoop
+    from pretrain.step_batches import StepBatches
 
     run = read_config(Run, tiny_run, [])
     maker = Corpus(run=run).maker(run.stages[0], "train", run.masking)
@@ -134,11 +135,13 @@ def test_a_signal_that_arrives_after_the_ranks_agreed_stops_all_of_them_at_the_n
     loop.sums = Sums({name: objective.groups for name, objective in maker.objectives.items()}, {})
     loop.around = SimpleNamespace(asked=lambda: bool(asked), trouble=lambda patience: None)  # type: ignore[assignment]
     previous = signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
-    batches = [maker[MicroBatchSpec(0, rows, 0.0)]]
+    batches = StepBatches(maker, iter([MicroBatchSpec(0, rows, 0.0)]), run, loop.world, 1)
+    ready = batches.fetch()
     try:
-        loop._scale(batches)
-        assert asked and not loop.progress.stopping
-        loop._scale(batches)
+        counts = loop._agree(ready)
+        assert asked and not loop.progress.stopping and not counts.bad
+        assert counts.real == ready.batches[0].real_tokens and counts.targets == ready.batches[0].counts
+        loop._agree(ready)
         assert loop.progress.stopping
     finally:
         signal.signal(signal.SIGUSR1, previous)

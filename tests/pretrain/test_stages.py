@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from launch.manual.reference import reference
 from launch.settings.components import decode, load, plain
 from launch.settings.schema import schema
-from launch.views import show_schedule
+from launch.views.schedule import show_schedule
 from pretrain.config import Run
 from pretrain.continuing import compare
 from pretrain.corpus import Corpus

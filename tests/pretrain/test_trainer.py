@@ -95,7 +95,7 @@ class Runs:
 
     def lines(self, name: str, file: str = "metrics.jsonl") -> list[dict[str, Any]]:
         ours = [json.loads(line, parse_constant=refuse) for line in (self.folder / name / file).read_text().splitlines()]
-        return [{key: value for key, value in line.items() if key not in ("time", "seconds", "tokens_per_second")} for line in ours]
+        return [{key: value for key, value in line.items() if key not in ("time", "seconds", "tokens_per_second", "loader_wait")} for line in ours]
 
 
 def refuse(name: str) -> float:
@@ -387,23 +387,22 @@ def test_samples_longer_than_the_position_table_are_refused(runs: Runs, prepared
 
 
 def test_a_task_that_makes_too_long_a_sample_is_named(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    from pretrain.feed.samples import Samples
     from pretrain.objectives.sentence_reordering import SentenceReordering
 
-    build = SentenceReordering.build
+    build_all = SentenceReordering.build_all
 
-    def longer(self: Any, text: Any, key: int, name: str, specials: Any) -> Any:
-        sample = build(self, text, key, name, specials)
-        more = torch.zeros(80, dtype=torch.int64).numpy() + 100
-        import numpy as np
+    def longer(self: Any, *arguments: Any) -> Any:
+        built = build_all(self, *arguments)
+        made = []
+        for sample in built.samples:
+            arrays = {name: np.tile(getattr(sample, name), 9) for name in ("token_ids_T", "maskable_T", "segment_ids_T")}
+            made.append(dataclasses.replace(sample, **arrays, place_T=None))
+        return built._replace(samples=Samples.of(made))
 
-        return dataclasses.replace(
-            sample,
-            token_ids_T=np.concatenate([sample.token_ids_T, more]),
-            maskable_T=np.concatenate([sample.maskable_T, more > 0]),
-            segment_ids_T=np.concatenate([sample.segment_ids_T, more * 0]),
-        )
-
-    monkeypatch.setattr(SentenceReordering, "build", longer)
+    monkeypatch.setattr(SentenceReordering, "build_all", longer)
     with pytest.raises(ValueError, match=r"task 'sentence_reordering' .* made a sample of"):
         runs.train("run", "stages.0.tasks={knowledge_masking: 0.001, sentence_reordering: 9}")
 

@@ -156,7 +156,7 @@ def test_metrics_tell_loss_and_accuracy_per_task_and_kind(kmask: Kmask, tiny_run
         kinds = sum(last[f"targets/{task}/{kind}"] for kind in ("character", "word", "phrase", "entity"))
         assert kinds == last[f"targets/{task}"] > 0
     assert not [name for name in last if name.startswith("loss/sentence_reordering/")]
-    assert {"tokens_per_second", "grad_norm", "lr", "real_share", "masked_share", "tokens"} <= last.keys()
+    assert {"tokens_per_second", "loader_wait", "grad_norm", "lr", "real_share", "masked_share", "tokens"} <= last.keys()
     held = [line for line in lines if line["event"] == "evaluation"]
     assert [line["step"] for line in held] == [0, 4, 4, 8] and held[1]["targets/knowledge_masking"] == held[0]["targets/knowledge_masking"]
     assert held[1]["loss/knowledge_masking"] == held[2]["loss/knowledge_masking"]  # a task that joins changes no figure of another
