@@ -212,7 +212,7 @@ def test_a_stage_without_knowledge_masking_is_measured_on_rows_of_its_own(tiny_r
 
 def test_amounts_are_shown_in_the_schedule_the_reference_and_the_schema(tiny_run: Path) -> None:
     stages = "stages=[{name: a, tasks: {knowledge_masking: {iterations: 7}, sentence_reordering: {tokens: 2_000}}}]"
-    text = "\n".join("".join(word.text for word in line) for line in show_schedule(tiny_run, [stages], 3))
+    text = "\n".join("".join(word.text for word in line) for line in show_schedule(tiny_run, [stages]))
     assert "9 steps of 4 rows" in text and "78%         28 rows" in text and "22%          8 rows" in text
     value = schema(Stage)
     assert value["required"] == ["name", "tasks"]
