@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from data_prep.counting.mining import LEXICON, Mining, MiningStep
 from data_prep.documents import Document
 from data_prep.files import staging_name, write_atomic
+from data_prep.inputs.file_names import FoundFiles
 from data_prep.planned import Plan
 from data_prep.preparing.parts import PartWorker
 from data_prep.preparing.pipeline import sample_texts
@@ -41,11 +42,11 @@ def survey(preparation: Preparation, listen: Listener) -> PartWorker:
     return PartWorker(preparation=bare, plan=plan, folder=Path(preparation.output))
 
 
-def kept_plan(preparation: Preparation, listen: Listener) -> Plan:
-    """The plan of ``preparation``; a large corpus is surveyed once for all commands."""
+def kept_plan(preparation: Preparation, listen: Listener, found: Sequence[FoundFiles] | None = None) -> Plan:
+    """The plan of ``preparation``; a large corpus is surveyed once for all commands. ``found``: its files, where they are listed already."""
     watch = Watch(folder=Path(preparation.output), launch=staging_name(NOTES))
     try:
-        return make_plan(preparation, listen, watch)
+        return make_plan(preparation, listen, watch, found)
     finally:
         shutil.rmtree(watch.folder / watch.launch, ignore_errors=True)
 

@@ -20,7 +20,7 @@ import errno
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from data_prep.discourse.discourse_step import DiscourseStep
 from data_prep.documents import Document
 from data_prep.files import remove_staging, staging_name
 from data_prep.filtering.dropped import Dropped
+from data_prep.inputs.file_names import FoundFiles
 from data_prep.preparing.adoption import adopt_plan
 from data_prep.preparing.finishing import finish_once, finished
 from data_prep.preparing.parts import PartWorker
@@ -43,8 +44,11 @@ from data_prep.vocabularies.tokenizer_step import TokenizerStep, place_tokenizer
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def prepare(preparation: Preparation, listen: Listener) -> dict[str, Any]:
+def prepare(preparation: Preparation, listen: Listener, found: Sequence[FoundFiles] | None = None) -> dict[str, Any]:
     """Do everything that is not done yet and return the manifest.
+
+    Args:
+        found: the files of each corpus, where they are listed already (plan.py: ``find_all``).
 
     Raises:
         ValueError, OSError: something the user can put right; finished parts stay.
@@ -53,7 +57,7 @@ def prepare(preparation: Preparation, listen: Listener) -> dict[str, Any]:
     folder = Path(preparation.output)
     watch = Watch(folder=folder, launch=staging_name(NOTES), record_seconds=60 * preparation.engine.record_minutes)
     try:
-        return _prepare(preparation, folder, watch, listen)
+        return _prepare(preparation, folder, watch, listen, found)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -65,8 +69,8 @@ def prepare(preparation: Preparation, listen: Listener) -> dict[str, Any]:
         shutil.rmtree(folder / watch.launch, ignore_errors=True)
 
 
-def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Listener) -> dict[str, Any]:
-    plan = make_plan(preparation, listen, watch)
+def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Listener, found: Sequence[FoundFiles] | None) -> dict[str, Any]:
+    plan = make_plan(preparation, listen, watch, found)
     check_not_empty(plan)
     plan = adopt_plan(folder, plan, folder / watch.launch)
     if (manifest := finished(folder, plan)) is not None:

@@ -31,13 +31,14 @@ def show_plan(file: Path, overrides: list[str]) -> None:
     """
     from data_prep.preparing.corpus_tasks import kept_plan
     from data_prep.preparing.estimates import measure
-    from data_prep.preparing.plan import Preparation, check_not_empty
+    from data_prep.preparing.plan import Preparation, check_not_empty, find_all
 
     preparation = read_config(Preparation, file, overrides)
     bar = Bar("survey", "bytes")
-    plan = kept_plan(preparation, lambda progress: bar.update(progress.done, progress.total, ""))
+    found = find_all(preparation)
+    plan = kept_plan(preparation, lambda progress: bar.update(progress.done, progress.total, ""), found)
     bar.close()
-    for line in [*plan_lines(preparation, plan), *input_lines(preparation)]:
+    for line in [*plan_lines(preparation, plan), *input_lines(preparation, found)]:
         print(line)
     check_not_empty(plan)
     with TemporaryDirectory() as temporary:

@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 def run_prepare(file: Path, overrides: list[str], slurm: int | None = None) -> int:
     """Prepare; with ``slurm``, print a script that does it in so many tasks. Returns the exit code."""
     from data_prep.preparing.pipeline import prepare
-    from data_prep.preparing.plan import Preparation
+    from data_prep.preparing.plan import Preparation, find_all
 
     preparation = read_config(Preparation, file, overrides)
     if slurm is not None:
         print(slurm_script(file, overrides, slurm), end="")
         return DONE
     bars = PreparationBars()
-    for line in input_lines(preparation):
+    found = find_all(preparation)
+    for line in input_lines(preparation, found):
         bars.parts.say(line)
     begun = time.monotonic()
     try:
-        manifest = prepare(preparation, bars)
+        manifest = prepare(preparation, bars, found)
     finally:
         bars.close()
     return summarise(manifest, Path(preparation.output), time.monotonic() - begun)

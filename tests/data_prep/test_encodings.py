@@ -23,7 +23,7 @@ from data_prep.documents import Record, Rejected
 from data_prep.files import read_json
 from data_prep.inputs.text_encodings import BLOCK, ENCODINGS, likely_encoding
 from data_prep.preparing.pipeline import prepare
-from data_prep.preparing.plan import Preparation
+from data_prep.preparing.plan import Preparation, find_all
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 OTHERS = [name for name in ENCODINGS if name != "utf-8"]
@@ -198,7 +198,7 @@ def test_a_file_whose_name_is_not_utf8_is_left_out_and_named(misnamed: Path, tmp
     assert corpus.files() == [misnamed / "good.txt"]
     assert [item.path for item in corpus.found().left_out] == [f"{misnamed}/\\xbb\\xb5.txt"]
     preparation = Preparation(output=str(tmp_path / "out"), corpora=[corpus], vocabulary=Vocabulary(size=200, min_frequency=1))
-    assert input_lines(preparation) == [f"warning: 1 file(s) left out, name not UTF-8: {misnamed}/\\xbb\\xb5.txt (rename it)"]
+    assert input_lines(preparation, find_all(preparation)) == [f"warning: 1 file(s) left out, name not UTF-8: {misnamed}/\\xbb\\xb5.txt (rename it)"]
     manifest = prepare(preparation, quiet)
     assert sum(shard["documents"] for shard in manifest["shards"]) == len(LINES)
     assert manifest["counts"]["rejected.name not UTF-8"] == 1

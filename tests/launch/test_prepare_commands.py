@@ -432,3 +432,14 @@ def test_plots_survive_nothing_and_extremes() -> None:
     assert quantile([0, 10, 0, 10], edges, 0.5) == 3 and quantile([], edges, 0.5) == 0
     assert [short(number) for number in (0, 9999, 10_000, 1_234_567, 2.5e12)] == ["0", "9,999", "10.0 k", "1.23 M", "2.50 T"]
     assert [percent(*pair) for pair in ((0, 5), (1, 2), (1, 30), (1, 3000), (1, 10**6), (1, 0))] == ["0 %", "50 %", "3.3 %", "0.03 %", "< 0.01 %", "–"]
+
+
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_the_files_of_a_corpus_are_listed_once(verb: str, run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million files take tens of seconds to list."""
+    from data_prep.corpora.jsonl import Jsonl
+
+    found, times = Jsonl.found, []
+    monkeypatch.setattr(Jsonl, "found", lambda self: (times.append(1), found(self))[1])
+    assert run("prepare", verb, DEMO, f"output={tmp_path / 'out'}", "vocabulary.size=3000", "engine.workers=1").code == 0
+    assert len(times) == 1

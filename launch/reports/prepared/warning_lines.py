@@ -11,9 +11,9 @@ MANY_CUT = 0.02
 """Share of cut words that is worth a warning."""
 
 
-def input_lines(preparation: Any) -> list[str]:
-    """Everything there is to warn of before a corpus is read. Lists the files of the corpus."""
-    return [*file_lines([corpus.found() for corpus in preparation.corpora]), *word_list_lines(preparation)]
+def input_lines(preparation: Any, found: Sequence[Any]) -> list[str]:
+    """Everything there is to warn of before a corpus is read; ``found`` are the files of each corpus."""
+    return [*file_lines(found), *word_list_lines(preparation)]
 
 
 def word_list_lines(preparation: Any) -> list[str]:
