@@ -29,6 +29,7 @@ check: lint test
 bench: $(READY)
 	$(BIN)/python benchmarks/bench_masking.py
 	$(BIN)/python benchmarks/bench_collator.py
+	$(BIN)/python benchmarks/bench_batches.py
 	$(BIN)/python benchmarks/bench_preparation.py
 
 # 50 kills at random moments and every fault of tests/faults/entries.py, against undisturbed runs; for some of them root is needed
