@@ -50,4 +50,6 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
 def annotation_of(preparation: Preparation, annotators: Sequence[Annotator]) -> Annotation:
     """The preparation's segmenters with these annotators."""
     labels = dict.fromkeys([WORD, *(label for annotator in annotators for label in annotator.labels())])
-    return Annotation(segmenters=preparation.segmenters, annotators=annotators, labels={label: number for number, label in enumerate(labels)})
+    numbered = {label: number for number, label in enumerate(labels)}
+    languages = preparation.cleaning.known
+    return Annotation(segmenters=preparation.all_segmenters, annotators=annotators, labels=numbered, languages=languages)

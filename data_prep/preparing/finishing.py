@@ -41,8 +41,15 @@ def finish_once(worker: PartWorker) -> dict[str, Any]:
             manifest = (finished(folder, worker.plan) or finish(worker)) if mine else None
         if manifest is not None:
             tidy(folder / "claims")
+            remove_unpacked(folder)
             return manifest
         time.sleep(POLL_SECONDS)
+
+
+def remove_unpacked(folder: Path) -> None:
+    """Remove what compressed files were unpacked to: a finished folder needs it no more. Every launch unpacks while it surveys, one that finds
+    everything done included."""
+    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
 
 
 def finished(folder: Path, plan: Plan) -> dict[str, Any] | None:
@@ -118,7 +125,6 @@ def finish(worker: PartWorker) -> dict[str, Any]:
         "counts": dict(sorted(counts.items())),
     }
     write_json(folder / MANIFEST, manifest)
-    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
     for place in (folder, *(folder / name for name in ("parts", "survey", "steps")), *folder.glob("steps/*/"), *folder.glob("poison/*/")):
         remove_staging(place)
     take_inventory(folder, plan)

@@ -31,7 +31,7 @@ from data_prep.files import remove_staging, staging_name
 from data_prep.filtering.dropped import Dropped
 from data_prep.inputs.file_names import FoundFiles
 from data_prep.preparing.adoption import adopt_plan
-from data_prep.preparing.finishing import finish_once, finished
+from data_prep.preparing.finishing import finish_once, finished, remove_unpacked
 from data_prep.preparing.parts import PartWorker
 from data_prep.preparing.plan import Listener, Preparation, StageProgress, check_not_empty, make_plan
 from data_prep.preparing.reading import PartReader
@@ -74,6 +74,7 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
     check_not_empty(plan)
     plan = adopt_plan(folder, plan, folder / watch.launch)
     if (manifest := finished(folder, plan)) is not None:
+        remove_unpacked(folder)
         listen(StageProgress("parts", plan.slice_bytes, plan.slice_bytes, _documents(manifest["shards"]), 0))
         return manifest
     (folder / "parts").mkdir(exist_ok=True)

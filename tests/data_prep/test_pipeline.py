@@ -644,3 +644,17 @@ def test_an_empty_file_among_others_is_listed_and_the_others_are_kept(settings: 
     assert sum(shard["documents"] for shard in manifest["shards"]) == 40
     (line,) = (tmp_path / "with-empty/rejected.jsonl").read_text().splitlines()
     assert json.loads(line)["path"] == str(empty)
+
+
+def test_a_finished_folder_keeps_nothing_unpacked_however_often_it_is_launched(settings: Preparation, tmp_path: Path) -> None:
+    """A launch surveys, and so unpacks, before it finds that everything is done: the copy must go again."""
+    import gzip
+
+    packed = tmp_path / "packed.jsonl.gz"
+    packed.write_bytes(gzip.compress("".join(json.dumps(document(number)) + "\n" for number in range(200)).encode()))
+    preparation = replace(settings, corpora=[Jsonl(paths=[str(packed)])], part_bytes=2000)
+    prepare(preparation, quiet)
+    first = content(tmp_path / "out")
+    assert not any(name.startswith("unpacked") for name in first)
+    prepare(preparation, quiet)
+    assert content(tmp_path / "out") == first
