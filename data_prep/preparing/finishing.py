@@ -47,8 +47,10 @@ def finish_once(worker: PartWorker) -> dict[str, Any]:
 
 
 def remove_unpacked(folder: Path) -> None:
-    """Remove what compressed files were unpacked to: a finished folder needs it no more. Every launch unpacks while it surveys, one that finds
-    everything done included."""
+    """Remove what compressed files were unpacked to: a finished folder needs it no more.
+
+    Every launch unpacks while it surveys, one that finds everything done included.
+    """
     shutil.rmtree(folder / UNPACKED, ignore_errors=True)
 
 

@@ -168,7 +168,8 @@ def find_all(preparation: Preparation) -> list[FoundFiles]:
 def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = None, found: Sequence[FoundFiles] | None = None) -> Plan:
     """Survey the inputs and divide them into parts. Pure: equal inputs and settings give an equal plan.
 
-    ``found`` are the files, where they are listed already. With ``watch``, a large corpus is surveyed by the engine, and what was found is kept in the prepared folder.
+    ``found`` are the files, where they are listed already. With ``watch``, a large corpus is surveyed by the engine, and
+    what was found is kept in the prepared folder.
     """
     found = find_all(preparation) if found is None else found
     listing = Listing.of(found)
