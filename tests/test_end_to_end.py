@@ -82,7 +82,7 @@ def test_show_draws_every_view_in_the_terminal_and_as_a_page(kmask: Kmask, prepa
     batch = kmask("show", "batch", tiny_run, "--number", 5, "--html", tmp_path / "batch.html")
     assert batch.returncode == 0 and "→M" in batch.stdout and "SBO: " in batch.stdout, batch.stderr
     page = (tmp_path / "batch.html").read_text(encoding="utf-8")
-    assert page.startswith("<!doctype html>") and "background:#c62828" in page and "http" not in page
+    assert page.startswith("<!doctype html>") and 'class="s-mask"' in page and "http" not in page
     schedule = kmask("show", "schedule", tiny_run)
     assert schedule.returncode == 0 and "sentence_reordering" in schedule.stdout and "new" in schedule.stdout
     shard = kmask("show", "shard", prepared)

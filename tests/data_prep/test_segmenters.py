@@ -352,13 +352,16 @@ def test_a_file_planted_for_jieba_in_the_shared_temporary_folder_changes_no_word
     assert [file.name for file in tmp_path.iterdir()] == ["jieba.cache"], "and none is left there by us"
 
 
+BOTH = (Rjieba(hmm=True), Rjieba(hmm=False))
+
+
 @given(st.text("他在北京大学。\n，、aC+3. ！", max_size=300), st.integers(1, 40))
 def test_a_long_text_is_segmented_in_stretches_with_the_same_words(text: str, length: int) -> None:
     assert "".join(piece for _, piece in stretches(text, length)) == text
     assert all(text[start:].startswith(piece) for start, piece in stretches(text, length))
-    for hmm in (True, False):
-        whole = Rjieba(hmm=hmm).words(text).tolist()
-        pieces = [[first + start, last + start] for start, piece in stretches(text, length) for first, last in Rjieba(hmm=hmm).words(piece).tolist()]
+    for segmenter in BOTH:
+        whole = segmenter.words(text).tolist()
+        pieces = [[first + start, last + start] for start, piece in stretches(text, length) for first, last in segmenter.words(piece).tolist()]
         assert pieces == whole
 
 
