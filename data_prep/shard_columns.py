@@ -223,6 +223,6 @@ def _offsets(buffer: Any, rows: int, size: int) -> Offsets:
     offsets_D1 = np.frombuffer(buffer, np.int32)[: rows + 1]
     if len(offsets_D1) != rows + 1:
         raise ValueError(f"{len(offsets_D1)} list offsets for {rows} documents")
-    if offsets_D1[0] < 0 or offsets_D1[-1] > size or (offsets_D1[1:] < offsets_D1[:-1]).any():
+    if offsets_D1[0] != 0 or offsets_D1[-1] > size or (offsets_D1[1:] < offsets_D1[:-1]).any():
         raise ValueError("list offsets do not ascend inside the column")
     return offsets_D1

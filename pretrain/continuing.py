@@ -106,13 +106,16 @@ def _order_of_tasks(state: State, resolved: Mapping[str, Any]) -> list[str]:
 def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:
     refused = []
     for name, digest in fingerprints.items():
+        content, _, order = digest.partition(" ")
         if name in state.fingerprints:
-            if state.fingerprints[name].partition(" ")[0] == digest.partition(" ")[0] and state.fingerprints[name] != digest:
+            before, _, order_before = state.fingerprints[name].partition(" ")
+            if before != content:
+                refused.append(f"data {name}: its shards changed ({before[:12]} -> {content[:12]})")
+            elif order and order != order_before:
                 refused.append(f"data {name}: this version of kmask reads windows in another order than the one that began; finish with that one, or export")
-            elif state.fingerprints[name] != digest:
-                refused.append(f"data {name}: its shards changed ({state.fingerprints[name][:12]} -> {digest[:12]})")
             continue
-        old = next((old for old, known in state.fingerprints.items() if known == digest and old not in fingerprints), None)
+        known = {old: found.partition(" ")[0] for old, found in state.fingerprints.items()}
+        old = next((old for old, found in known.items() if found == content and old not in fingerprints), None)
         if old is not None:
             refused.append(f"data {name}: this folder was called {old!r}, and the order of its windows hangs on the name; give it `name: {old}`")
     return refused

@@ -132,8 +132,7 @@ class Corpus:
             rows = []
             for name, stream in maker.streams.items():
                 windows = stream.source.windows(np.arange(1))
-                length_W = stream.objective.lengths(np.minimum(windows.tokens_W, stream.source.max_tokens))
-                rows.append(RowSpec(name, 0, windows.take(np.cumsum(length_W) <= self.run.batch.row)))
+                rows.append(RowSpec(name, 0, windows.take(np.cumsum(stream.lengths(windows)) <= self.run.batch.row)))
             _ = maker[MicroBatchSpec(0, rows, 0.0)]
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
@@ -193,6 +192,7 @@ class Corpus:
             task_ids=self.run.task_ids,
             row_tokens=self.run.batch.row,
             max_sample_tokens=self.run.batch.max_sample_tokens,
+            segment_types=None if self.run.model.path else self.run.model.segment_types,
             seed=seed,
             salt=split,
         )

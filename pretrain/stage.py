@@ -65,7 +65,7 @@ class StageLoop:
         counts = self._agree(ready)
         for step in steps:
             if counts.bad:
-                raise ready.fault or ValueError(self.trouble or OTHERS)
+                raise ValueError(self.world.first_text(str(ready.fault or self.trouble or "")) or OTHERS) from ready.fault
             following = batches.fetch if step + 1 < self.end else batches.none
             ready, counts = self._train(step, ready, counts, following, states.pop(step))
             if progress.step % run.tracking.every == 0 or progress.step == self.end:

@@ -64,7 +64,12 @@ class Trainer:
         """
         self.run.batch.accumulation(self.world.size)
         self.run, self.resolved = replace(self.run, tasks=self.corpus.objectives), self.corpus.resolved(self.resolved)
-        self.corpus.try_out()
+        fault: Exception | None = None
+        try:
+            self.corpus.try_out()
+        except (ValueError, OSError) as error:
+            fault = error
+        self.world.all_or_none(fault)
         check_agreement(self.run, self.resolved, self.corpus.fingerprints, self.world)
         with contextlib.ExitStack() as stack:
             self._lock(stack)

@@ -121,10 +121,10 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
         names = list(maker.objectives)
         figures = [name + maker.figures for name in names]
         rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
-        for first in range(0, len(rows), world.size):
-            # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and discards it.
+        batches = prepared_batches(maker, rows, world)
+        for first, batch in zip(range(0, len(rows), world.size), batches, strict=True):
             mine = first + world.rank
-            batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 1.0)].to(world.device)
+            batch = batch.to(world.device)
             torch.manual_seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time
             _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
             parts = rows_of(found if mine < len(rows) else torch.zeros_like(found), {name: maker.objectives[name].groups for name in names})
@@ -135,3 +135,22 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
                     known = labels.get(figure, torch.zeros(count, dtype=torch.int64, device=world.device))
                     labels[figure] = known + torch.bincount(label, minlength=count)
     return Measured({figure: groups[figure] for figure in sums}, torch.cat(list(sums.values())), labels) if sums else None
+
+
+def prepared_batches(maker: BatchMaker, rows: Sequence[RowSpec], world: World) -> list[Batch]:
+    """This rank's batches, made before any of them is used: a fault of one rank is told by all.
+
+    Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another, which is discarded.
+
+    Raises:
+        ValueError: a batch that cannot be made, on every rank.
+    """
+    found: list[Batch] = []
+    fault: Exception | None = None
+    try:
+        for first in range(0, len(rows), world.size):
+            found.append(maker[MicroBatchSpec(0, [rows[min(first + world.rank, len(rows) - 1)]], 1.0)])
+    except (ValueError, OSError) as error:
+        fault = error
+    world.all_or_none(fault)
+    return found

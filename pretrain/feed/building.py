@@ -72,9 +72,9 @@ def named(task: str, objective: Any, doing: str) -> Iterator[None]:
     """Whatever a plug-in's code raises becomes a ValueError that names the task and its class."""
     try:
         yield
-    except ValueError:
+    except (ValueError, OSError, MemoryError):
         raise
-    except (LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError, AssertionError) as error:
+    except Exception as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"task {task!r} ({type(objective).__name__}) failed {doing}: {type(error).__name__}: {what}") from error
 
@@ -161,6 +161,8 @@ def _built(
 def check_built(built: Built, texts: Texts, objective: Builder, name: str, longest: int) -> None:
     """Raise ValueError unless every window gave samples, none is too long, and their labels are classes of the task."""
     samples, who = built.samples, f"task {name!r} ({type(objective).__name__})"
+    if problem := samples.problem():
+        raise ValueError(f"{who} built samples whose arrays do not fit together: {problem}")
     if len(built.count_W) != len(texts) or int(built.count_W.sum()) != len(samples):
         raise ValueError(f"{who} built {len(samples)} samples of {len(texts)} windows, but says {int(built.count_W.sum())}")
     if (built.count_W < 1).any():
@@ -171,10 +173,6 @@ def check_built(built: Built, texts: Texts, objective: Builder, name: str, longe
             f"{who} made a sample of {int(samples.length_S[sample])} tokens from document {samples.document_ids[sample]!r}; "
             f"batch.max_sample_tokens allows {longest}"
         )
-    label_S = samples.labels.get(name)
-    if label_S is not None and len(label_S) and (label_S.min() < NO_LABEL or label_S.max() >= max(objective.classes, 1)):
-        sample = int(((label_S < NO_LABEL) | (label_S >= max(objective.classes, 1))).argmax())
-        raise ValueError(f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}; its classes are 0 to {objective.classes - 1}")
     total_W = np.add.reduceat(samples.length_S, starts(built.count_W)[:-1]) if len(texts) else np.zeros(0, np.int64)
     room_W = objective.lengths(np.minimum(texts.windows.tokens_W, longest - objective.special_tokens()))
     if (total_W > room_W).any():
@@ -183,3 +181,21 @@ def check_built(built: Built, texts: Texts, objective: Builder, name: str, longe
             f"{who} made {int(total_W[window])} tokens of a window of document {texts[window].document_id!r}; its `lengths` (or `special_tokens`) "
             f"announced at most {int(room_W[window])}"
         )
+
+
+def check_labels(samples: Samples, objectives: Mapping[str, Builder], name: str, segments: int | None) -> None:
+    """Raise ValueError unless the labels of every task are classes of it, and segments (``segments`` None: not known how many) exist.
+
+    ``name`` is the task that built the samples.
+    """
+    who = f"task {name!r} ({type(objectives[name]).__name__})" if name in objectives else f"task {name!r}"
+    for task, label_S in samples.labels.items():
+        classes = objectives[task].classes if task in objectives else 0
+        wrong_S = (label_S < NO_LABEL) | ((label_S >= max(classes, 1)) if task in objectives else False)
+        if wrong_S.any():
+            sample = int(wrong_S.argmax())
+            of = "" if task == name else f" for task {task!r}"
+            raise ValueError(f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}{of}; its classes are 0 to {classes - 1}")
+    if len(samples.segment_ids_T) and (samples.segment_ids_T.min() < 0 or samples.segment_ids_T.max() >= (segments or 1 << 62)):
+        worst = int(samples.segment_ids_T.max() if samples.segment_ids_T.min() >= 0 else samples.segment_ids_T.min())
+        raise ValueError(f"{who} gave a token the segment {worst}; the model has 0 to {(segments or 2) - 1} (model.segment_types)")

@@ -120,7 +120,7 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any,
         documents, token_offsets, ends, end_offsets = row[DOCUMENTS], row[TOKEN_OFFSETS], row[ENDS], row[END_OFFSETS]
         low = slot_N[number] * size
         high = low + size
-        document = last_at_most(token_offsets, documents + 1, low)
+        document = max(last_at_most(token_offsets, documents + 1, low), 0)
         while document < documents:
             first = _load(token_offsets, document, I32)
             if first >= high:
@@ -195,7 +195,7 @@ def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
 def find_windows(table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, bytes_W: Any) -> Any:
     """Where the sentence ends of every window begin, how many there are, and the length of its document's id in bytes.
 
-    Returns the number of a window that lies outside its shard, or -1.
+    Returns the number of a window that lies outside its document, or whose sentence ends do not rise inside it; or -1.
     """
     for window in range(len(row_W)):
         row = table[row_W[window]]
@@ -206,8 +206,20 @@ def find_windows(table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: A
             return window
         low, high = _load(row[END_OFFSETS], document, I32), _load(row[END_OFFSETS], document + 1, I32)
         first = first_at_least(row[ENDS], low, high, start_W[window] + 1)
+        last = first_at_least(row[ENDS], first, high, end_W[window])
+        # Searching trusts that ends rise; a bad one anywhere in the document may mislead it.
+        if last == high or (first > low and _load(row[ENDS], first - 1, U32) > start_W[window]):
+            return window
+        previous: Any = start_W[window]
+        for index in range(first, last):
+            reached = _load(row[ENDS], index, U32)
+            if reached <= previous or reached >= end_W[window]:
+                return window
+            previous = reached
+        if _load(row[ENDS], last, U32) < end_W[window]:
+            return window
         first_W[window] = first
-        count_W[window] = first_at_least(row[ENDS], first, high, end_W[window]) - first + 1
+        count_W[window] = last - first + 1
         bytes_W[window] = _load(row[ID_OFFSETS], document + 1, I32) - _load(row[ID_OFFSETS], document, I32)
     return -1
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from masking.keyed import place_keys
 from pretrain.feed.batch import Batch, to_batch
-from pretrain.feed.building import Builder, Built, check_built, named
+from pretrain.feed.building import Builder, Built, check_built, check_labels, named
 from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.packed import Packed, hide, lay
 from pretrain.feed.samples import Samples
@@ -45,6 +45,8 @@ class BatchMaker(Dataset[Batch]):
     seed: int
     salt: str = "train"
     """Separates the draws of training and evaluation."""
+    segment_types: int | None = None
+    """Rows of the model's segment table; None: not known."""
     figures: str = ""
     """Ends the names of the figures that an evaluation makes of these batches."""
 
@@ -79,7 +81,8 @@ class BatchMaker(Dataset[Batch]):
             first = last
         with named(stream.task, stream.objective, "building samples"):
             built = stream.objective.build_all(texts, np.concatenate(keys), stream.task, self.specials)
-        check_built(built, texts, stream.objective, stream.task, self.max_sample_tokens)
+            check_built(built, texts, stream.objective, stream.task, self.max_sample_tokens)
+            check_labels(built.samples, {stream.task: stream.objective, **self.objectives}, stream.task, self.segment_types)
         return built
 
     def packed(self, spec: MicroBatchSpec) -> Packed:
@@ -93,7 +96,8 @@ class BatchMaker(Dataset[Batch]):
         made = {}
         for name, objective in self.objectives.items():
             with named(name, objective, "making targets"):
-                made[name] = objective.targets(packed, name)
+                arrays, count = objective.targets(packed, name)
+                made[name] = (arrays, count)
         return to_batch(packed, self.task_ids, {name: arrays for name, (arrays, _) in made.items()}, {name: count for name, (_, count) in made.items()})
 
 

@@ -101,6 +101,28 @@ class Samples(Sequence[Sample]):
             text=self.texts[number],
         )
 
+    def problem(self) -> str:
+        """How its arrays do not fit together; empty when they do. Compiled loops trust them."""
+        tokens, samples = len(self.token_ids_T), len(self)
+        if samples and self.length_S.min() < 1:
+            return "a sample without a token"
+        by_token: dict[str, Any] = {"maskable_T": self.maskable_T, "segment_ids_T": self.segment_ids_T, "place_T": self.place_T}
+        by_sample: dict[str, Any] = {name: getattr(self, name) for name in ("tasks", "key_S", "document_ids", "first_token_S")}
+        by_sample |= self.labels
+        if int(self.length_S.sum()) != tokens:
+            return f"{tokens} token ids, but samples of {int(self.length_S.sum())} tokens"
+        for name, array in by_token.items():
+            if len(array) != tokens:
+                return f"{tokens} token ids, {len(array)} entries of {name}"
+        for name, values in by_sample.items():
+            if len(values) != samples:
+                return f"{samples} samples, {len(values)} entries of {name}"
+        ends = {"sentence_ends": (self.sentence_ends[0], self.sentence_ends[0], self.sentence_ends[1])}
+        for name, (start_U, end_U, count_S) in {**ends, **self.units}.items():
+            if len(count_S) != samples or (samples and count_S.min() < 0) or not len(start_U) == len(end_U) == int(count_S.sum()):
+                return f"{name}: {len(start_U)} starts and {len(end_U)} ends, but counts of {int(count_S.sum())} in {len(count_S)} of {samples} samples"
+        return ""
+
     def take(self, order_S: Long) -> Samples:
         """The same samples in another order."""
         numbers = order_S.tolist()

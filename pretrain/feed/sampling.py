@@ -86,12 +86,26 @@ class Stream:
             slots = self.source.slots
             positions = np.arange(block * BLOCK, min((block + 1) * BLOCK, slots), dtype=np.uint64)
             windows = self.source.windows(permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64))
-            item_N, offsets_B1 = best_fit(self.objective.lengths(np.minimum(windows.tokens_W, self.source.max_tokens)), self.row_tokens)
+            item_N, offsets_B1 = best_fit(self.lengths(windows), self.row_tokens)
             windows, rows = windows.take(item_N), len(offsets_B1) - 1
             order = permute(np.arange(rows, dtype=np.uint64), rows, hash_key("rows", self.seed, self.name, epoch, block)).tolist()
             self._rows.clear()
             self._rows[epoch, block] = [RowSpec(self.name, epoch, windows.take(slice(offsets_B1[row], offsets_B1[row + 1]))) for row in order]
         return self._rows[epoch, block]
+
+    def lengths(self, windows: Windows) -> Long:
+        """Most tokens of the samples of each window.
+
+        Raises:
+            ValueError: those of one window do not fit into a row, with the task's name.
+        """
+        found_W = self.objective.lengths(np.minimum(windows.tokens_W, self.source.max_tokens))
+        if len(found_W) and found_W.max() > self.row_tokens:
+            raise ValueError(
+                f"task {self.task!r} ({type(self.objective).__name__}) makes up to {int(found_W.max())} tokens of a window; "
+                f"batch.row_tokens is {self.row_tokens}"
+            )
+        return found_W
 
     def forget(self) -> None:
         """Make the next block anew, for measurements."""

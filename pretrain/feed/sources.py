@@ -49,7 +49,9 @@ class Gathered(NamedTuple):
         first_W, count_W, bytes_W = (np.empty(len(self.row_W), np.int64) for _ in range(3))
         wrong = kernels.find_windows(self.table, self.row_W, *place, first_W, count_W, bytes_W)
         if wrong >= 0:
-            raise self.shards[self.row_W[wrong]].damage("a window lies outside its document; another process reads other shards")
+            raise self.shards[self.row_W[wrong]].damage(
+                "a window lies outside its document, or its sentence ends do not rise; where it is whole, another process reads other shards"
+            )
         offsets = [starts(counts) for counts in (self.windows.tokens_W, count_W, bytes_W)]
         tokens, ends, names = (np.empty(each[-1], kind) for each, kind in zip(offsets, (np.int64, np.int64, np.uint8), strict=True))
         kernels.copy_windows(self.table, self.row_W, *place, first_W, *offsets, tokens, ends, names)
@@ -106,8 +108,12 @@ class Source:
     @cached_property
     def _slots_D1(self) -> Long:
         """How many slots there are before each shard."""
-        tokens = [entry.tokens for entry in self.prepared.entries if entry.split == self.split and entry.documents]
-        return starts([-(-count // self.slot_tokens) for count in tokens])
+        return starts([-(-count // self.slot_tokens) for count in self._tokens])
+
+    @cached_property
+    def _tokens(self) -> list[int]:
+        """Tokens of each shard, as the manifest counts them."""
+        return [entry.tokens for entry in self.prepared.entries if entry.split == self.split and entry.documents]
 
     @property
     def slots(self) -> int:
@@ -144,7 +150,7 @@ class Source:
     def _placed(self, number: int) -> Addresses:
         """Where a shard lies in memory, once its tokens were compared with the manifest."""
         shard = self.shards[number]
-        if -(-int(shard.token_ids.offsets_D1[-1]) // self.slot_tokens) != self._slots_D1[number + 1] - self._slots_D1[number]:
+        if int(shard.token_ids.offsets_D1[-1]) != self._tokens[number]:
             raise shard.damage("token_ids: not as many as the manifest says")
         return shard.addresses
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -34,6 +34,19 @@ class World(NamedTuple):
         torch.distributed.all_reduce(bounds, torch.distributed.ReduceOp.MAX)
         largest, smallest = bounds[: len(numbers)], -bounds[len(numbers) :]
         return (largest != smallest).tolist()  # type: ignore[no-any-return]
+
+    def first_text(self, text: str) -> str:
+        """The first text that is not empty, in the order of the ranks; the same on every rank."""
+        if self.size == 1:
+            return text
+        texts: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(texts, text)
+        return next((found for found in texts if found), "")
+
+    def all_or_none(self, fault: Exception | None) -> None:
+        """Raise ValueError on every rank, in the words of the first that came with a fault; a collective."""
+        if self.any(fault is not None):
+            raise ValueError(self.first_text(str(fault) if fault else "")) from fault
 
     def agree(self, number: int, what: str) -> None:
         """Raise ValueError on every rank unless all ranks came with the same number."""

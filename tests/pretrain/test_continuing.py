@@ -116,6 +116,14 @@ def test_a_renamed_folder_is_refused_with_the_remedy_and_other_shards_with_both_
     assert "ffffffffffff -> 000000000000" in refused
 
 
+def test_a_checkpoint_from_before_windows_had_this_order_is_refused_also_under_another_name_of_its_folder(run_file: Path) -> None:
+    now = f"{FOLDERS['demo']} order 2"
+    _, refused = changes(run_file, folders={"demo": now})
+    assert "reads windows in another order than the one that began" in refused
+    _, refused = changes(run_file, "data.0.name=other", folders={"other": now})
+    assert "give it `name: demo`" in refused
+
+
 def test_the_refusal_lists_the_differing_keys_only_and_the_remedy(run_file: Path) -> None:
     state = state_of(decoded(run_file), (4, 2))
     run = decoded(run_file, "seed=2", "optimization.lr=5e-4")

@@ -24,6 +24,7 @@ from masking.keyed import combine, hash_key, mix, place_keys, uniform
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed import kernels
+from pretrain.feed.building import check_built
 from pretrain.feed.hiding import Specials
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.packed import Packed
@@ -228,6 +229,63 @@ def test_sentence_ends_that_lie_are_told_and_lead_no_loop_astray(ends: list[int]
     assert found[-2] >= 0 and found[-1] == 0 and not len(found[0])
 
 
+def one_document(folder: Path, ends: list[int]) -> Shard:
+    """A shard of one document with these sentence ends, as it lies on disk."""
+    from data_prep.encoded import Encoded
+    from data_prep.shard_writer import write_shard
+
+    count = ends[-1]
+    names = dict.fromkeys(("id", "language", "source", "title"), "d")
+    encoded = Encoded(
+        **names,
+        token_ids_T=np.arange(count, dtype=np.int32) % 50,
+        flags_T=np.zeros(count, np.uint8),
+        sentence_ends_S=np.array(ends, np.uint32),
+        paragraph_ends_P=np.array([count], np.uint32),
+        units={},
+        dropped={},
+    )
+    write_shard(folder / "x.arrow", [encoded], (), 1000)
+    return Shard(folder / "x.arrow", ())
+
+
+def source_of(prepared: Path, shard: Shard, tokens: int) -> Source:
+    folder = Prepared.open(prepared)
+    entry = next(entry for entry in folder.entries if entry.split == "train" and entry.documents)
+    alone = replace(folder, folder=shard.path.parent, levels=(), entries=(entry._replace(path=shard.path.name, tokens=tokens),))
+    return Source(name="x", prepared=alone, split="train", max_tokens=60)
+
+
+@pytest.mark.parametrize("bit", range(11))
+def test_a_flipped_bit_in_any_sentence_end_never_gets_out_of_a_window(prepared: Path, tmp_path: Path, bit: int) -> None:
+    """Beyond the slot that is read, too: the search for a window's ends trusts that all of a document's ends rise."""
+    shard = one_document(tmp_path, list(range(10, 1501, 10)))
+    whole = shard.path.read_bytes()
+    right = np.arange(10, 1501, 10, dtype=np.uint32)
+    for place in range(3, 149, 7):
+        wrong = right.copy()
+        wrong[place] ^= np.uint32(1 << bit)
+        shard.path.write_bytes(whole.replace(right.tobytes(), wrong.tobytes()))
+        source = source_of(prepared, Shard(shard.path, ()), 1500)
+        for slot in range(source.slots):
+            try:
+                texts = source.texts(source.windows(np.array([slot])))
+            except ValueError as error:
+                assert "sentence" in str(error)
+                continue
+            for read in texts:
+                ends_S = read.sentence_ends_S
+                assert (np.diff(ends_S, prepend=0) > 0).all() and ends_S[-1] == len(read.token_ids_T) <= 60
+
+
+def test_offsets_that_do_not_begin_with_the_first_document_are_damage() -> None:
+    from data_prep.shard_columns import _offsets
+
+    assert _offsets(np.array([0, 8, 20], np.int32).tobytes(), 2, 20).tolist() == [0, 8, 20]
+    with pytest.raises(ValueError, match="list offsets do not ascend"):
+        _offsets(np.array([8, 9, 20], np.int32).tobytes(), 2, 20)
+
+
 class Twofold(KnowledgeMasking):
     """Every window as two samples: its first half and its second."""
 
@@ -251,6 +309,10 @@ class Twofold(KnowledgeMasking):
         )
 
 
+class OddError(Exception):
+    """A plug-in's own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Broken(KnowledgeMasking):
     """Builds what ``fault`` says."""
@@ -270,6 +332,12 @@ class Broken(KnowledgeMasking):
             return [sample, replace(sample, key=1)]
         if self.fault == "level":
             return replace(sample, units={"phrases": text.units["phrases"]})
+        if self.fault == "segment":
+            return replace(sample, segment_ids_T=sample.segment_ids_T + 9)
+        if self.fault == "other label":
+            return replace(sample, labels={"sentence_reordering": 99})
+        if self.fault == "own error":
+            raise OddError("it is odd")
         faults = {"none": [], "no sample": None, "label": replace(sample, labels={name: 3}), "negative": replace(sample, labels={name: -2})}
         return faults[self.fault]
 
@@ -302,11 +370,16 @@ def test_an_objective_may_build_several_samples_of_a_window(tiny_run: Path) -> N
         ("no sample", r"failed building samples: TypeError"),
         ("level", r"failed building samples: KeyError: no 'phrases'"),
         ("label", r"gave document '.*' the label 3; its classes are 0 to 2"),
+        ("segment", r"gave a token the segment 9; the model has 0 to 1 \(model.segment_types\)"),
+        ("other label", r"gave document '.*' the label 99 for task 'sentence_reordering'; its classes are 0 to 8"),
+        ("own error", r"failed building samples: OddError: it is odd"),
         ("negative", r"gave document '.*' the label -2; its classes are 0 to 2"),
     ],
 )
 def test_what_an_objective_may_not_build_is_refused_by_its_name(tiny_run: Path, fault: str, message: str) -> None:
-    _, maker = maker_of(tiny_run, Broken(fault=fault))
+    run: Run = read_config(Run, tiny_run, [])
+    run = replace(run, tasks={**run.tasks, "knowledge_masking": Broken(fault=fault)})
+    maker = Corpus(run=run).maker(run.stages[1], "train", run.masking)
     rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
     with pytest.raises(ValueError, match=rf"^task 'knowledge_masking' \(Broken\) {message}"):
         maker.packed(MicroBatchSpec(0, rows, 0.0))
@@ -360,3 +433,37 @@ def test_a_corpus_of_a_billion_windows_needs_no_table_of_them(prepared: Path) ->
 def test_joined_windows_keep_their_order() -> None:
     one, two = (Windows(*(np.array([number, number + 1]) for _ in range(4))) for number in (0, 5))
     assert Windows.join([one, two]).shard_W.tolist() == [0, 1, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"maskable_T": np.zeros(3, np.bool_)}, r"entries of maskable_T"),
+        ({"length_S": np.array([-1, 3])}, "a sample without a token"),
+        ({"tasks": ["one"]}, "2 samples, 1 entries of tasks"),
+        ({"sentence_ends": (np.array([1]), np.array([2, 2]))}, "sentence_ends: 1 starts and 1 ends, but counts of 4 in 2 of 2 samples"),
+        ({"units": {"word": (np.array([1]), np.array([2]), np.array([1, 1]))}}, "word: 1 starts and 1 ends, but counts of 2"),
+        ({"labels": {"x": np.array([1])}}, "2 samples, 1 entries of x"),
+    ],
+)
+def test_arrays_of_a_plug_in_that_do_not_fit_together_reach_no_compiled_loop(changes: dict[str, Any], message: str) -> None:
+    rng = np.random.default_rng(0)
+    texts = Texts.of([text(rng, "a"), text(rng, "b")])
+    built = KnowledgeMasking().build_all(texts, np.arange(2, dtype=np.uint64), "masking", SPECIALS)
+    wrong = built._replace(samples=replace(built.samples, **changes))
+    with pytest.raises(ValueError, match=rf"^task 'masking' \(KnowledgeMasking\) built samples whose arrays do not fit together: .*{message}"):
+        check_built(wrong, texts, KnowledgeMasking(), "masking", 64)
+
+
+class Many(Twofold):
+    """Says that its samples take more than a row."""
+
+    def lengths(self, tokens_W: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return tokens_W * 9
+
+
+def test_samples_of_a_window_that_do_not_fit_into_a_row_are_refused_before_training(tiny_run: Path) -> None:
+    run: Run = read_config(Run, tiny_run, [])
+    run = replace(run, tasks={**run.tasks, "knowledge_masking": Many()})
+    with pytest.raises(ValueError, match=r"^task 'knowledge_masking' \(Many\) makes up to \d+ tokens of a window; batch.row_tokens is 256"):
+        Corpus(run=run).try_out()

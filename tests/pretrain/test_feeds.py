@@ -134,3 +134,13 @@ def test_a_run_with_labelled_pairs_trains_resumes_and_exports_without_their_fold
     assert values(tmp_path / "run") == whole
     result = kmask("export", str(tmp_path / "run"), str(tmp_path / "out"))
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("after", [0, 2, 6], ids=["while it is tried out", "in an evaluation", "in training"])
+def test_a_fault_of_one_process_is_told_by_the_command(tiny_run: Path, kmask: Kmask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """The reason stands in the log of the other process otherwise, and nobody names that log."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    task = f"tasks.knowledge_masking={{kind: toys.faulty_rank, after: {after}}}"
+    done = kmask("train", tiny_run, f"output={tmp_path / 'run'}", task, "--processes", 2)
+    assert done.returncode == 2, done.stderr
+    assert f"error: batch {after + 1} of this process is odd" in done.stderr
