@@ -59,7 +59,9 @@ def write_files(folder: Path, count: int) -> None:
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
         if not file.parent.with_suffix(".done").exists():
-            file.write_text(json.dumps({"id": f"d{number:07d}", "text": TEXT}, ensure_ascii=False) + "\n", encoding="utf-8")
+            file.write_text(
+                json.dumps({"id": f"d{number:07d}", "text": TEXT}, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
             if number % IN_A_FOLDER == IN_A_FOLDER - 1 or number == count - 1:
                 file.parent.with_suffix(".done").touch()
 
@@ -100,7 +102,9 @@ def parts(folder: Path) -> None:
 def finish(folder: Path) -> None:
     """Write the manifest."""
     settings = preparation(folder)
-    manifest = finish_once(PartWorker(preparation=settings, plan=Plan.read(Path(settings.output)), folder=Path(settings.output)))
+    manifest = finish_once(
+        PartWorker(preparation=settings, plan=Plan.read(Path(settings.output)), folder=Path(settings.output))
+    )
     print(f"{len(manifest['shards']):,} shards", end="; ")
 
 
@@ -128,8 +132,12 @@ def status(folder: Path) -> None:
 def training(folder: Path) -> None:
     """Open the folder and cut it into windows."""
     source = Source(name="one", prepared=Prepared.open(folder / "prepared"), split="train", max_tokens=506)
-    print(f"{len(source):,} windows, manifest {(folder / 'prepared/manifest.json').stat().st_size / 1e6:.0f} MB", end="; ")
-    assert source.read(len(source) - 1).document_id == source.read(0).document_id or read_json(folder / "prepared/manifest.json")
+    print(
+        f"{len(source):,} windows, manifest {(folder / 'prepared/manifest.json').stat().st_size / 1e6:.0f} MB", end="; "
+    )
+    assert source.read(len(source) - 1).document_id == source.read(0).document_id or read_json(
+        folder / "prepared/manifest.json"
+    )
 
 
 STEPS = [plan, plan, parts, finish, again, again_without_inventory, status, training]
@@ -141,7 +149,9 @@ def watch_workers(largest: list[float]) -> None:
         for task in Path("/proc/self/task").glob("*/children"):
             with contextlib.suppress(OSError, IndexError):
                 for child in task.read_text().split():
-                    largest[0] = max(largest[0], int(Path(f"/proc/{child}/statm").read_text().split()[1]) * 4096 / 2**20)
+                    largest[0] = max(
+                        largest[0], int(Path(f"/proc/{child}/statm").read_text().split()[1]) * 4096 / 2**20
+                    )
         time.sleep(0.1)
 
 

@@ -54,10 +54,17 @@ def collator(samples: list[list[int]], folder: Path, whole_word: bool) -> Peer:
     if whole_word:
         for feature, ids in zip(features, samples, strict=True):
             tokens = tokenizer.convert_ids_to_tokens(ids)
-            feature["offset_mapping"] = [(3 * place - token.startswith("##"), 3 * place + 2) for place, token in enumerate(tokens)]
-    theirs = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm=True, mlm_probability=0.15, whole_word_mask=whole_word)
+            feature["offset_mapping"] = [
+                (3 * place - token.startswith("##"), 3 * place + 2) for place, token in enumerate(tokens)
+            ]
+    theirs = DataCollatorForLanguageModeling(
+        tokenizer=tokenizer, mlm=True, mlm_probability=0.15, whole_word_mask=whole_word
+    )
     batches = [features[first : first + BATCH] for first in range(0, len(features) - BATCH + 1, BATCH)] or [features]
-    return Peer([sum(len(item["input_ids"]) for item in batch) for batch in batches], lambda index: theirs([dict(item) for item in batches[index]]))
+    return Peer(
+        [sum(len(item["input_ids"]) for item in batch) for batch in batches],
+        lambda index: theirs([dict(item) for item in batches[index]]),
+    )
 
 
 def shared_loop(samples: list[list[int]], words: list[list[bool]], mask: int, size: int) -> Peer:
@@ -113,21 +120,29 @@ def main(folder: Path, seconds: float) -> None:
     rows = read_rows(folder)
     others = peers(rows, folder)
     total = len(rows.laid.original_T)
-    print(f"{len(rows.laid.samples)} samples, {rows.tokens:,} tokens, {rows.tokens / total:.1%} of {total // ROW} rows of {ROW:,} are real; one core")
+    print(
+        f"{len(rows.laid.samples)} samples, {rows.tokens:,} tokens, {rows.tokens / total:.1%} of {total // ROW} rows of {ROW:,} are real; one core"
+    )
     for peer in others.values():
         peer(0)
     speeds, whole = {}, 0.0
-    same = Scheme(SAME, Masking(strategy=WholeUnit(units=["word"]), budget=AS_THERE, corruption=Corruption(mask=1.0, random=0.0)))
+    same = Scheme(
+        SAME, Masking(strategy=WholeUnit(units=["word"]), budget=AS_THERE, corruption=Corruption(mask=1.0, random=0.0))
+    )
     for scheme, specials in zip([*rows.schemes, same], [*rows.specials, rows.specials[0]], strict=True):
         work = masking_round(scheme, rows.laid, specials)
         work(0)
         speeds[scheme.name if scheme is same else f"`{scheme.name}`"] = speed(work, rows.tokens, seconds)
         whole = max(whole, speed(others[WHOLE], others[WHOLE].tokens, seconds / 2))
     for name, peer in others.items():
-        speeds[name] = max(whole, speed(peer, peer.tokens, seconds)) if name == WHOLE else speed(peer, peer.tokens, seconds)
+        speeds[name] = (
+            max(whole, speed(peer, peer.tokens, seconds)) if name == WHOLE else speed(peer, peer.tokens, seconds)
+        )
     print("\n| scheme | million tokens/s, one core | x transformers' whole-word collator |\n|---|---|---|")
     for name, value in speeds.items():
-        print(f"| {name} | {value / 1e6:.{1 if value > 1e7 else 2}f} | {value / speeds[WHOLE]:.{0 if value > 1e7 else 1}f} |")
+        print(
+            f"| {name} | {value / 1e6:.{1 if value > 1e7 else 2}f} | {value / speeds[WHOLE]:.{0 if value > 1e7 else 1}f} |"
+        )
     for name, reason in rows.missing.items():
         print(f"not measured: {name} {reason}")
 

@@ -35,7 +35,9 @@ def sets(source: np.random.Generator, length: int) -> tuple[list[np.ndarray], np
         wanted = SIMILARITIES[index % len(SIMILARITIES)]
         common = round(2 * length * wanted / (1 + wanted))
         shared = source.integers(0, 1 << 63, common, dtype=np.uint64)
-        found += [np.concatenate([shared, source.integers(0, 1 << 63, length - common, dtype=np.uint64)]) for _ in range(2)]
+        found += [
+            np.concatenate([shared, source.integers(0, 1 << 63, length - common, dtype=np.uint64)]) for _ in range(2)
+        ]
         alike.append(common / (2 * length - common))
     return found, np.array(alike)
 
@@ -95,7 +97,11 @@ def main() -> None:
     """Print a table for each length of documents."""
     places = int(sys.argv[1]) if len(sys.argv) > 1 else 256
     sides: dict[str, Sign] = {"ours": ours(places)}
-    for name, make in {"datasketch": of_datasketch, "rensa": lambda k: of_rensa(k, False), "rensa, rho": lambda k: of_rensa(k, True)}.items():
+    for name, make in {
+        "datasketch": of_datasketch,
+        "rensa": lambda k: of_rensa(k, False),
+        "rensa, rho": lambda k: of_rensa(k, True),
+    }.items():
         try:
             sides[name] = make(places)
         except ImportError as error:
@@ -111,8 +117,12 @@ def main() -> None:
             speed = length * len(documents) / best(sign, documents) / 1e6
             base = base or speed
             error = (values[::2] == values[1::2]).mean(axis=1) - alike
-            print(f"| {name} | {speed:.2f} | {base / speed:.1f} | {error.mean():+.4f} | {np.sqrt((error**2).mean()):.4f} |")
-        values = sketches(signatures(np.concatenate(documents), np.repeat(np.arange(len(documents)), length), len(documents), places))
+            print(
+                f"| {name} | {speed:.2f} | {base / speed:.1f} | {error.mean():+.4f} | {np.sqrt((error**2).mean()):.4f} |"
+            )
+        values = sketches(
+            signatures(np.concatenate(documents), np.repeat(np.arange(len(documents)), length), len(documents), places)
+        )
         error = similarity((values[::2] == values[1::2]).mean(axis=1)) - alike
         print(f"| ours, sketches of 8 bits | | | {error.mean():+.4f} | {np.sqrt((error**2).mean()):.4f} |")
     print(f"\nMinHash's own error for these similarities: {np.sqrt((alike * (1 - alike) / places).mean()):.4f}")

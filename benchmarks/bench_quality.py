@@ -27,10 +27,16 @@ from quality.words import bench_words
 def main() -> None:
     """Print the tables of the parts that were named, or of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="words, entities, boundaries, chunks, alignment (default: all)")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="words, entities, boundaries, chunks, alignment (default: all)"
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the gold sets")
-    parser.add_argument("--models", type=Path, default=Path("runs/quality"), help="what benchmarks/train_spacy.py wrote")
-    parser.add_argument("--tokenizer", type=Path, default=Path("runs/real/data/tokenizer"), help="a tokenizer folder, for alignment")
+    parser.add_argument(
+        "--models", type=Path, default=Path("runs/quality"), help="what benchmarks/train_spacy.py wrote"
+    )
+    parser.add_argument(
+        "--tokenizer", type=Path, default=Path("runs/real/data/tokenizer"), help="a tokenizer folder, for alignment"
+    )
     arguments = parser.parse_args()
     known = {
         "words": lambda: bench_words(arguments.data),
@@ -42,9 +48,16 @@ def main() -> None:
     if unknown := set(arguments.parts) - set(known):
         parser.error(f"{', '.join(sorted(unknown))} unknown; choose from {', '.join(known)}")
     wanted = {"entities": ("zh_ner", "en_ner"), "chunks": ("en_tagger",)}
-    missing = [name for part in arguments.parts or known for name in wanted.get(part, ()) if not (arguments.models / name / "meta.json").is_file()]
+    missing = [
+        name
+        for part in arguments.parts or known
+        for name in wanted.get(part, ())
+        if not (arguments.models / name / "meta.json").is_file()
+    ]
     if missing:
-        parser.error(f"{arguments.models} holds no {', '.join(missing)}. Run: python benchmarks/train_spacy.py {' '.join(missing)}")
+        parser.error(
+            f"{arguments.models} holds no {', '.join(missing)}. Run: python benchmarks/train_spacy.py {' '.join(missing)}"
+        )
     for part in arguments.parts or known:
         known[part]()
 

@@ -24,7 +24,12 @@ from quality.gold_sets import Marked, chunked, divided, entities, written
 SEED, BATCH = 11, 24
 PEOPLES_DAILY_SENTENCES = 6_000
 MEASURED = (
-    *("ner/zh/peoples_daily_example.dev.gz", "ner/zh/peoples_daily_example.test.gz", "ner/zh/weibo_dev.conll.gz", "ner/zh/cluener_train.json.gz"),
+    *(
+        "ner/zh/peoples_daily_example.dev.gz",
+        "ner/zh/peoples_daily_example.test.gz",
+        "ner/zh/weibo_dev.conll.gz",
+        "ner/zh/cluener_train.json.gz",
+    ),
     *("ner/en/wnut17dev.conll.gz", "ner/en/gum_dev.conllu.gz"),
 )
 """The sets of entities that the benchmark measures on."""
@@ -55,7 +60,9 @@ def named_entities(nlp: Any, sentences: Sequence[Marked]) -> list[Any]:
             for token in doc.char_span(start, end, alignment_mode="expand"):
                 tags[token.i] = "-"
         found.append(Example.from_dict(doc, {"entities": tags}))
-    print(f"  {len(found):,} sentences, {sum(len(item.entities) for item in sentences):,} entities, {misfits} fit no token boundary")
+    print(
+        f"  {len(found):,} sentences, {sum(len(item.entities) for item in sentences):,} entities, {misfits} fit no token boundary"
+    )
     return found
 
 
@@ -118,7 +125,10 @@ def train(recipe: Recipe, data: Path) -> Any:
         order.shuffle(examples)
         for batch in minibatch(examples, BATCH):
             nlp.update(batch, sgd=optimizer, drop=0.2, losses=losses)
-        print(f"  epoch {epoch + 1} of {recipe.epochs}: loss {losses[recipe.component]:,.0f}, {time.monotonic() - begun:.0f} s", flush=True)
+        print(
+            f"  epoch {epoch + 1} of {recipe.epochs}: loss {losses[recipe.component]:,.0f}, {time.monotonic() - begun:.0f} s",
+            flush=True,
+        )
     return nlp
 
 

@@ -151,7 +151,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}). Restore it, or delete its folder and run the step again.") from None
+        raise ValueError(
+            f"{path} is damaged ({error}). Restore it, or delete its folder and run the step again."
+        ) from None
 
 
 @contextlib.contextmanager

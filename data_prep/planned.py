@@ -71,7 +71,11 @@ class Columns:
 
     def column(self, table: int, name: str) -> npt.NDArray[Any]:
         """A column of numbers of the files (0) or slices (1), without a copy."""
-        found: npt.NDArray[Any] = self.tables[table].column(name).chunk(0).to_numpy() if self.tables[table].num_rows else np.zeros(0, np.int64)
+        found: npt.NDArray[Any] = (
+            self.tables[table].column(name).chunk(0).to_numpy()
+            if self.tables[table].num_rows
+            else np.zeros(0, np.int64)
+        )
         return found
 
     def __getstate__(self) -> dict[str, Any]:
@@ -102,14 +106,28 @@ class Plan:
         """A plan in memory. ``files`` has a list for each field of PlannedFile; ``parts`` the part of each slice, ascending."""
         import pyarrow as pa
 
-        sources = pa.array(files["source"], pa.string()).dictionary_encode() if files["source"] else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+        sources = (
+            pa.array(files["source"], pa.string()).dictionary_encode()
+            if files["source"]
+            else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+        )
         columns = [pa.array(files["path"], pa.large_string()), pa.array(files["corpus"], pa.int32()), sources]
         columns += [pa.array(files["sha256"], pa.string()), pa.array(files["size"], pa.int64())]
         of_files = pa.table(columns, list(PlannedFile._fields)).combine_chunks()
-        numbers = [np.asarray(parts, np.int32), slices_S5[:, 0].astype(np.int32), *(np.ascontiguousarray(slices_S5[:, at]) for at in range(1, 5))]
+        numbers = [
+            np.asarray(parts, np.int32),
+            slices_S5[:, 0].astype(np.int32),
+            *(np.ascontiguousarray(slices_S5[:, at]) for at in range(1, 5)),
+        ]
         of_slices = pa.table([pa.array(column) for column in numbers], ["part", *PlannedSlice._fields])
         name = fingerprint(settings, (_identity(row) for row in _rows(of_files)), labels, levels)
-        return Plan(settings=settings, labels=labels, levels=levels, fingerprint=name, columns=Columns(None, (of_files, of_slices)))
+        return Plan(
+            settings=settings,
+            labels=labels,
+            levels=levels,
+            fingerprint=name,
+            columns=Columns(None, (of_files, of_slices)),
+        )
 
     @staticmethod
     def read(folder: Path) -> Plan:
@@ -130,8 +148,20 @@ class Plan:
 
     def plain(self) -> dict[str, Any]:
         """What plan.json holds."""
-        counts = {"files": self.files, "parts": self.parts, "bytes": self.bytes, "columns": self.columns_name, "left_out": list(self.left_out)}
-        return {"settings": self.settings, "labels": self.labels, "levels": self.levels, "fingerprint": self.fingerprint, **counts}
+        counts = {
+            "files": self.files,
+            "parts": self.parts,
+            "bytes": self.bytes,
+            "columns": self.columns_name,
+            "left_out": list(self.left_out),
+        }
+        return {
+            "settings": self.settings,
+            "labels": self.labels,
+            "levels": self.levels,
+            "fingerprint": self.fingerprint,
+            **counts,
+        }
 
     def write_columns(self, folder: Path) -> Plan:
         """The same plan with its columns in a folder of their own inside ``folder``, from where workers map them."""
@@ -181,7 +211,9 @@ class Plan:
     def slices(self, part: int) -> list[PlannedSlice]:
         """What a part reads, in order."""
         first, last = (int(place) for place in np.searchsorted(self._part_S, np.array([part, part + 1], np.int32)))
-        return [PlannedSlice(*row) for row in zip(*(column[first:last].tolist() for column in self._slices), strict=True)]
+        return [
+            PlannedSlice(*row) for row in zip(*(column[first:last].tolist() for column in self._slices), strict=True)
+        ]
 
     def part_bytes(self, part: int) -> int:
         """Text of a part."""
@@ -237,7 +269,10 @@ def _identity(file: PlannedFile) -> dict[str, Any]:
 
 def _rows(table: Any) -> Iterator[PlannedFile]:
     for batch in table.to_batches(max_chunksize=10_000):
-        yield from (PlannedFile(*row) for row in zip(*(batch.column(name).to_pylist() for name in PlannedFile._fields), strict=True))
+        yield from (
+            PlannedFile(*row)
+            for row in zip(*(batch.column(name).to_pylist() for name in PlannedFile._fields), strict=True)
+        )
 
 
 def _of_one_file(plan: dict[str, Any]) -> Plan:
@@ -245,5 +280,7 @@ def _of_one_file(plan: dict[str, Any]) -> Plan:
     rows = [[part, *piece] for part, pieces in enumerate(plan["parts"]) for piece in pieces]
     table = np.array(rows, np.int64).reshape(-1, 6)
     files = {name: [item[name] for item in plan["inputs"]] for name in ("corpus", "source", "sha256", "size")}
-    found = Plan.of(plan["settings"], plan["labels"], plan["levels"], {**files, "path": plan["paths"]}, table[:, 0], table[:, 1:])
+    found = Plan.of(
+        plan["settings"], plan["labels"], plan["levels"], {**files, "path": plan["paths"]}, table[:, 0], table[:, 1:]
+    )
     return replace(found, fingerprint=plan["fingerprint"])

@@ -52,13 +52,26 @@ def character_kinds(ends: Ends = COMMON) -> npt.NDArray[np.uint16]:
 
     kind_C = np.zeros(KNOWN, np.uint16)
     characters = list(map(chr, range(IDEOGRAPHS)))
-    for bit, holds in ((kernels.WORD, str.isalnum), (kernels.UPPER, str.isupper), (kernels.DIGIT, str.isdecimal), (kernels.BLANK, str.isspace)):
+    for bit, holds in (
+        (kernels.WORD, str.isalnum),
+        (kernels.UPPER, str.isupper),
+        (kernels.DIGIT, str.isdecimal),
+        (kernels.BLANK, str.isspace),
+    ):
         kind_C[:IDEOGRAPHS][np.fromiter(map(holds, characters), bool, IDEOGRAPHS)] |= bit
-    for listed, bit in (("_", kernels.WORD), (CLOSERS, kernels.CLOSER), (STOPS + ends.stops, kernels.STOP), (BANGS, kernels.BANG), (OPENERS, kernels.OPENER)):
+    for listed, bit in (
+        ("_", kernels.WORD),
+        (CLOSERS, kernels.CLOSER),
+        (STOPS + ends.stops, kernels.STOP),
+        (BANGS, kernels.BANG),
+        (OPENERS, kernels.OPENER),
+    ):
         kind_C[[ord(character) for character in listed]] |= bit
     kind_C[members(HAN_RANGES, KNOWN)] |= kernels.WORD | kernels.IDEOGRAPH | kernels.BEGINNER
     begins = members(ends.beginners, KNOWN)
-    begins[np.flatnonzero(begins)] = [chr(point).isalpha() and not chr(point).islower() for point in np.flatnonzero(begins).tolist()]
+    begins[np.flatnonzero(begins)] = [
+        chr(point).isalpha() and not chr(point).islower() for point in np.flatnonzero(begins).tolist()
+    ]
     kind_C[begins] |= kernels.BEGINNER
     for first, last in (("A", "Z"), ("0", "9"), ("À", "Þ")):
         kind_C[ord(first) : ord(last) + 1] |= kernels.BEGINNER
@@ -90,8 +103,8 @@ def block_sentences(
     distinct = tuple(dict.fromkeys(ends_D))
     numbers = {ends: number for number, ends in enumerate(distinct)}
     kind_D = np.array([numbers[ends] for ends in ends_D], np.int64)
-    found: tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] = kernels.document_sentences(
-        characters_N, offsets_D1, kind_D, _stacked(distinct), _packed_abbreviations()
+    found: tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] = (
+        kernels.document_sentences(characters_N, offsets_D1, kind_D, _stacked(distinct), _packed_abbreviations())
     )
     return found
 

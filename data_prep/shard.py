@@ -145,7 +145,9 @@ class Shard(Portable):
 
     def _needs_pairs(self) -> None:
         if "label" not in self._batch.schema.names:
-            raise ValueError(f"shard {self.path} holds no labelled pairs. Prepare them with `kind: pairs` under `corpora`, or with `discourse`.")
+            raise ValueError(
+                f"shard {self.path} holds no labelled pairs. Prepare them with `kind: pairs` under `corpora`, or with `discourse`."
+            )
 
     @cached_property
     def units(self) -> Mapping[str, UnitColumn]:

@@ -101,7 +101,9 @@ def list_column(path: Path, batch: Any, name: str, *kinds: str) -> tuple[Offsets
         return offsets, _flat(values, kinds)
 
 
-def unit_column(path: Path, batch: Any, name: str) -> tuple[Offsets, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+def unit_column(
+    path: Path, batch: Any, name: str
+) -> tuple[Offsets, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """The offsets int32[D + 1] of a column of units, and their flat start_U, length_U, label_U.
 
     Raises:

@@ -20,7 +20,9 @@ from data_prep.documents import Document, Spans
 from data_prep.files import sha256_file, sha256_json
 
 LANGUAGE_CODE = re.compile("[a-z]{2,3}")
-NEVER_NEEDED = frozenset({"textcat", "textcat_multilabel", "spancat", "spancat_singlelabel", "span_finder", "entity_linker"})
+NEVER_NEEDED = frozenset(
+    {"textcat", "textcat_multilabel", "spancat", "spancat_singlelabel", "span_finder", "entity_linker"}
+)
 """Factories whose components no use here depends on."""
 RECOGNISERS = frozenset({"ner", "beam_ner"})
 SENTENCES = frozenset({"senter", "sentencizer"})

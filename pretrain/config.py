@@ -60,7 +60,9 @@ class Batching:
         if self.max_sample_tokens < LEAST_SAMPLE:
             raise ValueError(f"max_sample_tokens: {self.max_sample_tokens} must be at least {LEAST_SAMPLE}")
         if self.row_tokens and self.row_tokens < self.max_sample_tokens:
-            raise ValueError(f"row_tokens: {self.row_tokens} must be 0 or at least max_sample_tokens = {self.max_sample_tokens}")
+            raise ValueError(
+                f"row_tokens: {self.row_tokens} must be 0 or at least max_sample_tokens = {self.max_sample_tokens}"
+            )
         for name in ("rows_per_step", "rows_per_process"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
@@ -144,19 +146,27 @@ class Run:
         if len(set(names)) < len(names):
             raise ValueError(f"data: the names {names} must differ; set `name`")
         if not isinstance(self.tasks.get("knowledge_masking", KnowledgeMasking()), KnowledgeMasking):
-            raise ValueError("tasks: a task named knowledge_masking must be of kind knowledge_masking (its head is the masked-LM head of exports)")
+            raise ValueError(
+                "tasks: a task named knowledge_masking must be of kind knowledge_masking (its head is the masked-LM head of exports)"
+            )
         odd = [name for name in self.tasks if not name or set(name) & set("./")]
         if odd:
-            raise ValueError(f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters and figures)")
+            raise ValueError(
+                f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters and figures)"
+            )
         named = [stage.name for stage in self.stages]
         if len(set(named)) < len(named):
-            raise ValueError(f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)")
+            raise ValueError(
+                f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)"
+            )
         for name in ("threads", "data_workers"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
         for name, task in self.tasks.items():
             if (room := self.batch.max_sample_tokens - task.special_tokens()) < LEAST_TEXT:
-                raise ValueError(f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens")
+                raise ValueError(
+                    f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens"
+                )
         object.__setattr__(self, "stages", [self._planned(stage) for stage in self.stages])
         ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
         if bool(ordering) != bool(self.masking.shuffle):
@@ -166,7 +176,9 @@ class Run:
                 else "masking: `shuffle` puts tokens into another order, but no task of kind token_order puts them back; add one or leave `shuffle` out"
             )
         if self.model.path == "" and self.model.max_positions < self.batch.max_sample_tokens:
-            raise ValueError(f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = {self.model.max_positions}")
+            raise ValueError(
+                f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = {self.model.max_positions}"
+            )
 
     def _planned(self, stage: Stage) -> Stage:
         """A stage whose steps are known.
@@ -176,17 +188,29 @@ class Run:
         """
         unknown = [task for task in stage.tasks if task not in self.tasks]
         if unknown:
-            raise ValueError(f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})")
-        idle = [task for task, amount in stage.tasks.items() if self.tasks[task].HAS_TASK_ID and not amount_of(amount).value]
+            raise ValueError(
+                f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})"
+            )
+        idle = [
+            task for task, amount in stage.tasks.items() if self.tasks[task].HAS_TASK_ID and not amount_of(amount).value
+        ]
         if idle:
-            raise ValueError(f"stages: {stage.name} gives {idle[0]} no rows; leave it out, then its head stays as it is until a later stage takes it up")
-        riding = [task for task, amount in stage.tasks.items() if amount_of(amount).counted and not self.builds_rows(task)]
+            raise ValueError(
+                f"stages: {stage.name} gives {idle[0]} no rows; leave it out, then its head stays as it is until a later stage takes it up"
+            )
+        riding = [
+            task for task, amount in stage.tasks.items() if amount_of(amount).counted and not self.builds_rows(task)
+        ]
         if riding:
-            raise ValueError(f"stages: {stage.name} counts rows of {riding[0]}, which rides on the rows of others; give it the share 0")
+            raise ValueError(
+                f"stages: {stage.name} counts rows of {riding[0]}, which rides on the rows of others; give it the share 0"
+            )
         builders = [task for task, amount in stage.tasks.items() if amount_of(amount).value and self.builds_rows(task)]
         if not builders:
             able = ", ".join(task for task in stage.tasks if self.builds_rows(task)) or "no task of it builds any"
-            raise ValueError(f"stages: {stage.name} builds no rows; give a task that builds rows a share above 0 ({able})")
+            raise ValueError(
+                f"stages: {stage.name} builds no rows; give a task that builds rows a share above 0 ({able})"
+            )
         return with_steps(stage, builders, self.batch.rows_per_step, self.batch.row)
 
     def builds_rows(self, task: str) -> bool:

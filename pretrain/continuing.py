@@ -55,15 +55,22 @@ def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerp
     changes = compare(state, run, resolved, fingerprints)
     if changes.refused:
         lines = "\n  ".join(changes.refused)
-        raise ValueError(f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or choose a new output.")
+        raise ValueError(
+            f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or choose a new output."
+        )
     return changes.allowed
 
 
 def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Changes:
     """All differences between the checkpoint's configuration and this one."""
     stages = _stages(state, resolved["stages"])
-    allowed, refused = stages.allowed, [*_order_of_tasks(state, resolved), *_folders(state, fingerprints), *stages.refused]
-    future = tuple(f"tasks.{task}." for task in {**state.config["tasks"], **resolved["tasks"]} if task not in state.learned)
+    allowed, refused = (
+        stages.allowed,
+        [*_order_of_tasks(state, resolved), *_folders(state, fingerprints), *stages.refused],
+    )
+    future = tuple(
+        f"tasks.{task}." for task in {**state.config["tasks"], **resolved["tasks"]} if task not in state.learned
+    )
     for key, before, now in _differences(_ordinary(state.config), _ordinary(resolved)):
         free = any(fnmatch.fnmatchcase(key, pattern) for pattern in FREE) or f"{key}.".startswith(future)
         (allowed if free else refused).append(f"{key}: {_shown(before)} -> {_shown(now)}")
@@ -71,7 +78,9 @@ def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: M
     for key, before, now in _differences(folders, folders_now, "data", new=True):
         allowed.append(f"{key}: {_shown(before)} -> {_shown(now)}")
     if folders.keys() == folders_now.keys() and list(folders) != list(folders_now):
-        allowed.append(f"data: the order {list(folders)} -> {list(folders_now)} (rows of equal claim come in this order)")
+        allowed.append(
+            f"data: the order {list(folders)} -> {list(folders_now)} (rows of equal claim come in this order)"
+        )
     return Changes(allowed, refused)
 
 
@@ -81,7 +90,13 @@ def _ordinary(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_name(data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {item["name"] or str(item["path"]).rstrip("/").rsplit("/", 1)[-1]: {"weight": item["weight"], "path": item["path"]} for item in data}
+    return {
+        item["name"] or str(item["path"]).rstrip("/").rsplit("/", 1)[-1]: {
+            "weight": item["weight"],
+            "path": item["path"],
+        }
+        for item in data
+    }
 
 
 def _differences(before: Any, now: Any, path: str = "", new: bool = False) -> Iterator[tuple[str, Any, Any]]:
@@ -107,14 +122,23 @@ def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:
     refused = []
     for name, digest in fingerprints.items():
         if name in state.fingerprints:
-            if state.fingerprints[name].partition(" ")[0] == digest.partition(" ")[0] and state.fingerprints[name] != digest:
-                refused.append(f"data {name}: this version of kmask reads windows in another order than the one that began; finish with that one, or export")
+            if (
+                state.fingerprints[name].partition(" ")[0] == digest.partition(" ")[0]
+                and state.fingerprints[name] != digest
+            ):
+                refused.append(
+                    f"data {name}: this version of kmask reads windows in another order than the one that began; finish with that one, or export"
+                )
             elif state.fingerprints[name] != digest:
                 refused.append(f"data {name}: its shards changed ({state.fingerprints[name][:12]} -> {digest[:12]})")
             continue
-        old = next((old for old, known in state.fingerprints.items() if known == digest and old not in fingerprints), None)
+        old = next(
+            (old for old, known in state.fingerprints.items() if known == digest and old not in fingerprints), None
+        )
         if old is not None:
-            refused.append(f"data {name}: this folder was called {old!r}, and the order of its windows hangs on the name; give it `name: {old}`")
+            refused.append(
+                f"data {name}: this folder was called {old!r}, and the order of its windows hangs on the name; give it `name: {old}`"
+            )
     return refused
 
 

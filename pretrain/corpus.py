@@ -63,7 +63,9 @@ class Corpus:
         types = dict.fromkeys(label.type for folder in opened.values() for label in folder.labels)
         for level in needed:
             if Part.of(level).type not in {"", *types}:
-                raise ValueError(f"masking.strategy hides level {level!r}, but no unit has that type; the types of the data are {', '.join(types) or 'none'}")
+                raise ValueError(
+                    f"masking.strategy hides level {level!r}, but no unit has that type; the types of the data are {', '.join(types) or 'none'}"
+                )
         return opened
 
     @property
@@ -89,7 +91,10 @@ class Corpus:
             ValueError: a task that cannot be fed.
         """
         tasks = self.run.tasks.items()
-        return {name: chosen_folders(name, type(task).__name__, task.feed(), task.folders, self.prepared) for name, task in tasks}
+        return {
+            name: chosen_folders(name, type(task).__name__, task.feed(), task.folders, self.prepared)
+            for name, task in tasks
+        }
 
     @cached_property
     def objectives(self) -> dict[str, Objective]:
@@ -105,7 +110,9 @@ class Corpus:
                     found[name] = task.bind(feeds[name])
             except ValueError as error:
                 who = f"task {name!r}"
-                raise ValueError(str(error) if str(error).startswith(who) else f"{who} ({type(task).__name__}): {error}") from error
+                raise ValueError(
+                    str(error) if str(error).startswith(who) else f"{who} ({type(task).__name__}): {error}"
+                ) from error
         return found
 
     @property
@@ -118,7 +125,11 @@ class Corpus:
         tasks = {name: dict(settings) for name, settings in values["tasks"].items()}
         for name, task in self.objectives.items():
             before = self.run.tasks[name]
-            tasks[name] |= {item.name: getattr(task, item.name) for item in fields(task) if getattr(task, item.name) != getattr(before, item.name)}
+            tasks[name] |= {
+                item.name: getattr(task, item.name)
+                for item in fields(task)
+                if getattr(task, item.name) != getattr(before, item.name)
+            }
         return {**values, "tasks": tasks}
 
     def try_out(self) -> None:
@@ -143,9 +154,14 @@ class Corpus:
             return self._streams({task: amount_of(stage.tasks[task]).value for task in rows}, split, self.run.seed)
         counts = {}
         for task, count in rows.items():
-            counts[task] = apportion({data.label: data.weight for data in self.run.data if data.label in self.feeds[task]}, round(count))
+            counts[task] = apportion(
+                {data.label: data.weight for data in self.run.data if data.label in self.feeds[task]}, round(count)
+            )
         streams = self._streams(rows, split, self.run.seed)
-        return {name: replace(stream, share=float(counts[stream.task][stream.source.name])) for name, stream in streams.items()}
+        return {
+            name: replace(stream, share=float(counts[stream.task][stream.source.name]))
+            for name, stream in streams.items()
+        }
 
     def _streams(self, shares: Mapping[str, float], split: str, seed: int) -> dict[str, Stream]:
         longest, levels = self.run.batch.max_sample_tokens, parts(self.run.masking.strategy.levels())
@@ -157,8 +173,17 @@ class Corpus:
                 objective, row = self.objectives[task], self.run.batch.row
                 feed, room = objective.feed(), longest - objective.special_tokens()
                 part = feed.split if split == "train" else feed.heldout
-                source = Source(name=data.label, prepared=self.prepared[data.label], split=part, max_tokens=room, parts=levels, whole=feed.whole)
-                stream = Stream(source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight)
+                source = Source(
+                    name=data.label,
+                    prepared=self.prepared[data.label],
+                    split=part,
+                    max_tokens=room,
+                    parts=levels,
+                    whole=feed.whole,
+                )
+                stream = Stream(
+                    source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight
+                )
                 found[stream.name] = stream
         return found
 
@@ -179,12 +204,16 @@ class Corpus:
         makers = []
         for rows, names in ((rows, names) for rows, names in groups.items() if names):
             for stream in self._streams({rows: 1.0}, "heldout", HELDOUT_SEED).values():
-                for figures, masking in self.run.evaluation.maskings(stream.source.prepared.levels, self.run.masking).items():
+                for figures, masking in self.run.evaluation.maskings(
+                    stream.source.prepared.levels, self.run.masking
+                ).items():
                     maker = self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED)
                     makers.append(replace(maker, figures=figures))
         return makers
 
-    def _maker(self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int) -> BatchMaker:
+    def _maker(
+        self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int
+    ) -> BatchMaker:
         return BatchMaker(
             streams=streams,
             objectives={name: self.objectives[name] for name in tasks},
@@ -200,7 +229,11 @@ class Corpus:
 
 def ordinary_ids(tokens: list[str]) -> npt.NDArray[np.int64]:
     """Ids of the real vocabulary: neither special, nor reserved ([unused7]), nor a gap."""
-    found = [index for index, token in enumerate(tokens) if token and not (token.startswith("[") and token.endswith("]") and len(token) > 2)]
+    found = [
+        index
+        for index, token in enumerate(tokens)
+        if token and not (token.startswith("[") and token.endswith("]") and len(token) > 2)
+    ]
     return np.array(found, np.int64)
 
 
@@ -213,9 +246,13 @@ def specials(folders: list[Prepared], masking: Masking) -> Specials:
     tokenizer = folders[0].tokenizer
     ids, ordinary_V = tokenizer.special_ids, ordinary_ids(tokenizer.tokens)
     similar, notes = None, []
-    tables = {corruption.similar_words for corruption in masking.laws if corruption.similar > 0 and corruption.similar_words}
+    tables = {
+        corruption.similar_words for corruption in masking.laws if corruption.similar > 0 and corruption.similar_words
+    }
     if len(tables) > 1:
-        raise ValueError(f"similar_words: the strategies of a mixture name {', '.join(sorted(tables))}; there can be one table")
+        raise ValueError(
+            f"similar_words: the strategies of a mixture name {', '.join(sorted(tables))}; there can be one table"
+        )
     for table in tables:
         pairs = read_pairs(Path(table), tokenizer)
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in pairs.left_out.items() if count)
@@ -225,7 +262,9 @@ def specials(folders: list[Prepared], masking: Masking) -> Specials:
         mask_id=ids["[MASK]"],
         unknown_id=ids["[UNK]"],
         ordinary_V=ordinary_V,
-        count_V=token_counts(folders, len(tokenizer.tokens))[ordinary_V] if any(corruption.pool == "corpus" for corruption in masking.laws) else None,
+        count_V=token_counts(folders, len(tokenizer.tokens))[ordinary_V]
+        if any(corruption.pool == "corpus" for corruption in masking.laws)
+        else None,
         similar=similar,
     )
     for corruption in masking.laws:

@@ -62,7 +62,9 @@ def with_precision(settings: DeepSpeed, world: World) -> tuple[DeepSpeed, list[s
     gpu = world.device.type == "cuda"
     if settings.precision != "auto":
         slow = world.any(emulated(settings.precision, gpu))
-        return settings, [f"precision {settings.precision} is emulated here and many times slower than fp32: `auto` would choose fp32"] if slow else []
+        return settings, [
+            f"precision {settings.precision} is emulated here and many times slower than fp32: `auto` would choose fp32"
+        ] if slow else []
     choice = automatic(gpu)
     if world.any(choice.precision == "fp32") and choice.precision != "fp32":
         choice = Choice("fp32", "another machine of this run has no bf16 units")
@@ -73,7 +75,9 @@ def _quiet_deepspeed() -> Any:
     import deepspeed
 
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")  # names that DeepSpeed still uses
+    warnings.filterwarnings(
+        "ignore", category=FutureWarning, module=r"torch\.distributed"
+    )  # names that DeepSpeed still uses
     # Without this DeepSpeed compiles a shared-memory all-reduce at the first start on a CPU; gloo needs no compiler.
     import deepspeed.ops
 
@@ -89,15 +93,28 @@ class Engine:
     """
 
     def __init__(
-        self, model: nn.Module, settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: World, steps: Mapping[str, int]
+        self,
+        model: nn.Module,
+        settings: DeepSpeed,
+        optimization: Optimization,
+        rows: int,
+        accumulation: int,
+        world: World,
+        steps: Mapping[str, int],
     ) -> None:
         deepspeed = _quiet_deepspeed()
         self.settings, self.optimization, self.world, self.accumulation = settings, optimization, world, accumulation
         groups = parameter_groups(model.named_parameters(), optimization.weight_decay, steps)
         betas = (optimization.betas[0], optimization.betas[1])
-        self.adam = SkippingAdamW(groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=world.device.type == "cuda")
+        self.adam = SkippingAdamW(
+            groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=world.device.type == "cuda"
+        )
         config = deepspeed_config(settings, optimization, rows, accumulation, world.size)
-        frozen = {name: parameter.detach().float().cpu().clone() for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        frozen = {
+            name: parameter.detach().float().cpu().clone()
+            for name, parameter in model.named_parameters()
+            if not parameter.requires_grad
+        }
         self.engine, *_ = deepspeed.initialize(model=model.to(world.device), optimizer=self.adam, config=config)
         self.memory = Memory(self.engine, self.adam, settings, world, steps, frozen)
         set_timeouts(settings.timeout_minutes)
@@ -115,7 +132,9 @@ class Engine:
         result: tuple[torch.Tensor, torch.Tensor] = self.engine(batch, scale)
         return result
 
-    def train_step(self, batches: Sequence[Batch], scale: Mapping[str, float], lr: float, seeds: Sequence[int]) -> tuple[torch.Tensor, float, bool]:
+    def train_step(
+        self, batches: Sequence[Batch], scale: Mapping[str, float], lr: float, seeds: Sequence[int]
+    ) -> tuple[torch.Tensor, float, bool]:
         """One optimiser step over this rank's micro-batches, left out on every rank when a loss or the gradient is not finite.
 
         Args:
@@ -166,7 +185,9 @@ class Engine:
     def encoder_config(self) -> dict[str, Any]:
         """The encoder's shape as plain values."""
         values: dict[str, Any] = self.engine.module.config.to_dict()
-        return {name: value for name, value in values.items() if name != "transformers_version" and not name.startswith("_")}
+        return {
+            name: value for name, value in values.items() if name != "transformers_version" and not name.startswith("_")
+        }
 
     def close(self) -> None:
         """Let go of the model, its hooks and its buffers before another stage wraps it."""

@@ -74,7 +74,9 @@ class Optimization:
         return self.lr * (self.final_share + (1 - self.final_share) * share)
 
 
-def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, steps: Mapping[str, int]) -> list[dict[str, Any]]:
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, steps: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """Trainable parameters in groups of equal weight decay and equal age.
 
     Matrices decay; biases, layer norms and other vectors do not. DeepSpeed keeps one step count of Adam for a whole group, so parameters

@@ -32,7 +32,13 @@ class Memory:
     """
 
     def __init__(
-        self, engine: Any, adam: SkippingAdamW, settings: DeepSpeed, world: World, steps: Mapping[str, int], frozen: Mapping[str, torch.Tensor]
+        self,
+        engine: Any,
+        adam: SkippingAdamW,
+        settings: DeepSpeed,
+        world: World,
+        steps: Mapping[str, int],
+        frozen: Mapping[str, torch.Tensor],
     ) -> None:
         self.engine, self.adam, self.settings, self.world = engine, adam, settings, world
         self.steps, self.applied = dict(steps), 0
@@ -103,7 +109,9 @@ class Memory:
             if self.settings.precision in ("bf16_parameters", "fp16") and name in tensors:
                 self._set_master(parameter, fitted(tensors[name], self._weight(parameter).detach().float().cpu()))
             for moment in MOMENTS:
-                self._set_moment(parameter, moment, fitted_moment(tensors.get(f"{name}#{moment}"), shape, moment == MOMENTS[1]))
+                self._set_moment(
+                    parameter, moment, fitted_moment(tensors.get(f"{name}#{moment}"), shape, moment == MOMENTS[1])
+                )
 
     def _set_adam(self) -> None:
         """Give Adam a state, empty but for its step counts, as DeepSpeed lays it out: one flat tensor a group, or every parameter (ZeRO 0).

@@ -91,11 +91,26 @@ def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, 
             found = sizes(model, remembered)
             remembered = found.remembered
             if left:
-                others = [other.config for task in stage.tasks for other in run.tasks[task].companions(model.heads[task]).values()]
-                activations = activation_estimate(model.config, _micro(run, corpus, index, progress), run.engine, gpu, others)
+                others = [
+                    other.config
+                    for task in stage.tasks
+                    for other in run.tasks[task].companions(model.heads[task]).values()
+                ]
+                activations = activation_estimate(
+                    model.config, _micro(run, corpus, index, progress), run.engine, gpu, others
+                )
             progress.learned = learned
         begin = sum(earlier.steps for earlier in run.stages[:index])
-        plans.append(StagePlan(name=stage.name, steps=stage.steps, begin=begin, tasks=_tasks(run, index), sizes=found, activations=activations))
+        plans.append(
+            StagePlan(
+                name=stage.name,
+                steps=stage.steps,
+                begin=begin,
+                tasks=_tasks(run, index),
+                sizes=found,
+                activations=activations,
+            )
+        )
     return plans
 
 
@@ -105,10 +120,21 @@ def _tasks(run: Run, index: int) -> list[TaskPlan]:
     known = {task for earlier in run.stages[:index] for task in earlier.tasks}
     rows = run.rows_of(stage)
     whole = sum(rows.values())
-    return [TaskPlan(task, rows.get(task, 0.0) / whole, round(rows.get(task, 0.0)), not run.tasks[task].HAS_TASK_ID, task not in known) for task in stage.tasks]
+    return [
+        TaskPlan(
+            task,
+            rows.get(task, 0.0) / whole,
+            round(rows.get(task, 0.0)),
+            not run.tasks[task].HAS_TASK_ID,
+            task not in known,
+        )
+        for task in stage.tasks
+    ]
 
 
-def _first_model(run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str]) -> tuple[PretrainingModel, Collection[str]]:
+def _first_model(
+    run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str]
+) -> tuple[PretrainingModel, Collection[str]]:
     """The model that training begins with, by its shape, and the parameters that Adam knows already."""
     if newest is None:
         with torch.device("meta"):

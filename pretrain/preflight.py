@@ -99,7 +99,10 @@ def preflight(run: Run, resolved: Mapping[str, Any], place: Place) -> Preflight:
     newest = checkpoint.latest(folder / "checkpoints", notes.append)
     changes: list[str] = []
     if newest:
-        changes = [*check_continues(newest.state, run, resolved, fingerprints), *_machine_changes(newest.state, run, place)]
+        changes = [
+            *check_continues(newest.state, run, resolved, fingerprints),
+            *_machine_changes(newest.state, run, place),
+        ]
     stages = stage_plans(run, corpus, newest, bool(place.local) and torch.cuda.is_available(), notes)
     found = Preflight(
         run=run,
@@ -128,11 +131,17 @@ def decided(run: Run, place: Place) -> tuple[Run, str, list[str]]:
         choice = automatic(gpu)
         if asked == "auto":
             engine = replace(run.engine, precision=choice.precision)
-            return replace(run, engine=engine), f"auto: the machines that train decide; this one would take it, {choice.why}", []
+            return (
+                replace(run, engine=engine),
+                f"auto: the machines that train decide; this one would take it, {choice.why}",
+                [],
+            )
         return run, "", ["precision fp16: every machine needs a GPU"] if asked == "fp16" else []
     check_possible(asked, gpu)
     if gpu and place.local > torch.cuda.device_count():
-        raise ValueError(f"{place.local} processes need a GPU each, and this machine has {torch.cuda.device_count()}; start fewer")
+        raise ValueError(
+            f"{place.local} processes need a GPU each, and this machine has {torch.cuda.device_count()}; start fewer"
+        )
     engine, notes = with_precision(run.engine, World(0, 1, torch.device("cuda" if gpu else "cpu")))
     if asked == "auto":
         return replace(run, engine=engine), f"auto: {automatic(gpu).why}", []
@@ -167,10 +176,16 @@ def _advice(run: Run, corpus: Corpus) -> list[str]:
     """What is allowed and yet hardly meant."""
     found = []
     settings = run.optimization
-    lengths = {f"stage {stage.name}": stage.steps for stage in run.stages} if settings.restart_per_stage else {"the run": total_steps(run.stages)}
+    lengths = (
+        {f"stage {stage.name}": stage.steps for stage in run.stages}
+        if settings.restart_per_stage
+        else {"the run": total_steps(run.stages)}
+    )
     for name, steps in lengths.items():
         if settings.warmup >= steps:
-            found.append(f"{name}: all of its {steps:,} steps are warm-up (optimization.warmup: {settings.warmup:,}), so the rate only rises")
+            found.append(
+                f"{name}: all of its {steps:,} steps are warm-up (optimization.warmup: {settings.warmup:,}), so the rate only rises"
+            )
     if run.evaluation.every and not any(heldout_documents(folder) for folder in corpus.prepared.values()):
         found.append("no held-out documents: evaluation is skipped (raise `heldout` in the data configuration)")
     return found

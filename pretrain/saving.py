@@ -78,7 +78,9 @@ class Saver:
         tensors = self.engine.memory.collect(everywhere)
         bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
         if self.around.world.any(bool(bad)):
-            self.around.give_up(f"{len(bad)} tensors of the model hold numbers that are not finite ({', '.join(bad[:3])}); nothing was saved")
+            self.around.give_up(
+                f"{len(bad)} tensors of the model hold numbers that are not finite ({', '.join(bad[:3])}); nothing was saved"
+            )
         progress = self.around.progress
         state = progress.state(
             self.index,
@@ -115,5 +117,11 @@ class Saver:
                 "Make room and run again: training continues from there."
             )
         if self.around.tracker:
-            self.around.tracker.log("not_saved", self.around.progress.step, {"stage": self.around.run.stages[self.index].name, "reason": failed})
-        self.around.note(f"the checkpoint of step {self.around.progress.step:,} could not be written ({failed}); the last one: {last}. Training goes on.")
+            self.around.tracker.log(
+                "not_saved",
+                self.around.progress.step,
+                {"stage": self.around.run.stages[self.index].name, "reason": failed},
+            )
+        self.around.note(
+            f"the checkpoint of step {self.around.progress.step:,} could not be written ({failed}); the last one: {last}. Training goes on."
+        )

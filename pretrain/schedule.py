@@ -49,7 +49,13 @@ class Amount:
     @property
     def recorded(self) -> Any:
         """As plain values: a share is a number."""
-        return self.share if not self.counted else {"tokens": self.tokens} if self.iterations is None else {"iterations": self.iterations}
+        return (
+            self.share
+            if not self.counted
+            else {"tokens": self.tokens}
+            if self.iterations is None
+            else {"iterations": self.iterations}
+        )
 
     def rows(self, rows_per_step: int, row_tokens: int) -> int:
         """Rows of a count."""
@@ -100,19 +106,29 @@ def with_steps(stage: Stage, builders: Sequence[str], rows_per_step: int, row_to
     told = " + ".join(f"{task} {rows:,}" for task, rows in counts.items())
     if not stage.steps:
         if shared:
-            raise ValueError(f"stages: {stage.name} needs `steps`: {', '.join(shared)} gets a share of what they leave, not a number of rows")
+            raise ValueError(
+                f"stages: {stage.name} needs `steps`: {', '.join(shared)} gets a share of what they leave, not a number of rows"
+            )
         return replace(stage, steps=-(-taken // rows_per_step))
     whole = stage.steps * rows_per_step
     size = f"stages: {stage.name} has {stage.steps:,} steps x {rows_per_step:,} rows = {whole:,} rows"
     if shared and taken >= whole:
-        raise ValueError(f"{size}, its counts take {told} = {taken:,}: none are left for {', '.join(shared)}; raise steps or lower the counts")
+        raise ValueError(
+            f"{size}, its counts take {told} = {taken:,}: none are left for {', '.join(shared)}; raise steps or lower the counts"
+        )
     if not shared and not whole - rows_per_step < taken <= whole:
-        raise ValueError(f"{size}, its counts take {told} = {taken:,}; leave `steps` out, or give a task a share of the rest")
+        raise ValueError(
+            f"{size}, its counts take {told} = {taken:,}; leave `steps` out, or give a task a share of the rest"
+        )
     return stage
 
 
 def _counts(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> dict[str, int]:
-    return {task: amount.rows(rows_per_step, row_tokens) for task in builders if (amount := amount_of(stage.tasks[task])).counted}
+    return {
+        task: amount.rows(rows_per_step, row_tokens)
+        for task in builders
+        if (amount := amount_of(stage.tasks[task])).counted
+    }
 
 
 def rows_of(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> dict[str, float]:

@@ -31,12 +31,18 @@ class DeepSpeed:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if self.precision in ("bf16_parameters", "fp16") and self.zero_stage == 0:
-            raise ValueError(f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)")
+            raise ValueError(
+                f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)"
+            )
         if not 0 < self.timeout_minutes <= LONGEST_PATIENCE:
-            raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be positive and at most {LONGEST_PATIENCE:,}")
+            raise ValueError(
+                f"timeout_minutes: {self.timeout_minutes} must be positive and at most {LONGEST_PATIENCE:,}"
+            )
 
 
-def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: int) -> dict[str, Any]:
+def deepspeed_config(
+    settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: int
+) -> dict[str, Any]:
     """The DeepSpeed configuration; defaults that changed between versions are written out."""
     config: dict[str, Any] = {
         "train_batch_size": rows * accumulation * world,
@@ -44,7 +50,12 @@ def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": optimization.clip,
         "steps_per_print": 10**9,
-        "zero_optimization": {"stage": settings.zero_stage, "reduce_bucket_size": 25_000_000, "contiguous_gradients": True, "overlap_comm": False},
+        "zero_optimization": {
+            "stage": settings.zero_stage,
+            "reduce_bucket_size": 25_000_000,
+            "contiguous_gradients": True,
+            "overlap_comm": False,
+        },
         "zero_allow_untested_optimizer": True,
     }
     if settings.precision == "bf16":

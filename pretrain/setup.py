@@ -66,7 +66,11 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
     check_positions(run, config, run.model.path)
     model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
     new = load_weights(model, pretrained.tensors)
-    source = {"path": run.model.path, "config": dict(pretrained.config), "pooler": "ernie.pooler.dense.weight" not in new}
+    source = {
+        "path": run.model.path,
+        "config": dict(pretrained.config),
+        "pooler": "ernie.pooler.dense.weight" not in new,
+    }
     return model, source, _told(run.model.path, pretrained, model, new)
 
 
@@ -117,10 +121,14 @@ def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
     from transformers import ErnieConfig
 
     learned = found.state.learned
-    model = PretrainingModel(ErnieConfig(**found.state.encoder), {name: run.tasks[name] for name in learned}, learned, run.seed)
+    model = PretrainingModel(
+        ErnieConfig(**found.state.encoder), {name: run.tasks[name] for name in learned}, learned, run.seed
+    )
     missing = load_weights(model, found.tensors(optimizer=False))
     if missing:
-        raise ValueError(f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration")
+        raise ValueError(
+            f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration"
+        )
     return model.eval()
 
 
@@ -143,7 +151,9 @@ def load_weights(model: PretrainingModel, tensors: Mapping[str, torch.Tensor]) -
     return missing
 
 
-def begin_stage(run: Run, stage: int, model: PretrainingModel, snapshot: Snapshot | None, world: World, say: Callable[[str], None]) -> Engine:
+def begin_stage(
+    run: Run, stage: int, model: PretrainingModel, snapshot: Snapshot | None, world: World, say: Callable[[str], None]
+) -> Engine:
     """The engine of a stage, holding everything the snapshot knows."""
     tensors = snapshot.tensors if snapshot else {}
     steps = {name.removesuffix("#step"): int(value) for name, value in tensors.items() if name.endswith("#step")}

@@ -136,7 +136,9 @@ class Micro:
     """Positions at which a task predicts one of the vocabulary's tokens, summed over tasks."""
 
 
-def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: bool, others: Sequence[object] = ()) -> int:
+def activation_estimate(
+    config: object, micro: Micro, settings: DeepSpeed, gpu: bool, others: Sequence[object] = ()
+) -> int:
     """Roughly what one micro-batch keeps for its backward pass, and DeepSpeed's buffer: an estimate, in bytes.
 
     ```
@@ -163,7 +165,8 @@ def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: 
 def _encoder_activations(config: object, micro: Micro, settings: DeepSpeed, gpu: bool) -> int:
     """Of one encoder, by the table of ``activation_estimate``."""
     layers, hidden, inner, heads, vocabulary = (
-        int(getattr(config, name)) for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+        int(getattr(config, name))
+        for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
     )
     single = settings.precision in ("fp32", "auto")
     wide, narrow = (36, 8) if single else (18, 4) if settings.precision in COPIES else (26, 4)

@@ -54,12 +54,19 @@ class Counts(NamedTuple):
 class StepBatches:
     """The batches of a stage in order, made ahead by data workers where there are some."""
 
-    def __init__(self, maker: BatchMaker, specs: Iterator[MicroBatchSpec], run: Run, world: World, accumulation: int) -> None:
+    def __init__(
+        self, maker: BatchMaker, specs: Iterator[MicroBatchSpec], run: Run, world: World, accumulation: int
+    ) -> None:
         on_gpu = world.device.type == "cuda"
         workers = default_workers(on_gpu, torch.get_num_threads()) if run.data_workers is None else run.data_workers
         if workers:
             start_tracker()
-        self.tasks, self.device, self.accumulation, self.minutes = list(maker.objectives), world.device, accumulation, run.engine.timeout_minutes
+        self.tasks, self.device, self.accumulation, self.minutes = (
+            list(maker.objectives),
+            world.device,
+            accumulation,
+            run.engine.timeout_minutes,
+        )
         self.batches = loader(maker, specs, workers, on_gpu, min(LOOK_MINUTES, self.minutes), accumulation)
 
     def fetch(self) -> Ready:
@@ -97,4 +104,6 @@ class StepBatches:
             except (ValueError, OSError) as error:
                 if " in DataLoader worker process " not in str(error):
                     raise
-                raise ValueError(re.split(r"(?m)^[\w.]*Error: ", str(error))[-1].strip()) from error  # behind the worker's traceback
+                raise ValueError(
+                    re.split(r"(?m)^[\w.]*Error: ", str(error))[-1].strip()
+                ) from error  # behind the worker's traceback

@@ -39,7 +39,14 @@ class Tracking:
 class Tracker:
     """Writes events of rank 0: metrics.jsonl, skipped.jsonl, wandb."""
 
-    def __init__(self, settings: Tracking, folder: Path, lines: Mapping[str, int], config: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Tracking,
+        folder: Path,
+        lines: Mapping[str, int],
+        config: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
         self.say = say
         self.metrics, self.rows = Lines(folder / "metrics.jsonl", say), Lines(folder / "skipped.jsonl", say)
         self._known: set[tuple[str, int, str]] = set()
@@ -90,7 +97,10 @@ class Tracker:
         self._known.add((event, step, str(values.get("stage"))))
         if self._wandb is not None:
             try:
-                self._wandb.log({f"{event}/{name}": value for name, value in values.items() if isinstance(value, int | float)}, step=step)
+                self._wandb.log(
+                    {f"{event}/{name}": value for name, value in values.items() if isinstance(value, int | float)},
+                    step=step,
+                )
             except Exception as error:
                 self.say(f"wandb stopped: {type(error).__name__}: {error}")
                 self._wandb = None

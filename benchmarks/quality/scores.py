@@ -35,7 +35,10 @@ class Score(NamedTuple):
     def cells(self) -> list[str]:
         """Precision, recall and F1 in per cent."""
         precision, recall = self.common / max(1, self.found), self.common / max(1, self.gold)
-        return [f"{100 * value:.1f}" for value in (precision, recall, 2 * precision * recall / max(1e-9, precision + recall))]
+        return [
+            f"{100 * value:.1f}"
+            for value in (precision, recall, 2 * precision * recall / max(1e-9, precision + recall))
+        ]
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -43,11 +46,20 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     print(f"\n{title}\n")
     for row in [head, *rows]:
-        print("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True))))
+        print(
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
     sys.stdout.flush()
 
 
 def annotation_of(preparation: Preparation, annotators: Sequence[Annotator]) -> Annotation:
     """The preparation's segmenters with these annotators."""
     labels = dict.fromkeys([WORD, *(label for annotator in annotators for label in annotator.labels())])
-    return Annotation(segmenters=preparation.segmenters, annotators=annotators, labels={label: number for number, label in enumerate(labels)})
+    return Annotation(
+        segmenters=preparation.segmenters,
+        annotators=annotators,
+        labels={label: number for number, label in enumerate(labels)},
+    )

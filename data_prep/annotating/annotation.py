@@ -58,12 +58,16 @@ class Annotation:
         kinds: dict[type[Annotator], list[int]] = {}
         for number, annotator in enumerate(self.annotators):
             kinds.setdefault(type(annotator), []).append(number)
-        return [(numbers, kind.together([self.annotators[number] for number in numbers])) for kind, numbers in kinds.items()]
+        return [
+            (numbers, kind.together([self.annotators[number] for number in numbers])) for kind, numbers in kinds.items()
+        ]
 
     @cached_property
     def _numbers(self) -> list[npt.NDArray[np.uint8]]:
         """For each annotator: its own label numbers -> the plan's."""
-        return [np.array([self.labels[label] for label in annotator.labels()], np.uint8) for annotator in self.annotators]
+        return [
+            np.array([self.labels[label] for label in annotator.labels()], np.uint8) for annotator in self.annotators
+        ]
 
     def annotate(self, document: Document) -> Annotated:
         """Everything known about ``document``."""
@@ -82,13 +86,25 @@ class Annotation:
         for level, numbers_L, found in [*self._given(block), *self._found(block, sentences_S2, whole_W2, dropped)]:
             earlier = units.get(level, NONE)
             start_U, end_U, label_U, crossing, clashing = kernels.merge_units(
-                earlier.start_U, earlier.end_U, earlier.label_U, found.start_U, found.end_U, found.label_U, numbers_L, sentences_S2
+                earlier.start_U,
+                earlier.end_U,
+                earlier.label_U,
+                found.start_U,
+                found.end_U,
+                found.label_U,
+                numbers_L,
+                sentences_S2,
             )
             units[level] = Units(start_U, end_U, label_U)
-            for labels, reason in ((crossing, "crosses a sentence end"), (clashing, "overlaps one of higher precedence")):
+            for labels, reason in (
+                (crossing, "crosses a sentence end"),
+                (clashing, "overlaps one of higher precedence"),
+            ):
                 if len(labels):
                     self._count(dropped, labels, level, reason)
-        edges = np.concatenate([sentences_S2[:, 0], *(array for found in units.values() for array in (found.start_U, found.end_U))])
+        edges = np.concatenate(
+            [sentences_S2[:, 0], *(array for found in units.values() for array in (found.start_U, found.end_U))]
+        )
         edges.sort()
         words_W2, crossed = kernels.cut(whole_W2, edges)
         if crossed:
@@ -106,7 +122,10 @@ class Annotation:
             sentences_D1=sentences_D1,
             paragraph_ends_P=paragraph_ends_P,
             paragraphs_D1=paragraphs_D1,
-            units={level: BlockUnits(found, np.searchsorted(found.start_U, offsets_D1.astype(np.int32))) for level, found in units.items()},
+            units={
+                level: BlockUnits(found, np.searchsorted(found.start_U, offsets_D1.astype(np.int32)))
+                for level, found in units.items()
+            },
             levels=list(dict.fromkeys([*(annotator.level for annotator in self.annotators), "word"])),
             dropped=dropped,
             words_D=words_D,
@@ -119,11 +138,15 @@ class Annotation:
         for document, start in zip(block.documents, block.offsets_D1.tolist(), strict=False):
             for level, spans in document.given.items():
                 if level not in ("word", SEGMENT):
-                    marked = ((start + span.start, start + span.end, self.labels[Label(span.type, "user")]) for span in spans)
+                    marked = (
+                        (start + span.start, start + span.end, self.labels[Label(span.type, "user")]) for span in spans
+                    )
                     units.setdefault(level, []).extend(marked)
         return [(level, ALL_LABELS, Units.of(found)) for level, found in units.items()]
 
-    def _found(self, block: Block, sentences_S2: Spans, words_W2: Spans, dropped: Counter[str]) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
+    def _found(
+        self, block: Block, sentences_S2: Spans, words_W2: Spans, dropped: Counter[str]
+    ) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
         """What each annotator finds, in their order, with what its label numbers are in the plan; what it refuses is
         counted."""
         found: dict[int, Units] = {}
@@ -131,8 +154,13 @@ class Annotation:
             for number, (units, refused) in zip(numbers, annotate(block, sentences_S2, words_W2), strict=True):
                 found[number] = units
                 if len(refused):
-                    self._count(dropped, self._numbers[number][refused.label_U], self.annotators[number].level, "crosses a word")
-        return [(self.annotators[number].level, self._numbers[number], found[number]) for number in range(len(self.annotators))]
+                    self._count(
+                        dropped, self._numbers[number][refused.label_U], self.annotators[number].level, "crosses a word"
+                    )
+        return [
+            (self.annotators[number].level, self._numbers[number], found[number])
+            for number in range(len(self.annotators))
+        ]
 
     def _count(self, dropped: Counter[str], labels: npt.NDArray[np.uint8], level: str, reason: str) -> None:
         names = list(self.labels)
@@ -146,7 +174,9 @@ class Annotation:
         if "word" in document.given:
             return np.array([(span.start, span.end) for span in document.given["word"]], np.int32).reshape(-1, 2)
         main = self.segmenters.get(document.language)
-        words_W2 = np.asarray(main.words(document.text), np.int32).reshape(-1, 2) if main else np.zeros((0, 2), np.int32)
+        words_W2 = (
+            np.asarray(main.words(document.text), np.int32).reshape(-1, 2) if main else np.zeros((0, 2), np.int32)
+        )
         for guest in self._guests(document):
             letter, _ = self._letters[guest]
             guest_W2 = np.asarray(self.segmenters[guest].words(document.text), np.int32).reshape(-1, 2)
@@ -166,8 +196,12 @@ class Annotation:
     @cached_property
     def _letters(self) -> dict[str, tuple[re.Pattern[str], bool]]:
         """One letter of each language, and whether none of them is ASCII."""
-        patterns = {code: re.compile(f"[{character_class(language.scripts)}]") for code, language in self.languages.items()}
-        return {code: (pattern, not pattern.search("".join(map(chr, range(128))))) for code, pattern in patterns.items()}
+        patterns = {
+            code: re.compile(f"[{character_class(language.scripts)}]") for code, language in self.languages.items()
+        }
+        return {
+            code: (pattern, not pattern.search("".join(map(chr, range(128))))) for code, pattern in patterns.items()
+        }
 
     def _words(self, block: Block) -> Spans:
         """The words of all documents: each segmenter is asked once for the documents that it has to itself."""
@@ -182,7 +216,9 @@ class Annotation:
         for language, numbers in languages.items():
             segmenter = self.segmenters.get(language)
             if segmenter:
-                words_W2 = np.asarray(segmenter.block_words([block.documents[number].text for number in numbers]), np.int32).reshape(-1, 2)
+                words_W2 = np.asarray(
+                    segmenter.block_words([block.documents[number].text for number in numbers]), np.int32
+                ).reshape(-1, 2)
                 if len(numbers) == len(block):
                     return words_W2
                 found.append(block.moved(numbers, words_W2))

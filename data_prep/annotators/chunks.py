@@ -92,5 +92,9 @@ class Chunks(Annotator):
         return Units(start_T[table_U3[:, 0]], end_T[table_U3[:, 1] - 1], table_U3[:, 2].astype(np.uint8))
 
     def fingerprint(self) -> dict[str, Any]:
-        settings = {"rules": [list(rule) for rule in self.rules.items()], "min_words": self.min_words, "languages": sorted(self.languages)}
+        settings = {
+            "rules": [list(rule) for rule in self.rules.items()],
+            "min_words": self.min_words,
+            "languages": sorted(self.languages),
+        }
         return {"kind": "chunks", "level": self.level, **settings, **self._tagger.fingerprint()}

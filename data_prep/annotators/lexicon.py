@@ -75,7 +75,11 @@ class Lexicon(Annotator):
 
     @cached_property
     def _entries(self) -> Entries:
-        rules: dict[str, Any] = {"min_characters": self.min_characters, "min_frequency": self.min_frequency, "on_malformed": self.on_malformed}
+        rules: dict[str, Any] = {
+            "min_characters": self.min_characters,
+            "min_frequency": self.min_frequency,
+            "on_malformed": self.on_malformed,
+        }
         return load_entries(self.paths, default_type=self.type, format=self.format, **rules)
 
     @property
@@ -151,7 +155,14 @@ class Matcher:
         trie = Trie.build(surfaces)
         latin_C = np.array([chr(point).isalnum() for point in range(0x370)])
         most_G = np.array([BOUNDARIES.index(name) for name in boundaries or ["any"] * label_EG.shape[1]], np.int8)
-        return Matcher(trie=trie, label_EG=label_EG, first_C=trie.first(), pairs_B=pair_bits(surfaces), latin_C=latin_C, most_G=most_G)
+        return Matcher(
+            trie=trie,
+            label_EG=label_EG,
+            first_C=trie.first(),
+            pairs_B=pair_bits(surfaces),
+            latin_C=latin_C,
+            most_G=most_G,
+        )
 
     def find(self, document: Document, sentences_S2: Spans, words_W2: Spans) -> list[FoundUnits]:
         """What each lexicon finds in the document, and what it refuses because of the words."""

@@ -64,7 +64,9 @@ class Corpus(Portable, ABC):
         if not self.paths:
             raise ValueError("paths: give at least one file or pattern")
         if self.language and not self.language.replace("-", "_").isidentifier():
-            raise ValueError(f"language: {self.language!r} is no code of a language, such as zh, en, other (or leave it out)")
+            raise ValueError(
+                f"language: {self.language!r} is no code of a language, such as zh, en, other (or leave it out)"
+            )
 
     @abstractmethod
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
@@ -136,7 +138,9 @@ class LineCorpus(Corpus):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.encoding not in ENCODINGS:
-            hint = "; gb18030 reads GBK and GB2312 too" if self.encoding.lower().startswith(("gb", "cp936", "euc")) else ""
+            hint = (
+                "; gb18030 reads GBK and GB2312 too" if self.encoding.lower().startswith(("gb", "cp936", "euc")) else ""
+            )
             raise ValueError(f"encoding: {self.encoding!r} is not one of {', '.join(ENCODINGS)}{hint}")
 
     @abstractmethod
@@ -185,7 +189,8 @@ class LineCorpus(Corpus):
         if self.encoding == "utf-8" or not isinstance(result, Rejected) or result.reason != INVALID:
             return result
         return result._replace(
-            reason=f"invalid {self.encoding}", detail=f"in the document at line {result.place.line}, bytes that are no text in {self.encoding}"
+            reason=f"invalid {self.encoding}",
+            detail=f"in the document at line {result.place.line}, bytes that are no text in {self.encoding}",
         )
 
     def _documents(self, stream: IO[bytes], piece: Slice) -> Iterator[tuple[Place, bytes, int]]:
@@ -197,7 +202,9 @@ class LineCorpus(Corpus):
         while offset < piece.end:
             line = stream.readline(LONGEST_DOCUMENT)
             if not line:
-                raise ValueError(f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files.")
+                raise ValueError(
+                    f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files."
+                )
             if previous is not None and self.starts_document(line, previous):
                 yield place, b"".join(lines), size
                 place, lines, size = Place(piece.path, number, offset), [], 0

@@ -32,7 +32,17 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.annotating.annotation import Annotation
-from data_prep.counting.collocations import Ngrams, by_block, count_ngrams, frequent, look_up, ngram_keys, ngram_words, npmi, write_counts
+from data_prep.counting.collocations import (
+    Ngrams,
+    by_block,
+    count_ngrams,
+    frequent,
+    look_up,
+    ngram_keys,
+    ngram_words,
+    npmi,
+    write_counts,
+)
 from data_prep.counting.counted_tables import Keys
 from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
 from data_prep.counting.segmentations import weakest_pmi, within_quotas
@@ -89,8 +99,12 @@ class Mining:
             raise ValueError(f"nested_share: {self.nested_share} must lie above 0 and not above 1")
         if self.score not in SCORES:
             raise ValueError(f"score: {self.score!r} is not one of {', '.join(SCORES)}")
-        if self.quotas and not (len(self.quotas) < self.max_words and min(self.quotas) >= 0 and 0 < sum(self.quotas) <= 1 + 1e-9):
-            raise ValueError(f"quotas: {self.quotas} must be shares for 2 .. max_words = {self.max_words} words, 0 or more, with a sum of at most 1")
+        if self.quotas and not (
+            len(self.quotas) < self.max_words and min(self.quotas) >= 0 and 0 < sum(self.quotas) <= 1 + 1e-9
+        ):
+            raise ValueError(
+                f"quotas: {self.quotas} must be shares for 2 .. max_words = {self.max_words} words, 0 or more, with a sum of at most 1"
+            )
         for name in ("max_entries", "sample_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
@@ -160,7 +174,9 @@ class Candidates:
     ngrams: Ngrams
 
     def __getitem__(self, chosen_D: npt.NDArray[Any]) -> Candidates:
-        key_Dn, join_Dn, npmi_D, score_D = (getattr(self, name)[chosen_D] for name in ("key_Dn", "join_Dn", "npmi_D", "score_D"))
+        key_Dn, join_Dn, npmi_D, score_D = (
+            getattr(self, name)[chosen_D] for name in ("key_Dn", "join_Dn", "npmi_D", "score_D")
+        )
         return Candidates(key_Dn, join_Dn, npmi_D, score_D, take(self.ngrams, chosen_D))
 
 
@@ -169,7 +185,9 @@ def take(ngrams: Ngrams, chosen_D: npt.NDArray[Any]) -> Ngrams:
     return Ngrams(*(getattr(ngrams, item.name)[chosen_D] for item in dataclasses.fields(ngrams)))
 
 
-def select(blocks: Sequence[StoredTokenBlock], mining: Mining, languages: Mapping[str, Language], folder: Path) -> list[Entry]:
+def select(
+    blocks: Sequence[StoredTokenBlock], mining: Mining, languages: Mapping[str, Language], folder: Path
+) -> list[Entry]:
     """The entries of the lexicon, best first. ``folder`` is for intermediate tables."""
     counted = count_ngrams(blocks, mining.min_count, mining.max_words, folder)
     words = frequent([block.folder / "words.arrow" for block in blocks], mining.min_count, folder)
@@ -177,7 +195,10 @@ def select(blocks: Sequence[StoredTokenBlock], mining: Mining, languages: Mappin
     for block in blocks:
         total[block.language] += int((block.array("ends") > block.array("starts")).sum())
     total_B = np.array([total[block.language] for block in blocks], np.int64)
-    stop_D = np.array([TokenKeys(language)[word] for language in mining.languages for word in languages[language].function_words], np.uint64)
+    stop_D = np.array(
+        [TokenKeys(language)[word] for language in mining.languages for word in languages[language].function_words],
+        np.uint64,
+    )
     chosen: dict[int, Candidates] = {}
     for length, ngrams in counted.items():
         free = take(ngrams, np.minimum(*ngrams.entropy()) >= mining.min_entropy)
@@ -201,17 +222,30 @@ def without_fragments(chosen: dict[int, Candidates], share: float) -> dict[int, 
     for length, found in chosen.items():
         for inner in range(2, length):
             for start in range(length - inner + 1):
-                index = look_up(chosen[inner].ngrams.key_D, ngram_keys(found.key_Dn, found.join_Dn, start, start + inner))
-                inside = found.ngrams.count_D >= share * chosen[inner].ngrams.count_D[index] if len(chosen[inner].ngrams) else index >= 0
+                index = look_up(
+                    chosen[inner].ngrams.key_D, ngram_keys(found.key_Dn, found.join_Dn, start, start + inner)
+                )
+                inside = (
+                    found.ngrams.count_D >= share * chosen[inner].ngrams.count_D[index]
+                    if len(chosen[inner].ngrams)
+                    else index >= 0
+                )
                 keep[inner][index[(index >= 0) & inside]] = False
     return {length: found[keep[length]] for length, found in chosen.items()}
 
 
-def entries(blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], limit: int, quotas: Sequence[float]) -> list[Entry]:
+def entries(
+    blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], limit: int, quotas: Sequence[float]
+) -> list[Entry]:
     """The best ``limit`` with surface and example, best first; equal scores by count, then by surface."""
     length_D = np.concatenate([np.full(len(found.ngrams), length) for length, found in chosen.items()])
-    npmi_D, score_D = (np.concatenate([getattr(found, name) for found in chosen.values()]) for name in ("npmi_D", "score_D"))
-    key_D, count_D, place_D = (np.concatenate([getattr(found.ngrams, name) for found in chosen.values()]) for name in ("key_D", "count_D", "place_D"))
+    npmi_D, score_D = (
+        np.concatenate([getattr(found, name) for found in chosen.values()]) for name in ("npmi_D", "score_D")
+    )
+    key_D, count_D, place_D = (
+        np.concatenate([getattr(found.ngrams, name) for found in chosen.values()])
+        for name in ("key_D", "count_D", "place_D")
+    )
     left_D, right_D = (np.concatenate([found.ngrams.entropy()[side] for found in chosen.values()]) for side in (0, 1))
     score_D = np.round(score_D, 3)
     order = np.lexsort((key_D, -count_D, -score_D))
@@ -224,7 +258,9 @@ def entries(blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], l
             first = int(place_D[row]) & 0xFFFFFFFF
             start, end = int(start_N[first]), int(end_N[first + int(length_D[row]) - 1])
             score, npmi_, left, right = (round(float(column[row]), 3) for column in (score_D, npmi_D, left_D, right_D))
-            found.append(Entry(text[start:end], score, int(count_D[row]), npmi_, left, right, example(text, start, end)))
+            found.append(
+                Entry(text[start:end], score, int(count_D[row]), npmi_, left, right, example(text, start, end))
+            )
     distinct: dict[str, Entry] = {}
     for entry in sorted(found, key=lambda entry: (-entry.score, -entry.count, entry.surface)):
         distinct.setdefault(entry.surface, entry)
@@ -246,5 +282,7 @@ def write_lexicon(file: Path, found: Sequence[Entry], settings: dict[str, Any]) 
         "\t".join(COLUMNS),
     ]
     lines = [f"# {note}" for note in notes]
-    lines += [f"{e.surface}\t{e.score:.3f}\t{e.count}\t{e.npmi:.3f}\t{e.left:.3f}\t{e.right:.3f}\t{e.example}" for e in found]
+    lines += [
+        f"{e.surface}\t{e.score:.3f}\t{e.count}\t{e.npmi:.3f}\t{e.left:.3f}\t{e.right:.3f}\t{e.example}" for e in found
+    ]
     write_atomic(file, "\n".join(lines) + "\n")

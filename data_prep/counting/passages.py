@@ -30,9 +30,17 @@ def passage(annotated: Annotated, key: int, types: Sequence[str]) -> dict[str, A
     units = {}
     for level, found in annotated.units.items():
         inside = range(int(np.searchsorted(found.start_U, start)), int(np.searchsorted(found.end_U, end, "right")))
-        units[level] = [[int(found.start_U[u]) - start, int(found.end_U[u]) - start, types[found.label_U[u]]] for u in inside]
+        units[level] = [
+            [int(found.start_U[u]) - start, int(found.end_U[u]) - start, types[found.label_U[u]]] for u in inside
+        ]
     text = document.text[start:end]
-    named = {"id": document.id, "title": document.title, "source": document.source, "language": document.language, "text": text}
+    named = {
+        "id": document.id,
+        "title": document.title,
+        "source": document.source,
+        "language": document.language,
+        "text": text,
+    }
     return {**{name: value.encode("utf-8", "replace").decode() for name, value in named.items()}, "units": units}
 
 

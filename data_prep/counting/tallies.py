@@ -75,7 +75,9 @@ class Tally:
     def add_block(self, annotated: AnnotatedBlock, encoded: EncodedBlock) -> None:
         """Count several documents."""
         ends_D = annotated.block.offsets_D1[1:]
-        filled = int(np.searchsorted(ends_D, BATCH_CHARACTERS - self._size)) + 1  # with so many documents a batch is full
+        filled = (
+            int(np.searchsorted(ends_D, BATCH_CHARACTERS - self._size)) + 1
+        )  # with so many documents a batch is full
         if filled < len(annotated):
             chosen_D = np.arange(len(annotated)) < filled
             self.add_block(annotated.part(0, filled), encoded.take(chosen_D))
@@ -104,27 +106,43 @@ class Tally:
         pending, self._pending, self._size = self._pending, [], 0
         blocks, encoded = [annotated.block for annotated, _, _ in pending], [e for _, e, _ in pending]
         names = [names for e in encoded for names in e.names]
-        group_D = np.array([self.groups.setdefault((source, language), len(self.groups)) for _, language, source, _ in names], np.int64)
+        group_D = np.array(
+            [self.groups.setdefault((source, language), len(self.groups)) for _, language, source, _ in names], np.int64
+        )
         characters_D = np.concatenate([np.diff(block.offsets_D1) for block in blocks])
         tokens_D = np.concatenate([np.diff(e.token_ids[1]) for e in encoded])
         sentences_D = np.concatenate([np.diff(e.sentence_ends[1]) for e in encoded])
-        unknown = np.flatnonzero(np.concatenate([e.token_ids[0] for e in encoded]) == self.tokenizer.special_ids["[UNK]"])
+        unknown = np.flatnonzero(
+            np.concatenate([e.token_ids[0] for e in encoded]) == self.tokenizer.special_ids["[UNK]"]
+        )
         unknown_D = np.bincount(np.searchsorted(np.cumsum(tokens_D), unknown, "right"), minlength=len(names))
         columns = (np.ones_like(tokens_D), characters_D, tokens_D, sentences_D, unknown_D)
-        self.sums = _added(self.sums, np.stack([np.bincount(group_D, column, len(self.groups)).astype(np.int64) for column in columns], 1))
+        self.sums = _added(
+            self.sums,
+            np.stack([np.bincount(group_D, column, len(self.groups)).astype(np.int64) for column in columns], 1),
+        )
         ends_S = np.concatenate([e.sentence_ends[0] for e in encoded]).astype(np.int64)
         lengths_S = np.diff(ends_S, prepend=0)
         first_D = (np.cumsum(sentences_D) - sentences_D)[sentences_D > 0]
         lengths_S[first_D] = ends_S[first_D]
-        for name, group, lengths in zip(HISTOGRAMS, (group_D, group_D, np.repeat(group_D, sentences_D)), (characters_D, tokens_D, lengths_S), strict=True):
+        for name, group, lengths in zip(
+            HISTOGRAMS,
+            (group_D, group_D, np.repeat(group_D, sentences_D)),
+            (characters_D, tokens_D, lengths_S),
+            strict=True,
+        ):
             bins = np.searchsorted(EDGES, np.maximum(lengths, 1), "right") - 1
-            table = np.bincount(group * len(EDGES) + bins, minlength=len(self.groups) * len(EDGES)).reshape(-1, len(EDGES))
+            table = np.bincount(group * len(EDGES) + bins, minlength=len(self.groups) * len(EDGES)).reshape(
+                -1, len(EDGES)
+            )
             self.tables[name] = _added(self.tables[name], table)
         characters_N = np.concatenate([block.characters_N for block in blocks])
         self.sampled = _sum_of(self.sampled, np.bincount(characters_N[STRIDE // 2 :: STRIDE]))
         if len(unknown):
             self.unknown.update(self.alphabet.unknown(characters_near_unknowns(pending, unknown, unknown_D)))
-        language_D = np.array([self.languages.setdefault(language, len(self.languages)) for _, language, _, _ in names], np.int64)
+        language_D = np.array(
+            [self.languages.setdefault(language, len(self.languages)) for _, language, _, _ in names], np.int64
+        )
         keys_D = np.concatenate([keys_D for _, _, keys_D in pending])
         for level in sorted({level for a, _, _ in pending for level in a.units}):
             self.units.add(level, [(a, e) for a, e, _ in pending], characters_N, language_D, keys_D)
@@ -146,7 +164,11 @@ class Tally:
         names_of_languages = list(self.languages)
         for level, found in sorted(self.units.surfaces.items()):
             for number in found.counts:
-                named = {"level": level, "type": self.types[number // 256], "language": names_of_languages[number % 256]}
+                named = {
+                    "level": level,
+                    "type": self.types[number // 256],
+                    "language": names_of_languages[number % 256],
+                }
                 surfaces.append({**named, **found.top(number)._asdict()})
         scripts: Counter[str] = Counter()
         for code in np.flatnonzero(self.sampled).tolist():
@@ -155,12 +177,18 @@ class Tally:
             [
                 {
                     "groups": groups,
-                    "unit_lengths": {level: np.trim_zeros(counts, "b").tolist() for level, counts in self.units.lengths.items()},
+                    "unit_lengths": {
+                        level: np.trim_zeros(counts, "b").tolist() for level, counts in self.units.lengths.items()
+                    },
                     "surfaces": surfaces,
                     "scripts": scripts,
                     "unknown_characters": list(self.unknown.items()),
                     "unknown_alone": self.unknown.total(),
-                    "samples": [{"key": key, **passage(found, key, self.type_names)} for kept in self.samples.values() for key, found in kept],
+                    "samples": [
+                        {"key": key, **passage(found, key, self.type_names)}
+                        for kept in self.samples.values()
+                        for key, found in kept
+                    ],
                 }
             ]
         )
@@ -205,7 +233,10 @@ def merge(tallies: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {
         "groups": [groups[key] for key in sorted(groups)],
         "unit_lengths": dict(sorted(lengths.items())),
-        "surfaces": [dict(zip(("level", "type", "language"), key, strict=True)) | _plain(merge_tops(held, MERGED)) for key, held in sorted(tops.items())],
+        "surfaces": [
+            dict(zip(("level", "type", "language"), key, strict=True)) | _plain(merge_tops(held, MERGED))
+            for key, held in sorted(tops.items())
+        ],
         "scripts": dict(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))),
         "unknown_characters": [list(item) for item in largest(unknown, 0, 0, UNKNOWN).surfaces],
         "unknown_alone": alone,
@@ -239,4 +270,11 @@ def writing_system(code: int) -> str:
     if unicodedata.category(character)[0] not in "LM":
         return "punctuation and symbols"
     name = unicodedata.name(character, "").split()[0:1]
-    return {"LATIN": "Latin", "HIRAGANA": "kana", "KATAKANA": "kana", "HANGUL": "Hangul", "CYRILLIC": "Cyrillic", "GREEK": "Greek"}.get("".join(name), "other")
+    return {
+        "LATIN": "Latin",
+        "HIRAGANA": "kana",
+        "KATAKANA": "kana",
+        "HANGUL": "Hangul",
+        "CYRILLIC": "Cyrillic",
+        "GREEK": "Greek",
+    }.get("".join(name), "other")

@@ -120,7 +120,9 @@ def blocks(prepared: Prepared, max_tokens: int) -> Iterator[SentenceBlock]:
         ValueError: the shards have no level `word`.
     """
     if "word" not in prepared.levels:
-        raise ValueError(f"{prepared.folder} has no level `word`, only {', '.join(prepared.levels) or 'none'}. Prepare the corpus with a segmenter.")
+        raise ValueError(
+            f"{prepared.folder} has no level `word`, only {', '.join(prepared.levels) or 'none'}. Prepare the corpus with a segmenter."
+        )
     total, seen, read = prepared.tokens("train"), 0, 0
     for shard in prepared.shards("train"):
         seen += len(shard.token_ids.values)
@@ -135,7 +137,9 @@ def _blocks_of(shard: Shard, limit: int) -> Iterator[SentenceBlock]:
     unit = shard.units["word"]
     start_U = unit.start_U.astype(np.int64) + np.repeat(offsets_D1[:-1], np.diff(unit.offsets_D1))
     sentences = shard.sentence_ends
-    end_S = np.unique(np.concatenate([sentences.values + np.repeat(offsets_D1[:-1], np.diff(sentences.offsets_D1)), offsets_D1[1:]]))
+    end_S = np.unique(
+        np.concatenate([sentences.values + np.repeat(offsets_D1[:-1], np.diff(sentences.offsets_D1)), offsets_D1[1:]])
+    )
     end_S = end_S[(end_S > 0) & (end_S <= limit)]
     first = begin = 0
     while first < len(end_S):
@@ -148,14 +152,19 @@ def _blocks_of(shard: Shard, limit: int) -> Iterator[SentenceBlock]:
 
 
 def _items(
-    token_ids_T: npt.NDArray[np.uint32], start_U: npt.NDArray[np.int64], length_U: npt.NDArray[np.uint16], end_S: npt.NDArray[np.int64]
+    token_ids_T: npt.NDArray[np.uint32],
+    start_U: npt.NDArray[np.int64],
+    length_U: npt.NDArray[np.uint16],
+    end_S: npt.NDArray[np.int64],
 ) -> SentenceBlock:
     """Tokens inside a unit, after its first, begin no item."""
     steps_T1 = np.zeros(len(token_ids_T) + 1, np.int8)
     steps_T1[start_U + 1] += 1
     steps_T1[start_U + length_U] -= 1
     first_I = np.flatnonzero(np.cumsum(steps_T1[:-1], dtype=np.int8) == 0)
-    return SentenceBlock(token_ids_T, first_I, np.diff(first_I, append=len(token_ids_T)), np.searchsorted(end_S, first_I, "right"))
+    return SentenceBlock(
+        token_ids_T, first_I, np.diff(first_I, append=len(token_ids_T)), np.searchsorted(end_S, first_I, "right")
+    )
 
 
 def count_frequent_words(prepared: Prepared, max_tokens: int, min_count: int, listen: TokenListener) -> Words:
@@ -211,7 +220,9 @@ def count_cells(prepared: Prepared, max_tokens: int, words: Words, window: int, 
     return Cells(key_C, count_C, forgotten)
 
 
-def _near(word_I: npt.NDArray[np.int64], sentence_I: npt.NDArray[np.int64], size: int, window: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _near(
+    word_I: npt.NDArray[np.int64], sentence_I: npt.NDArray[np.int64], size: int, window: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Sorted cell keys of a block with their weighted counts."""
     found = []
     for distance in range(1, window + 1):

@@ -21,7 +21,16 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.filtering.columns import append, mapped
-from data_prep.filtering.duplicate_runs import TASK_RECORDS, Layout, distinct, earlier, later, pairs_between, slice_of, write_pairs
+from data_prep.filtering.duplicate_runs import (
+    TASK_RECORDS,
+    Layout,
+    distinct,
+    earlier,
+    later,
+    pairs_between,
+    slice_of,
+    write_pairs,
+)
 from data_prep.running.rounds import StepOutputs
 
 NEIGHBOURS = 3
@@ -117,11 +126,15 @@ def agreement(made: StepOutputs, layout: Layout, pairs_P: npt.NDArray[np.uint64]
     for start in range(0, len(order), BLOCK_PAIRS):
         chosen = order[start : start + BLOCK_PAIRS]
         one_P, two_P = earlier(pairs_P[chosen]), later(pairs_P[chosen])
-        agree_P[chosen] = (sketches_of(made, layout, one_P, places) == sketches_of(made, layout, two_P, places)).sum(axis=1)
+        agree_P[chosen] = (sketches_of(made, layout, one_P, places) == sketches_of(made, layout, two_P, places)).sum(
+            axis=1
+        )
     return agree_P
 
 
-def sketches_of(made: StepOutputs, layout: Layout, documents_P: npt.NDArray[np.int64], places: int) -> npt.NDArray[np.uint8]:
+def sketches_of(
+    made: StepOutputs, layout: Layout, documents_P: npt.NDArray[np.int64], places: int
+) -> npt.NDArray[np.uint8]:
     """uint8[P, K]: the sketches of some documents, from disk."""
     found_PK = np.empty((len(documents_P), places), np.uint8)
     runs = documents_P // layout.run_documents

@@ -33,7 +33,9 @@ def file_format(path: Path) -> str:
     for suffix in COMPRESSED:
         name = name.removesuffix(suffix)
     if Path(name).suffix not in FORMATS:
-        raise ValueError(f"{path}: {Path(name).suffix or 'no suffix'} is not one of {', '.join(FORMATS)} (each may be {', '.join(COMPRESSED)})")
+        raise ValueError(
+            f"{path}: {Path(name).suffix or 'no suffix'} is not one of {', '.join(FORMATS)} (each may be {', '.join(COMPRESSED)})"
+        )
     return Path(name).suffix
 
 
@@ -49,7 +51,9 @@ def find_evaluation_files(paths: Collection[str]) -> list[Path]:
         unread: list[LeftOut] = []
         files = [Path(name) for name, _ in matching(pattern, unread)]
         if unread:
-            raise ValueError(f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in the corpus")
+            raise ValueError(
+                f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in the corpus"
+            )
         if not files:
             raise FileNotFoundError(f"evaluation file {pattern}: no such file (looked from {Path.cwd()})")
         found.update(dict.fromkeys(files))
@@ -69,11 +73,19 @@ def read_texts(path: Path, keys: Collection[str]) -> Iterator[tuple[str, str]]:
                 for number, line in enumerate(lines_within(stream, path), 1):
                     yield f"{path.name}:{number}", line.decode("utf-8-sig" if number == 1 else "utf-8")
             elif kind in (".csv", ".tsv"):
-                yield from _table(path, io.TextIOWrapper(stream, "utf-8-sig", newline=""), "," if kind == ".csv" else "\t", keys)
+                yield from _table(
+                    path, io.TextIOWrapper(stream, "utf-8-sig", newline=""), "," if kind == ".csv" else "\t", keys
+                )
             else:
-                yield from _json(path, enumerate(_one_value(stream.read()) if kind == ".json" else lines_within(stream, path), 1), keys)
+                yield from _json(
+                    path,
+                    enumerate(_one_value(stream.read()) if kind == ".json" else lines_within(stream, path), 1),
+                    keys,
+                )
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start} of a line). Convert it, or leave it out.") from None
+            raise ValueError(
+                f"{path} is not UTF-8 ({error.reason} at byte {error.start} of a line). Convert it, or leave it out."
+            ) from None
 
 
 def _one_value(content: bytes) -> list[bytes]:

@@ -38,7 +38,9 @@ def markup_characters(text: str) -> int:
         end = piece.end()
         name = "comment" if piece["comment"] else "" if piece["close"] else (piece["name"] or "").lower()
         if name in ("comment", *HIDDEN) and name not in unclosed:
-            close = re.compile("-->" if name == "comment" else f"</{name}[^<>]{{0,100}}>", re.IGNORECASE).search(text, end)
+            close = re.compile("-->" if name == "comment" else f"</{name}[^<>]{{0,100}}>", re.IGNORECASE).search(
+                text, end
+            )
             end = close.end() if close else end
             unclosed |= set() if close else {name}
         count += end - piece.start()

@@ -42,7 +42,9 @@ def _permutations(places: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.u
     return factors | np.uint32(1), offsets
 
 
-def signatures(hashes_N: npt.NDArray[np.uint64], document_N: npt.NDArray[np.int64], documents: int, places: int) -> npt.NDArray[np.uint32]:
+def signatures(
+    hashes_N: npt.NDArray[np.uint64], document_N: npt.NDArray[np.int64], documents: int, places: int
+) -> npt.NDArray[np.uint32]:
     """uint32[D, K]: the signatures of some documents from their n-grams together; the greatest value everywhere for one
     without any.
 
@@ -96,7 +98,10 @@ def agreeing(alike: float, places: int, least: int) -> float:
     chance = alike + (1 - alike) * CHANCE
     if chance >= 1 or least <= 0:
         return 1.0
-    ways = (lgamma(places + 1) - lgamma(m + 1) - lgamma(places - m + 1) + m * log(chance) + (places - m) * log(1 - chance) for m in range(least, places + 1))
+    ways = (
+        lgamma(places + 1) - lgamma(m + 1) - lgamma(places - m + 1) + m * log(chance) + (places - m) * log(1 - chance)
+        for m in range(least, places + 1)
+    )
     return min(1.0, sum(map(exp, ways)))
 
 

@@ -53,4 +53,10 @@ def stand_in_id(raw: bytes, place: Place, source: str) -> str:
 
 def as_text(value: Any) -> str:
     """A metadata value as text; numbers are accepted, anything else counts as absent."""
-    return value if isinstance(value, str) else str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+    return (
+        value
+        if isinstance(value, str)
+        else str(value)
+        if isinstance(value, int) and not isinstance(value, bool)
+        else ""
+    )

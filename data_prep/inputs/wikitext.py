@@ -177,7 +177,10 @@ class Wikitext:
         if flags & {"R", "N"} or not rules:
             return content
         texts = {rule[1]: rule[2].strip() for rule in rules}
-        return next((texts[name] for name in (self.variant, *FALLBACKS[self.variant]) if name in texts), next(iter(texts.values())))
+        return next(
+            (texts[name] for name in (self.variant, *FALLBACKS[self.variant]) if name in texts),
+            next(iter(texts.values())),
+        )
 
 
 def _open(stack: list[Frame], opener: str) -> None:

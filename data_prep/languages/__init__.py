@@ -85,8 +85,14 @@ class Language(Portable, ABC):
 
     def fingerprint(self) -> dict[str, Any]:
         """What decides the language of a document, its sentences and what stays."""
-        facts = {name: getattr(self, name) for name in ("names", "scripts", "asked", "stops", "begins", "spaced", "guests", "function_words")}
-        return {"facts": sha256_json(facts)[:16], **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)}}
+        facts = {
+            name: getattr(self, name)
+            for name in ("names", "scripts", "asked", "stops", "begins", "spaced", "guests", "function_words")
+        }
+        return {
+            "facts": sha256_json(facts)[:16],
+            **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
+        }
 
 
 @cache
@@ -95,7 +101,11 @@ def languages() -> tuple[Language, ...]:
     found: list[Language] = []
     for entry in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{entry.name}")
-        found += [item() for item in vars(module).values() if isinstance(item, type) and issubclass(item, Language) and item.__module__ == module.__name__]
+        found += [
+            item()
+            for item in vars(module).values()
+            if isinstance(item, type) and issubclass(item, Language) and item.__module__ == module.__name__
+        ]
     return tuple(in_order(found))
 
 

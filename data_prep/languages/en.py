@@ -35,7 +35,9 @@ class English(Language):
     trial = "The river."
     begins = ()
     guests = ("zh",)
-    function_words = tuple(dict.fromkeys(form for word in FUNCTION_WORDS.split() for form in (word, word.capitalize(), word.upper())))
+    function_words = tuple(
+        dict.fromkeys(form for word in FUNCTION_WORDS.split() for form in (word, word.capitalize(), word.upper()))
+    )
 
     def segmenter(self) -> Segmenter:
         return Pretokenizer()

@@ -59,22 +59,36 @@ def train(preparation: Preparation, folder: Path, mapped: Callable[[int, int], N
     reader = dataclasses.replace(worker.reader, sample=Sample.of(worker.plan, preparation.vocabulary.train_characters))
     work = folder.with_name(f".{folder.name}.work")
     step = TokenizerStep(vocabulary=preparation.vocabulary)
-    result = run_step(step, reader.documents, parts, preparation.engine, work, worker.plan.fingerprint, lambda done: mapped(done, parts))
+    result = run_step(
+        step,
+        reader.documents,
+        parts,
+        preparation.engine,
+        work,
+        worker.plan.fingerprint,
+        lambda done: mapped(done, parts),
+    )
     place_tokenizer(result, folder)
     shutil.rmtree(work)
 
 
-def mine(preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]) -> int:
+def mine(
+    preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]
+) -> int:
     """Write the mined lexicon to ``file`` and return its number of entries. ``mapped(done, parts)`` hears how far it
     is."""
     if unknown := set(mining.languages) - set(preparation.cleaning.known):
-        raise ValueError(f"languages: {', '.join(sorted(unknown))}; give some of {', '.join(preparation.cleaning.known)}")
+        raise ValueError(
+            f"languages: {', '.join(sorted(unknown))}; give some of {', '.join(preparation.cleaning.known)}"
+        )
     worker = survey(preparation, listen)
     plan, parts = worker.plan, worker.plan.parts
     share = min(1.0, mining.sample_bytes / max(1, plan.bytes))
     step = MiningStep(mining=mining, annotation=worker.annotation, share=share)
     work = file.with_name(f".{file.name}.work")
-    result = run_step(step, worker.documents, parts, preparation.engine, work, plan.fingerprint, lambda done: mapped(done, parts))
+    result = run_step(
+        step, worker.documents, parts, preparation.engine, work, plan.fingerprint, lambda done: mapped(done, parts)
+    )
     lexicon = (result / LEXICON).read_text(encoding="utf-8")
     write_atomic(file, lexicon)
     shutil.rmtree(work)

@@ -69,7 +69,11 @@ class Estimate:
     def hours(self) -> float:
         """Wall time of the whole, the survey (already done) left out."""
         sharing = min(self.workers, self.parts)
-        once = (self.cleaning_seconds + self.training_seconds) * self.train_bytes / max(self.sample_bytes, 1) if self.training_seconds else 0.0
+        once = (
+            (self.cleaning_seconds + self.training_seconds) * self.train_bytes / max(self.sample_bytes, 1)
+            if self.training_seconds
+            else 0.0
+        )
         return (self.loading_seconds + (once + self.text_bytes / self.bytes_per_second) / sharing) / 3600
 
     @property
@@ -90,7 +94,13 @@ def spread(preparation: Preparation, plan: Plan) -> dict[str, list[tuple[int, Sl
             found.setdefault(file.source, []).append((index, Slice(file.path, *place)))
     step = max(1, len(found) // MOST_SOURCES)
     sources = sorted(found)[::step][:MOST_SOURCES]
-    return {name: [found[name][i] for i in sorted({round(k * (len(found[name]) - 1) / max(PLACES - 1, 1)) for k in range(PLACES)})] for name in sources}
+    return {
+        name: [
+            found[name][i]
+            for i in sorted({round(k * (len(found[name]) - 1) / max(PLACES - 1, 1)) for k in range(PLACES)})
+        ]
+        for name in sources
+    }
 
 
 def is_read_through(corpus: Corpus, file: PlannedFile) -> bool:
@@ -133,10 +143,20 @@ def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
     trained_at = time.perf_counter()
     worker = PartWorker(preparation=preparation, plan=plan, folder=folder)
     examples = {document.language: document for document in reversed(documents)}
-    write_shard(folder / "sample.arrow", list(worker.encode(examples.values(), Counter())), preparation.levels, len(worker.tokenizer.tokens))
+    write_shard(
+        folder / "sample.arrow",
+        list(worker.encode(examples.values(), Counter())),
+        preparation.levels,
+        len(worker.tokenizer.tokens),
+    )
     loaded_at = time.perf_counter()
     counts: Counter[str] = Counter()
-    write_shard(folder / "sample.arrow", list(worker.encode(documents, counts)), preparation.levels, len(worker.tokenizer.tokens))
+    write_shard(
+        folder / "sample.arrow",
+        list(worker.encode(documents, counts)),
+        preparation.levels,
+        len(worker.tokenizer.tokens),
+    )
     done_at = time.perf_counter()
     text_bytes = plan.bytes
     return Estimate(

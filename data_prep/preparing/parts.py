@@ -64,7 +64,10 @@ class PartWorker(Portable, Task):
         """Segmenters and annotators, loaded once per process."""
         preparation = self.preparation
         return Annotation(
-            segmenters=preparation.all_segmenters, annotators=preparation.annotators, labels=preparation.labels, languages=preparation.cleaning.known
+            segmenters=preparation.all_segmenters,
+            annotators=preparation.annotators,
+            labels=preparation.labels,
+            languages=preparation.cleaning.known,
         )
 
     @cached_property
@@ -75,7 +78,14 @@ class PartWorker(Portable, Task):
     @cached_property
     def reader(self) -> PartReader:
         """Reads the documents."""
-        return PartReader(preparation=self.preparation, plan=self.plan, folder=self.folder, stage=self.stage, watch=self.watch, duplicates=self.duplicates)
+        return PartReader(
+            preparation=self.preparation,
+            plan=self.plan,
+            folder=self.folder,
+            stage=self.stage,
+            watch=self.watch,
+            duplicates=self.duplicates,
+        )
 
     @cached_property
     def _tried(self) -> set[str]:
@@ -109,7 +119,9 @@ class PartWorker(Portable, Task):
         counts = content.counts
         counts.update({f"dropped.{reason}": count for reason, count in lost.items()})
         counts["tokens.unknown"] += 0
-        counts.update({f"rejected.{reason}": count for reason, count in Counter(item.reason for item in content.rejected).items()})
+        counts.update(
+            {f"rejected.{reason}": count for reason, count in Counter(item.reason for item in content.rejected).items()}
+        )
         if self.threshold is not None:
             counts["heldout.kept apart although the share selects none"] = sum(map(len, content.encoded["heldout"]))
         return self.publish(part, content)
@@ -122,14 +134,19 @@ class PartWorker(Portable, Task):
         for number in range(len(annotated)):
             alone = annotated.document(number)
             try:
-                pairs = list(self.preparation.discourse.pairs(alone.document, alone.sentences_S2, alone.paragraph_ends_P))
+                pairs = list(
+                    self.preparation.discourse.pairs(alone.document, alone.sentences_S2, alone.paragraph_ends_P)
+                )
             except OUR_CONCERN:
                 raise
             except Exception as error:
                 counts[f"discourse.failed.{type(error).__name__}"] += 1
                 continue
             keeps = [self.balance.keeps(pair) for pair in pairs]
-            counts.update(f"discourse.{'kept' if keep else 'left out'}.{pair.name}" for pair, keep in zip(pairs, keeps, strict=True))
+            counts.update(
+                f"discourse.{'kept' if keep else 'left out'}.{pair.name}"
+                for pair, keep in zip(pairs, keeps, strict=True)
+            )
             kept += [pair.document for pair, keep in zip(pairs, keeps, strict=True) if keep]
             heldout += [bool(heldout_D[number])] * sum(keeps)
         done = 0
@@ -138,7 +155,9 @@ class PartWorker(Portable, Task):
                 counts[f"discourse.failed.{type(result).__name__}"] += 1
                 done += 1
                 continue
-            counts.update({f"discourse.dropped.{reason}": count for found in result for reason, count in found.dropped.items()})
+            counts.update(
+                {f"discourse.dropped.{reason}": count for found in result for reason, count in found.dropped.items()}
+            )
             content.divide(result[1], np.array(heldout[done : done + len(result[1])]), DISCOURSE_SPLITS)
             done += len(result[1])
 
@@ -146,7 +165,11 @@ class PartWorker(Portable, Task):
     def balance(self) -> Balance:
         """Which discourse pairs are kept."""
         discourse = self.preparation.discourse
-        return Balance.read(discourse, self.folder / "steps" / "discourse" / "result") if discourse and discourse.cap else Balance({})
+        return (
+            Balance.read(discourse, self.folder / "steps" / "discourse" / "result")
+            if discourse and discourse.cap
+            else Balance({})
+        )
 
     def attempt(self, documents: Sequence[Document], split: str = "train") -> Iterator[BlockResult | Exception]:
         """Annotate and encode documents, in order: blocks of them, and what went wrong with single ones.
@@ -155,7 +178,13 @@ class PartWorker(Portable, Task):
         """
         for document in documents:
             if document.language not in self._tried:
-                trial = Document(id="", language=document.language, text=self.annotation.languages[document.language].trial, title="", source="")
+                trial = Document(
+                    id="",
+                    language=document.language,
+                    text=self.annotation.languages[document.language].trial,
+                    title="",
+                    source="",
+                )
                 with untimed():  # loads all that is needed
                     self.made([trial])
                 self._tried.add(document.language)
@@ -176,7 +205,9 @@ class PartWorker(Portable, Task):
 
     def made(self, documents: Sequence[Document], classes: Sequence[str] = ()) -> BlockResult:
         """Annotate and encode documents, all or none."""
-        _ = "".join([f"{document.id}{document.title}" for document in documents]).encode()  # half a surrogate pair cannot be written
+        _ = "".join(
+            [f"{document.id}{document.title}" for document in documents]
+        ).encode()  # half a surrogate pair cannot be written
         annotated = self.annotation.annotate_block(Block(documents))
         return annotated, encode_block(annotated, self.tokenizer, classes)
 
@@ -198,11 +229,20 @@ class PartWorker(Portable, Task):
                 if not items:
                     continue
                 file = staging / f"{split}.arrow"
-                write_shard(file, items, self.preparation.levels, vocabulary_size, pairs=split in self.preparation.classes)
+                write_shard(
+                    file, items, self.preparation.levels, vocabulary_size, pairs=split in self.preparation.classes
+                )
                 documents, tokens = sum(map(len, items)), sum(len(item.token_ids[0]) for item in items)
-                described = {"path": f"parts/{part:06d}/{file.name}", "split": split, "documents": documents, "tokens": tokens}
+                described = {
+                    "path": f"parts/{part:06d}/{file.name}",
+                    "split": split,
+                    "documents": documents,
+                    "tokens": tokens,
+                }
                 shards.append({**described, "sha256": sha256_file(file), "size": file.stat().st_size})
-            lines = ({**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in content.rejected)
+            lines = (
+                {**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in content.rejected
+            )
             write_atomic(staging / REJECTED, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
             write_atomic(staging / TALLY, json.dumps(content.tally.plain(), ensure_ascii=False))
             report = {
@@ -224,7 +264,9 @@ class PartWorker(Portable, Task):
         folder = self.part_folder(part)
         try:
             report: dict[str, Any] = read_json(folder / PART)
-            if report["fingerprint"] != self.plan.fingerprint or not all((folder / name).is_file() for name in (REJECTED, TALLY)):
+            if report["fingerprint"] != self.plan.fingerprint or not all(
+                (folder / name).is_file() for name in (REJECTED, TALLY)
+            ):
                 return None
             if self.threshold is not None and report["threshold"] != self.threshold:
                 return None

@@ -69,7 +69,9 @@ def prepare(preparation: Preparation, listen: Listener, found: Sequence[FoundFil
         shutil.rmtree(folder / watch.launch, ignore_errors=True)
 
 
-def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Listener, found: Sequence[FoundFiles] | None) -> dict[str, Any]:
+def _prepare(
+    preparation: Preparation, folder: Path, watch: Watch, listen: Listener, found: Sequence[FoundFiles] | None
+) -> dict[str, Any]:
     plan = make_plan(preparation, listen, watch, found)
     check_not_empty(plan)
     plan = adopt_plan(folder, plan, folder / watch.launch)
@@ -97,7 +99,18 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
             listen(StageProgress(f"{step.name}, {name}" if name else step.name, done, tasks, 0, 0))
 
         mapped = partial(listen_round, "", tasks=len(parts))
-        return run_step(step, reader.documents, parts, preparation.engine, folder, plan.fingerprint, mapped, watch, reader.path_of, listen_round)
+        return run_step(
+            step,
+            reader.documents,
+            parts,
+            preparation.engine,
+            folder,
+            plan.fingerprint,
+            mapped,
+            watch,
+            reader.path_of,
+            listen_round,
+        )
 
     if preparation.duplicates:
         duplicates = Dropped.open(run(preparation.duplicates, everything))

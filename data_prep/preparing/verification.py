@@ -36,7 +36,9 @@ def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total
         ValueError: nothing was ever prepared there.
     """
     if not (folder / "plan.json").is_file() and not (folder / MANIFEST).is_file():
-        raise ValueError(f"{folder} is no prepared folder (neither plan.json nor {MANIFEST} in it). Give the `output` of a data configuration.")
+        raise ValueError(
+            f"{folder} is no prepared folder (neither plan.json nor {MANIFEST} in it). Give the `output` of a data configuration."
+        )
     try:
         plan = Plan.read(folder)
         manifest = read_json(folder / MANIFEST)
@@ -53,7 +55,11 @@ def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total
         yield f"{MANIFEST}: made by another plan ({manifest['fingerprint'][:12]}) than plan.json ({plan.fingerprint[:12]})"
     yield from _tokenizer(folder, manifest["tokenizer"])
     yield from _parts(folder, plan, manifest)
-    sizes = {shard["path"]: (folder / shard["path"]).stat().st_size for shard in manifest["shards"] if (folder / shard["path"]).is_file()}
+    sizes = {
+        shard["path"]: (folder / shard["path"]).stat().st_size
+        for shard in manifest["shards"]
+        if (folder / shard["path"]).is_file()
+    }
     done = 0
     for shard in manifest["shards"]:
         yield from (f"{shard['path']}: {problem}" for problem in _shard(folder / shard["path"], shard, manifest))
@@ -64,7 +70,11 @@ def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total
 def _tokenizer(folder: Path, expected: dict[str, Any]) -> Iterator[str]:
     tokenizer = Tokenizer(folder=folder / "tokenizer")
     try:
-        found = {"vocabulary_sha256": tokenizer.vocabulary_sha256, "rules_sha256": tokenizer.rules_sha256, "size": len(tokenizer.tokens)}
+        found = {
+            "vocabulary_sha256": tokenizer.vocabulary_sha256,
+            "rules_sha256": tokenizer.rules_sha256,
+            "size": len(tokenizer.tokens),
+        }
     except Exception as error:  # the tokenizers library raises bare exceptions for damaged files
         yield f"tokenizer: cannot be read ({error})"
         return
@@ -134,7 +144,12 @@ def check_shard(shard: Shard, vocabulary: int, labels: int, expected: dict[str, 
     if (len(shard), int(length_D.sum())) != (expected["documents"], expected["tokens"]):
         yield f"{len(shard)} documents and {int(length_D.sum())} tokens, {expected['documents']} and {expected['tokens']} expected"
     if len(tokens.values) and int(tokens.values.max()) >= vocabulary:
-        yield _at(shard, tokens.offsets_D1, tokens.values >= vocabulary, f"token id {int(tokens.values.max())}, the vocabulary has {vocabulary}")
+        yield _at(
+            shard,
+            tokens.offsets_D1,
+            tokens.values >= vocabulary,
+            f"token id {int(tokens.values.max())}, the vocabulary has {vocabulary}",
+        )
     if (np.diff(shard.flags.offsets_D1) != length_D).any():
         yield "flags: not one for each token"
     for name, column in lists.items():

@@ -104,13 +104,26 @@ class RoundWorker(FolderTask):
 
 
 def run_rounds(
-    rounds: Sequence[Round], made: StepOutputs, stage: str, fingerprint: str, engine: Engine, watch: Watch, listen_round: Callable[[str, int, int], None]
+    rounds: Sequence[Round],
+    made: StepOutputs,
+    stage: str,
+    fingerprint: str,
+    engine: Engine,
+    watch: Watch,
+    listen_round: Callable[[str, int, int], None],
 ) -> None:
     """Do what is not done of the rounds of the step ``stage``, unless its result is there."""
     for each in rounds:
         if is_made(made.folder / "result", fingerprint):
             return
-        worker = RoundWorker(round=each, made=made, folder=made.folder, fingerprint=fingerprint, stage=f"{stage}-{each.name}", watch=watch)
+        worker = RoundWorker(
+            round=each,
+            made=made,
+            folder=made.folder,
+            fingerprint=fingerprint,
+            stage=f"{stage}-{each.name}",
+            watch=watch,
+        )
         try:
             (made.folder / each.name).mkdir(exist_ok=True)
             remove_staging(made.folder / each.name)

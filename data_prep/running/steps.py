@@ -70,7 +70,9 @@ class StepWorker(FolderTask):
         return self.folder / "parts" / f"{part:06d}"
 
     def fill(self, part: int, staging: Path) -> None:
-        self.step.map(((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document)), staging)
+        self.step.map(
+            ((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document)), staging
+        )
 
     def path_of(self, part: int, moment: Moment | None) -> str:
         return self.where(part, moment)
@@ -109,7 +111,15 @@ def run_step(
     for place in (folder, folder / "parts"):
         remove_staging(place)
     watch = watch if watch.launch else Watch(folder=root, launch="")
-    worker = StepWorker(step=step, documents=documents, folder=folder, fingerprint=fingerprint, stage=step.name, watch=watch, where=where or _unknown)
+    worker = StepWorker(
+        step=step,
+        documents=documents,
+        folder=folder,
+        fingerprint=fingerprint,
+        stage=step.name,
+        watch=watch,
+        where=where or _unknown,
+    )
     for done, _ in enumerate(run_all(engine, worker, numbers), 1):
         listen(done)
     made = StepOutputs([worker.target(part) for part in numbers], folder)

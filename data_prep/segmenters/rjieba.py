@@ -52,7 +52,10 @@ class Rjieba(Segmenter):
         return engine
 
     def words(self, text: str) -> Spans:
-        found = [long_spans(*places(self.engine.cut(piece, self.hmm), piece)) + np.int32(start) for start, piece in stretches(text)]
+        found = [
+            long_spans(*places(self.engine.cut(piece, self.hmm), piece)) + np.int32(start)
+            for start, piece in stretches(text)
+        ]
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def block_words(self, texts: Sequence[str]) -> Spans:

@@ -55,7 +55,11 @@ class _Reader:
         while self._at < len(self._lexemes) and self._sign() == "|":
             self._at += 1
             pieces.append(self._sequence())
-        return GrammarPiece(any(piece.empty for piece in pieces), _union(piece.first for piece in pieces), _union(piece.last for piece in pieces))
+        return GrammarPiece(
+            any(piece.empty for piece in pieces),
+            _union(piece.first for piece in pieces),
+            _union(piece.last for piece in pieces),
+        )
 
     def _sequence(self) -> GrammarPiece:
         whole = GrammarPiece(True, frozenset(), frozenset())
@@ -102,9 +106,17 @@ def explodes(pattern: str) -> bool:
         after.setdefault(one, []).append(other)
 
     def together(pair: tuple[int, int]) -> list[tuple[int, int]]:
-        return [(one, other) for one in after.get(pair[0], []) for other in after.get(pair[1], []) if tags[one] & tags[other]]
+        return [
+            (one, other)
+            for one in after.get(pair[0], [])
+            for other in after.get(pair[1], [])
+            if tags[one] & tags[other]
+        ]
 
-    if any(ways > 1 and one in _reached(other, lambda item: after.get(item, [])) for (one, other), ways in reader.following.items()):
+    if any(
+        ways > 1 and one in _reached(other, lambda item: after.get(item, []))
+        for (one, other), ways in reader.following.items()
+    ):
         return True
     for item in range(len(reader.items)):
         apart = [pair for pair in _reached((item, item), together) if pair[0] != pair[1]]

@@ -53,7 +53,9 @@ class Tagger(Portable):
     @cached_property
     def _pipeline(self) -> Pipeline:
         found = pipeline(self.engine, UNNEEDED)
-        if not {"token.tag", "token.pos"} & {item for name in found.nlp.pipe_names for item in found.nlp.get_pipe_meta(name).assigns}:
+        if not {"token.tag", "token.pos"} & {
+            item for name in found.nlp.pipe_names for item in found.nlp.get_pipe_meta(name).assigns
+        }:
             raise ValueError(
                 f"spaCy pipeline {self.engine!r} has no component that tags parts of speech (its components: {', '.join(found.components) or 'none'})"
             )

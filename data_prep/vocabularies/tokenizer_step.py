@@ -53,7 +53,9 @@ def place_tokenizer(made: Path, folder: Path) -> None:
     files = [file for file in made.iterdir() if file.name != STEP]
 
     def is_good() -> bool:
-        return all((folder / file.name).is_file() and (folder / file.name).read_bytes() == file.read_bytes() for file in files)
+        return all(
+            (folder / file.name).is_file() and (folder / file.name).read_bytes() == file.read_bytes() for file in files
+        )
 
     if is_good():
         return

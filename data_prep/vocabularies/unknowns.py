@@ -67,7 +67,9 @@ class Alphabet:
 
 
 def characters_near_unknowns(
-    blocks: Sequence[tuple[AnnotatedBlock, EncodedBlock, Any]], unknown: npt.NDArray[np.int64], count_D: npt.NDArray[np.int64]
+    blocks: Sequence[tuple[AnnotatedBlock, EncodedBlock, Any]],
+    unknown: npt.NDArray[np.int64],
+    count_D: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.uint32]:
     """The characters of the sentences that hold an [UNK].
 
@@ -82,10 +84,16 @@ def characters_near_unknowns(
             sentences_S2 = annotated.sentences_S2[annotated.sentences_D1[number] : annotated.sentences_D1[number + 1]]
             ends_S = encoded.sentence_ends[0][encoded.sentence_ends[1][number] : encoded.sentence_ends[1][number + 1]]
             if len(sentences_S2) == len(ends_S):
-                found = np.unique(np.searchsorted(ends_S, unknown[done : done + count] - first - tokens_D1[number], "right"))
+                found = np.unique(
+                    np.searchsorted(ends_S, unknown[done : done + count] - first - tokens_D1[number], "right")
+                )
                 pieces += [annotated.block.characters_N[start:end] for start, end in sentences_S2[found].tolist()]
             else:  # some sentences hold no token, so places cannot be told by counting
-                pieces.append(annotated.block.characters_N[annotated.block.offsets_D1[number] : annotated.block.offsets_D1[number + 1]])
+                pieces.append(
+                    annotated.block.characters_N[
+                        annotated.block.offsets_D1[number] : annotated.block.offsets_D1[number + 1]
+                    ]
+                )
             done += count
         first, before = first + int(tokens_D1[-1]), before + len(annotated)
     return np.concatenate(pieces)

@@ -21,7 +21,13 @@ from data_prep.files import write_atomic
 from data_prep.vocabularies.vocabulary_training import WordTally, train_pieces
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-SPECIAL_NAMES = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+SPECIAL_NAMES = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
 COPIED = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
 
 
@@ -89,7 +95,9 @@ def train(texts: Iterator[str], settings: Vocabulary) -> Any:
 def trained(tally: WordTally, settings: Vocabulary) -> Any:
     """The same from the counts of texts."""
     alphabet = tally.alphabet(settings.size, settings.min_frequency, common=settings.characters == "common")
-    ids = train_pieces(tally, alphabet, size=settings.size, min_frequency=settings.min_frequency, special_tokens=SPECIAL_TOKENS)
+    ids = train_pieces(
+        tally, alphabet, size=settings.size, min_frequency=settings.min_frequency, special_tokens=SPECIAL_TOKENS
+    )
     return bert(ids, lowercase=settings.lowercase)
 
 
@@ -98,7 +106,9 @@ def bert(ids: dict[str, int], *, lowercase: bool) -> Any:
     from tokenizers import Tokenizer as Backend
     from tokenizers import models
 
-    backend = Backend(models.WordPiece(ids, unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100))
+    backend = Backend(
+        models.WordPiece(ids, unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100)
+    )
     dress(backend, lowercase=lowercase)
     backend.add_special_tokens(list(SPECIAL_TOKENS))
     return with_post_processor(backend)
@@ -109,7 +119,9 @@ def bert_normalizer(lowercase: bool) -> Any:
     where wanted."""
     from tokenizers import normalizers
 
-    return normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase)
+    return normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase
+    )
 
 
 def dress(backend: Any, *, lowercase: bool) -> None:
@@ -125,7 +137,9 @@ def with_post_processor(backend: Any) -> Any:
     """``[CLS] A [SEP]`` and ``[CLS] A [SEP] B [SEP]``."""
     from tokenizers import processors
 
-    backend.post_processor = processors.BertProcessing(("[SEP]", backend.token_to_id("[SEP]")), ("[CLS]", backend.token_to_id("[CLS]")))
+    backend.post_processor = processors.BertProcessing(
+        ("[SEP]", backend.token_to_id("[SEP]")), ("[CLS]", backend.token_to_id("[CLS]"))
+    )
     return backend
 
 
@@ -150,7 +164,9 @@ def save(backend: Any, folder: Path, *, lowercase: bool, max_length: int = 512) 
 def check_folder(source: Path) -> None:
     """Raise ValueError unless ``source`` is a folder with a vocabulary in it."""
     if not source.is_dir():
-        raise ValueError(f"{source}: no such folder (looked from {Path.cwd()}). Give the folder of a tokenizer (with tokenizer.json or vocab.txt).")
+        raise ValueError(
+            f"{source}: no such folder (looked from {Path.cwd()}). Give the folder of a tokenizer (with tokenizer.json or vocab.txt)."
+        )
     if not any((source / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
         if all((source / name).is_file() for name in ("vocab.json", "merges.txt")):
             raise byte_pairs(source)
@@ -236,7 +252,9 @@ def read_vocab_txt(file: Path) -> dict[str, int]:
     ids: dict[str, int] = {}
     for index, token in enumerate(tokens):
         if token in ids:
-            raise ValueError(f"{file}:{index + 1}: {token!r} already stands on line {ids[token] + 1}; a vocabulary line must be unique")
+            raise ValueError(
+                f"{file}:{index + 1}: {token!r} already stands on line {ids[token] + 1}; a vocabulary line must be unique"
+            )
         ids[token] = index
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:

@@ -67,7 +67,13 @@ class Entries(NamedTuple):
 
 
 def load_entries(
-    paths: Sequence[str], *, min_characters: int = 2, min_frequency: float = 0, default_type: str = "", on_malformed: str = "refuse", format: str = "auto"
+    paths: Sequence[str],
+    *,
+    min_characters: int = 2,
+    min_frequency: float = 0,
+    default_type: str = "",
+    on_malformed: str = "refuse",
+    format: str = "auto",
 ) -> Entries:
     """The entries of all files, surfaces cleaned like the text of documents. The first line that lists a surface
     decides its type.
@@ -99,10 +105,14 @@ def load_entries(
             else:
                 left_out["listed before" if entries[surface] == kind else "listed before with another type"] += 1
     if malformed and on_malformed == "refuse":
-        remedy = "Write `surface` or `surface<TAB>TYPE` on each line, or set `on_malformed: skip` to leave such lines out."
+        remedy = (
+            "Write `surface` or `surface<TAB>TYPE` on each line, or set `on_malformed: skip` to leave such lines out."
+        )
         raise refusal("lexicon", malformed, remedy)
     if min_frequency and entries and not counted:
-        raise ValueError(f"lexicon {', '.join(paths)}: min_frequency is {min_frequency:g}, and no line says how often its entry was seen")
+        raise ValueError(
+            f"lexicon {', '.join(paths)}: min_frequency is {min_frequency:g}, and no line says how often its entry was seen"
+        )
     if not entries:
         often = f" seen {min_frequency:g} times or more" if min_frequency else ""
         raise ValueError(f"lexicon {', '.join(paths)}: no entry of {min_characters} characters or more{often}")
@@ -123,7 +133,9 @@ def lexicon_words(paths: Sequence[str], alphabet: str) -> UserWords:
     reachable = re.compile(f"[{alphabet}]+")
     entries = load_entries(paths, on_malformed="skip")
     words = [UserWord(surface, None, "") for surface in entries.surfaces if reachable.fullmatch(surface)]
-    return UserWords(words, [*entries.malformed, *(surface for surface in entries.surfaces if not reachable.fullmatch(surface))])
+    return UserWords(
+        words, [*entries.malformed, *(surface for surface in entries.surfaces if not reachable.fullmatch(surface))]
+    )
 
 
 def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[Named]:
@@ -142,14 +154,22 @@ def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[Named]
             if "\n" in surface:
                 malformed.append(f"{path}:{number}: a line break inside the entry")
             elif len(surface) > LONGEST_SURFACE:
-                malformed.append(f"{path}:{number}: an entry of {len(surface)} characters; at most {LONGEST_SURFACE} are taken for a word or name")
+                malformed.append(
+                    f"{path}:{number}: an entry of {len(surface)} characters; at most {LONGEST_SURFACE} are taken for a word or name"
+                )
             else:
                 yield Named(surface, kind, seen)
 
 
 def _parser(path: str, format: str) -> Parser:
     """How the lines of ``path`` are read."""
-    parsers: dict[str, Parser] = {"txt": _txt, "tsv": _tsv, "userdict": _userdict, "patterns": _patterns, "mined": _mined}
+    parsers: dict[str, Parser] = {
+        "txt": _txt,
+        "tsv": _tsv,
+        "userdict": _userdict,
+        "patterns": _patterns,
+        "mined": _mined,
+    }
     return parsers[format if format != "auto" else _guess(path)]
 
 

@@ -104,13 +104,17 @@ def tokenize_surfaces(surfaces: Sequence[str], tokenizer: Tokenizer) -> tuple[Id
     for begin in range(0, len(surfaces), CHUNK):
         chunk = surfaces[begin : begin + CHUNK]
         ids_T, start_T, _ = tokenizer.encode(Document(id="", language="", text="\n".join(chunk), title="", source=""))
-        end_N = np.cumsum(np.fromiter(map(len, chunk), np.int64, len(chunk)) + 1)  # the line break belongs to the surface before it
+        end_N = np.cumsum(
+            np.fromiter(map(len, chunk), np.int64, len(chunk)) + 1
+        )  # the line break belongs to the surface before it
         ids.append(ids_T)
         lengths.append(np.bincount(np.searchsorted(end_N, start_T, "right"), minlength=len(chunk)))
     return np.concatenate(ids), np.cumsum(np.concatenate(lengths))
 
 
-def gather(ids_T: npt.NDArray[Any], offsets_N1: Offsets, row_P: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], Offsets]:
+def gather(
+    ids_T: npt.NDArray[Any], offsets_N1: Offsets, row_P: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[Any], Offsets]:
     """The values of the rows ``row_P`` of a ragged array, one row after the other, and their offsets."""
     length_P = (offsets_N1[1:] - offsets_N1[:-1])[row_P]
     offsets_P1 = np.concatenate([np.zeros(1, np.int64), np.cumsum(length_P)])
@@ -143,8 +147,15 @@ def _read_lines(path: Path) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArr
         similar_P.append(rows[fields[1]])
         score_P.append(score)
     if malformed:
-        raise refusal(WHAT, malformed, "Write `word<TAB>similar word` or `word<TAB>similar word<TAB>score` on each line.")
-    return surfaces, np.frombuffer(word_P, np.int64), np.frombuffer(similar_P, np.int64), np.frombuffer(score_P, np.float64)
+        raise refusal(
+            WHAT, malformed, "Write `word<TAB>similar word` or `word<TAB>similar word<TAB>score` on each line."
+        )
+    return (
+        surfaces,
+        np.frombuffer(word_P, np.int64),
+        np.frombuffer(similar_P, np.int64),
+        np.frombuffer(score_P, np.float64),
+    )
 
 
 def _score(fields: Sequence[str], line: str) -> float:

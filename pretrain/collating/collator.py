@@ -89,11 +89,15 @@ class KnowledgeMaskingCollator:
     def __post_init__(self) -> None:
         for name, kind in (("strategy", Strategy), ("budget", Budget), ("corruption", Corruption)):
             if not isinstance(getattr(self, name), kind | None):
-                raise ValueError(f"{name}: {getattr(self, name)!r} is no {kind.__name__} object (only YAML files name one by its `kind`)")
+                raise ValueError(
+                    f"{name}: {getattr(self, name)!r} is no {kind.__name__} object (only YAML files name one by its `kind`)"
+                )
         if self.max_length <= ADDED:
             raise ValueError(f"max_length: {self.max_length} leaves no room for a token between [CLS] and [SEP]")
         if self.pad_to_multiple_of is not None and (self.flatten or self.pad_to_multiple_of < 1):
-            raise ValueError(f"pad_to_multiple_of: {self.pad_to_multiple_of} must be at least 1, and flattened batches are not padded")
+            raise ValueError(
+                f"pad_to_multiple_of: {self.pad_to_multiple_of} must be at least 1, and flattened batches are not padded"
+            )
         if self.return_flash_attn_kwargs and not self.flatten:
             raise ValueError("return_flash_attn_kwargs: only flattened batches have them; set flatten=True")
         if self.return_tensors not in ("pt", "np"):
@@ -120,7 +124,9 @@ class KnowledgeMaskingCollator:
         ids = {name: getattr(self.tokenizer, f"{name}_token_id", None) for name in ("cls", "sep")}
         special_V = special_flags(self.tokenizer, self.specials)
         levels = tuple(self.masking.strategy.levels())
-        return FeatureReader(**ids, special_V=special_V, levels=levels, needed=self.strategy is not None, max_length=self.max_length)
+        return FeatureReader(
+            **ids, special_V=special_V, levels=levels, needed=self.strategy is not None, max_length=self.max_length
+        )
 
     def set_epoch(self, epoch: int, progress: float = 0.0) -> None:
         """From now on the masks of this epoch. Call it before the epoch's iterator is made; workers that live on hear of it too.
@@ -148,8 +154,12 @@ class KnowledgeMaskingCollator:
         if kind not in ("pt", "np"):
             raise ValueError(f"return_tensors: {kind!r} is not one of pt, np")
         arrays = self.arrays(self.packed(features))
-        whole: dict[str, Any] = {name: int(arrays.pop(name)) for name in ("max_length_q", "max_length_k") if name in arrays}
-        tensors: dict[str, Any] = {name: torch.from_numpy(array) if kind == "pt" else array for name, array in arrays.items()}
+        whole: dict[str, Any] = {
+            name: int(arrays.pop(name)) for name in ("max_length_q", "max_length_k") if name in arrays
+        }
+        tensors: dict[str, Any] = {
+            name: torch.from_numpy(array) if kind == "pt" else array for name, array in arrays.items()
+        }
         return {**tensors, **whole}
 
     def packed(self, features: Sequence[Mapping[str, Any]]) -> Packed:
@@ -158,13 +168,21 @@ class KnowledgeMaskingCollator:
         number = int(epoch) if epoch >= 0 else int(torch.randint(2**62, ()))
         samples = self.reader.read(features, Turn(self.seed, number))
         total = sum(len(sample.token_ids_T) for sample in samples)
-        return hide(lay_out([samples], total, self.specials.pad, self.specials.vocabulary), self.masking, self.specials, progress)
+        return hide(
+            lay_out([samples], total, self.specials.pad, self.specials.vocabulary),
+            self.masking,
+            self.specials,
+            progress,
+        )
 
     def arrays(self, packed: Packed) -> Arrays:
         """The batch in numpy."""
         length_S = np.diff(np.append(packed.sample_start_S, len(packed.original_T)))
         place_T, rows, width = self._places(length_S)
-        grid = {"input_ids": (packed.corrupted_T, self.specials.pad), "labels": (np.full(len(place_T), IGNORED), IGNORED)}
+        grid = {
+            "input_ids": (packed.corrupted_T, self.specials.pad),
+            "labels": (np.full(len(place_T), IGNORED), IGNORED),
+        }
         grid["labels"][0][packed.hidden.position_M] = packed.hidden.label_M
         if not self.flatten:
             grid["attention_mask"] = (np.ones(len(place_T), np.int64), 0)
@@ -179,7 +197,9 @@ class KnowledgeMaskingCollator:
             found[name] = np.full((rows, width), fill, np.int64)
             found[name].ravel()[place_T] = values_T
         if self.return_flash_attn_kwargs:
-            found["cu_seq_lens_q"] = found["cu_seq_lens_k"] = np.append(packed.sample_start_S, len(place_T)).astype(np.int32)
+            found["cu_seq_lens_q"] = found["cu_seq_lens_k"] = np.append(packed.sample_start_S, len(place_T)).astype(
+                np.int32
+            )
             found["max_length_q"] = found["max_length_k"] = length_S.max()
         return {**found, **(self._boundaries(packed, place_T, rows, width) if self.span_boundary else {})}
 

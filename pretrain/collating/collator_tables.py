@@ -26,14 +26,18 @@ ROLES = ("pad", "cls", "sep", "mask", "bos", "eos")
 REMEDY = "Give the collator prepared=FOLDER (made by `kmask prepare`)"
 
 
-def read_specials(tokenizer: Any, masking: Masking, prepared: str, replacements: Replacements | None, rarity: Mapping[str, Rarity]) -> Specials:
+def read_specials(
+    tokenizer: Any, masking: Masking, prepared: str, replacements: Replacements | None, rarity: Mapping[str, Rarity]
+) -> Specials:
     """Special ids, and as much about the vocabulary and the corpus as this masking asks for.
 
     Raises:
         ValueError: something it needs is missing, with the remedy.
     """
     if masking.replacement.mask > 0 and getattr(tokenizer, "mask_token_id", None) is None:
-        raise ValueError("tokenizer: it has no mask token, which stands in for hidden tokens; choose a masked language model's, or corruption with mask=0")
+        raise ValueError(
+            "tokenizer: it has no mask token, which stands in for hidden tokens; choose a masked language model's, or corruption with mask=0"
+        )
     if prepared:
         return _of_folder(tokenizer, masking, Path(prepared))
     vocabulary = tokenizer.get_vocab()
@@ -48,9 +52,13 @@ def read_specials(tokenizer: Any, masking: Masking, prepared: str, replacements:
     try:
         masking.replacement.check(found.replacements)
     except ValueError as error:
-        raise ValueError(f"corruption: {error}. {REMEDY}, replacements=Replacements(...) with a table of your own, or another corruption") from None
+        raise ValueError(
+            f"corruption: {error}. {REMEDY}, replacements=Replacements(...) with a table of your own, or another corruption"
+        ) from None
     if unknown := [level for level in masking.strategy.weighted() if level not in rarity]:
-        raise ValueError(f"strategy: it weighs units of level {unknown[0]!r} by how rare they are, which nobody counted. {REMEDY}, or rarity={{level: Rarity}}")
+        raise ValueError(
+            f"strategy: it weighs units of level {unknown[0]!r} by how rare they are, which nobody counted. {REMEDY}, or rarity={{level: Rarity}}"
+        )
     return found
 
 
@@ -59,7 +67,9 @@ def _of_folder(tokenizer: Any, masking: Masking, folder: Path) -> Specials:
 
     opened = Prepared.open(folder)
     if {token: number for number, token in enumerate(opened.tokenizer.tokens) if token} != tokenizer.get_vocab():
-        raise ValueError(f"tokenizer: its vocabulary is not that of {folder}; load the one the shards were made with, {folder / 'tokenizer'}")
+        raise ValueError(
+            f"tokenizer: its vocabulary is not that of {folder}; load the one the shards were made with, {folder / 'tokenizer'}"
+        )
     return specials([opened], masking)
 
 
@@ -72,7 +82,11 @@ def plain_replacements(tokenizer: Any) -> Replacements:
     for token, number in vocabulary.items():
         tokens[number] = token
     special = np.array(sorted(_special_ids(tokenizer)), np.int64)
-    return Replacements(mask_id=_id(tokenizer, "mask"), unknown_id=_id(tokenizer, "unk"), ordinary_V=np.setdiff1d(ordinary_ids(tokens), special))
+    return Replacements(
+        mask_id=_id(tokenizer, "mask"),
+        unknown_id=_id(tokenizer, "unk"),
+        ordinary_V=np.setdiff1d(ordinary_ids(tokens), special),
+    )
 
 
 def special_flags(tokenizer: Any, specials: Specials) -> Flags:
@@ -80,7 +94,9 @@ def special_flags(tokenizer: Any, specials: Specials) -> Flags:
     flags_V = np.zeros(specials.vocabulary or len(tokenizer), np.bool_)
     flags_V[[number for number in _special_ids(tokenizer) if number < len(flags_V)]] = True
     unknown = _id(tokenizer, "unk")
-    if unknown >= 0 and unknown not in {_id(tokenizer, name) for name in ROLES}:  # some tokenizers have one token for everything
+    if unknown >= 0 and unknown not in {
+        _id(tokenizer, name) for name in ROLES
+    }:  # some tokenizers have one token for everything
         flags_V[unknown] = False
     return flags_V
 

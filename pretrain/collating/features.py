@@ -23,7 +23,19 @@ import numpy.typing as npt
 
 from masking.keyed import hash_key
 from masking.spans import Flags
-from pretrain.collating.feature_checks import Long, Pair, Part, aligned, check_ids, check_levels, check_units, ends, integers, unit_pairs, unpadded
+from pretrain.collating.feature_checks import (
+    Long,
+    Pair,
+    Part,
+    aligned,
+    check_ids,
+    check_levels,
+    check_units,
+    ends,
+    integers,
+    unit_pairs,
+    unpadded,
+)
 from pretrain.feed.samples import Sample
 
 Feature = Mapping[str, Any]
@@ -84,19 +96,28 @@ class FeatureReader:
 
     def _part(self, feature: Feature, name: str, turn: Turn) -> Part:
         if not isinstance(feature, Mapping):
-            raise ValueError(f"{name} is a {type(feature).__name__}; a mapping with `input_ids` or `token_ids` is needed")
+            raise ValueError(
+                f"{name} is a {type(feature).__name__}; a mapping with `input_ids` or `token_ids` is needed"
+            )
         if "input_ids" in feature:
             return self._text(feature, name)
         if "token_ids" in feature:
             return self._row(feature, name, turn)
-        raise ValueError(f"{name} has neither `input_ids` nor `token_ids`, only {', '.join(feature) or 'no column'} {REMOVED}")
+        raise ValueError(
+            f"{name} has neither `input_ids` nor `token_ids`, only {', '.join(feature) or 'no column'} {REMOVED}"
+        )
 
     def _text(self, feature: Feature, name: str) -> Part:
         ids_T = integers(feature["input_ids"], name, "input_ids")
-        special_T, segments_T, attention_T = (aligned(feature, what, len(ids_T), name) for what in ("special_tokens_mask", "token_type_ids", "attention_mask"))
+        special_T, segments_T, attention_T = (
+            aligned(feature, what, len(ids_T), name)
+            for what in ("special_tokens_mask", "token_type_ids", "attention_mask")
+        )
         count = unpadded(attention_T, len(ids_T), name)
         if not 0 < count <= self.max_length:
-            raise ValueError(f"{name} has {count} tokens; 1 to max_length={self.max_length} are allowed: truncate while tokenising, before units are found")
+            raise ValueError(
+                f"{name} has {count} tokens; 1 to max_length={self.max_length} are allowed: truncate while tokenising, before units are found"
+            )
         return Part(
             name,
             identity(feature, ids_T[:count]),
@@ -138,11 +159,15 @@ class FeatureReader:
         if given is None:
             given = {key.removeprefix(COLUMN): value for key, value in feature.items() if key.startswith(COLUMN)}
             if not given:
-                raise ValueError(f"{name} has no `units`, but those of level {', '.join(self.levels)} are to be hidden {REMOVED}")
+                raise ValueError(
+                    f"{name} has no `units`, but those of level {', '.join(self.levels)} are to be hidden {REMOVED}"
+                )
         elif isinstance(given, Mapping):
             check_levels(given, self.levels, name)
         elif self.needed and len(self.levels) > 1:
-            raise ValueError(f"{name}: `units` is one list, but the strategy hides levels {', '.join(self.levels)}; give a list for each, by its name")
+            raise ValueError(
+                f"{name}: `units` is one list, but the strategy hides levels {', '.join(self.levels)}; give a list for each, by its name"
+            )
         else:
             given = {self.levels[0] if self.needed else "word": given}
         missing = [level for level in self.levels if level not in given]
@@ -194,14 +219,21 @@ def every_window(rows: Mapping[str, Sequence[Any]], *, max_length: int = 512) ->
         name, ids_T = named(feature, number), integers(token_ids, named(feature, number), "token_ids")
         ends_S = ends(feature.get("sentence_ends"), len(ids_T), name)
         units = {column: unit_pairs(feature[column], name, column.removeprefix(COLUMN)) for column in levels}
-        for start, end in zip(*(side_W.tolist() for side_W in windows(ends_S, len(ids_T), max_length - ADDED)), strict=True):
+        for start, end in zip(
+            *(side_W.tolist() for side_W in windows(ends_S, len(ids_T), max_length - ADDED)), strict=True
+        ):
             made["id"].append(identity(feature, ids_T))
             made["first_token"].append(start)
             made["token_ids"].append(ids_T[start:end])
             made["sentence_ends"].append(ends_S[(ends_S > start) & (ends_S <= end)] - start)
             for column, pair in units.items():
                 start_U, end_U = inside(*pair, start, end)
-                made[column].append([{"start": first, "length": last - first} for first, last in zip(start_U.tolist(), end_U.tolist(), strict=True)])
+                made[column].append(
+                    [
+                        {"start": first, "length": last - first}
+                        for first, last in zip(start_U.tolist(), end_U.tolist(), strict=True)
+                    ]
+                )
     return made
 
 

@@ -52,9 +52,17 @@ class Measured(NamedTuple):
         check_groups(stats, self.groups)
         found: dict[str, float] = {}
         for suffix in ("", OWN_MASKS):
-            mine = {task: rows for task, rows in rows_of(stats, self.groups).items() if task.endswith(OWN_MASKS) == bool(suffix)}
+            mine = {
+                task: rows
+                for task, rows in rows_of(stats, self.groups).items()
+                if task.endswith(OWN_MASKS) == bool(suffix)
+            }
             named = {task.removesuffix(OWN_MASKS): self.groups[task] for task in mine}
-            found |= {name + suffix: value for name, value in readable(torch.cat(list(mine.values())), named).items()} if mine else {}
+            found |= (
+                {name + suffix: value for name, value in readable(torch.cat(list(mine.values())), named).items()}
+                if mine
+                else {}
+            )
         for task, count_C in self.labels.items():
             total_C = world.sum(count_C)
             if total_C.sum():
@@ -98,7 +106,9 @@ class Forward(Protocol):
 
 def fixed_masking(levels: tuple[str, ...], shuffle: Shuffle | None) -> Masking:
     """The masking of every evaluation; tokens are shuffled as the run does, or the task that puts them back would have nothing to do."""
-    return Masking(strategy=WholeUnit(units=[level for level in ("entity", "phrase", "word") if level in levels]), shuffle=shuffle)
+    return Masking(
+        strategy=WholeUnit(units=[level for level in ("entity", "phrase", "word") if level in levels]), shuffle=shuffle
+    )
 
 
 def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:
@@ -115,7 +125,9 @@ def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:
 def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: World) -> Measured | None:
     """This rank's sums over its share of the held-out rows; None when there are none at all."""
     sums: dict[str, torch.Tensor] = {}
-    groups = {name + maker.figures: objective.groups for maker in makers for name, objective in maker.objectives.items()}
+    groups = {
+        name + maker.figures: objective.groups for maker in makers for name, objective in maker.objectives.items()
+    }
     labels: dict[str, torch.Tensor] = {}
     for maker in makers:
         names = list(maker.objectives)
@@ -127,11 +139,16 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
             batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 1.0)].to(world.device)
             torch.manual_seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time
             _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
-            parts = rows_of(found if mine < len(rows) else torch.zeros_like(found), {name: maker.objectives[name].groups for name in names})
+            parts = rows_of(
+                found if mine < len(rows) else torch.zeros_like(found),
+                {name: maker.objectives[name].groups for name in names},
+            )
             for name, figure in zip(names, figures, strict=True):
                 sums[figure] = sums[figure] + parts[name] if figure in sums else parts[name]
                 if count := maker.objectives[name].classes:
                     label = batch.targets[name]["label"] if mine < len(rows) else batch.targets[name]["label"][:0]
                     known = labels.get(figure, torch.zeros(count, dtype=torch.int64, device=world.device))
                     labels[figure] = known + torch.bincount(label, minlength=count)
-    return Measured({figure: groups[figure] for figure in sums}, torch.cat(list(sums.values())), labels) if sums else None
+    return (
+        Measured({figure: groups[figure] for figure in sums}, torch.cat(list(sums.values())), labels) if sums else None
+    )

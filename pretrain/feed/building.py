@@ -76,7 +76,9 @@ def named(task: str, objective: Any, doing: str) -> Iterator[None]:
         raise
     except (LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError, AssertionError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"task {task!r} ({type(objective).__name__}) failed {doing}: {type(error).__name__}: {what}") from error
+        raise ValueError(
+            f"task {task!r} ({type(objective).__name__}) failed {doing}: {type(error).__name__}: {what}"
+        ) from error
 
 
 def each(build: Any, texts: Sequence[Text], key_W: Keys, name: str, specials: Specials) -> Built:
@@ -92,7 +94,9 @@ def each(build: Any, texts: Sequence[Text], key_W: Keys, name: str, specials: Sp
         used: set[int] = set()
         for number, sample in enumerate(several):
             if not isinstance(sample, Sample):
-                raise ValueError(f"task {name!r}: `build` returned a {type(sample).__name__} where a Sample is expected")
+                raise ValueError(
+                    f"task {name!r}: `build` returned a {type(sample).__name__} where a Sample is expected"
+                )
             if sample.key in used:
                 sample = replace(sample, key=combine(sample.key, number))
             used.add(sample.key)
@@ -106,13 +110,20 @@ def plain_samples(texts: Texts, key_W: Keys, name: str, specials: Specials) -> B
     from pretrain.feed import kernels
 
     tokens, windows = texts.tokens, texts.windows
-    token_ids_T, maskable_T, place_T = kernels.frame(tokens.values, tokens.offsets_S1, windows.start_W, specials.cls, specials.sep)
-    units = {level: (start_U + 1, end_U + 1, np.diff(offsets_S1)) for level, (start_U, end_U, offsets_S1) in texts.units.items()}
+    token_ids_T, maskable_T, place_T = kernels.frame(
+        tokens.values, tokens.offsets_S1, windows.start_W, specials.cls, specials.sep
+    )
+    units = {
+        level: (start_U + 1, end_U + 1, np.diff(offsets_S1))
+        for level, (start_U, end_U, offsets_S1) in texts.units.items()
+    }
     ends = (texts.sentence_ends.values + 1, texts.sentence_ends.count_S)
     return _built(texts, key_W, name, (token_ids_T, maskable_T, place_T), tokens.count_S + 2, units, ends, {})
 
 
-def shuffled_samples(texts: Texts, key_W: Keys, name: str, specials: Specials, segments: int, subkeys: tuple[int, int]) -> Built:
+def shuffled_samples(
+    texts: Texts, key_W: Keys, name: str, specials: Specials, segments: int, subkeys: tuple[int, int]
+) -> Built:
     """Every window as 1 to ``segments`` pieces of whole sentences in a drawn order, each ended by [SEP], with its class as label.
 
     ``subkeys`` are those of the edges and of the order (keyed.combine). The class counts all orders of fewer pieces first, then the
@@ -121,11 +132,17 @@ def shuffled_samples(texts: Texts, key_W: Keys, name: str, specials: Specials, s
     from pretrain.feed import kernels
 
     tokens, ends, windows = texts.tokens, texts.sentence_ends, texts.windows
-    segment_X2, segments_S, class_S = kernels.shuffled_segments(tokens.offsets_S1, ends.values, ends.offsets_S1, key_W, *subkeys, segments)
-    arrays = kernels.frame_segments(tokens.values, tokens.offsets_S1, windows.start_W, segment_X2, segments_S, specials.cls, specials.sep)
+    segment_X2, segments_S, class_S = kernels.shuffled_segments(
+        tokens.offsets_S1, ends.values, ends.offsets_S1, key_W, *subkeys, segments
+    )
+    arrays = kernels.frame_segments(
+        tokens.values, tokens.offsets_S1, windows.start_W, segment_X2, segments_S, specials.cls, specials.sep
+    )
     units = {level: kernels.move_intervals(*columns, segment_X2, segments_S) for level, columns in texts.units.items()}
     end_E = kernels.move_ends(ends.values, ends.offsets_S1, segment_X2, segments_S)
-    return _built(texts, key_W, name, arrays, tokens.count_S + 1 + segments_S, units, (end_E, ends.count_S), {name: class_S})
+    return _built(
+        texts, key_W, name, arrays, tokens.count_S + 1 + segments_S, units, (end_E, ends.count_S), {name: class_S}
+    )
 
 
 def _built(
@@ -162,9 +179,13 @@ def check_built(built: Built, texts: Texts, objective: Builder, name: str, longe
     """Raise ValueError unless every window gave samples, none is too long, and their labels are classes of the task."""
     samples, who = built.samples, f"task {name!r} ({type(objective).__name__})"
     if len(built.count_W) != len(texts) or int(built.count_W.sum()) != len(samples):
-        raise ValueError(f"{who} built {len(samples)} samples of {len(texts)} windows, but says {int(built.count_W.sum())}")
+        raise ValueError(
+            f"{who} built {len(samples)} samples of {len(texts)} windows, but says {int(built.count_W.sum())}"
+        )
     if (built.count_W < 1).any():
-        raise ValueError(f"{who} made no sample of document {texts[int(built.count_W.argmin())].document_id!r}; `build` returns one or several")
+        raise ValueError(
+            f"{who} made no sample of document {texts[int(built.count_W.argmin())].document_id!r}; `build` returns one or several"
+        )
     if (samples.length_S > longest).any():
         sample = int(samples.length_S.argmax())
         raise ValueError(
@@ -172,9 +193,15 @@ def check_built(built: Built, texts: Texts, objective: Builder, name: str, longe
             f"batch.max_sample_tokens allows {longest}"
         )
     label_S = samples.labels.get(name)
-    if label_S is not None and len(label_S) and (label_S.min() < NO_LABEL or label_S.max() >= max(objective.classes, 1)):
+    if (
+        label_S is not None
+        and len(label_S)
+        and (label_S.min() < NO_LABEL or label_S.max() >= max(objective.classes, 1))
+    ):
         sample = int(((label_S < NO_LABEL) | (label_S >= max(objective.classes, 1))).argmax())
-        raise ValueError(f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}; its classes are 0 to {objective.classes - 1}")
+        raise ValueError(
+            f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}; its classes are 0 to {objective.classes - 1}"
+        )
     total_W = np.add.reduceat(samples.length_S, starts(built.count_W)[:-1]) if len(texts) else np.zeros(0, np.int64)
     room_W = objective.lengths(np.minimum(texts.windows.tokens_W, longest - objective.special_tokens()))
     if (total_W > room_W).any():

@@ -26,7 +26,9 @@ class Feed:
     """Must the split hold labelled pairs (corpora of kind pairs, discourse)? Their classes must be the same in all folders."""
 
 
-def chosen_folders(task: str, kind: str, feed: Feed, named: Sequence[str], folders: Mapping[str, Prepared]) -> dict[str, Prepared]:
+def chosen_folders(
+    task: str, kind: str, feed: Feed, named: Sequence[str], folders: Mapping[str, Prepared]
+) -> dict[str, Prepared]:
     """The folders that a task reads.
 
     Args:
@@ -39,7 +41,9 @@ def chosen_folders(task: str, kind: str, feed: Feed, named: Sequence[str], folde
     who = f"task {task!r} ({kind})"
     unknown = [name for name in named if name not in folders]
     if unknown:
-        raise ValueError(f"tasks: {task}.folders names {unknown[0]!r}, which is not among the prepared folders ({', '.join(folders)})")
+        raise ValueError(
+            f"tasks: {task}.folders names {unknown[0]!r}, which is not among the prepared folders ({', '.join(folders)})"
+        )
     chosen = {name: folder for name, folder in folders.items() if name in named or not named}
     for name, folder in chosen.items():
         splits = dict.fromkeys(entry.split for entry in folder.entries if entry.documents)
@@ -49,8 +53,12 @@ def chosen_folders(task: str, kind: str, feed: Feed, named: Sequence[str], folde
                 f"Name the folders that have it in tasks.{task}.folders, or prepare it"
             )
         if feed.labelled and feed.split not in folder.classes:
-            raise ValueError(f"{who} needs labelled pairs, and the split {feed.split!r} of {name} has none. Prepare them with `kind: pairs`, or `discourse`")
+            raise ValueError(
+                f"{who} needs labelled pairs, and the split {feed.split!r} of {name} has none. Prepare them with `kind: pairs`, or `discourse`"
+            )
     if feed.labelled and len(several := {folder.classes[feed.split] for folder in chosen.values()}) > 1:
         lists = "; ".join(", ".join(names) for names in sorted(several))
-        raise ValueError(f"{who}: its folders have different classes ({lists}); name folders of one kind in tasks.{task}.folders")
+        raise ValueError(
+            f"{who}: its folders have different classes ({lists}); name folders of one kind in tasks.{task}.folders"
+        )
     return chosen

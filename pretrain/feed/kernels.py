@@ -113,7 +113,12 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any,
     Returns:
         (slot_W, document_W, start_W, end_W, a slot with a document whose sentence ends do not rise to its length or -1, that document)
     """
-    slot_W, document_W, start_W, end_W = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
+    slot_W, document_W, start_W, end_W = (
+        np.empty(64, np.int64),
+        np.empty(64, np.int64),
+        np.empty(64, np.int64),
+        np.empty(64, np.int64),
+    )
     count: Any = 0
     for number in range(len(slot_N)):
         row = table[row_N[number]]
@@ -146,7 +151,12 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any,
                     end = start + limit
                 if first + start >= low:
                     if count == len(document_W):
-                        slot_W, document_W, start_W, end_W = grown(slot_W), grown(document_W), grown(start_W), grown(end_W)
+                        slot_W, document_W, start_W, end_W = (
+                            grown(slot_W),
+                            grown(document_W),
+                            grown(start_W),
+                            grown(end_W),
+                        )
                     slot_W[count], document_W[count], start_W[count], end_W[count] = number, document, start, end
                     count += 1
                 start = end
@@ -192,7 +202,9 @@ def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
 
 
 @njit(cache=True)
-def find_windows(table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, bytes_W: Any) -> Any:
+def find_windows(
+    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, bytes_W: Any
+) -> Any:
     """Where the sentence ends of every window begin, how many there are, and the length of its document's id in bytes.
 
     Returns the number of a window that lies outside its shard, or -1.
@@ -331,7 +343,9 @@ def permutation(rank: Any, count: Any, out: Any) -> None:
 
 
 @njit(cache=True)
-def shuffled_segments(offsets_S1: Any, ends_E: Any, end_offsets_S1: Any, key_S: Any, split: Any, order: Any, most: Any) -> Any:
+def shuffled_segments(
+    offsets_S1: Any, ends_E: Any, end_offsets_S1: Any, key_S: Any, split: Any, order: Any, most: Any
+) -> Any:
     """Each text as segments of whole sentences in a drawn order.
 
     The number of segments is drawn evenly from 1 to the smaller of ``most`` and the number of sentences, their edges by Floyd's
@@ -378,7 +392,9 @@ def shuffled_segments(offsets_S1: Any, ends_E: Any, end_offsets_S1: Any, key_S: 
 
 
 @njit(cache=True)
-def frame_segments(ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, segments_S: Any, cls: Any, sep: Any) -> Any:
+def frame_segments(
+    ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, segments_S: Any, cls: Any, sep: Any
+) -> Any:
     """``[CLS] segment [SEP] segment [SEP] ...`` of every text. Returns (token ids, which are text, position in the document or -1)."""
     total = len(ids_T) + len(segments_S) + len(segment_X2)
     out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
@@ -452,7 +468,10 @@ def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) ->
 def spread(values: Any, from_S: Any, length_S: Any, to_S: Any, out: Any) -> None:
     """values[from_S[s]:][:length_S[s]] to out[to_S[s]:], for every s."""
     for sample in range(len(from_S)):
-        source, target = np.uint64(from_S[sample]), np.uint64(to_S[sample])  # unsigned: no check for indices from the end
+        source, target = (
+            np.uint64(from_S[sample]),
+            np.uint64(to_S[sample]),
+        )  # unsigned: no check for indices from the end
         for index in range(np.uint64(length_S[sample])):
             out[target + index] = values[source + index]
 
@@ -464,7 +483,12 @@ def grid(start_S: Any, length_S: Any, task_S: Any, total: Any, longest: Any) -> 
     position_T, task_T, unpack_T = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros(total, np.int64)
     pack_SL, real_SL = np.empty((samples, longest), np.int64), np.empty((samples, longest), np.bool_)
     for sample in range(samples):
-        start, length, first, task = np.uint64(start_S[sample]), np.uint64(length_S[sample]), np.uint64(sample * longest), task_S[sample]
+        start, length, first, task = (
+            np.uint64(start_S[sample]),
+            np.uint64(length_S[sample]),
+            np.uint64(sample * longest),
+            task_S[sample],
+        )
         packs, reals = pack_SL[sample], real_SL[sample]
         for place in range(length):
             position_T[start + place] = place

@@ -94,7 +94,12 @@ class BatchMaker(Dataset[Batch]):
         for name, objective in self.objectives.items():
             with named(name, objective, "making targets"):
                 made[name] = objective.targets(packed, name)
-        return to_batch(packed, self.task_ids, {name: arrays for name, (arrays, _) in made.items()}, {name: count for name, (_, count) in made.items()})
+        return to_batch(
+            packed,
+            self.task_ids,
+            {name: arrays for name, (arrays, _) in made.items()},
+            {name: count for name, (_, count) in made.items()},
+        )
 
 
 def end_if_orphaned(rank: int, worker: int) -> None:
@@ -143,7 +148,9 @@ def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
         ended.set()
 
 
-def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float, step: int = 1) -> Iterator[Batch]:
+def loader(
+    maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float, step: int = 1
+) -> Iterator[Batch]:
     """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one).
 
     Workers are deaf to requests to stop: the process that reads from them saves first and then lets them go. One that hangs for
@@ -156,7 +163,12 @@ def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin
     if workers:
         begin = partial(end_if_orphaned, os.getpid())
         prefetch = max(4, -(-2 * step // workers))
-        settings = {"multiprocessing_context": "spawn", "prefetch_factor": prefetch, "timeout": 60 * patience_minutes, "worker_init_fn": begin}
+        settings = {
+            "multiprocessing_context": "spawn",
+            "prefetch_factor": prefetch,
+            "timeout": 60 * patience_minutes,
+            "worker_init_fn": begin,
+        }
         specs = ahead(specs, 2 * step)
     data_loader = DataLoader(maker, sampler=specs, batch_size=None, num_workers=workers, pin_memory=pin, **settings)
     with shielded():

@@ -53,7 +53,10 @@ def check_lengths(samples: Sequence[Any]) -> None:
         if not count:
             raise wrong(sample, "a sample without a token")
         if len(sample.maskable_T) != count or len(sample.segment_ids_T) != count:
-            raise wrong(sample, f"{count} tokens, {len(sample.maskable_T)} of them said to be maskable or not, {len(sample.segment_ids_T)} with a segment")
+            raise wrong(
+                sample,
+                f"{count} tokens, {len(sample.maskable_T)} of them said to be maskable or not, {len(sample.segment_ids_T)} with a segment",
+            )
         if sample.place_T is not None and len(sample.place_T) != count:
             raise wrong(sample, f"{count} tokens, {len(sample.place_T)} of them with a place in the document")
         for level, (start_U, end_U) in sample.units.items():
@@ -68,10 +71,15 @@ def check_ids(samples: Sequence[Named], original_T: Long, start_S: Int, vocabula
         position = int(((original_T < 0) | (original_T > top)).argmax())
         number = int(np.searchsorted(start_S, position, "right")) - 1
         known = "" if vocabulary is None else f", the vocabulary has {vocabulary:,}"
-        raise wrong(samples[number], f"token {position - int(start_S[number])} of its sample has the id {int(original_T[position])}{known}")
+        raise wrong(
+            samples[number],
+            f"token {position - int(start_S[number])} of its sample has the id {int(original_T[position])}{known}",
+        )
 
 
-def check_units(samples: Sequence[Named], level: str, start_U: Long, end_U: Long, count_S: Long, start_S: Int, end_S: Int) -> None:
+def check_units(
+    samples: Sequence[Named], level: str, start_U: Long, end_U: Long, count_S: Long, start_S: Int, end_S: Int
+) -> None:
     """Raise ValueError unless the units of a level are sorted, disjoint, not empty, and inside their sample.
 
     ``count_S`` is how many each sample has.
@@ -83,7 +91,10 @@ def check_units(samples: Sequence[Named], level: str, start_U: Long, end_U: Long
         number = int(np.searchsorted(np.cumsum(count_S), unit, "right"))
         start, length = int(start_S[number]), int(end_S[number] - start_S[number])
         place = f"[{int(start_U[unit]) - start}, {int(end_U[unit]) - start})"
-        raise wrong(samples[number], f"unit {place} of level {level!r} is empty, overlaps the one before it, or leaves its sample of {length} tokens")
+        raise wrong(
+            samples[number],
+            f"unit {place} of level {level!r} is empty, overlaps the one before it, or leaves its sample of {length} tokens",
+        )
 
 
 def check_sentences(samples: Sequence[Named], end_E: Long, count_S: Long, start_S: Int, end_S: Int) -> None:
@@ -93,4 +104,6 @@ def check_sentences(samples: Sequence[Named], end_E: Long, count_S: Long, start_
         end = int(fine_E.argmin())
         number = int(np.searchsorted(np.cumsum(count_S), end, "right"))
         start, length = int(start_S[number]), int(end_S[number] - start_S[number])
-        raise wrong(samples[number], f"a sentence ends at {int(end_E[end]) - start}, outside its sample of {length} tokens")
+        raise wrong(
+            samples[number], f"a sentence ends at {int(end_E[end]) - start}, outside its sample of {length} tokens"
+        )

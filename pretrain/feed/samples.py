@@ -90,7 +90,10 @@ class Samples(Sequence[Sample]):
             token_ids_T=self.token_ids_T[tokens],
             maskable_T=self.maskable_T[tokens],
             segment_ids_T=self.segment_ids_T[tokens],
-            units={level: (start_U[row := _row(count_S, number)], end_U[row]) for level, (start_U, end_U, count_S) in self.units.items()},
+            units={
+                level: (start_U[row := _row(count_S, number)], end_U[row])
+                for level, (start_U, end_U, count_S) in self.units.items()
+            },
             task=self.tasks[number],
             labels={name: int(label_S[number]) for name, label_S in self.labels.items() if label_S[number] != NO_LABEL},
             key=int(self.key_S[number]),
@@ -135,7 +138,10 @@ class Samples(Sequence[Sample]):
         check_lengths(samples)
         levels = dict.fromkeys(level for sample in samples for level in sample.units)
         names = dict.fromkeys(name for sample in samples for name in sample.labels)
-        places = [np.full(len(s.token_ids_T), NOWHERE, np.int32) if s.place_T is None else np.asarray(s.place_T, np.int32) for s in samples]
+        places = [
+            np.full(len(s.token_ids_T), NOWHERE, np.int32) if s.place_T is None else np.asarray(s.place_T, np.int32)
+            for s in samples
+        ]
         return Samples(
             token_ids_T=_joined([sample.token_ids_T for sample in samples], np.int64),
             maskable_T=_joined([sample.maskable_T for sample in samples], np.bool_),
@@ -148,7 +154,9 @@ class Samples(Sequence[Sample]):
                 np.array([len(sample.sentence_ends_S) for sample in samples], np.int64),
             ),
             tasks=[sample.task for sample in samples],
-            labels={name: np.array([sample.labels.get(name, NO_LABEL) for sample in samples], np.int64) for name in names},
+            labels={
+                name: np.array([sample.labels.get(name, NO_LABEL) for sample in samples], np.int64) for name in names
+            },
             key_S=np.array([sample.key for sample in samples], np.uint64),
             document_ids=[sample.document_id for sample in samples],
             first_token_S=np.array([sample.first_token for sample in samples], np.int64),
@@ -168,10 +176,19 @@ class Samples(Sequence[Sample]):
             segment_ids_T=_joined([samples.segment_ids_T for samples in several], np.int64),
             place_T=_joined([samples.place_T for samples in several], np.int32),
             length_S=_joined([samples.length_S for samples in several], np.int64),
-            units={level: _joined_units([s.units.get(level, (EMPTY, EMPTY, np.zeros(len(s), np.int64))) for s in several]) for level in levels},
-            sentence_ends=(_joined([s.sentence_ends[0] for s in several], np.int64), _joined([s.sentence_ends[1] for s in several], np.int64)),
+            units={
+                level: _joined_units([s.units.get(level, (EMPTY, EMPTY, np.zeros(len(s), np.int64))) for s in several])
+                for level in levels
+            },
+            sentence_ends=(
+                _joined([s.sentence_ends[0] for s in several], np.int64),
+                _joined([s.sentence_ends[1] for s in several], np.int64),
+            ),
             tasks=[task for samples in several for task in samples.tasks],
-            labels={name: _joined([s.labels.get(name, np.full(len(s), NO_LABEL, np.int64)) for s in several], np.int64) for name in names},
+            labels={
+                name: _joined([s.labels.get(name, np.full(len(s), NO_LABEL, np.int64)) for s in several], np.int64)
+                for name in names
+            },
             key_S=_joined([samples.key_S for samples in several], np.uint64),
             document_ids=[name for samples in several for name in samples.document_ids],
             first_token_S=_joined([samples.first_token_S for samples in several], np.int64),

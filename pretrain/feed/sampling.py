@@ -85,12 +85,20 @@ class Stream:
         if (epoch, block) not in self._rows:
             slots = self.source.slots
             positions = np.arange(block * BLOCK, min((block + 1) * BLOCK, slots), dtype=np.uint64)
-            windows = self.source.windows(permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64))
-            item_N, offsets_B1 = best_fit(self.objective.lengths(np.minimum(windows.tokens_W, self.source.max_tokens)), self.row_tokens)
+            windows = self.source.windows(
+                permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64)
+            )
+            item_N, offsets_B1 = best_fit(
+                self.objective.lengths(np.minimum(windows.tokens_W, self.source.max_tokens)), self.row_tokens
+            )
             windows, rows = windows.take(item_N), len(offsets_B1) - 1
-            order = permute(np.arange(rows, dtype=np.uint64), rows, hash_key("rows", self.seed, self.name, epoch, block)).tolist()
+            order = permute(
+                np.arange(rows, dtype=np.uint64), rows, hash_key("rows", self.seed, self.name, epoch, block)
+            ).tolist()
             self._rows.clear()
-            self._rows[epoch, block] = [RowSpec(self.name, epoch, windows.take(slice(offsets_B1[row], offsets_B1[row + 1]))) for row in order]
+            self._rows[epoch, block] = [
+                RowSpec(self.name, epoch, windows.take(slice(offsets_B1[row], offsets_B1[row + 1]))) for row in order
+            ]
         return self._rows[epoch, block]
 
     def forget(self) -> None:
@@ -138,14 +146,23 @@ class Sampler:
         rows = []
         for _ in range(self.rows_per_step):
             taken = sum(cursor.served for cursor in state.values())
-            name = max(self.streams, key=lambda name: self.streams[name].share / whole * (taken + 1) - state[name].served)
+            name = max(
+                self.streams, key=lambda name: self.streams[name].share / whole * (taken + 1) - state[name].served
+            )
             row, state[name] = self.streams[name].next(state[name])
             rows.append(row)
         return rows, {**cursors, **state}
 
 
 def micro_batches(
-    sampler: Sampler, cursors: Mapping[str, Cursor], steps: range, total: int, rows: int, rank: int, world: int, states: dict[int, dict[str, Cursor]]
+    sampler: Sampler,
+    cursors: Mapping[str, Cursor],
+    steps: range,
+    total: int,
+    rows: int,
+    rank: int,
+    world: int,
+    states: dict[int, dict[str, Cursor]],
 ) -> Iterator[MicroBatchSpec]:
     """This rank's micro-batches of ``rows`` rows for all ``steps``; the cursors after each step are noted in ``states``."""
     for step in steps:

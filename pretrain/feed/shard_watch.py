@@ -63,7 +63,10 @@ class ShardWatch:
     def __init__(self, folders: Mapping[str, Prepared], record: Path) -> None:
         self.record = record
         self._shards = [
-            Watched(prepared.folder, prepared.fingerprint, entry) for prepared in folders.values() for entry in prepared.entries if entry.split in SPLITS
+            Watched(prepared.folder, prepared.fingerprint, entry)
+            for prepared in folders.values()
+            for entry in prepared.entries
+            if entry.split in SPLITS
         ]
         self._problems: list[str] = []
         self._done, self._stop = threading.Event(), threading.Event()
@@ -129,7 +132,9 @@ class ShardWatch:
                     found = self._hash(handle.fileno())
                     unchanged = state_of(handle.fileno()) == state
             except OSError as error:
-                self._problems.append(f"The shard {shard.path} cannot be read ({error.strerror or error}). {advice(shard)}")
+                self._problems.append(
+                    f"The shard {shard.path} cannot be read ({error.strerror or error}). {advice(shard)}"
+                )
                 continue
             if found is None:
                 return
@@ -157,12 +162,18 @@ class ShardWatch:
             wanted.setdefault(shard.fingerprint, set()).add(shard.place)
         try:
             found = read_json(self.record)
-            return {name: {place: dict(found[name][place]) for place in places if place in found[name]} for name, places in wanted.items() if name in found}
+            return {
+                name: {place: dict(found[name][place]) for place in places if place in found[name]}
+                for name, places in wanted.items()
+                if name in found
+            }
         except (OSError, ValueError, TypeError, KeyError):
             return {}
 
     def _write(self, good: Good) -> None:
-        with contextlib.suppress(OSError, ValueError):  # a full disk costs no more than hashing again; a folder's name may be no text
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # a full disk costs no more than hashing again; a folder's name may be no text
             write_json(self.record, good)
 
 

@@ -24,7 +24,10 @@ def rows_of(stats_R3: torch.Tensor, groups: Groups) -> dict[str, torch.Tensor]:
 
 def totals(stats_R3: torch.Tensor, groups: Groups) -> dict[str, tuple[float, float, float]]:
     """(loss sum, hits, targets) of each task."""
-    return {task: (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2])) for task, rows in rows_of(stats_R3, groups).items()}
+    return {
+        task: (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2]))
+        for task, rows in rows_of(stats_R3, groups).items()
+    }
 
 
 def check_groups(stats_R3: torch.Tensor, groups: Groups) -> None:
@@ -33,14 +36,18 @@ def check_groups(stats_R3: torch.Tensor, groups: Groups) -> None:
         stray = int(rows[0, 2] - rows[1:, 2].sum()) if len(rows) > 1 else 0
         if stray:
             names = ", ".join(f"{index} {name}" for index, name in enumerate(groups[task]))
-            raise ValueError(f"task {task!r}: its loss puts {stray:,} of {int(rows[0, 2]):,} targets into groups that it does not have ({names})")
+            raise ValueError(
+                f"task {task!r}: its loss puts {stray:,} of {int(rows[0, 2]):,} targets into groups that it does not have ({names})"
+            )
 
 
 def readable(stats_R3: torch.Tensor, groups: Groups) -> dict[str, float]:
     """Summed stats as named means: `loss/TASK`, `accuracy/TASK`, `targets/TASK`, and the same of each group as `loss/TASK/GROUP`."""
     result: dict[str, float] = {}
     for task, rows in rows_of(stats_R3, groups).items():
-        for name, (loss, hits, count) in zip([task, *(f"{task}/{group}" for group in groups[task])], rows.tolist(), strict=True):
+        for name, (loss, hits, count) in zip(
+            [task, *(f"{task}/{group}" for group in groups[task])], rows.tolist(), strict=True
+        ):
             if count:
                 result[f"loss/{name}"] = loss / count
                 result[f"accuracy/{name}"] = hits / count
@@ -57,7 +64,9 @@ class Sums:
         self.groups = groups
         self.clear()
         stats = kept.get("stats", {})
-        if isinstance(stats, Mapping):  # a list: of a checkpoint from before tasks had groups; its next line of metrics is partial
+        if isinstance(
+            stats, Mapping
+        ):  # a list: of a checkpoint from before tasks had groups; its next line of metrics is partial
             for task, rows in rows_of(self.stats, groups).items():
                 if len(stats.get(task, [])) == len(rows):
                     rows.copy_(torch.tensor(stats[task], dtype=torch.float64))

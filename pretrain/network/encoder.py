@@ -123,7 +123,9 @@ def packed_attention(
         return gathered.view(samples, longest, *gathered.shape[1:]).transpose(1, 2)
 
     mask = batch.real_SL[:, None, None, :] if prefix is None else prefix.mask_SL
-    out_SHLE = nn.functional.scaled_dot_product_attention(grid(query_1HTE), grid(key_1HTE), grid(value_1HTE), attn_mask=mask, dropout_p=dropout, scale=scaling)
+    out_SHLE = nn.functional.scaled_dot_product_attention(
+        grid(query_1HTE), grid(key_1HTE), grid(value_1HTE), attn_mask=mask, dropout_p=dropout, scale=scaling
+    )
     out = out_SHLE.transpose(1, 2).reshape(samples * longest, *out_SHLE.shape[1:2], out_SHLE.shape[3])
     return out.index_select(0, batch.unpack_T).unsqueeze(0), None
 
@@ -139,7 +141,9 @@ def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
     return encoder
 
 
-def encode(encoder: nn.Module, batch: Batch, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None) -> torch.Tensor:
+def encode(
+    encoder: nn.Module, batch: Batch, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None
+) -> torch.Tensor:
     """Hidden states (T, D) of a batch, or of its samples with other ids (int64[T]) or other prefixes (int64[S], prefix.py).
 
     Raises:

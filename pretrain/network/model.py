@@ -51,7 +51,11 @@ class PretrainingModel(nn.Module):
     def forward(self, batch: Batch, scale: Mapping[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss to minimise, and stats float64 (R, 3), for the tasks that ``scale`` names, in its order (metrics/sums.py, ``rows_of``)."""
 
-        def encode_again(input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None, encoder: nn.Module | None = None) -> torch.Tensor:
+        def encode_again(
+            input_ids: torch.Tensor | None = None,
+            prefix_S: torch.Tensor | None = None,
+            encoder: nn.Module | None = None,
+        ) -> torch.Tensor:
             return encode(self.ernie if encoder is None else encoder, batch, input_ids, prefix_S)
 
         @cache
@@ -81,7 +85,9 @@ def tie(model: nn.Module, task: str, own: str, shared: str) -> None:
     """
     head = f"heads.{task}."
     if not shared.startswith(("ernie.", head)):
-        raise ValueError(f"task {task!r} ties {own} to {shared!r}; it must be a parameter of ernie.* or of its own head, {head}*")
+        raise ValueError(
+            f"task {task!r} ties {own} to {shared!r}; it must be a parameter of ernie.* or of its own head, {head}*"
+        )
     path, _, leaf = own.rpartition(".")
     try:
         owner, like = model.get_submodule(f"{head}{path}".rstrip(".")), model.get_parameter(shared)
@@ -89,7 +95,9 @@ def tie(model: nn.Module, task: str, own: str, shared: str) -> None:
     except AttributeError as error:
         raise ValueError(f"task {task!r} ties {own} of its head to {shared}: {error}") from None
     if found.shape != like.shape:
-        raise ValueError(f"task {task!r} ties {own} of shape {tuple(found.shape)} to {shared} of shape {tuple(like.shape)}; they must be equal")
+        raise ValueError(
+            f"task {task!r} ties {own} of shape {tuple(found.shape)} to {shared} of shape {tuple(like.shape)}; they must be equal"
+        )
     setattr(owner, leaf, like)
 
 
@@ -105,7 +113,9 @@ def summarise(task: str, loss: Loss, groups: Sequence[str]) -> torch.Tensor:
         told = "its loss gives its targets no group" if groups else "its loss gives its targets groups"
         raise ValueError(f"task {task!r}: {told}, and `groups` names {', '.join(groups) or 'none'}")
     per_target_M = loss.per_target.detach()
-    values_M3 = torch.stack([per_target_M.double(), loss.correct.double(), torch.ones_like(per_target_M, dtype=torch.float64)], 1)
+    values_M3 = torch.stack(
+        [per_target_M.double(), loss.correct.double(), torch.ones_like(per_target_M, dtype=torch.float64)], 1
+    )
     table = values_M3.new_zeros(2 + len(groups), 3)
     table[0] = values_M3.sum(0)
     if loss.group is not None:

@@ -48,7 +48,12 @@ class Loss(NamedTuple):
 class Encode(Protocol):
     """Encode a batch again."""
 
-    def __call__(self, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None, encoder: nn.Module | None = None) -> torch.Tensor:
+    def __call__(
+        self,
+        input_ids: torch.Tensor | None = None,
+        prefix_S: torch.Tensor | None = None,
+        encoder: nn.Module | None = None,
+    ) -> torch.Tensor:
         """Last states (T, D) of the batch; positions, segments and task ids are the batch's.
 
         Args:

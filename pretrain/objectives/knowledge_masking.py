@@ -24,5 +24,9 @@ class KnowledgeMasking(TokenPrediction):
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
         position_M = packed.hidden.position_M
-        arrays = {"position": position_M, "label": packed.hidden.label_M, "kind": packed.kind_T[position_M].astype(np.int64)}
+        arrays = {
+            "position": position_M,
+            "label": packed.hidden.label_M,
+            "kind": packed.kind_T[position_M].astype(np.int64),
+        }
         return arrays, len(position_M)

@@ -59,7 +59,9 @@ class SentenceReordering(Objective):
         return 1 + self.segments
 
     def build(self, text: Text, key: int, name: str, specials: Specials) -> Sample:
-        return shuffled_samples(Texts.of([text]), np.array([key], np.uint64), name, specials, self.segments, (SPLIT, ORDER)).samples[0]
+        return shuffled_samples(
+            Texts.of([text]), np.array([key], np.uint64), name, specials, self.segments, (SPLIT, ORDER)
+        ).samples[0]
 
     def build_all(self, texts: Texts, key_W: Keys, name: str, specials: Specials) -> Built:
         if type(self).build is not SentenceReordering.build:

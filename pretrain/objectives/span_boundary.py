@@ -75,7 +75,9 @@ class SpanBoundary(Objective):
         return arrays, len(found.position_M)
 
     def head(self, config: Any) -> nn.Module:
-        return BoundaryHead(config.hidden_size, self.position_size, self.max_length, config.vocab_size, config.layer_norm_eps)
+        return BoundaryHead(
+            config.hidden_size, self.position_size, self.max_length, config.vocab_size, config.layer_norm_eps
+        )
 
     def tied(self, name: str) -> Mapping[str, str]:
         return {"decoder.weight": WORDS}

@@ -51,7 +51,9 @@ def held(folder: Path, wait_seconds: float, note: Callable[[str], None]) -> Iter
 
 def refusal(folder: Path, who: str) -> ValueError:
     """What to tell the user whose output is held by somebody else."""
-    return ValueError(f"{folder}: another training writes into this folder ({who}). Stop that one, wait for its end, or choose another output.")
+    return ValueError(
+        f"{folder}: another training writes into this folder ({who}). Stop that one, wait for its end, or choose another output."
+    )
 
 
 def describe(folder: Path) -> str:
@@ -83,5 +85,7 @@ def _taken(descriptor: int, folder: Path, note: Callable[[str], None]) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:  # a file system without locks
-        note(f"{folder}: the file system takes no locks ({error.strerror}); see to it that only one training writes here")
+        note(
+            f"{folder}: the file system takes no locks ({error.strerror}); see to it that only one training writes here"
+        )
     return True

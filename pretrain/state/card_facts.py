@@ -23,12 +23,33 @@ from pretrain.state.model_card import Card
 
 EXAMPLES = {
     "zh": (("北京是中国的首", "都", "。"), ("中国的首都是北", "京", "。"), ("长江是亚洲最长的", "河", "。")),
-    "en": (("Paris is the ", "capital", " of France."), ("The Nile is the longest ", "river", " in Africa."), ("The sun rises in the ", "east", ".")),
+    "en": (
+        ("Paris is the ", "capital", " of France."),
+        ("The Nile is the longest ", "river", " in Africa."),
+        ("The sun rises in the ", "east", "."),
+    ),
 }
 """Text before, hidden word, text after: the first whose word is one token of the vocabulary is shown."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*|bert-(?:base|large)-[a-z-]+", re.ASCII)
 HUB_CACHE = re.compile(r"(?:^|/)models--([^/]+?)--([^/]+)/snapshots(?:/|$)")
-LOCAL = {"runs", "run", "output", "outputs", "out", "models", "model", "checkpoints", "checkpoint", "ckpt", "data", "tmp", "home", "exp", "work", "results"}
+LOCAL = {
+    "runs",
+    "run",
+    "output",
+    "outputs",
+    "out",
+    "models",
+    "model",
+    "checkpoints",
+    "checkpoint",
+    "ckpt",
+    "data",
+    "tmp",
+    "home",
+    "exp",
+    "work",
+    "results",
+}
 """First parts of a path that make it a folder of somebody's rather than a name on the hub."""
 LEAST_SHARE = 0.01
 """Share of the characters from which on a language is named: below it may be documents whose language was mistaken."""
@@ -36,7 +57,9 @@ NO_CODE = "other"
 """What documents in none of the corpus' languages are counted under; a model card has no name for it."""
 
 
-def describe(name: str, folder: Path, state: State, *, licence: str = "", languages: Sequence[str] = (), digest: str = "") -> Card:
+def describe(
+    name: str, folder: Path, state: State, *, licence: str = "", languages: Sequence[str] = (), digest: str = ""
+) -> Card:
     """Look everything up that a card says.
 
     Args:
@@ -68,7 +91,10 @@ def data_languages(state: State) -> list[str]:
         label = data.get("name") or str(data["path"]).rstrip("/").rsplit("/", 1)[-1]
         try:
             manifest = read_json(Path(data["path"]) / "manifest.json")
-            counts, same = manifest["counts"], manifest["fingerprint"] == state.fingerprints.get(label, "").partition(" ")[0]
+            counts, same = (
+                manifest["counts"],
+                manifest["fingerprint"] == state.fingerprints.get(label, "").partition(" ")[0],
+            )
         except (OSError, ValueError, KeyError, TypeError):
             same = False
         if not same:
@@ -102,7 +128,11 @@ def base_model(source: Mapping[str, Any]) -> str:
     if found := HUB_CACHE.search(str(source.get("path", ""))):
         return f"{found[1]}/{found[2]}"
     name = str(source.get("config", {}).get("_name_or_path") or "")
-    return name if HUB_ID.fullmatch(name) and name.partition("/")[0].lower() not in LOCAL and not Path(name).exists() else ""
+    return (
+        name
+        if HUB_ID.fullmatch(name) and name.partition("/")[0].lower() not in LOCAL and not Path(name).exists()
+        else ""
+    )
 
 
 def source_licence(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +150,9 @@ def source_licence(source: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(found, dict) or not found.get("license"):
         return {}
-    return {key: found[key] for key in ("license", "license_name", "license_link") if isinstance(found.get(key), str | list)}
+    return {
+        key: found[key] for key in ("license", "license_name", "license_link") if isinstance(found.get(key), str | list)
+    }
 
 
 def heldout_figures(folder: Path, state: State, digest: str = "") -> dict[str, float]:
@@ -131,6 +163,10 @@ def heldout_figures(folder: Path, state: State, digest: str = "") -> dict[str, f
             return dict(found)
     except (OSError, ValueError, AttributeError):
         pass
-    lines = [line for line in Lines(folder / "metrics.jsonl", print).read() if line.get("event") == "evaluation" and line.get("step") == state.step]
+    lines = [
+        line
+        for line in Lines(folder / "metrics.jsonl", print).read()
+        if line.get("event") == "evaluation" and line.get("step") == state.step
+    ]
     lines.sort(key=lambda line: line.get("stage") == state.done[-1]["name"])
     return lines[-1] if lines else {}

@@ -23,7 +23,16 @@ from typing import Any
 
 import torch
 
-from data_prep.files import STAGING_PREFIX, fsync_file, read_json, sha256_file, sha256_json, staged_folder, staging_name, write_json
+from data_prep.files import (
+    STAGING_PREFIX,
+    fsync_file,
+    read_json,
+    sha256_file,
+    sha256_json,
+    staged_folder,
+    staging_name,
+    write_json,
+)
 from pretrain.feed.sampling import Cursor
 
 STATE_VERSION = 2
@@ -141,7 +150,9 @@ class Store:
         self._whole[target] = _signature(target)
         whole_ones = [path for path in _candidates(self.folder) if self._is_whole(path)]
         for old in [path for path in whole_ones[: -self.keep] if path != target]:
-            shutil.rmtree(old.rename(self.folder / staging_name(old.name)), ignore_errors=True)  # never half a checkpoint
+            shutil.rmtree(
+                old.rename(self.folder / staging_name(old.name)), ignore_errors=True
+            )  # never half a checkpoint
         return target
 
     def _set_aside(self, target: Path) -> Path:
@@ -212,7 +223,9 @@ def latest(folder: Path, warn: Note) -> Checkpoint | None:
             warn(f"checkpoint {candidate} is not usable ({error}); trying the one before")
     if problems:
         listed = "\n  ".join(problems)
-        raise ValueError(f"no usable checkpoint in {folder}:\n  {listed}\nRestore one of them, or choose a new output folder.")
+        raise ValueError(
+            f"no usable checkpoint in {folder}:\n  {listed}\nRestore one of them, or choose a new output folder."
+        )
     return None
 
 
@@ -227,7 +240,9 @@ def load(folder: Path) -> Checkpoint:
     value = read_json(folder / "state.json")
     if not isinstance(value, dict) or value.get("version") != STATE_VERSION:
         version = value.get("version") if isinstance(value, dict) else None
-        raise ValueError(f"{folder}: written by another version of kmask (format {version}, this one reads {STATE_VERSION})")
+        raise ValueError(
+            f"{folder}: written by another version of kmask (format {version}, this one reads {STATE_VERSION})"
+        )
     if value.pop("sha256", None) != sha256_json(value):
         raise ValueError("state.json was altered (its sha256 differs)")
     if folder.name != f"step-{value['step']:08d}":

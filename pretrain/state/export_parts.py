@@ -26,7 +26,15 @@ FROM_SOURCE = ("classifier_dropout", "position_embedding_type", "bos_token_id", 
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 DROPOUT_OF_BERT = 0.1
 """What a config.json that names no dropout means."""
-DROPPED = ("id2label", "label2id", "problem_type", "_name_or_path", "_attn_implementation", "_attn_implementation_autoset", "dtype")
+DROPPED = (
+    "id2label",
+    "label2id",
+    "problem_type",
+    "_name_or_path",
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "dtype",
+)
 """Labels would clash with `num_labels` of whoever fine-tunes; the rest describes this process, not the model."""
 
 

@@ -18,7 +18,9 @@ def fitted(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     if value.shape == like.shape:
         return value
     if value.dim() == 0 or value.shape[1:] != like.shape[1:] or value.shape[0] > like.shape[0]:
-        raise ValueError(f"a tensor of shape {tuple(value.shape)} does not fit a parameter of shape {tuple(like.shape)}")
+        raise ValueError(
+            f"a tensor of shape {tuple(value.shape)} does not fit a parameter of shape {tuple(like.shape)}"
+        )
     grown = like.clone()
     grown[: value.shape[0]] = value
     return grown

@@ -94,7 +94,9 @@ def model_card(card: Card) -> str:
     skipped = int(state.seen["skipped"])
     masking = "knowledge_masking" in state.learned
     hidden = "pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden"
-    others = f"pretrained by kmask with {', '.join(f'`{_cell(task)}`' for task in state.learned)}; it has no masked-LM head"
+    others = (
+        f"pretrained by kmask with {', '.join(f'`{_cell(task)}`' for task in state.learned)}; it has no masked-LM head"
+    )
     return front_matter(card) + CARD.format(
         name=card.name,
         what=f"An ERNIE-style encoder {hidden if masking else others}.",
@@ -109,7 +111,9 @@ def model_card(card: Card) -> str:
         length=state.config["batch"]["max_sample_tokens"],
         pooler=POOLER[card.pooler].format(pooled=int(state.seen["pooled"])),
         auxiliary=_auxiliary(state),
-        stages="\n".join(f"| {_cell(stage['name'])} | {stage['steps']:,} | {_shares(stage['tasks'])} |" for stage in state.done),
+        stages="\n".join(
+            f"| {_cell(stage['name'])} | {stage['steps']:,} | {_shares(stage['tasks'])} |" for stage in state.done
+        ),
         step=state.step,
         tokens=int(state.seen["tokens"]),
         skipped=f" {skipped:,} of these steps changed nothing: their numbers were not finite." if skipped else "",
@@ -122,18 +126,26 @@ def model_card(card: Card) -> str:
 def front_matter(card: Card) -> str:
     """The YAML that the hub reads; every text is quoted, so that none is taken for something else (`no` for false)."""
     masking = "knowledge_masking" in card.state.learned
-    values: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "fill-mask" if masking else "feature-extraction"}
+    values: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "fill-mask" if masking else "feature-extraction",
+    }
     values |= {"language": list(card.languages)} if card.languages else {}
     values |= {"base_model": card.base} if card.base else {}
     values |= {**card.licence, "tags": ["ernie", *(["knowledge-masking"] if masking else []), "kmask"]}
-    lines = (f"{key}: [{', '.join(map(quoted, value))}]" if isinstance(value, list) else f"{key}: {quoted(value)}" for key, value in values.items())
+    lines = (
+        f"{key}: [{', '.join(map(quoted, value))}]" if isinstance(value, list) else f"{key}: {quoted(value)}"
+        for key, value in values.items()
+    )
     return "---\n" + "\n".join(lines) + "\n---\n\n"
 
 
 def quoted(text: Any) -> str:
     """A string as YAML and Python write it: what does not print is escaped."""
     escaped = json.dumps(str(text), ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in escaped)
+    return "".join(
+        c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in escaped
+    )
 
 
 def _cell(text: Any) -> str:
@@ -167,7 +179,12 @@ def _origin(card: Card) -> str:
 def _measured(card: Card) -> str:
     heldout = card.heldout
     names = [task for task in card.state.learned if f"loss/{task}" in heldout]
-    names += [name.removeprefix("loss/") for task in card.state.learned for name in heldout if name.startswith(f"loss/{task}/")]
+    names += [
+        name.removeprefix("loss/")
+        for task in card.state.learned
+        for name in heldout
+        if name.startswith(f"loss/{task}/")
+    ]
     if not names:
         return f"No held-out measurement was made at step {card.state.step:,}."
     majority = any(name.startswith("majority/") for name in heldout)
@@ -176,7 +193,10 @@ def _measured(card: Card) -> str:
     lines = [f"Step {card.state.step:,}; 15 % hidden by whole units, the same masks in every evaluation.", ""]
     lines += ["| task or group | " + " | ".join(wanted) + " |", "|" + "---|" * (1 + len(wanted))]
     for name in names:
-        cells = [shown[column].format(heldout[f"{column}/{name}"]) if heldout.get(f"{column}/{name}") is not None else "" for column in wanted]
+        cells = [
+            shown[column].format(heldout[f"{column}/{name}"]) if heldout.get(f"{column}/{name}") is not None else ""
+            for column in wanted
+        ]
         lines.append(f"| {_cell(name)} | " + " | ".join(cells) + " |")
     if majority:
         lines += ["", "`majority` is the accuracy of always answering the most frequent class."]

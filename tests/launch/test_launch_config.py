@@ -28,7 +28,9 @@ from launch.settings.schema import schema
 from launch.settings.yaml_files import ConfigError, load
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = [file for folder in ("data", "pretrain", "cluster") for file in sorted((ROOT / "configs" / folder).glob("*.yaml"))]
+CONFIGS = [
+    file for folder in ("data", "pretrain", "cluster") for file in sorted((ROOT / "configs" / folder).glob("*.yaml"))
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +257,10 @@ def test_an_unknown_key_of_a_choice_names_the_keys_of_that_choice(toy: Any) -> N
 
 
 def test_all_errors_of_a_file_are_reported_at_once(toy: Any) -> None:
-    lines = refused(toy, "count: many\nrate: [1]\nflag: 7\nbogus: 1\nparts: [{rate: -1}, {rate: x}]\nsegmenter: jeiba\ncorpora: {}\n")
+    lines = refused(
+        toy,
+        "count: many\nrate: [1]\nflag: 7\nbogus: 1\nparts: [{rate: -1}, {rate: x}]\nsegmenter: jeiba\ncorpora: {}\n",
+    )
     assert [line.split(":")[0] for line in lines[:-1]] == ["1", "2", "3", "4", "5", "5", "6", "7"]
     assert lines[-1] == "`name` is missing (A text.)"
     assert "parts.0.rate: -1.0 must not be negative" in lines[4]
@@ -306,7 +311,10 @@ def test_a_missing_key_is_named_with_its_meaning(toy: Any) -> None:
 
 def test_an_unknown_kind_lists_the_known_ones_and_the_nearest(toy: Any) -> None:
     (line,) = refused(toy, "name: a\nsegmenter:\n  kind: reijba\n")
-    assert line == f"3: segmenter.kind: unknown kind 'reijba'; did you mean `rjieba`?; one of {', '.join(kinds(Segmenter))}"
+    assert (
+        line
+        == f"3: segmenter.kind: unknown kind 'reijba'; did you mean `rjieba`?; one of {', '.join(kinds(Segmenter))}"
+    )
     (line,) = refused(toy, "name: a\nsegmenter: {kind: 5}\n")
     assert "unknown kind 5" in line
 
@@ -327,7 +335,13 @@ def test_broken_yaml_and_duplicate_keys_are_refused_with_their_line(text: str, l
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("", "found nothing"), ("# only a comment\n", "found nothing"), ("- a\n- b\n", "found CommentedSeq"), ("words\n", "found str")]
+    ("text", "found"),
+    [
+        ("", "found nothing"),
+        ("# only a comment\n", "found nothing"),
+        ("- a\n- b\n", "found CommentedSeq"),
+        ("words\n", "found str"),
+    ],
 )
 def test_a_file_that_is_no_mapping_is_refused(text: str, found: str, toy: Any) -> None:
     (line,) = refused(toy, text)
@@ -403,7 +417,9 @@ def test_a_missing_parent_is_named(tmp_path: Path) -> None:
 
 def test_another_kind_discards_the_keys_of_the_old_one(tmp_path: Path) -> None:
     base = "name: a\nsegmenter: {kind: jieba, hmm: false, user_words: [w.txt]}\n"
-    value = read_config(Toy, write(tmp_path, base=base, top="extends: base.yaml\nsegmenter: {kind: pretokenizer}\n"), [])
+    value = read_config(
+        Toy, write(tmp_path, base=base, top="extends: base.yaml\nsegmenter: {kind: pretokenizer}\n"), []
+    )
     assert value.segmenter == Pretokenizer()
     value = read_config(Toy, write(tmp_path, top="extends: base.yaml\nsegmenter: {kind: jieba, hmm: true}\n"), [])
     assert value.segmenter == Jieba(hmm=True, user_words=["w.txt"])
@@ -424,7 +440,12 @@ def test_overrides_reach_into_mappings_and_list_items(toy: Any) -> None:
         "corpora=[{kind: jsonl, paths: [p]}]",
     )
     assert value == Toy(
-        name="a", count=4, inner=Inner(words=["x", "y"]), parts=[Inner(rate=1.0), Inner(rate=9.0)], table={"new": Inner(rate=0.5)}, corpora=[Jsonl(paths=["p"])]
+        name="a",
+        count=4,
+        inner=Inner(words=["x", "y"]),
+        parts=[Inner(rate=1.0), Inner(rate=9.0)],
+        table={"new": Inner(rate=0.5)},
+        corpora=[Jsonl(paths=["p"])],
     )
 
 
@@ -541,7 +562,14 @@ def test_plain_values_round_trip(toy: Any, tmp_path: Path) -> None:
     )
     result = plain(value)
     assert json.loads(json.dumps(result)) == result
-    assert result["corpora"][0] == {"kind": "plain_text", "paths": ["a"], "source": "", "language": "", "encoding": "utf-8", "document": "line"}
+    assert result["corpora"][0] == {
+        "kind": "plain_text",
+        "paths": ["a"],
+        "source": "",
+        "language": "",
+        "encoding": "utf-8",
+        "document": "line",
+    }
     assert toy(json.dumps(result, ensure_ascii=False)) == value
 
 

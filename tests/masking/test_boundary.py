@@ -22,7 +22,12 @@ FIXED = settings(derandomize=True, deadline=None, max_examples=150)
 def text(*lengths: int) -> Units:
     """Samples of these lengths without any special token, one after another."""
     end_S = np.cumsum(lengths).astype(np.int32)
-    return Units(sample_start_S=end_S - np.array(lengths, np.int32), sample_end_S=end_S, maskable_T=np.ones(end_S[-1], np.bool_), levels={})
+    return Units(
+        sample_start_S=end_S - np.array(lengths, np.int32),
+        sample_end_S=end_S,
+        maskable_T=np.ones(end_S[-1], np.bool_),
+        levels={},
+    )
 
 
 def spans_of(*triples: tuple[int, int, int]) -> Spans:
@@ -31,7 +36,9 @@ def spans_of(*triples: tuple[int, int, int]) -> Spans:
     return Spans(*(np.ascontiguousarray(columns[:, side]) for side in range(3)))
 
 
-def targets_of(spans: Spans, units: Units, max_length: int = 20, special_boundaries: bool = False) -> list[tuple[int, int, int, int]]:
+def targets_of(
+    spans: Spans, units: Units, max_length: int = 20, special_boundaries: bool = False
+) -> list[tuple[int, int, int, int]]:
     """(position, left, right, offset) of every target."""
     found = boundary_targets(spans, units, max_length, special_boundaries)
     columns = (found.position_M, found.left_M, found.right_M, found.offset_M)
@@ -51,11 +58,15 @@ def test_spans_with_a_visible_token_between_stay_apart() -> None:
 
 
 def test_three_adjacent_spans_become_one() -> None:
-    assert targets_of(spans_of((0, 1, 2), (0, 2, 4), (0, 4, 5)), text(10)) == [(position, 0, 5, position) for position in (1, 2, 3, 4)]
+    assert targets_of(spans_of((0, 1, 2), (0, 2, 4), (0, 4, 5)), text(10)) == [
+        (position, 0, 5, position) for position in (1, 2, 3, 4)
+    ]
 
 
 @pytest.mark.parametrize("special_boundaries", [False, True])
-def test_spans_at_the_edge_of_a_sample_have_no_targets_and_are_not_merged_with_the_next_sample(special_boundaries: bool) -> None:
+def test_spans_at_the_edge_of_a_sample_have_no_targets_and_are_not_merged_with_the_next_sample(
+    special_boundaries: bool,
+) -> None:
     spans = spans_of((0, 2, 3), (0, 3, 5), (1, 5, 6), (1, 7, 8))
     assert targets_of(spans, text(5, 5), special_boundaries=special_boundaries) == [(7, 6, 8, 1)]
 
@@ -72,7 +83,9 @@ def test_a_span_beside_a_special_token_has_targets_only_where_asked() -> None:
 def test_a_sample_hidden_completely_has_no_targets_without_special_boundaries() -> None:
     units, spans = lay_out([Toy(length=6)]), spans_of((0, 1, 3), (0, 3, 5))
     assert targets_of(spans, units) == []
-    assert targets_of(spans, units, special_boundaries=True) == [(position, 0, 5, position) for position in (1, 2, 3, 4)]
+    assert targets_of(spans, units, special_boundaries=True) == [
+        (position, 0, 5, position) for position in (1, 2, 3, 4)
+    ]
 
 
 @pytest.mark.parametrize(("max_length", "kept"), [(1, 1), (3, 3), (4, 4), (20, 4)])
@@ -98,11 +111,21 @@ def test_no_spans_have_no_targets() -> None:
     seed=st.integers(0, 1000),
 )
 def test_every_target_is_found_by_walking_from_it_to_both_sides(
-    samples: list[Toy], strategy: WholeUnit | Subword | GeometricSpan, rate: float, rule: str, max_length: int, special_boundaries: bool, seed: int
+    samples: list[Toy],
+    strategy: WholeUnit | Subword | GeometricSpan,
+    rate: float,
+    rule: str,
+    max_length: int,
+    special_boundaries: bool,
+    seed: int,
 ) -> None:
     units = lay_out(samples, before=2, between=1)
     spans = strategy.select(units, Budget(rate=rate, rule=rule), keys(len(samples), seed), np.zeros(len(samples)))
-    hidden = {position for start, end in zip(spans.start_N.tolist(), spans.end_N.tolist(), strict=True) for position in range(start, end)}
+    hidden = {
+        position
+        for start, end in zip(spans.start_N.tolist(), spans.end_N.tolist(), strict=True)
+        for position in range(start, end)
+    }
     ranges = list(zip(units.sample_start_S.tolist(), units.sample_end_S.tolist(), strict=True))
     targets = targets_of(spans, units, max_length, special_boundaries)
     for position, left, right, offset in targets:

@@ -21,7 +21,13 @@ from masking.strategies.subword import Subword
 from masking.strategies.whole_unit import WholeUnit
 
 FIXED = settings(derandomize=True, deadline=None, max_examples=60)
-DRAWS: dict[str, Strategy] = {"units": WholeUnit(), "weighted": Salient(weight="idf"), "ngrams": Ngram(), "spans": GeometricSpan(), "mix": NamedEntityMix()}
+DRAWS: dict[str, Strategy] = {
+    "units": WholeUnit(),
+    "weighted": Salient(weight="idf"),
+    "ngrams": Ngram(),
+    "spans": GeometricSpan(),
+    "mix": NamedEntityMix(),
+}
 """One strategy for every compiled loop that chooses."""
 PAIRS = [(name, rule) for name, strategy in DRAWS.items() for rule in strategy.rules()]
 every_draw = pytest.mark.parametrize(("name", "rule"), PAIRS)
@@ -46,7 +52,9 @@ def test_the_count_is_rounded_by_a_coin_so_that_its_mean_is_exact(tokens: int, r
 
 @every_draw
 @FIXED
-@given(samples=st.lists(toys(longest=50), min_size=1, max_size=4), rate=st.floats(0.01, 0.9), seed=st.integers(0, 10**6))
+@given(
+    samples=st.lists(toys(longest=50), min_size=1, max_size=4), rate=st.floats(0.01, 0.9), seed=st.integers(0, 10**6)
+)
 def test_with_at_least_one_every_sample_with_text_has_a_target_and_the_others_keep_theirs(
     name: str, rule: str, samples: list[Toy], rate: float, seed: int
 ) -> None:
@@ -89,7 +97,9 @@ def test_the_one_unit_is_as_the_rule_says_or_else_the_shortest(rule: str) -> Non
     place_N = spans.start_N - units.sample_start_S[spans.sample_N]
     shares = np.array([(place_N == start).mean() for start, _ in toy.levels["word"]])
     shortest = [0.0, 1.0, 0.0]
-    wanted = {"skip": shortest, "stop": shortest, "bernoulli": shortest, "accept": [1 / 6, 4 / 6, 1 / 6]}.get(rule, [1 / 3] * 3)
+    wanted = {"skip": shortest, "stop": shortest, "bernoulli": shortest, "accept": [1 / 6, 4 / 6, 1 / 6]}.get(
+        rule, [1 / 3] * 3
+    )
     assert np.abs(shares - wanted).max() < 0.02, shares
 
 
@@ -98,7 +108,9 @@ def test_where_a_rule_chooses_nothing_one_of_the_shortest_units_is_hidden(name: 
     """2,000 samples of words of 5, 2, 4, 2 and 6 tokens: whatever is hidden beyond what the rule alone hides is a word of two, each as often +- 20 %."""
     # At least 130 samples (the rules of tokens; `stop` and `accept` have several hundred) get one: a share of a half has a standard error of .044.
     samples = [words_of_lengths([5, 2, 4, 2, 6])] * 2000
-    alone, with_one = (chosen(name, samples, Budget(rate=0.1, rule=rule, at_least_one=flag), 0) for flag in (False, True))
+    alone, with_one = (
+        chosen(name, samples, Budget(rate=0.1, rule=rule, at_least_one=flag), 0) for flag in (False, True)
+    )
     added = [enough for few, enough in zip(alone, with_one, strict=True) if not few]
     assert all(len(spans) == 1 for spans in added)
     if rule == "units":
@@ -140,7 +152,9 @@ def test_the_rule_units_counts_units_and_the_rules_of_tokens_count_tokens(toy: T
     (by_units,) = chosen("units", [toy], Budget(rate=rate, rule="units", at_least_one=False), seed)
     assert len(by_units) == allowance(units_total, Budget(rate=rate, at_least_one=False), key)
     (cut,) = chosen("units", [toy], Budget(rate=rate, rule="cut", at_least_one=False), seed)
-    assert sum(end - start for start, end in cut) == allowance(sum(toy.maskable()), Budget(rate=rate, at_least_one=False), key)
+    assert sum(end - start for start, end in cut) == allowance(
+        sum(toy.maskable()), Budget(rate=rate, at_least_one=False), key
+    )
 
 
 def test_the_rules_that_count_tokens_are_the_first_five() -> None:
@@ -155,7 +169,9 @@ def test_a_rate_outside_zero_to_one_is_refused(rate: float) -> None:
 
 
 def test_an_unknown_rule_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"^rule: 'drop' is not one of accept, skip, stop, overshoot, cut, units, bernoulli$"):
+    with pytest.raises(
+        ValueError, match=r"^rule: 'drop' is not one of accept, skip, stop, overshoot, cut, units, bernoulli$"
+    ):
         Budget(rule="drop")
 
 

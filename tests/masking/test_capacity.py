@@ -33,8 +33,16 @@ def limited(units: Units, spans: Spans, keys_S: np.ndarray, row_S: np.ndarray, l
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=6), st.integers(1, 3), st.integers(1, 40), st.floats(0.05, 0.6), st.integers(0, 10**6))
-def test_the_rule_equals_the_slow_reference(samples: list[Toy], per_row: int, limit: int, rate: float, seed: int) -> None:
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=6),
+    st.integers(1, 3),
+    st.integers(1, 40),
+    st.floats(0.05, 0.6),
+    st.integers(0, 10**6),
+)
+def test_the_rule_equals_the_slow_reference(
+    samples: list[Toy], per_row: int, limit: int, rate: float, seed: int
+) -> None:
     units, spans, keys_S = chosen(samples, rate, seed)
     row_S = np.arange(len(samples)) // per_row
     kept, given_up = limited(units, spans, keys_S, row_S, limit)

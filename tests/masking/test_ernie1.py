@@ -87,9 +87,13 @@ def test_the_masked_fraction_and_its_spread_across_samples_are_the_published_one
     assert abs(spans.tokens / tokens_S.sum() - 0.15) < 0.0012
     share_S = np.bincount(spans.sample_N, spans.end_N - spans.start_N, SAMPLES) / tokens_S
     start_U, end_U = units.levels["word"]
-    squares_S = np.bincount(np.searchsorted(units.sample_start_S, start_U, "right") - 1, (end_U - start_U) ** 2, SAMPLES)
+    squares_S = np.bincount(
+        np.searchsorted(units.sample_start_S, start_U, "right") - 1, (end_U - start_U) ** 2, SAMPLES
+    )
     expected = np.sqrt((0.15 * 0.85 * squares_S / tokens_S**2).mean())
-    print(f"\nshare {spans.tokens / tokens_S.sum():.4f}, sd {share_S.std():.4f}, by the formula {expected:.4f}, published .1500, .051")
+    print(
+        f"\nshare {spans.tokens / tokens_S.sum():.4f}, sd {share_S.std():.4f}, by the formula {expected:.4f}, published .1500, .051"
+    )
     assert abs(expected - 0.051) < 0.003
     assert abs(share_S.std() - expected) < 0.001
 
@@ -98,7 +102,9 @@ def test_samples_without_a_target_are_as_rare_as_published() -> None:
     """40,000 samples: 0.4 % +- 0.15 % (reference a1.2 [X]), and the mean of .85 ** units +- 0.1 %; none with at_least_one."""
     # Standard error .00033: the second tolerance is 3 of them.
     units, _ = demo_like()
-    units_S = np.bincount(np.searchsorted(units.sample_start_S, units.levels["word"][0], "right") - 1, minlength=SAMPLES)
+    units_S = np.bincount(
+        np.searchsorted(units.sample_start_S, units.levels["word"][0], "right") - 1, minlength=SAMPLES
+    )
     empty = (np.bincount(hidden(units).sample_N, minlength=SAMPLES) == 0).mean()
     print(f"\nwithout target {empty:.4f}, expected {(0.85**units_S).mean():.4f}, published .004")
     assert abs(empty - 0.004) < 0.0015
@@ -113,7 +119,9 @@ def test_tokens_of_a_unit_are_replaced_independently_as_published() -> None:
     units, _ = demo_like()
     spans = hidden(units)
     ids_T = np.full(len(units.maskable_T), 7)
-    _, targets = DEMO.corruption().corrupt(ids_T, spans, units, keys(SAMPLES, 1), Replacements(mask_id=4, ordinary_V=np.arange(5, 100)))
+    _, targets = DEMO.corruption().corrupt(
+        ids_T, spans, units, keys(SAMPLES, 1), Replacements(mask_id=4, ordinary_V=np.arange(5, 100))
+    )
     shares = np.bincount(targets.action_M, minlength=3) / len(targets.action_M)
     assert np.abs(shares[:3] - [0.801, 0.099, 0.1]).max() < 0.004
     length_N = spans.end_N - spans.start_N
@@ -134,7 +142,9 @@ def test_every_unit_is_hidden_at_the_rate_whatever_its_length_and_place() -> Non
     assert np.abs(counts / 40_000 - 0.15).max() < 0.012
 
 
-def staged(samples: list[Toy], progress_S: np.ndarray, strategy: Ernie1, budget: Budget, seed: int) -> list[list[tuple[int, int]]]:
+def staged(
+    samples: list[Toy], progress_S: np.ndarray, strategy: Ernie1, budget: Budget, seed: int
+) -> list[list[tuple[int, int]]]:
     units = lay_out(samples, before=2, between=1)
     return by_sample(strategy.select(units, budget, keys(len(samples), seed), progress_S), units)
 
@@ -155,14 +165,24 @@ PAPER = [
     seed=st.integers(0, 10**6),
     data=st.data(),
 )
-def test_the_strategy_equals_the_slow_reference(samples: list[Toy], unit_share: float, rate: float, rule: str, seed: int, data: st.DataObject) -> None:
-    progress = data.draw(st.lists(st.sampled_from([0.0, 0.2, 0.33, 0.5, 0.669, 0.67, 0.9, 1.0, 1.5]), min_size=len(samples), max_size=len(samples)))
+def test_the_strategy_equals_the_slow_reference(
+    samples: list[Toy], unit_share: float, rate: float, rule: str, seed: int, data: st.DataObject
+) -> None:
+    progress = data.draw(
+        st.lists(
+            st.sampled_from([0.0, 0.2, 0.33, 0.5, 0.669, 0.67, 0.9, 1.0, 1.5]),
+            min_size=len(samples),
+            max_size=len(samples),
+        )
+    )
     budget = Budget(rate=rate, rule=rule)
     keys_S = keys(len(samples), seed)
     coin_S = uniform_array(combine_array(keys_S, 0x65726E), 0)
     expected = []
     for toy, key, coin, done in zip(samples, keys_S.tolist(), coin_S.tolist(), progress, strict=True):
-        levels = next((stage.units for stage in PAPER if done < stage.until), PAPER[-1].units) if coin < unit_share else []
+        levels = (
+            next((stage.units for stage in PAPER if done < stage.until), PAPER[-1].units) if coin < unit_share else []
+        )
         expected.append(slow_units(toy, levels, budget, key))
     assert staged(samples, np.array(progress), Ernie1(stages=PAPER, unit_share=unit_share), budget, seed) == expected
 
@@ -171,7 +191,10 @@ def test_the_strategy_equals_the_slow_reference(samples: list[Toy], unit_share: 
 def test_one_stage_equals_whole_units(pieces: bool) -> None:
     units = repeated(random_toy(np.random.default_rng(4), 80), 300)
     budget = Budget(rule="bernoulli")
-    mine, theirs = (strategy.select(units, budget, keys(300), np.zeros(300)) for strategy in (Ernie1(pieces=pieces), WholeUnit(pieces=pieces)))
+    mine, theirs = (
+        strategy.select(units, budget, keys(300), np.zeros(300))
+        for strategy in (Ernie1(pieces=pieces), WholeUnit(pieces=pieces))
+    )
     assert by_sample(mine, units) == by_sample(theirs, units)
 
 
@@ -181,7 +204,9 @@ def test_the_coin_of_units_or_single_tokens_is_thrown_for_each_sample() -> None:
     units = repeated(Toy(length=42, levels={"word": [(start, start + 4) for start in range(1, 41, 4)]}), 20_000)
     strategy = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=0.7)
     spans = strategy.select(units, Budget(), keys(20_000), np.zeros(20_000))
-    single_S, long_S = (np.bincount(spans.sample_N[(spans.end_N - spans.start_N) == length], minlength=20_000) > 0 for length in (1, 4))
+    single_S, long_S = (
+        np.bincount(spans.sample_N[(spans.end_N - spans.start_N) == length], minlength=20_000) > 0 for length in (1, 4)
+    )
     assert not (single_S & long_S).any()
     assert abs(single_S.mean() - 0.3) < 0.02
 
@@ -189,7 +214,9 @@ def test_the_coin_of_units_or_single_tokens_is_thrown_for_each_sample() -> None:
 @pytest.mark.parametrize("unit_share", [0.0, 1.0])
 def test_a_unit_share_of_none_or_all_is_exact(unit_share: float) -> None:
     units = repeated(Toy(length=42, levels={"word": [(start, start + 4) for start in range(1, 41, 4)]}), 3000)
-    spans = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=unit_share).select(units, Budget(), keys(3000), np.zeros(3000))
+    spans = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=unit_share).select(
+        units, Budget(), keys(3000), np.zeros(3000)
+    )
     assert set((spans.end_N - spans.start_N).tolist()) == {4 if unit_share else 1}
 
 
@@ -215,7 +242,10 @@ def test_levels_are_those_of_all_stages_once() -> None:
     [
         ({"stages": []}, r"^stages: the ends \[\] must rise and the last must be 1\.0$"),
         ({"stages": [KnowledgeStage(until=0.5, units=[])]}, r"^stages: the ends \[0\.5\] must rise"),
-        ({"stages": [KnowledgeStage(until=1.0, units=[]), KnowledgeStage(until=0.5, units=[])]}, r"^stages: the ends .* must rise"),
+        (
+            {"stages": [KnowledgeStage(until=1.0, units=[]), KnowledgeStage(until=0.5, units=[])]},
+            r"^stages: the ends .* must rise",
+        ),
         ({"stages": [KnowledgeStage(until=1.0, units=[])] * 2}, r"^stages: the ends .* must rise"),
         ({"unit_share": -0.1}, r"^unit_share: -0\.1 must lie in \[0, 1\]$"),
         ({"unit_share": 1.1}, r"^unit_share: 1\.1 must lie in \[0, 1\]$"),

@@ -26,16 +26,32 @@ def select(strategy: GeometricSpan, units: Units, budget: Budget, seed: int = 0)
 
 
 @FIXED
-@given(st.lists(toys(longest=80), min_size=1, max_size=3), BUDGETS, st.floats(0.05, 0.9), st.integers(1, 12), st.booleans(), st.integers(0, 10**6))
-def test_the_kernel_equals_the_slow_reference(samples: list[Toy], budget: Budget, p: float, max_words: int, across: bool, seed: int) -> None:
+@given(
+    st.lists(toys(longest=80), min_size=1, max_size=3),
+    BUDGETS,
+    st.floats(0.05, 0.9),
+    st.integers(1, 12),
+    st.booleans(),
+    st.integers(0, 10**6),
+)
+def test_the_kernel_equals_the_slow_reference(
+    samples: list[Toy], budget: Budget, p: float, max_words: int, across: bool, seed: int
+) -> None:
     strategy, units = GeometricSpan(p=p, max_words=max_words, across_sentences=across), lay_out(samples)
     law = listed(strategy.cumulative_L)
-    expected = [slow_spans(toy, budget, key, law, across)[0] for toy, key in zip(samples, keys(len(samples), seed).tolist(), strict=True)]
+    expected = [
+        slow_spans(toy, budget, key, law, across)[0]
+        for toy, key in zip(samples, keys(len(samples), seed).tolist(), strict=True)
+    ]
     assert by_sample(select(strategy, units, budget, seed), units) == expected
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=3), BUDGETS.filter(lambda budget: budget.rule != "cut"), st.integers(0, 10**6))
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=3),
+    BUDGETS.filter(lambda budget: budget.rule != "cut"),
+    st.integers(0, 10**6),
+)
 def test_spans_begin_and_end_at_word_edges(samples: list[Toy], budget: Budget, seed: int) -> None:
     units = lay_out(samples)
     found = by_sample(select(GeometricSpan(), units, budget, seed), units)
@@ -67,7 +83,10 @@ def test_the_rule_cut_spends_the_budget_to_the_token(samples: list[Toy], rate: f
         keys(len(samples), seed),
         np.zeros(len(samples)),
     )
-    assert np.array_equal(np.bincount(spans.sample_N, spans.end_N - spans.start_N, len(samples)), np.bincount(single.sample_N, minlength=len(samples)))
+    assert np.array_equal(
+        np.bincount(spans.sample_N, spans.end_N - spans.start_N, len(samples)),
+        np.bincount(single.sample_N, minlength=len(samples)),
+    )
 
 
 @pytest.mark.parametrize("rule", TOKEN_RULES)
@@ -75,7 +94,9 @@ def test_spans_never_cross_a_separator_inside_the_sample(rule: str) -> None:
     """2,000 samples [CLS] 10 tokens [SEP] 10 tokens [SEP] with spans of 1 to 10 words: the inner [SEP] is never covered."""
     toy = Toy(length=23, blocked=frozenset({11}), levels={"word": [(3, 5), (9, 11), (12, 15)]})
     units = repeated(toy, 2000)
-    found = [merged(spans) for spans in by_sample(select(GeometricSpan(p=0.01), units, Budget(rate=0.5, rule=rule)), units)]
+    found = [
+        merged(spans) for spans in by_sample(select(GeometricSpan(p=0.01), units, Budget(rate=0.5, rule=rule)), units)
+    ]
     assert all(end <= 11 or start >= 12 for chosen in found for start, end in chosen)
     assert any(end == 11 for chosen in found for _, end in chosen)
 
@@ -154,7 +175,10 @@ def test_an_anchor_inside_a_word_begins_with_the_whole_word() -> None:
     # Standard error .008: 6 of them.
     toy = words_of_lengths([9, 1, 10])
     spans = select(GeometricSpan(max_words=1), repeated(toy, 4000), ONE_SPAN)
-    assert np.abs(np.bincount(spans.end_N - spans.start_N, minlength=11)[[9, 1, 10]] / 4000 - [0.45, 0.05, 0.5]).max() < 0.05
+    assert (
+        np.abs(np.bincount(spans.end_N - spans.start_N, minlength=11)[[9, 1, 10]] / 4000 - [0.45, 0.05, 0.5]).max()
+        < 0.05
+    )
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0, -0.2, 1.5, float("nan")])

@@ -35,23 +35,39 @@ ONE_OVER_N = [1, 1 / 2, 1 / 3]
     rule=st.sampled_from(NGRAM_RULES),
     rate=st.floats(0.02, 0.95),
     at_least_one=st.booleans(),
-    strategy=st.builds(Ngram, law=st.sampled_from(["inverse", "longer"]), max_words=st.integers(1, 8), across_sentences=st.booleans())
+    strategy=st.builds(
+        Ngram, law=st.sampled_from(["inverse", "longer"]), max_words=st.integers(1, 8), across_sentences=st.booleans()
+    )
     | st.builds(Ngram, law=st.just("macbert"), max_words=st.integers(1, 4), across_sentences=st.booleans())
     | st.builds(Ngram, shares=st.sampled_from([[1.0], [1, 0, 2], [3, 1, 1, 1, 1, 1]])),
     seed=st.integers(0, 10**6),
 )
-def test_the_kernel_equals_the_slow_reference(samples: list[Toy], rule: str, rate: float, at_least_one: bool, strategy: Ngram, seed: int) -> None:
-    units, keys_S, budget = lay_out(samples, before=2, between=1), keys(len(samples), seed), Budget(rate=rate, rule=rule, at_least_one=at_least_one)
+def test_the_kernel_equals_the_slow_reference(
+    samples: list[Toy], rule: str, rate: float, at_least_one: bool, strategy: Ngram, seed: int
+) -> None:
+    units, keys_S, budget = (
+        lay_out(samples, before=2, between=1),
+        keys(len(samples), seed),
+        Budget(rate=rate, rule=rule, at_least_one=at_least_one),
+    )
     law, across = listed(strategy.cumulative_L), strategy.across_sentences
-    expected = [slow_ngrams(toy, budget, key, law, across)[0] for toy, key in zip(samples, keys_S.tolist(), strict=True)]
+    expected = [
+        slow_ngrams(toy, budget, key, law, across)[0] for toy, key in zip(samples, keys_S.tolist(), strict=True)
+    ]
     assert by_sample(strategy.select(units, budget, keys_S, np.zeros(len(samples))), units) == expected
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=3), st.sampled_from([rule for rule in NGRAM_RULES if rule != "cut"]), st.integers(0, 10**6))
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=3),
+    st.sampled_from([rule for rule in NGRAM_RULES if rule != "cut"]),
+    st.integers(0, 10**6),
+)
 def test_words_are_never_cut(samples: list[Toy], rule: str, seed: int) -> None:
     units = lay_out(samples)
-    found = by_sample(Ngram().select(units, Budget(rate=0.4, rule=rule), keys(len(samples), seed), np.zeros(len(samples))), units)
+    found = by_sample(
+        Ngram().select(units, Budget(rate=0.4, rule=rule), keys(len(samples), seed), np.zeros(len(samples))), units
+    )
     assert all(set(spans) <= set(units_of(toy, ["word"])) for toy, spans in zip(samples, found, strict=True))
 
 
@@ -60,7 +76,9 @@ def test_words_are_never_cut(samples: list[Toy], rule: str, seed: int) -> None:
 def test_skip_and_stop_never_exceed_the_budget(samples: list[Toy], rate: float, seed: int) -> None:
     units = lay_out(samples)
     for rule in ("skip", "stop", "cut"):
-        spans = Ngram().select(units, Budget(rate=rate, rule=rule, at_least_one=False), keys(len(samples), seed), np.zeros(len(samples)))
+        spans = Ngram().select(
+            units, Budget(rate=rate, rule=rule, at_least_one=False), keys(len(samples), seed), np.zeros(len(samples))
+        )
         tokens_S = np.bincount(spans.sample_N, spans.end_N - spans.start_N, len(samples))
         assert all(tokens <= np.ceil(rate * sum(toy.maskable())) for tokens, toy in zip(tokens_S, samples, strict=True))
 

@@ -21,16 +21,22 @@ COUNTS = (1e6 / (1 + np.arange(50)) ** 1.2).astype(np.int64)
 def all_hidden(ids: list[int], samples: int) -> tuple[Units, Spans, np.ndarray]:
     """Samples [CLS] ids [SEP], all ids hidden as units of one token."""
     units = repeated(Toy(length=len(ids) + 2), samples)
-    start_N = (units.sample_start_S[:, None] + np.arange(1, len(ids) + 1, dtype=np.int32)[None, :]).ravel().astype(np.int32)
+    start_N = (
+        (units.sample_start_S[:, None] + np.arange(1, len(ids) + 1, dtype=np.int32)[None, :]).ravel().astype(np.int32)
+    )
     spans = Spans(np.repeat(np.arange(samples, dtype=np.int32), len(ids)), start_N, start_N + np.int32(1))
     return units, spans, np.tile(np.array([CLS, *ids, SEP], np.int64), samples)
 
 
-def random_tokens(pool: str, ids: list[int], samples: int, count_V: np.ndarray | None = None, ordinary_V: np.ndarray = ORDINARY) -> np.ndarray:
+def random_tokens(
+    pool: str, ids: list[int], samples: int, count_V: np.ndarray | None = None, ordinary_V: np.ndarray = ORDINARY
+) -> np.ndarray:
     """What stands in for the hidden tokens when all of them are replaced at random, one row a sample."""
     units, spans, ids_T = all_hidden(ids, samples)
     source = Replacements(mask_id=MASK, unknown_id=UNKNOWN, ordinary_V=ordinary_V, count_V=count_V)
-    corrupted_T, targets = Corruption(mask=0.0, random=1.0, pool=pool).corrupt(ids_T, spans, units, keys(samples), source)
+    corrupted_T, targets = Corruption(mask=0.0, random=1.0, pool=pool).corrupt(
+        ids_T, spans, units, keys(samples), source
+    )
     assert set(targets.action_M.tolist()) == {1}
     return corrupted_T[targets.position_M].reshape(samples, len(ids))
 
@@ -107,7 +113,9 @@ def test_the_sample_gives_only_its_own_text_and_never_unknown_tokens() -> None:
 def test_the_sample_of_another_sample_is_never_drawn_from() -> None:
     """Samples of different ids one after another: every replacement is an id of its own sample."""
     units, spans, _ = all_hidden([0] * 10, 500)
-    ids_T = (1000 + np.arange(len(units.maskable_T)) // 12 * 100 + np.arange(len(units.maskable_T)) % 12).astype(np.int64)
+    ids_T = (1000 + np.arange(len(units.maskable_T)) // 12 * 100 + np.arange(len(units.maskable_T)) % 12).astype(
+        np.int64
+    )
     corrupted_T, _ = Corruption(mask=0.0, random=1.0, pool="sample").corrupt(
         ids_T, spans, units, keys(500), Replacements(mask_id=MASK, unknown_id=UNKNOWN, ordinary_V=ORDINARY)
     )

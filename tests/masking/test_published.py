@@ -50,14 +50,18 @@ PUBLISHED: dict[str, Published] = {
         "MacBERT",
         "section 3.2: 15 % of the input words; 80 % similar words, 10 % random, 10 % original",
     ),
-    "named_entity_mix": Published(Budget(rate=0.15, rule="cut"), SPANS, "SpanBERT", "section 5.1, with the program of section 3.1"),
+    "named_entity_mix": Published(
+        Budget(rate=0.15, rule="cut"), SPANS, "SpanBERT", "section 5.1, with the program of section 3.1"
+    ),
     "ngram": Published(
         Budget(rate=0.15, rule="skip"),
         PER_TOKEN,
         "Megatron",
         "create_masked_lm_predictions: `just skip this candidate` when it would exceed num_to_predict; rng.random() < 0.8 inside the loop over tokens",
     ),
-    "noun_phrase_mix": Published(Budget(rate=0.15, rule="cut"), SPANS, "SpanBERT", "section 5.1, with the program of section 3.1"),
+    "noun_phrase_mix": Published(
+        Budget(rate=0.15, rule="cut"), SPANS, "SpanBERT", "section 5.1, with the program of section 3.1"
+    ),
     "pmi": Published(
         Budget(rate=0.15),
         PER_UNIT,
@@ -73,7 +77,9 @@ PUBLISHED: dict[str, Published] = {
         "section 3.4 masks one salient span of a sentence, and the released featurization.py puts [MASK] for all of it",
         ("budget", "corruption"),
     ),
-    "subword": Published(Budget(rate=0.15), PER_UNIT, "BERT", "section 3.1: 15 % of the tokens, 80/10/10; a unit is one token"),
+    "subword": Published(
+        Budget(rate=0.15), PER_UNIT, "BERT", "section 3.1: 15 % of the tokens, 80/10/10; a unit is one token"
+    ),
     "whole_unit": Published(
         Budget(rate=0.15),
         PER_UNIT,

@@ -32,7 +32,9 @@ def masked(masking: Masking, units: Units, progress: float = 0.5) -> tuple[Spans
     samples = len(units.sample_start_S)
     spans = masking.strategy.select(units, masking.hidden_share.at(progress), keys(samples), np.full(samples, progress))
     replacements = Replacements(mask_id=4, ordinary_V=np.arange(10, 90))
-    return spans, masking.replacement.corrupt(np.full(len(units.maskable_T), 7), spans, units, keys(samples, 1), replacements)[1]
+    return spans, masking.replacement.corrupt(
+        np.full(len(units.maskable_T), 7), spans, units, keys(samples, 1), replacements
+    )[1]
 
 
 def googles_script(lengths: list[int], rng: random.Random) -> list[int]:
@@ -63,7 +65,11 @@ def test_whole_word_is_googles_script() -> None:
     for length in set(LENGTHS):
         # Four words of the rarest lengths in a sample: standard error of either share at most .0013, of the difference .0018: 6.6 of them.
         words = 20_000 * LENGTHS.count(length)
-        assert abs(ours[length] - theirs[length]) / words < 0.012, (length, ours[length] / words, theirs[length] / words)
+        assert abs(ours[length] - theirs[length]) / words < 0.012, (
+            length,
+            ours[length] / words,
+            theirs[length] / words,
+        )
     first_N = np.cumsum(spans.end_N - spans.start_N) - (spans.end_N - spans.start_N)
     mixed_N = np.maximum.reduceat(targets.action_M, first_N) != np.minimum.reduceat(targets.action_M, first_N)
     # A word of two is mixed with probability 1 - .8 ** 2 - 2 * .1 ** 2 = .34, longer ones more often.

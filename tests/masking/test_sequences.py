@@ -81,7 +81,9 @@ def listed(table: SimilarWords) -> dict[tuple[int, ...], list[list[int]]]:
     return words
 
 
-PAIR = st.integers(1, 3).flatmap(lambda length: st.tuples(*[st.lists(st.integers(0, 2), min_size=length, max_size=length)] * 2))
+PAIR = st.integers(1, 3).flatmap(
+    lambda length: st.tuples(*[st.lists(st.integers(0, 2), min_size=length, max_size=length)] * 2)
+)
 
 
 @FIXED

@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_reference import allowance, slow_units
-from toy_samples import LEVELS, Toy, by_sample, keys, lay_out, random_toy, repeated, seeded_toy, slow_partition, toys, words_of_lengths
+from toy_samples import (
+    LEVELS,
+    Toy,
+    by_sample,
+    keys,
+    lay_out,
+    random_toy,
+    repeated,
+    seeded_toy,
+    slow_partition,
+    toys,
+    words_of_lengths,
+)
 
 from masking.budget import RULES, TOKEN_RULES, Budget
 from masking.strategies.subword import Subword
@@ -21,7 +33,9 @@ def budgets(rules: list[str] | tuple[str, ...], highest: float = 0.95) -> st.Sea
     return st.builds(Budget, rate=st.floats(0.02, highest), rule=st.sampled_from(rules), at_least_one=st.booleans())
 
 
-def chosen_by(strategy: WholeUnit | Subword, samples: list[Toy], budget: Budget, keys_S: np.ndarray) -> list[list[tuple[int, int]]]:
+def chosen_by(
+    strategy: WholeUnit | Subword, samples: list[Toy], budget: Budget, keys_S: np.ndarray
+) -> list[list[tuple[int, int]]]:
     units = lay_out(samples)
     return by_sample(strategy.select(units, budget, keys_S, np.zeros(len(samples))), units)
 
@@ -34,22 +48,38 @@ def agrees_with_the_reference(samples: list[Toy], levels: list[str], budget: Bud
 
 @pytest.mark.parametrize("rule", RULES)
 @FIXED
-@given(st.lists(toys(longest=80), min_size=1, max_size=3), st.permutations(LEVELS), st.integers(1, 3), st.data(), st.integers(0, 10**6))
-def test_the_kernel_equals_the_slow_reference(rule: str, samples: list[Toy], order: list[str], levels: int, data: st.DataObject, seed: int) -> None:
+@given(
+    st.lists(toys(longest=80), min_size=1, max_size=3),
+    st.permutations(LEVELS),
+    st.integers(1, 3),
+    st.data(),
+    st.integers(0, 10**6),
+)
+def test_the_kernel_equals_the_slow_reference(
+    rule: str, samples: list[Toy], order: list[str], levels: int, data: st.DataObject, seed: int
+) -> None:
     agrees_with_the_reference(samples, order[:levels], data.draw(budgets([rule])), seed)
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=3), st.permutations(LEVELS), budgets(RULES), st.integers(0, 10**6))
-def test_pieces_of_units_equal_the_slow_reference(samples: list[Toy], order: list[str], budget: Budget, seed: int) -> None:
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=3), st.permutations(LEVELS), budgets(RULES), st.integers(0, 10**6)
+)
+def test_pieces_of_units_equal_the_slow_reference(
+    samples: list[Toy], order: list[str], budget: Budget, seed: int
+) -> None:
     keys_S = keys(len(samples), seed)
-    expected = [slow_units(toy, order, budget, key, pieces=True) for toy, key in zip(samples, keys_S.tolist(), strict=True)]
+    expected = [
+        slow_units(toy, order, budget, key, pieces=True) for toy, key in zip(samples, keys_S.tolist(), strict=True)
+    ]
     assert chosen_by(WholeUnit(units=order, pieces=True), samples, budget, keys_S) == expected
 
 
 def test_accept_equals_the_slow_reference_also_where_nearly_everything_is_hidden() -> None:
     for seed in range(400):
-        agrees_with_the_reference([seeded_toy(2 + seed % 40, seed)], list(LEVELS), Budget(rate=0.95, at_least_one=False), seed)
+        agrees_with_the_reference(
+            [seeded_toy(2 + seed % 40, seed)], list(LEVELS), Budget(rate=0.95, at_least_one=False), seed
+        )
 
 
 @pytest.mark.parametrize("lengths", [[20], [1, 19], [12, 8]])
@@ -80,7 +110,11 @@ def test_subword_without_a_budget_throws_a_coin_for_every_token(toy: Toy, budget
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=3), budgets([rule for rule in RULES if rule != "cut"]), st.integers(0, 10**6))
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=3),
+    budgets([rule for rule in RULES if rule != "cut"]),
+    st.integers(0, 10**6),
+)
 def test_a_unit_is_never_cut(samples: list[Toy], budget: Budget, seed: int) -> None:
     for toy, spans in zip(samples, chosen_by(WholeUnit(), samples, budget, keys(len(samples), seed)), strict=True):
         whole = {(start, end) for start, end, _ in slow_partition(toy, LEVELS)}
