@@ -1,10 +1,13 @@
-"""KnowledgeMaskingCollator beside transformers' DataCollatorForLanguageModeling: features in, tensors out, one core, both sides in one process.
+"""KnowledgeMaskingCollator beside transformers' DataCollatorForLanguageModeling: features in, tensors out, one core,
+both sides in one process.
 
-    python benchmarks/bench_collator.py [PREPARED_FOLDER] [SECONDS] [LENGTH]     (default: runs/demo/data, 2, 128; `make demo` makes it)
+    python benchmarks/bench_collator.py [PREPARED_FOLDER] [SECONDS] [LENGTH]
+        (default: runs/demo/data, 2, 128; `make demo` makes it)
 
-Every side gets batches of 16 features of LENGTH tokens from the same texts as lists of numbers, as `datasets` gives them. transformers' whole-word path
-reads words off `offset_mapping` and replaces by [MASK] only; ours reads `units`. Each figure is the best of several runs in processor time; after
-every line of ours the whole-word collator is measured again, and ratios are taken to the best it ever did.
+Every side gets batches of 16 features of LENGTH tokens from the same texts as lists of numbers, as `datasets` gives
+them. transformers' whole-word path reads words off `offset_mapping` and replaces by [MASK] only; ours reads `units`.
+Each figure is the best of several runs in processor time; after every line of ours the whole-word collator is measured
+again, and ratios are taken to the best it ever did.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python benchmarks/bench_large.py DATA_YAML TOKENIZER [MEGABYTES ...]     (default: 250 and 1000)
 
-A JSONL file of each size is built by repeating the corpus of DATA_YAML (its documents get new ids), plain and gzip, and prepared by
-`kmask prepare` with 1 and with 2 workers. Printed: seconds, MB/s, and the peak resident memory of the largest process.
+A JSONL file of each size is built by repeating the corpus of DATA_YAML (its documents get new ids), plain and gzip, and
+prepared by `kmask prepare` with 1 and with 2 workers. Printed: seconds, MB/s, and the peak resident memory of the
+largest process.
 """
 
 from __future__ import annotations

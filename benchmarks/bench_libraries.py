@@ -1,10 +1,11 @@
 """Own code beside the libraries that could stand in its place: speed and equality of what comes out.
 
-    python benchmarks/bench_libraries.py [DATA_YAML [MEGABYTES]]     (default: benchmarks/real/data.yaml, 4 MB of Chinese)
+    python benchmarks/bench_libraries.py [DATA_YAML [MEGABYTES]]     (default: benchmarks/real/data.yaml, 4 MB of
+        Chinese)
 
-Three comparisons, processor time of one process, best of three: lexicon matches against ahocorasick_rs, words against jieba and rjieba,
-wikitext against mwparserfromhell (on pages made of the corpus' own texts, with links, templates, references and tables put in). A
-library that is not installed is left out with the reason.
+Three comparisons, processor time of one process, best of three: lexicon matches against ahocorasick_rs, words against
+jieba and rjieba, wikitext against mwparserfromhell (on pages made of the corpus' own texts, with links, templates,
+references and tables put in). A library that is not installed is left out with the reason.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def segmenters(texts: list[str]) -> None:
 
 
 def page(text: str) -> str:
-    """A page as an editor writes it: the text, with marks in its lines and things around them that a reader does not see."""
+    """A page as an editor writes it: the text, with marks in its lines and things around them that a reader does not
+    see."""
     lines = [line for line in text.split("\n") if line]
     marked = [
         f"'''{line[:4]}'''[[{line[4:8]}|{line[4:8]}]]{line[8:]}<ref name=a>{{{{cite|title={line[:6]}|year=1999}}}}</ref>"

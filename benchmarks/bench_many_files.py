@@ -1,11 +1,13 @@
-"""Preparation of very many files and parts: what planning, a launch that finds everything done, and opening for training cost.
+"""Preparation of very many files and parts: what planning, a launch that finds everything done, and opening for
+training cost.
 
-    python benchmarks/bench_many_files.py FOLDER [FILES]     (default: 1,000,000 files of one short document; ten files a part)
+    python benchmarks/bench_many_files.py FOLDER [FILES]     (default: 1,000,000 files of one short document; ten files
+        a part)
 
-FOLDER is made and left behind; every step is skipped when it has been done, so the program may be killed and run again. The files and
-their plan are real. The parts are copies of one that the worker made (making them all is another benchmark): the reports name the
-part, the shards are listed, everything is where a finished folder has it. Printed: seconds, and the peak resident memory of the
-process and of its largest worker.
+FOLDER is made and left behind; every step is skipped when it has been done, so the program may be killed and run again.
+The files and their plan are real. The parts are copies of one that the worker made (making them all is another
+benchmark): the reports name the part, the shards are listed, everything is where a finished folder has it. Printed:
+seconds, and the peak resident memory of the process and of its largest worker.
 """
 
 from __future__ import annotations
@@ -144,7 +146,8 @@ STEPS = [plan, plan, parts, finish, again, again_without_inventory, status, trai
 
 
 def watch_workers(largest: list[float]) -> None:
-    """Remember the most resident memory (MiB) of a child. (What the kernel says of children counts this process, from which they began.)"""
+    """Remember the most resident memory (MiB) of a child. (What the kernel says of children counts this process, from
+    which they began.)"""
     while True:
         for task in Path("/proc/self/task").glob("*/children"):
             with contextlib.suppress(OSError, IndexError):

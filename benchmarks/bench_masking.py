@@ -1,10 +1,13 @@
-"""Masking speed of every scheme against transformers' own collators and the Python loop that many projects share, side by side on one core.
+"""Masking speed of every scheme against transformers' own collators and the Python loop that many projects share, side
+by side on one core.
 
-    python benchmarks/bench_masking.py [PREPARED_FOLDER] [SECONDS]     (default: runs/demo/data, 2; `kmask prepare configs/data/demo.yaml` makes it)
+    python benchmarks/bench_masking.py [PREPARED_FOLDER] [SECONDS]     (default: runs/demo/data, 2; `kmask prepare
+        configs/data/demo.yaml` makes it)
 
-Both sides start from the same token ids; ours does choice, replacement and span boundary targets, theirs masking only. Each figure is the best of
-several runs in processor time; after every scheme transformers' whole-word collator is measured again, and the ratio is taken to the best it
-ever did. The shared Python loop is the lean core of it: no n-grams, and which tokens begin a word is known beforehand.
+Both sides start from the same token ids; ours does choice, replacement and span boundary targets, theirs masking only.
+Each figure is the best of several runs in processor time; after every scheme transformers' whole-word collator is
+measured again, and the ratio is taken to the best it ever did. The shared Python loop is the lean core of it: no
+n-grams, and which tokens begin a word is known beforehand.
 """
 
 from __future__ import annotations
@@ -68,7 +71,8 @@ def collator(samples: list[list[int]], folder: Path, whole_word: bool) -> Peer:
 
 
 def shared_loop(samples: list[list[int]], words: list[list[bool]], mask: int, size: int) -> Peer:
-    """Whole-word masking as most projects write it: words as lists of positions, shuffled, taken while they fit, 80/10/10 for each token."""
+    """Whole-word masking as most projects write it: words as lists of positions, shuffled, taken while they fit,
+    80/10/10 for each token."""
     drawn = random.Random(1)
 
     def mask_one(ids: list[int], begins: list[bool]) -> tuple[list[int], list[int], list[int]]:

@@ -1,11 +1,13 @@
-"""MinHash signatures against datasketch and rensa: speed on one core, and whose estimates are nearer to the counted similarity.
+"""MinHash signatures against datasketch and rensa: speed on one core, and whose estimates are nearer to the counted
+similarity.
 
     pip install --target PEERS --no-deps datasketch rensa scipy
     PYTHONPATH=PEERS python benchmarks/bench_minhash.py [PLACES]
 
-All sides get the same n-gram hashes; texts are not read by any. datasketch is told to hash nothing (`hashfunc` returns the number), rensa takes the
-whole matrix in one call, in one thread. `rensa, rho` is its faster sketch, whose places are not MinHash's. Each figure is the best of five runs in
-processor time. A library that is not installed is left out, and the reason printed.
+All sides get the same n-gram hashes; texts are not read by any. datasketch is told to hash nothing (`hashfunc` returns
+the number), rensa takes the whole matrix in one call, in one thread. `rensa, rho` is its faster sketch, whose places
+are not MinHash's. Each figure is the best of five runs in processor time. A library that is not installed is left out,
+and the reason printed.
 """
 
 from __future__ import annotations

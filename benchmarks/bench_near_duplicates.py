@@ -1,15 +1,20 @@
 """Near duplicates: how many are found at which similarity, and what a large corpus costs in memory, disk and time.
 
-    python benchmarks/bench_near_duplicates.py recall [--pairs 2000] [--length 400]     pairs of texts at known similarity, the whole way
-    python benchmarks/bench_near_duplicates.py families                                 versions of one text, many in one corpus
-    python benchmarks/bench_near_duplicates.py scale FOLDER --documents 10000000        synthetic columns, everything after the texts
-    python benchmarks/bench_near_duplicates.py corpus FOLDER --config configs/data/demo.yaml    the texts of a configuration, this step alone
+    python benchmarks/bench_near_duplicates.py recall [--pairs 2000] [--length 400]
+        pairs of texts at known similarity, the whole way
+    python benchmarks/bench_near_duplicates.py families                                 versions of one text, many in
+        one corpus
+    python benchmarks/bench_near_duplicates.py scale FOLDER --documents 10000000
+        synthetic columns, everything after the texts
+    python benchmarks/bench_near_duplicates.py corpus FOLDER --config configs/data/demo.yaml
+        the texts of a configuration, this step alone
 
-`scale` makes the columns of each part (digests, band keys, sketches, ids) from random numbers instead of texts, by the same functions from the
-signature on, and then runs the same rounds as `kmask prepare`. Kill it and run it again: it goes on where it was. One document in five repeats
-an earlier one that lies anywhere before it: 2 in 5 of these exactly, the others at a similarity of SIMILARITIES. It prints each round with its
-seconds, the processor seconds of all processes, the greatest memory of any of them (anonymous: what it holds itself; resident: mapped files,
-too), and bytes on disk.
+`scale` makes the columns of each part (digests, band keys, sketches, ids) from random numbers instead of texts, by the
+same functions from the signature on, and then runs the same rounds as `kmask prepare`. Kill it and run it again: it
+goes on where it was. One document in five repeats an earlier one that lies anywhere before it: 2 in 5 of these exactly,
+the others at a similarity of SIMILARITIES. It prints each round with its seconds, the processor seconds of all
+processes, the greatest memory of any of them (anonymous: what it holds itself; resident: mapped files, too), and bytes
+on disk.
 """
 
 from __future__ import annotations
@@ -58,7 +63,8 @@ def writing(source: np.random.Generator, length: int) -> str:
 
 
 def edited(source: np.random.Generator, text: str, wanted: float, n: int) -> str:
-    """The text with so many characters replaced that about the wanted share of n-grams stays: single ones anywhere, or one whole passage."""
+    """The text with so many characters replaced that about the wanted share of n-grams stays: single ones anywhere, or
+    one whole passage."""
     lost = (1 - wanted) / (1 + wanted) * (len(text) - n + 1)
     if source.random() < 0.5:
         length = max(1, round(lost) - n + 1)

@@ -2,9 +2,10 @@
 
     python benchmarks/bench_order.py PREPARED [WINDOWS]           (default: 1,000,000,000 windows of up to 510 tokens)
 
-One shard of PREPARED is copied until it holds 30 million tokens, as shards of a large corpus do, and a manifest in memory lists links to it
-until there are so many windows: every shard is opened, checked and mapped by itself, while the disk holds one. What is measured is the
-way of every process: open the source, order the first block, build and hide the first batch.
+One shard of PREPARED is copied until it holds 30 million tokens, as shards of a large corpus do, and a manifest in
+memory lists links to it until there are so many windows: every shard is opened, checked and mapped by itself, while the
+disk holds one. What is measured is the way of every process: open the source, order the first block, build and hide the
+first batch.
 """
 
 from __future__ import annotations

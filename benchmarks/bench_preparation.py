@@ -1,9 +1,12 @@
 """Preparation from raw JSONL to finished shards, side by side with two other ways to the same units, in one process.
 
-    python benchmarks/bench_preparation.py [DATA_YAML] [MEGABYTES]     (default: configs/data/demo.yaml, 6 MB a language)
+    python benchmarks/bench_preparation.py [DATA_YAML] [MEGABYTES]     (default: configs/data/demo.yaml, 6 MB a
+        language)
 
-    kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, write, hash
-    map         the same work written per document for `datasets.map`: rjieba, ahocorasick_rs, tokenizers, offsets by bisection
+    kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, write,
+                hash
+    map         the same work written per document for `datasets.map`: rjieba, ahocorasick_rs, tokenizers, offsets by
+                bisection
     posseg      words and tags by jieba.posseg, tokens matched to them character by character (no lexicons)
 
 The peers get cleaned documents for nothing. Speeds are bytes of the documents' text per second of processor time.

@@ -1,13 +1,18 @@
 """How good are words, entities, chunks and token spans? Measured on gold sets; one command prints all tables.
 
     python benchmarks/train_spacy.py                                  (once; entities and chunks need its pipelines)
-    python benchmarks/bench_quality.py [words] [entities] [boundaries] [chunks] [alignment] [--tokenizer FOLDER]          (default: all parts)
+    python benchmarks/bench_quality.py [words] [entities] [boundaries] [chunks] [alignment] [--tokenizer FOLDER]
+        (default: all parts)
 
-    words       F1 of words, single characters included, on segmented text; with and without a dictionary of the set's own words
+    words       F1 of words, single characters included, on segmented text; with and without a dictionary of the set's
+                own words
     entities    gold entities whose edges are edges of units; precision, recall and F1 of the entity level by source
-    boundaries  the lexicons under each setting of `boundaries`: gold entities, and the share of words they cut on the raw text
-    chunks      noun phrases by rule against CoNLL-2000's, with trained tags and with the gold ones; Chinese ones to look at
-    alignment   every character unit of all raw text looked up in the tokenizer's offsets (tests/data_prep/test_alignment.py)
+    boundaries  the lexicons under each setting of `boundaries`: gold entities, and the share of words they cut on the
+                raw text
+    chunks      noun phrases by rule against CoNLL-2000's, with trained tags and with the gold ones; Chinese ones to
+                look at
+    alignment   every character unit of all raw text looked up in the tokenizer's offsets
+                (tests/data_prep/test_alignment.py)
 
 Run from the repository's root. Spans count as equal when both edges are; F1 = 2PR / (P + R).
 """

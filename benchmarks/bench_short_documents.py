@@ -1,12 +1,16 @@
 """Preparation of short documents side by side with a plain loop over the same libraries, in one process.
 
-    python benchmarks/bench_short_documents.py [DATA_YAML] [BYTES ...]     (default: configs/data/demo.yaml, 67 500 5000)
+    python benchmarks/bench_short_documents.py [DATA_YAML] [BYTES ...]
+        (default: configs/data/demo.yaml, 67 500 5000)
 
-    kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, tally, write, hash
-    plain loop  for each text: words (rjieba, the tokenizer's own pre-tokeniser), ahocorasick_rs, tokenizers, offsets by bisection
+    kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, tally,
+                write, hash
+    plain loop  for each text: words (rjieba, the tokenizer's own pre-tokeniser), ahocorasick_rs, tokenizers, offsets by
+                bisection
 
-The loop gets texts that lie in memory and leaves lists there: no reading, no cleaning, no files. The documents are pieces of the corpus
-of DATA_YAML, cut at white space or a sentence end near the wanted size. Processor time, the best of ROUNDS rounds in turn.
+The loop gets texts that lie in memory and leaves lists there: no reading, no cleaning, no files. The documents are
+pieces of the corpus of DATA_YAML, cut at white space or a sentence end near the wanted size. Processor time, the best
+of ROUNDS rounds in turn.
 """
 
 from __future__ import annotations
@@ -55,7 +59,8 @@ def pieces(texts: list[str], size: int) -> list[str]:
 
 
 def kmask_round(preparation: Preparation, texts: list[str], tokenizer: Path, folder: Path) -> Callable[[], None]:
-    """A function that makes all parts of a corpus of ``texts``; the first call loads dictionaries and compiled loops."""
+    """A function that makes all parts of a corpus of ``texts``; the first call loads dictionaries and compiled
+    loops."""
     file = folder / "raw.jsonl"
     with file.open("w", encoding="utf-8") as stream:
         stream.writelines(

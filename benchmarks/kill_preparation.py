@@ -2,9 +2,10 @@
 
     python benchmarks/kill_preparation.py [--kills 100] [--megabytes 4] [--ray] [--seed 1]
 
-A history is a number of launches into one folder, each with another number of workers (and, with --ray, now and then on a local Ray
-cluster of two nodes), now and then two at once; each is killed -9 at a random moment, or one of its workers is. A launch that is left
-alone ends the history, and every file of the folder is compared by hash. Histories are played until so many kills have hit.
+A history is a number of launches into one folder, each with another number of workers (and, with --ray, now and then on
+a local Ray cluster of two nodes), now and then two at once; each is killed -9 at a random moment, or one of its workers
+is. A launch that is left alone ends the history, and every file of the folder is compared by hash. Histories are played
+until so many kills have hit.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ EN = [
 
 
 def write_corpus(folder: Path, size: int, draw: random.Random) -> None:
-    """About ``size`` bytes of Chinese and English documents in a plain, a compressed and a damaged file, and a lexicon."""
+    """About ``size`` bytes of Chinese and English documents in a plain, a compressed and a damaged file, and a
+    lexicon."""
     import gzip
 
     def document(number: int) -> str:

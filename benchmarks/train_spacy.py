@@ -1,13 +1,14 @@
 """Small spaCy pipelines trained on the train parts of the gold sets, on a CPU, for the quality benchmark.
 
-    python benchmarks/train_spacy.py [zh_ner] [en_ner] [en_tagger] [--data ../shared/data] [--output runs/quality]     (default: all three)
+    python benchmarks/train_spacy.py [zh_ner] [en_ner] [en_tagger] [--data ../shared/data] [--output runs/quality]
+        (default: all three)
 
     zh_ner      PER, LOC, ORG over single characters     6,000 sentences of People's Daily, Weibo's train part
     en_ner      PER, LOC, ORG, MISC                      WNUT 2017's and GUM's train parts
     en_tagger   Penn's tags                              the first 80 % of the CoNLL-2000 sentences, written as in print
 
-A sentence that also occurs in a set the benchmark measures on is left out, and counted. Equal data, seed and versions give equal
-weights. Each folder can be given to `kind: spacy_pipeline` or to `kind: chunks` as it is.
+A sentence that also occurs in a set the benchmark measures on is left out, and counted. Equal data, seed and versions
+give equal weights. Each folder can be given to `kind: spacy_pipeline` or to `kind: chunks` as it is.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Recipe(NamedTuple):
     language: str
     component: str
     embedding: dict[str, Any]
-    """Settings of spaCy's HashEmbedCNN that differ from its defaults; each layer (`depth`) sees one token further to both sides."""
+    """Settings of spaCy's HashEmbedCNN that differ from its defaults; each layer (`depth`) sees one token further to
+    both sides."""
     epochs: int
     examples: Callable[[Any, Path], list[Any]]
 

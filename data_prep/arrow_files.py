@@ -15,7 +15,8 @@ def read_table(file: Path) -> Any:
             return pa.ipc.open_file(source).read_all()
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(
-            f"{file} is missing or damaged ({error}). Delete the folder it lies in and run `kmask prepare` again: it is written anew."
+            f"{file} is missing or damaged ({error}). Delete the folder it lies in and run `kmask prepare` again: it "
+            "is written anew."
         ) from None
 
 

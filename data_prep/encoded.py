@@ -1,6 +1,7 @@
 """Documents as tokens: one alone, or several whose arrays lie one behind the other.
 
-    Encoded        token ids, flags, ends of sentences and paragraphs, units of every level, all as places in the document's tokens
+    Encoded        token ids, flags, ends of sentences and paragraphs, units of every level, all as places in the
+                   document's tokens
     EncodedBlock   the same of several documents:  token_ids ([5 7 7 | 9], begins 0 3 4)   ->   document(1) has token 9
 
 Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments (parts of a pair), U units of one level.

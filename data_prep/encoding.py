@@ -46,7 +46,8 @@ class Tokenizer(Portable):
         file = self.folder / "tokenizer.json"
         if not file.is_file():
             raise ValueError(
-                f"{self.folder} holds no tokenizer.json. Give a tokenizer folder made by `kmask prepare` or by transformers."
+                f"{self.folder} holds no tokenizer.json. Give a tokenizer folder made by `kmask prepare` or by "
+                "transformers."
             )
         backend = Backend.from_file(str(file))
         backend.no_truncation()
@@ -75,7 +76,8 @@ class Tokenizer(Portable):
         missing = [name for name in names if name not in vocabulary]
         if missing:
             raise ValueError(
-                f"tokenizer {self.folder}: {', '.join(missing)} missing from the vocabulary; a BERT-style vocabulary is needed"
+                f"tokenizer {self.folder}: {', '.join(missing)} missing from the vocabulary; a BERT-style vocabulary "
+                "is needed"
             )
         return {name: vocabulary[name] for name in names}
 

@@ -5,7 +5,8 @@
 A sentence ends after 。！？ or !? with the closing quotes and brackets that follow them, after a full stop that is
 followed by a space and a capital letter, quote or Han character and does not belong to an abbreviation or an initial,
 and at a line break.
-What stands between title marks is a name and ends none:  《你好？》很好看。  unless the closing mark is not to be found (kernels.py).
+What stands between title marks is a name and ends none:  《你好？》很好看。
+    unless the closing mark is not to be found (kernels.py).
 Sentences cover every character except white space between them. A line break ends the paragraph too.
 """
 

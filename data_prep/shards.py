@@ -82,7 +82,8 @@ class Prepared:
         manifest = read_json(file)
         if manifest.get("schema") != SCHEMA_VERSION:
             raise ValueError(
-                f"{file}: schema {manifest.get('schema')!r}, this version of kmask reads {SCHEMA_VERSION}. Prepare the corpus again."
+                f"{file}: schema {manifest.get('schema')!r}, this version of kmask reads {SCHEMA_VERSION}. Prepare "
+                "the corpus again."
             )
         prepared = Prepared(
             folder=folder,
@@ -110,12 +111,15 @@ class Prepared:
                 wrong.append(f"{entry.path} ({entry.size:,} bytes expected, {size:,} found)")
         if missing:
             raise ValueError(
-                f"{self.folder}: {len(missing)} shard(s) missing, first {missing[0]}. Run `kmask prepare` again: it rebuilds missing parts."
+                f"{self.folder}: {len(missing)} shard(s) missing, first {missing[0]}. Run `kmask prepare` again: it "
+                "rebuilds missing parts."
             )
         if wrong:
             raise ValueError(
-                f"{self.folder}: {len(wrong)} shard(s) have another size than the manifest says, first {wrong[0]}. Run `kmask prepare verify "
-                f"{self.folder}`, delete the parts it names and run `kmask prepare` again; or copy the folder again if it is a copy."
+                f"{self.folder}: {len(wrong)} shard(s) have another size than the manifest says, first {wrong[0]}. "
+                "Run `kmask prepare verify "
+                f"{self.folder}`, delete the parts it names and run `kmask "
+                "prepare` again; or copy the folder again if it is a copy."
             )
 
     @cached_property
@@ -131,8 +135,10 @@ class Prepared:
         ):
             if wanted != found:
                 raise ValueError(
-                    f"the shards in {self.folder} were made with another tokenizer than {tokenizer.folder} (their {what} differ: "
-                    f"{wanted[:12]} in the manifest, {found[:12]} here). Prepare the corpus again with this tokenizer, or use theirs."
+                    f"the shards in {self.folder} were made with another tokenizer than {tokenizer.folder} (their "
+                    f"{what} differ: "
+                    f"{wanted[:12]} in the manifest, {found[:12]} here). Prepare the corpus again with this "
+                    "tokenizer, or use theirs."
                 )
 
     def shards(self, split: str) -> list[Shard]:

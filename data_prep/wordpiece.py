@@ -26,7 +26,10 @@ from data_prep.trie import Trie
 
 CODE_POINTS = 0x110000
 UNSEEN = -1
-SELF_TEST = "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 かなカナ Ünïcödé-ẞ"
+SELF_TEST = (
+    "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 "
+    "かなカナ Ünïcödé-ẞ"
+)
 
 
 def form_of(normalizer: Any, point: int) -> str | None:

@@ -1,4 +1,5 @@
-"""Fill in hidden entities of held-out documents with an exported folder: plain transformers and datasets, nothing of kmask.
+"""Fill in hidden entities of held-out documents with an exported folder: plain transformers and datasets, nothing of
+kmask.
 
 python examples/fill_mask.py runs/demo/model runs/demo/data
 """
@@ -58,7 +59,8 @@ def main(model_folder: Path, data_folder: Path) -> None:
                 print(f"{text}\n    truth: {tokenizer.decode(truth)}")
                 print("    guess: " + " | ".join(" ".join(tokenizer.convert_ids_to_tokens(guess)) for guess in guesses))
     print(
-        f"{right} of {total} hidden entity tokens of held-out documents are among the model's five best guesses ({right / max(total, 1):.0%})"
+        f"{right} of {total} hidden entity tokens of held-out documents are among the model's five best guesses "
+        f"({right / max(total, 1):.0%})"
     )
 
 

@@ -1,4 +1,5 @@
-"""Train a plain BERT with transformers' own Trainer; of kmask only the prepared folder and the masks. Under a minute on two CPU cores.
+"""Train a plain BERT with transformers' own Trainer; of kmask only the prepared folder and the masks. Under a minute on
+two CPU cores.
 
 python examples/train_with_trainer.py runs/demo/data runs/demo/trainer [STEPS]        (the Trainer needs `accelerate`)
 """
@@ -25,7 +26,8 @@ def main(data_folder: Path, output: Path, steps: int) -> None:
     tokenizer = AutoTokenizer.from_pretrained(data_folder / "tokenizer")
     shards = [datasets.Dataset.from_file(str(file)) for file in sorted(data_folder.glob("parts/*/train.arrow"))]
     documents = datasets.concatenate_datasets(shards)
-    # Without this line each epoch sees one window of every document. In memory: `map` would write its cache into the prepared folder.
+    # Without this line each epoch sees one window of every document. In memory: `map` would write its cache into the
+    # prepared folder.
     windows = documents.map(
         partial(every_window, max_length=LONGEST),
         batched=True,
@@ -62,7 +64,8 @@ def main(data_folder: Path, output: Path, steps: int) -> None:
     trainer.save_model(str(output))
     tokenizer.save_pretrained(output)
     print(
-        f"{len(documents)} documents, {len(windows)} windows; loss {losses[0]:.2f} at first, {losses[-1]:.2f} after {steps} steps; saved to {output}"
+        f"{len(documents)} documents, {len(windows)} windows; loss {losses[0]:.2f} at first, {losses[-1]:.2f} after "
+        f"{steps} steps; saved to {output}"
     )
 
 

@@ -1,10 +1,11 @@
 """May a run go on with this configuration? Every setting is compared with those of the checkpoint.
 
-    compare(state, run, resolved, fingerprints)  ->  Changes(allowed=["optimization.lr: 0.0001 -> 5e-05"], refused=["seed: 1 -> 2"])
+    compare(state, run, resolved, fingerprints)  ->  Changes(allowed=["optimization.lr: 0.0001 -> 5e-05"],
+        refused=["seed: 1 -> 2"])
 
-Allowed are settings that decide nothing about what weights and cursors mean (FREE) and stages that have not ended. Whatever is not
-listed is refused: a new setting is frozen until somebody has thought about it. A task's own settings are frozen from the moment its
-head exists, but for its weight.
+Allowed are settings that decide nothing about what weights and cursors mean (FREE) and stages that have not ended.
+Whatever is not listed is refused: a new setting is frozen until somebody has thought about it. A task's own settings
+are frozen from the moment its head exists, but for its weight.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ FREE = (
 )
 ABSENT = "not set"
 NAMED = ("tasks", "masking")
-"""Below these, a key that is new is the user's; elsewhere it is a setting that the checkpoint's version did not know yet."""
+"""Below these, a key that is new is the user's; elsewhere it is a setting that the checkpoint's version did not know
+yet."""
 
 
 class Changes(NamedTuple):
@@ -56,7 +58,8 @@ def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerp
     if changes.refused:
         lines = "\n  ".join(changes.refused)
         raise ValueError(
-            f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or choose a new output."
+            f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or "
+            "choose a new output."
         )
     return changes.allowed
 
@@ -100,7 +103,8 @@ def _by_name(data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _differences(before: Any, now: Any, path: str = "", new: bool = False) -> Iterator[tuple[str, Any, Any]]:
-    """(dotted key, value before, value now) of every leaf that differs; keys that were unknown before count only if ``new``."""
+    """(dotted key, value before, value now) of every leaf that differs; keys that were unknown before count only if
+    ``new``."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in [*before, *(key for key in now if new and key not in before)]:
             inner = f"{path}.{key}" if path else str(key)
@@ -127,7 +131,8 @@ def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:
                 and state.fingerprints[name] != digest
             ):
                 refused.append(
-                    f"data {name}: this version of kmask reads windows in another order than the one that began; finish with that one, or export"
+                    f"data {name}: this version of kmask reads windows in another order than the one that began; "
+                    "finish with that one, or export"
                 )
             elif state.fingerprints[name] != digest:
                 refused.append(f"data {name}: its shards changed ({state.fingerprints[name][:12]} -> {digest[:12]})")
@@ -137,13 +142,15 @@ def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:
         )
         if old is not None:
             refused.append(
-                f"data {name}: this folder was called {old!r}, and the order of its windows hangs on the name; give it `name: {old}`"
+                f"data {name}: this folder was called {old!r}, and the order of its windows hangs on the name; give "
+                f"it `name: {old}`"
             )
     return refused
 
 
 def _stages(state: State, now: Sequence[Mapping[str, Any]]) -> Changes:
-    """Stages that ended are history; the present one keeps its name and the steps that are done; later ones are free."""
+    """Stages that ended are history; the present one keeps its name and the steps that are done; later ones are
+    free."""
     before, present = state.config["stages"], len(state.done) - 1
     changes = Changes([], [])
     if len(now) <= present:

@@ -30,7 +30,8 @@ from pretrain.objectives import Objective
 from pretrain.schedule import Stage, amount_of, apportion
 
 ORDER = "order 2"
-"""The law by which windows are cut and ordered (feed/sources.py, feed/sampling.py): a checkpoint of another one cannot go on."""
+"""The law by which windows are cut and ordered (feed/sources.py, feed/sampling.py): a checkpoint of another one cannot
+go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,8 @@ class Corpus:
             if missing:
                 raise ValueError(
                     f"masking.strategy hides level {missing[0]!r}, but {name} has only {', '.join(folder.levels)}. "
-                    "Add an annotator of that level to the data configuration and prepare again, or change the strategy."
+                    "Add an annotator of that level to the data configuration and prepare again, or change the "
+                    "strategy."
                 )
             if not folder.tokens("train"):
                 raise ValueError(f"{folder.folder} holds no training document")
@@ -64,7 +66,8 @@ class Corpus:
         for level in needed:
             if Part.of(level).type not in {"", *types}:
                 raise ValueError(
-                    f"masking.strategy hides level {level!r}, but no unit has that type; the types of the data are {', '.join(types) or 'none'}"
+                    f"masking.strategy hides level {level!r}, but no unit has that type; the types of the data are "
+                    f"{', '.join(types) or 'none'}"
                 )
         return opened
 
@@ -148,7 +151,8 @@ class Corpus:
             _ = maker[MicroBatchSpec(0, rows, 0.0)]
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
-        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are numbers of rows."""
+        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are
+        numbers of rows."""
         rows = self.run.rows_of(stage)
         if not stage.counted:
             return self._streams({task: amount_of(stage.tasks[task]).value for task in rows}, split, self.run.seed)
@@ -193,10 +197,12 @@ class Corpus:
         return self._maker(self.streams(stage, split), tasks, masking, split, self.run.seed)
 
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
-        """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the run's own as well.
+        """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the
+        run's own as well.
 
-        Each task that builds rows is measured on rows of its own, the others on plain ones, and each folder under the levels it has: the
-        figures of one do not change when another joins. Neither the seed of the run nor its stage decides which rows these are.
+        Each task that builds rows is measured on rows of its own, the others on plain ones, and each folder under the
+        levels it has: the figures of one do not change when another joins. Neither the seed of the run nor its stage
+        decides which rows these are.
         """
         groups: dict[str, list[str]] = {self.run.plain_rows: []}
         for name in (name for name in self.run.tasks if name in tasks):

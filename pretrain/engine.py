@@ -3,7 +3,8 @@
     world = join()                               rank, size, device; every process calls it once
     engine = Engine(model, ...)                  wraps a model for one stage
     engine.train_step(micro_batches, scale, lr, seeds)    one optimiser step
-    engine.state() / engine.restore(...)         fp32 weights and Adam moments *by parameter name*: independent of ZeRO stage and world size
+    engine.state() / engine.restore(...)         fp32 weights and Adam moments *by parameter name*: independent of ZeRO
+        stage and world size
 
 DeepSpeed's own checkpoints are tied to stage and world size and are not atomic, so they are not used (checkpoint.py).
 """
@@ -135,7 +136,8 @@ class Engine:
     def train_step(
         self, batches: Sequence[Batch], scale: Mapping[str, float], lr: float, seeds: Sequence[int]
     ) -> tuple[torch.Tensor, float, bool]:
-        """One optimiser step over this rank's micro-batches, left out on every rank when a loss or the gradient is not finite.
+        """One optimiser step over this rank's micro-batches, left out on every rank when a loss or the gradient is not
+        finite.
 
         Args:
             scale: weight / global number of targets, by task; ranks are summed, not averaged.
@@ -155,8 +157,9 @@ class Engine:
         for micro, (batch, seed) in enumerate(zip(batches, seeds, strict=True)):
             torch.manual_seed(seed)
             loss, found = self.forward(batch, summed)
-            # A loss that is not finite may have a finite gradient: make it visible in the gradient, where every rank sees it. The product
-            # is also needed when it is 1: given the very tensor that forward returned, stage 0 of DeepSpeed 0.19.8 divides it once more.
+            # A loss that is not finite may have a finite gradient: make it visible in the gradient, where every rank
+            # sees it. The product is also needed when it is 1: given the very tensor that forward returned, stage 0 of
+            # DeepSpeed 0.19.8 divides it once more.
             self.engine.backward(loss * torch.where(torch.isfinite(loss.detach()), 1.0, math.nan), scale_wrt_gas=False)
             stats = found if stats is None else stats + found
             if self.settings.zero_stage == 0 and micro == len(batches) - 1:

@@ -1,9 +1,11 @@
 """What a run would be: its stages with tasks, rows and sizes, and how often it reads each folder.
 
-    stage_plans(run, corpus, newest, gpu)  ->  [StagePlan]      models by shape only; a row of every stream of the stages that are left
+    stage_plans(run, corpus, newest, gpu)  ->  [StagePlan]      models by shape only; a row of every stream of the
+        stages that are left
     folder_plans(run, corpus)              ->  [FolderPlan]
 
-Building one row of every folder and task in every stage finds what a start would find at its first batches, however late they come:
+Building one row of every folder and task in every stage finds what a start would find at its first batches, however
+late they come:
 plug-ins that build wrong samples, shards that cannot be read, masking schemes that do not fit the corpus.
 """
 
@@ -173,7 +175,8 @@ def _micro(run: Run, corpus: Corpus, index: int, progress: Progress) -> Micro:
 
 
 def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:
-    """All folders; epochs are counted from the text in the rows of each stream's first block, without special tokens and padding."""
+    """All folders; epochs are counted from the text in the rows of each stream's first block, without special tokens
+    and padding."""
     text: dict[str, float] = {}
     read = dict.fromkeys(corpus.prepared, 0.0)
     for stage in run.stages:

@@ -1,9 +1,10 @@
-"""Everything that a start of training would check, and what the run would be, without starting: for `kmask train --dry-run`.
+"""Everything that a start of training would check, and what the run would be, without starting: for `kmask train
+--dry-run`.
 
     preflight(run, resolved, place)  ->  Preflight      in the order of a real start, through its own functions
 
-    precision, processes -> prepared folders -> output free -> newest checkpoint, may it continue -> masking tables, models, rows
-    (plans.py) -> room on the disk
+    precision, processes -> prepared folders -> output free -> newest checkpoint, may it continue -> masking tables,
+    models, rows (plans.py) -> room on the disk
 
 Nothing is written and no model is allocated: parameters are counted on torch's meta device (sizes.py).
 """
@@ -39,7 +40,8 @@ class Place(NamedTuple):
 
     processes: int
     local: int
-    """Processes on this machine, whose GPUs and units decide then; 0 when all are on others, which may have what this one lacks."""
+    """Processes on this machine, whose GPUs and units decide then; 0 when all are on others, which may have what this
+    one lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +186,8 @@ def _advice(run: Run, corpus: Corpus) -> list[str]:
     for name, steps in lengths.items():
         if settings.warmup >= steps:
             found.append(
-                f"{name}: all of its {steps:,} steps are warm-up (optimization.warmup: {settings.warmup:,}), so the rate only rises"
+                f"{name}: all of its {steps:,} steps are warm-up (optimization.warmup: {settings.warmup:,}), so the "
+                "rate only rises"
             )
     if run.evaluation.every and not any(heldout_documents(folder) for folder in corpus.prepared.values()):
         found.append("no held-out documents: evaluation is skipped (raise `heldout` in the data configuration)")
@@ -202,6 +205,8 @@ def check_room(found: Preflight) -> None:
     count, size = found.run.checkpoints.keep + 1, found.sizes.checkpoint
     if found.step < found.total and count * size > found.free:
         raise ValueError(
-            f"output: {count:,} checkpoints (checkpoints.keep: {count - 1:,}, and the one being written) take {count * size / 1e9:,.2f} GB, the disk "
-            f"of {_existing(Path(found.run.output))} has room for {found.free / 1e9:,.2f} GB. Make room, keep fewer, or choose another output."
+            f"output: {count:,} checkpoints (checkpoints.keep: {count - 1:,}, and the one being written) take "
+            f"{count * size / 1e9:,.2f} GB, the disk "
+            f"of {_existing(Path(found.run.output))} has room for {found.free / 1e9:,.2f} GB. Make room, keep fewer, "
+            "or choose another output."
         )

@@ -19,11 +19,13 @@ class DeepSpeed:
     zero_stage: int = 1
     """What is sharded over processes: 0 nothing, 1 optimiser state, 2 and gradients, 3 and parameters."""
     precision: str = "auto"
-    """`auto`: bf16 where the GPU or the processor has units for it, else fp32 (bf16 without units is many times slower; `kmask doctor`
-    says what a machine has); `fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast); `bf16_parameters`: bf16 copies with fp32
-    masters (ZeRO 1 up); `fp16`: fp16 copies with dynamic loss scaling (GPU only, ZeRO 1 up)."""
+    """`auto`: bf16 where the GPU or the processor has units for it, else fp32 (bf16 without units is many times slower;
+    `kmask doctor` says what a machine has); `fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast);
+    `bf16_parameters`: bf16 copies with fp32 masters (ZeRO 1 up); `fp16`: fp16 copies with dynamic loss scaling (GPU
+    only, ZeRO 1 up)."""
     timeout_minutes: float = 10.0
-    """How long a process waits for the others (or for a data worker) before the run ends; for hung processes and dead machines."""
+    """How long a process waits for the others (or for a data worker) before the run ends; for hung processes and dead
+    machines."""
 
     def __post_init__(self) -> None:
         if self.zero_stage not in (0, 1, 2, 3):

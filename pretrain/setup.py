@@ -1,7 +1,9 @@
 """What happens before the first step of a stage: what does its model look like, and what does it start from?
 
-start_model(run, ...)      the first stage: freshly initialised, or read from model.path (once: afterwards checkpoints hold everything)
-begin_stage(...)           model of all learned tasks, weights by name, grown tables and new heads, engine with Adam's memory
+start_model(run, ...)      the first stage: freshly initialised, or read from model.path (once: afterwards checkpoints
+    hold everything)
+begin_stage(...)           model of all learned tasks, weights by name, grown tables and new heads, engine with Adam's
+    memory
 saved_model(run, found)    the model of a checkpoint, for evaluation and export
 """
 
@@ -80,7 +82,8 @@ def build_model(run: Run, stage: int, tokenizer: Tokenizer) -> PretrainingModel:
 
 
 def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, new: Sequence[str]) -> str:
-    """path: 101 tensors read; new: heads.span_boundary (12), embeddings.task_type_embeddings (1); not used: ernie.x (1)"""
+    """path: 101 tensors read; new: heads.span_boundary (12), embeddings.task_type_embeddings (1); not used: ernie.x
+    (1)"""
     names = {name for name, _ in model.named_parameters()}
     unused = sorted(name for name in pretrained.tensors if name not in names)
 
@@ -88,7 +91,10 @@ def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, n
         counts = Counter(".".join(item.removeprefix("ernie.").split(".")[:2]) for item in items)
         return ", ".join(f"{name} ({count})" for name, count in counts.items()) or "nothing"
 
-    line = f"{path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; left unused: {grouped(unused)}"
+    line = (
+        f"{path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; left "
+        f"unused: {grouped(unused)}"
+    )
     return "; ".join([line, *pretrained.notes])
 
 
@@ -96,7 +102,8 @@ def check_positions(run: Run, config: Any, where: str) -> None:
     """Raise ValueError when samples can be longer than the position table."""
     if config.max_position_embeddings < run.batch.max_sample_tokens:
         raise ValueError(
-            f"batch.max_sample_tokens: {run.batch.max_sample_tokens}, but {where} has {config.max_position_embeddings} positions; "
+            f"batch.max_sample_tokens: {run.batch.max_sample_tokens}, but {where} has "
+            f"{config.max_position_embeddings} positions; "
             f"use at most {config.max_position_embeddings} (the shards need not be prepared again)"
         )
 

@@ -96,7 +96,8 @@ class StageLoop:
     def _train(
         self, step: int, ready: Ready, counts: Counts, following: Callable[[], Ready], cursors: dict[str, Cursor]
     ) -> tuple[Ready, Counts]:
-        """One step, judged. The batches of the next are fetched meanwhile, and their counts agreed in the message that ends this one."""
+        """One step, judged. The batches of the next are fetched meanwhile, and their counts agreed in the message that
+        ends this one."""
         progress, world, started = self.progress, self.world, time.perf_counter()
         rows, size = self.run.batch.rows_per_process, world.size
         firsts = range(world.rank * rows, self.run.batch.rows_per_step, size * rows)
@@ -130,7 +131,8 @@ class StageLoop:
         )
 
     def _agree(self, ready: Ready) -> Counts:
-        """The counts of a step over all ranks; learns from the same message whether a rank was told to stop or found a reason to."""
+        """The counts of a step over all ranks; learns from the same message whether a rank was told to stop or found a
+        reason to."""
         return self._counts(
             self.world.sum(torch.tensor(self._message(ready), dtype=torch.float64, device=self.world.device))
         )
@@ -166,7 +168,8 @@ class StageLoop:
         voted = float(summed[size])
         if voted not in (0, self.world.size):
             raise ValueError(
-                f"step {self.progress.step + 1} was applied by {int(voted)} of {self.world.size} processes: their weights differ now. "
+                f"step {self.progress.step + 1} was applied by {int(voted)} of {self.world.size} processes: their "
+                "weights differ now. "
                 "Run again to continue from the last checkpoint."
             )
         return summed[:size].view(local.shape), bool(voted), self._counts(summed[size + 1 :])
@@ -192,7 +195,8 @@ class StageLoop:
         )
         if verdict.stop:
             self.around.give_up(
-                f"{self.guard.in_a_row} steps in a row had no finite loss or gradient; in the last one, {verdict.reason}"
+                f"{self.guard.in_a_row} steps in a row had no finite loss or gradient; in the last one, "
+                f"{verdict.reason}"
             )
         if verdict.spike and self.run.stability.on_spike == "rollback":
             if progress.saved < 0:
@@ -201,7 +205,8 @@ class StageLoop:
                 progress.going_back = True
             else:
                 self.around.give_up(
-                    f"the loss jumps again after {self.run.stability.rollbacks} rollbacks; in step {progress.step}, {verdict.reason}"
+                    f"the loss jumps again after {self.run.stability.rollbacks} rollbacks; in step {progress.step}, "
+                    f"{verdict.reason}"
                 )
 
     def _rows(self, before: Mapping[str, Cursor]) -> list[dict[str, Any]]:

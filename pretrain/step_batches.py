@@ -1,9 +1,11 @@
 """The batches of this process, a step at a time, with what all processes must agree on before it is trained.
 
-    StepBatches.fetch()  ->  Ready     batches on the device, their counts, how long the step waited for them, or the fault there was
+    StepBatches.fetch()  ->  Ready     batches on the device, their counts, how long the step waited for them, or the
+        fault there was
     Counts                             the same counts summed over all processes (stage.py)
 
-A fault is no exception here: the other processes hear of it in the message in which the counts are agreed, and all end alike.
+A fault is no exception here: the other processes hear of it in the message in which the counts are agreed, and all end
+alike.
 """
 
 from __future__ import annotations
@@ -88,7 +90,8 @@ class StepBatches:
     def _next(self) -> Batch:
         """The next batch.
 
-        Torch tells of a data worker that dies by SIGCHLD, which comes too early when the worker dies while it starts; so it is also asked.
+        Torch tells of a data worker that dies by SIGCHLD, which comes too early when the worker dies while it starts;
+        so it is also asked.
 
         Raises:
             RuntimeError: a data worker has died, or hangs for engine.timeout_minutes.

@@ -1,6 +1,7 @@
 """Metrics: one line of metrics.jsonl per event is the source of truth; wandb and the terminal are sinks that may fail.
 
-{"event": "train", "step": 20, "loss/knowledge_masking": 6.1, "accuracy/knowledge_masking/entity": 0.02, "tokens_per_second": 9100, ...}
+{"event": "train", "step": 20, "loss/knowledge_masking": 6.1, "accuracy/knowledge_masking/entity": 0.02,
+"tokens_per_second": 9100, ...}
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
     for each stage:   model (grown by new tasks) -> Engine -> StageLoop -> Snapshot, from which the next stage begins
 
-Starting is resuming: a fresh run is one whose cursors are (0, 0, 0). Losses after a kill are bitwise those of an undisturbed run.
+Starting is resuming: a fresh run is one whose cursors are (0, 0, 0). Losses after a kill are bitwise those of an
+undisturbed run.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ def toy_state(
 
 
 def save_run(file: Path, steps: tuple[int, ...] = (6,), overrides: tuple[str, ...] = (), **changes: Any) -> Path:
-    """The run folder of a configuration (tiny.TINY_RUN) with a checkpoint of each of ``steps``; ``changes`` are fields of their states."""
+    """The run folder of a configuration (tiny.TINY_RUN) with a checkpoint of each of ``steps``; ``changes`` are fields
+    of their states."""
     run = read_config(Run, file, list(overrides))
     corpus, folder = Corpus(run=run), Path(run.output)
     keep_tokenizer(corpus.tokenizer.folder, folder / "tokenizer")

@@ -1,7 +1,8 @@
-"""The rules of DESIGN.md sections 1, 3 and 4 that a reader can see in the source, checked in the source: imports, names, docs, sizes.
+"""The rules of DESIGN.md sections 1, 3 and 4 that a reader can see in the source, checked in the source: imports,
+names, docs, sizes.
 
-Nothing is imported from the project; every file is parsed. A rule that a file breaks today stands in one of the KNOWN tables, as an
-expected failure: mend the file and the test asks for the entry to be removed.
+Nothing is imported from the project; every file is parsed. A rule that a file breaks today stands in one of the KNOWN
+tables, as an expected failure: mend the file and the test asks for the entry to be removed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ IMPORTERS = ("importlib.import_module", "import_module", "__import__")
 LONGEST_MODULE = 250
 LONGEST_FUNCTION = 45
 COMPILED = ("masking/kernels.py", "data_prep/kernels.py", "pretrain/feed/kernels.py")
-"""Compiled loops live in one file a package and cannot be divided into small functions without cost: exempt from both limits."""
+"""Compiled loops live in one file a package and cannot be divided into small functions without cost: exempt from both
+limits."""
 
 FLOORS = (
     "masking",
@@ -441,7 +443,8 @@ def borrowed(module: ast.Module) -> list[str]:
 
 @every_file
 def test_a_compiled_function_uses_only_what_its_own_file_compiles(file: str) -> None:
-    """numba's cache on disk looks at the function's own file alone: an edited helper in another file would silently not be taken."""
+    """numba's cache on disk looks at the function's own file alone: an edited helper in another file would silently not
+    be taken."""
     assert borrowed(tree(file)) == []
 
 

@@ -1,4 +1,5 @@
-"""What is installed: one distribution, four packages that are really ours, pinned dependencies, an honest README tree."""
+"""What is installed: one distribution, four packages that are really ours, pinned dependencies, an honest README
+tree."""
 
 from __future__ import annotations
 
@@ -157,7 +158,8 @@ def test_the_readme_tree_lists_every_module(readme_tree: str) -> None:
     modules = [Path(file) for file in tracked_modules()]
     assert len(modules) > 40
     written = Counter(re.findall(r"[\w-]+\.py\b", readme_tree))
-    # A name that two folders use (engines/local.py, backends/local.py) must be written twice; __init__.py is its folder's line.
+    # A name that two folders use (engines/local.py, backends/local.py) must be written twice; __init__.py is its
+    # folder's line.
     wanted = Counter(path.name for path in modules if path.name != "__init__.py")
     assert {name: count for name, count in wanted.items() if written[name] < count} == {}
     assert [

@@ -1,4 +1,5 @@
-"""Every character unit of all raw text looked up in the tokenizer's offsets, by the checker of tests/data_prep/test_alignment.py."""
+"""Every character unit of all raw text looked up in the tokenizer's offsets, by the checker of
+tests/data_prep/test_alignment.py."""
 
 from __future__ import annotations
 

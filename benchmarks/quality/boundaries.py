@@ -1,4 +1,5 @@
-"""What a lexicon's `boundaries` do: gold entities at the edges of units, the entity level, and the share of words cut on raw text."""
+"""What a lexicon's `boundaries` do: gold entities at the edges of units, the entity level, and the share of words cut
+on raw text."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ SANITY = (
 
 
 def chunk_scores(sentences: Sequence[Chunked], tagger: str, least: int) -> dict[str, Score]:
-    """Noun phrases of at least ``least`` words: with gold tags on gold words, and with a pipeline's own on the text as in print."""
+    """Noun phrases of at least ``least`` words: with gold tags on gold words, and with a pipeline's own on the text as
+    in print."""
     matcher = TagMatcher(ENGLISH)
     noun_phrase = list(ENGLISH).index("NP")
     chunks = Chunks(level="phrase", tagger=tagger, min_words=1)

@@ -1,10 +1,12 @@
-"""Readers of the gold sets that the quality benchmark measures on (not part of the repository; expected in ../shared/data).
+"""Readers of the gold sets that the quality benchmark measures on (not part of the repository; expected in
+../shared/data).
 
     words("cws/wtb_dev.conll.gz")              ->  [["不论", "你", "是", ...], ...]            sentences of words
     entities("ner/en/wnut17dev.conll.gz")      ->  [Marked("Stabilized approach or ...", ((32, 52, "LOC"),)), ...]
     chunked("chunk/conll2000_train.txt.gz")    ->  [Chunked(words, tags, ((1, 3, "NP"), ...)), ...]    spans count words
 
-Types of entities are brought to PER, LOC, ORG and MISC by ``TYPES``; what stands for "" there is no named entity and left out.
+Types of entities are brought to PER, LOC, ORG and MISC by ``TYPES``; what stands for "" there is no named entity and
+left out.
 """
 
 from __future__ import annotations
@@ -158,7 +160,8 @@ OPENED_OR_CLOSED = re.compile(r"\((\d+)-([a-z]+)-|(\d+)\)|\)")
 
 
 def _gum(block: list[list[str]]) -> Marked:
-    """Mentions that are names: all words proper nouns or joining words, proper nouns at both ends (a leading `the` aside)."""
+    """Mentions that are names: all words proper nouns or joining words, proper nouns at both ends (a leading `the`
+    aside)."""
     text = next(row[0] for row in block if row[0].startswith("# text = ")).removeprefix("# text = ")
     tokens, position = [], 0
     for row in (row for row in block if row[0].isdecimal()):
@@ -214,7 +217,8 @@ WRITTEN = {"``": '"', "''": '"', "-LRB-": "(", "-RRB-": ")", "-LCB-": "{", "-RCB
 
 
 def written(tokens: Sequence[str]) -> tuple[list[str], list[bool]]:
-    """Penn's tokens as they stand in print: the words, and whether a space follows each. ``do n't ''`` -> ``don't"``."""
+    """Penn's tokens as they stand in print: the words, and whether a space follows each. ``do n't ''`` ->
+    ``don't"``."""
     after = [*tokens[1:], ""]
     spaces = [
         token not in NO_SPACE_AFTER and follower not in NO_SPACE_BEFORE

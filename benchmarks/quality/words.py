@@ -1,4 +1,5 @@
-"""F1 of words, single characters included, on segmented text; with and without a dictionary of the same kind of text."""
+"""F1 of words, single characters included, on segmented text; with and without a dictionary of the same kind of
+text."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ class PartOfSpeech(Annotator):
         super().__post_init__()
         if self.engine not in JIEBA_ENGINES:
             raise ValueError(
-                f"engine: {self.engine!r} is not one of {', '.join(JIEBA_ENGINES)} (for a spaCy pipeline use `kind: spacy_pipeline`)"
+                f"engine: {self.engine!r} is not one of {', '.join(JIEBA_ENGINES)} (for a spaCy pipeline use "
+                "`kind: spacy_pipeline`)"
             )
         if not self.types or not all(self.types.values()):
             raise ValueError("types: give at least one line `tag: TYPE`, and a type for each tag")

@@ -73,7 +73,8 @@ class SpacyPipeline(Annotator):
                     else f"spaCy has none for the language {found.nlp.lang!r}"
                 )
                 raise ValueError(
-                    f"take: the spaCy pipeline {self.pipeline!r} finds no noun chunks: {why}. Use a pipeline with a parser, or `kind: chunks`."
+                    f"take: the spaCy pipeline {self.pipeline!r} finds no noun chunks: {why}. Use a pipeline with a "
+                    "parser, or `kind: chunks`."
                 ) from None
         return found
 
@@ -87,8 +88,10 @@ class SpacyPipeline(Annotator):
         }
         if not makers and not self.types:
             raise ValueError(
-                f"pipeline: {self.pipeline!r} has no component that finds entities (its components: {', '.join(self._pipeline.components) or 'none'}). "
-                "Train or add an `ner` or `entity_ruler`; if a component of your own finds them, list its labels under `types`."
+                f"pipeline: {self.pipeline!r} has no component that finds entities (its components: "
+                f"{', '.join(self._pipeline.components) or 'none'}). "
+                "Train or add an `ner` or `entity_ruler`; if a component of your own finds them, list its labels "
+                "under `types`."
             )
         return makers
 
@@ -126,7 +129,8 @@ class SpacyPipeline(Annotator):
                 kind = self._kinds.get(label)
                 if kind is None and not self.types:
                     raise ValueError(
-                        f"pipeline: {self.pipeline!r} found an entity {label!r} that none of its components announces; list its labels under `types`"
+                        f"pipeline: {self.pipeline!r} found an entity {label!r} that none of its components "
+                        "announces; list its labels under `types`"
                     )
                 if kind is not None and span.text.strip():
                     text = span.text

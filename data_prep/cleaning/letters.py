@@ -1,6 +1,7 @@
 """Which letters a text is written in: what languages are recognised by.
 
-    Letters("彼は東京へ行った。")  ->  total 8, han 4, kana 4, chinese False        (Japanese: kana among the Han characters)
+    Letters("彼は東京へ行った。")  ->  total 8, han 4, kana 4, chinese False
+        (Japanese: kana among the Han characters)
     Letters("我喜欢の歌")          ->  total 5, han 4, kana 1, chinese True         (欢 is in Chinese standards only)
 
 One table look-up a character. ``foreign`` are the letters of all other alphabets; the signs of phonetics, mathematics

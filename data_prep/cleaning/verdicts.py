@@ -1,6 +1,7 @@
 """What the quality rules say of a page, and what they look at.
 
-Page(text, characters)  ->  counts of character classes, once  ->  Verdict("digit ratio", .61, .5, above=True)  ->  "0.61 > 0.50"
+Page(text, characters)  ->  counts of character classes, once  ->  Verdict("digit ratio", .61, .5, above=True)
+    ->  "0.61 > 0.50"
 """
 
 from __future__ import annotations

@@ -179,7 +179,10 @@ class LineCorpus(Corpus):
         with open_slice(Path(piece.path), piece.start, piece.end, cache, self.encoding) as stream:
             for place, raw, size in self._documents(stream, piece):
                 if size > LONGEST_DOCUMENT:
-                    detail = f"{size} bytes; one document may have {LONGEST_DOCUMENT}. Divide it, or choose a setting under which the file holds several"
+                    detail = (
+                        f"{size} bytes; one document may have {LONGEST_DOCUMENT}. Divide it, or choose a setting "
+                        "under which the file holds several"
+                    )
                     yield Rejected(place, "document too long", detail)
                 elif (result := self.parse(raw, place, source)) is not None:
                     yield self._by_encoding(result)

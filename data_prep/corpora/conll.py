@@ -113,7 +113,10 @@ class Conll(LineCorpus):
             return (
                 None
                 if line.startswith("#")
-                else f"line {number}: {line.strip()[:60]!r} has no tag such as O, B-PER or I-PER in column {self.tag_column}"
+                else (
+                    f"line {number}: {line.strip()[:60]!r} has no tag such as O, B-PER or I-PER in column "
+                    f"{self.tag_column}"
+                )
             )
         if match[2] and match[2] not in self.kinds:
             return f"line {number}: {tag} is of no declared kind ({', '.join(self.kinds)}). Add it to `kinds`"

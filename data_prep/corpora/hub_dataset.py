@@ -53,7 +53,8 @@ class HubDataset(TableColumns, Corpus):
             raise ValueError("split: give the name of a split, for example train")
         if self.revision and not re.fullmatch("[0-9a-f]{40}", self.revision):
             raise ValueError(
-                f"revision: {self.revision!r} is not a full commit hash (40 hexadecimal digits, on the dataset's page under History)"
+                f"revision: {self.revision!r} is not a full commit hash (40 hexadecimal digits, on the dataset's page "
+                "under History)"
             )
 
     def files(self) -> list[Path]:
@@ -65,19 +66,22 @@ class HubDataset(TableColumns, Corpus):
         for entry in self.paths:
             if Path(entry).is_file():
                 raise ValueError(
-                    f"corpus path {entry}: it is a file; read it with the kind of its format (jsonl, parquet, plain_text), or give its folder"
+                    f"corpus path {entry}: it is a file; read it with the kind of its format (jsonl, parquet, "
+                    "plain_text), or give its folder"
                 )
             if Path(entry).is_dir():
                 if self.revision:
                     raise ValueError(
-                        f"revision: {entry} is a folder on this machine, which has no revisions; give hub ids an entry of their own"
+                        f"revision: {entry} is a folder on this machine, which has no revisions; give hub ids an "
+                        "entry of their own"
                     )
             elif not HUB_ID.fullmatch(entry):
                 raise FileNotFoundError(f"corpus path {entry}: no such folder (looked from {Path.cwd()})")
             elif not self.revision:
                 remedy = "if it is a dataset of the hub, give its `revision`"
                 raise FileNotFoundError(
-                    f"corpus path {entry}: no such folder (looked from {Path.cwd()}); {remedy}, a commit hash of 40 digits"
+                    f"corpus path {entry}: no such folder (looked from {Path.cwd()}); {remedy}, a commit hash of 40 "
+                    "digits"
                 )
         return self.found().files
 
@@ -190,7 +194,8 @@ class HubDataset(TableColumns, Corpus):
         state = read_json(folder / "state.json")
         if state.get("_indices_data_files"):
             raise ValueError(
-                f"{folder} was saved by an old version of `datasets`, with its rows in another order. Load it there and save it again"
+                f"{folder} was saved by an old version of `datasets`, with its rows in another order. Load it there "
+                "and save it again"
             )
         row = 0
         for entry in state["_data_files"]:

@@ -1,6 +1,7 @@
 """A MediaWiki XML dump (``zhwiki-20260901-pages-articles.xml.bz2``), streamed: one page is one document.
 
-    <page> <title>数学</title> <ns>0</ns> <id>13</id> <revision> ... <text>'''数学'''是...</text>   ->   Record(id="13", title="数学", text="数学是...")
+    <page> <title>数学</title> <ns>0</ns> <id>13</id> <revision> ... <text>'''数学'''是...</text>
+        ->   Record(id="13", title="数学", text="数学是...")
 
 Only articles become documents. Redirects, pages of other namespaces and pages that hold no wikitext are counted with
 the reason.

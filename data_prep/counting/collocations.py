@@ -2,9 +2,12 @@
 statistics.
 
     pairs     every pair of neighbouring tokens is counted; pairs below min_count make no longer n-gram worth counting
-    n-grams   2 .. max_words + 1 tokens, wherever all pairs inside are frequent: one sorted table a block and length, merged
-    NPMI      min over all cuts a|b of  log(p(ab) / p(a)p(b)) / -log p(ab)              Bouma 2009, for n words the weakest cut decides
-    entropy   log2 N - 1/N sum c log2 c  over what follows (and precedes) the N occurrences       branching entropy, in bits
+    n-grams   2 .. max_words + 1 tokens, wherever all pairs inside are frequent: one sorted table a block and length,
+              merged
+    NPMI      min over all cuts a|b of  log(p(ab) / p(a)p(b)) / -log p(ab)
+              Bouma 2009, for n words the weakest cut decides
+    entropy   log2 N - 1/N sum c log2 c  over what follows (and precedes) the N occurrences
+              branching entropy, in bits
 
 All counts are exact. The punctuation that an n-gram meets is a neighbour like a word (so a phrase of a template, always
 followed by a number, has no freedom). A quotation or title mark, and a neighbour whose pair with the n-gram's edge is

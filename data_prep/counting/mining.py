@@ -1,22 +1,27 @@
 """Mine a lexicon: the n-grams of a corpus that hold together and stand free, as a list for a person to review.
 
-    map      the documents of a part -> blocks: keys of tokens, texts, tables of words and of neighbouring pairs      (ngrams.py)
-    reduce   blocks -> n-grams with counts, NPMI and branching entropy -> chosen, fragments dropped -> lexicon.tsv   (collocations.py)
+    map      the documents of a part -> blocks: keys of tokens, texts, tables of words and of neighbouring pairs
+             (ngrams.py)
+    reduce   blocks -> n-grams with counts, NPMI and branching entropy -> chosen, fragments dropped -> lexicon.tsv
+             (collocations.py)
 
     人民 共和 国   seen 90 times, NPMI .81, left entropy 4.1, right entropy 3.7   ->  kept
     人民 共和      seen 91 times, 90 of them inside the line above                ->  dropped as its fragment
 
 Counts are exact, so the file is the same for any number of workers and any size of parts. What bounds time and disk
-(about six times the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory: 500 MB a worker.
+(about six times the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory:
+500 MB a worker.
 
     kmask lexicon mine configs/data/demo.yaml -o mined.tsv min_count=3
 
 The masking vocabulary of PMI-Masking (Levine et al. 2021; segmentations.py) is mined with its own measure and quotas,
 and no other threshold:
 
-    kmask lexicon mine ... score=pmi_squared quotas=[0.5,0.25,0.125,0.125] min_npmi=-1 min_entropy=0 nested_share=1 max_entries=800000
+    kmask lexicon mine ... score=pmi_squared quotas=[0.5,0.25,0.125,0.125] min_npmi=-1 min_entropy=0 nested_share=1
+        max_entries=800000
 
-(Function words begin and end no entry here, and one entry replaces fragments that never occur without it; theirs keep both.)
+(Function words begin and end no entry here, and one entry replaces fragments that never occur without it; theirs keep
+both.)
 """
 
 from __future__ import annotations
@@ -77,10 +82,12 @@ class Mining:
     max_entries: int = 100_000
     """The best so many are kept."""
     score: str = "npmi"
-    """What is best: `npmi` times the lesser entropy; `pmi` at the most likely division into parts, in bits (PMI-Masking, equation 3);
-    `pmi_squared` the same with the squared probability of the entry, which favours frequent ones (as in the lists its authors released)."""
+    """What is best: `npmi` times the lesser entropy; `pmi` at the most likely division into parts, in bits
+    (PMI-Masking, equation 3); `pmi_squared` the same with the squared probability of the entry, which favours frequent
+    ones (as in the lists its authors released)."""
     quotas: list[float] = field(default_factory=list)
-    """Shares of `max_entries` for entries of 2, 3 ... words, each length ranked by itself (PMI-Masking: 0.5, 0.25, 0.125, 0.125); empty: all together."""
+    """Shares of `max_entries` for entries of 2, 3 ... words, each length ranked by itself (PMI-Masking: 0.5, 0.25,
+    0.125, 0.125); empty: all together."""
     sample_bytes: int = 500_000_000
     """About so many bytes of text are read; of a larger corpus, documents chosen by a hash of their id."""
 
@@ -103,7 +110,8 @@ class Mining:
             len(self.quotas) < self.max_words and min(self.quotas) >= 0 and 0 < sum(self.quotas) <= 1 + 1e-9
         ):
             raise ValueError(
-                f"quotas: {self.quotas} must be shares for 2 .. max_words = {self.max_words} words, 0 or more, with a sum of at most 1"
+                f"quotas: {self.quotas} must be shares for 2 .. max_words = {self.max_words} words, 0 or more, with a "
+                "sum of at most 1"
             )
         for name in ("max_entries", "sample_bytes"):
             if getattr(self, name) < 1:
@@ -277,7 +285,10 @@ def example(text: str, start: int, end: int) -> str:
 def write_lexicon(file: Path, found: Sequence[Entry], settings: dict[str, Any]) -> None:
     """Write the reviewable list."""
     notes = [
-        "Mined by `kmask lexicon mine`: delete the lines that are no terms, then name this file under `annotators` (kind: lexicon, origin: mined).",
+        (
+            "Mined by `kmask lexicon mine`: delete the lines that are no terms, then name this file under `annotators` "
+            "(kind: lexicon, origin: mined)."
+        ),
         f"{len(found)} entries; " + " ".join(f"{key}={value}" for key, value in settings.items()),
         "\t".join(COLUMNS),
     ]

@@ -1,7 +1,8 @@
 """Documents -> blocks of tokens: the arrays behind mining.
 
     text     他在 New York 工作。2015年       tokens  \\n  他 | 在 | New | York | 工作  。   0  年  \\n
-    joins    BREAK TOUCHING SPACED SPACED SPACED TOUCHING BREAK TOUCHING TOUCHING     (how a token is joined to the one before it)
+    joins    BREAK TOUCHING SPACED SPACED SPACED TOUCHING BREAK TOUCHING TOUCHING
+             (how a token is joined to the one before it)
 
 A word token is a word of the segmenter, or a single letter that no word covers (so names the segmenter has torn apart
 can be found). Numbers, punctuation, symbols and line ends break the text: no n-gram of words runs across one. What a

@@ -3,7 +3,8 @@
 A document is a sample when the hash of its id is among the smallest of its language; the hash also chooses where the
 passage begins.
 
-    Annotated, hash  ->  {"id", "title", "source", "language", "text", "units": {level: [[start, end, type], ...]}}   (characters of "text")
+    Annotated, hash  ->  {"id", "title", "source", "language", "text", "units": {level: [[start, end, type], ...]}}
+        (characters of "text")
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which words of a corpus may stand in for each other: words with similar neighbours, as a table for MacBERT-style
 masking.
 
-    prepared folder -> words and how near they stand (word_contexts.py)          提高: 水平 412, 效率 200 ...    提升: 水平 230, 效率 190 ...
+    prepared folder -> words and how near they stand (word_contexts.py)          提高: 水平 412, 效率 200 ...
+        提升: 水平 230, 效率 190 ...
                     -> positive PMI, singular vectors (word_vectors.py)          a unit vector for each word
                     -> nearest words by cosine                                   提高<TAB>提升<TAB>0.69
 
@@ -121,7 +122,8 @@ def similar_words(prepared: Prepared, similarity: Similarity, listen: StepListen
     words, surfaces = _readable(frequent, prepared.tokenizer)
     if len(surfaces) < 2:
         raise ValueError(
-            f"{prepared.folder}: {len(surfaces)} word(s) occur {similarity.min_count} times or more, two are needed. Lower min_count."
+            f"{prepared.folder}: {len(surfaces)} word(s) occur {similarity.min_count} times or more, two are needed. "
+            "Lower min_count."
         )
     cells = count_cells(
         prepared, similarity.max_tokens, words, similarity.window, _counter("counting neighbours", total, listen)
@@ -137,7 +139,8 @@ def similar_words(prepared: Prepared, similarity: Similarity, listen: StepListen
     )
     if not len(word_P):
         raise ValueError(
-            f"{prepared.folder}: no two of {len(surfaces)} words are similar. Lower min_similarity or min_count, or read a larger corpus."
+            f"{prepared.folder}: no two of {len(surfaces)} words are similar. Lower min_similarity or min_count, or "
+            "read a larger corpus."
         )
     alone = len(surfaces) - len(np.unique(word_P))
     return Table(surfaces, word_P, similar_P, cosine_P, alone, len(frequent.key_V) - len(surfaces), cells.forgotten)
@@ -227,7 +230,10 @@ def write_table(path: Path, table: Table, prepared: Prepared, similarity: Simila
     """Write the file that data_prep/word_lists/similar_pairs.py reads, atomically."""
     settings = " ".join(f"{name}={value}" for name, value in dataclasses.asdict(similarity).items())
     notes = [
-        f"Similar words of the prepared corpus with fingerprint {prepared.fingerprint}, by `kmask lexicon similar`: word, similar word, cosine.",
+        (
+            f"Similar words of the prepared corpus with fingerprint {prepared.fingerprint}, by `kmask lexicon similar`: "
+            "word, similar word, cosine."
+        ),
         f"{len(table.surfaces)} words, {len(table.word_P)} pairs; {settings}",
     ]
     columns = zip(table.word_P.tolist(), table.similar_P.tolist(), table.cosine_P.tolist(), strict=True)

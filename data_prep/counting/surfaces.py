@@ -1,6 +1,7 @@
 """Which units occur most often, in bounded memory and at array speed.
 
-    a batch of documents as one array of characters + units [start, end) + a class for each  ->  the most frequent surfaces by class
+    a batch of documents as one array of characters + units [start, end) + a class for each
+        ->  the most frequent surfaces by class
 
 Equal surfaces are recognised by a hash of their characters, so no string is made for a unit that is not kept:
 

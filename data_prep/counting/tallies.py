@@ -1,7 +1,8 @@
 """What a report tells about a prepared corpus and plain counters cannot: histograms, frequent units, unknown
 characters, samples.
 
-    part       Tally.add_block(AnnotatedBlock, EncodedBlock) for each block  ->  Tally.plain()  ->  parts/NNNNNN/tally.json
+    part       Tally.add_block(AnnotatedBlock, EncodedBlock) for each block  ->  Tally.plain()
+               ->  parts/NNNNNN/tally.json
     finish     merge([every part's])                            ->  PREPARED/tally.json
 
 Documents are collected and counted four million characters at a time, as arrays. Nothing depends on how the corpus was

@@ -1,6 +1,7 @@
 """How long units are and which surfaces occur most often, for a whole batch of documents at once.
 
-    UnitCounts.add("word", blocks, characters_N, ...)   ->   lengths["word"]: units by their tokens,  surfaces["word"]: see surfaces.py
+    UnitCounts.add("word", blocks, characters_N, ...)   ->   lengths["word"]: units by their tokens,
+        surfaces["word"]: see surfaces.py
 
 Of words only some are looked at, the same ones of a document wherever it stands: a key of the document says with which
 to begin.

@@ -1,8 +1,10 @@
 """Which words of a prepared folder occur often, and which stand near each other: two passes over its shards.
 
-    shard   兰 州 | 公 交 | 集 团 | ， | play ##ing | x        items: words of level `word`, and every other token by itself
+    shard   兰 州 | 公 交 | 集 团 | ， | play ##ing | x        items: words of level `word`, and every other token by
+            itself
     pass 1  count_words   -> the kept words, each by its token ids: 公交 412, 集团 390, playing 57 ...
-    pass 2  count_cells   -> how near the kept words stand: cell (公交, 集团) gains `window`, next but one `window - 1` ...
+    pass 2  count_cells   -> how near the kept words stand: cell (公交, 集团) gains `window`, next but one `window - 1`
+            ...
 
 An item is a word when it is whole (no `##` piece begins it or follows it), has a letter or digit, and holds no special
 token. All items keep their place, so a comma between two words keeps them apart by one; nothing is counted across the
@@ -121,7 +123,8 @@ def blocks(prepared: Prepared, max_tokens: int) -> Iterator[SentenceBlock]:
     """
     if "word" not in prepared.levels:
         raise ValueError(
-            f"{prepared.folder} has no level `word`, only {', '.join(prepared.levels) or 'none'}. Prepare the corpus with a segmenter."
+            f"{prepared.folder} has no level `word`, only {', '.join(prepared.levels) or 'none'}. Prepare the corpus "
+            "with a segmenter."
         )
     total, seen, read = prepared.tokens("train"), 0, 0
     for shard in prepared.shards("train"):

@@ -97,7 +97,8 @@ class Discourse:
             without = [marker.name for marker in self.marker_list.markers if not marker.sense]
             if without:
                 raise ValueError(
-                    f"label: sense, but {len(without)} marker(s) have none, first {without[0]!r}. Add it in a second column, or use label: marker."
+                    f"label: sense, but {len(without)} marker(s) have none, first {without[0]!r}. Add it in a second "
+                    "column, or use label: marker."
                 )
             names = list(dict.fromkeys(marker.sense for marker in self.marker_list.markers))
         if len(names) > MAX_CLASSES:

@@ -26,7 +26,10 @@ from data_prep.code_points import HAN
 from data_prep.inputs.text_lines import lines_of, refusal
 
 BETWEEN = re.compile(r"\s*(?:…+|\.{3,}|⋯+)\s*")
-FORM = "Write `marker`, `marker<TAB>sense` or `marker<TAB>sense<TAB>count` on each line, a marker of two parts as `first…second`, Chinese without spaces"
+FORM = (
+    "Write `marker`, `marker<TAB>sense` or `marker<TAB>sense<TAB>count` on each line, a marker of two parts as "
+    "`first…second`, Chinese without spaces"
+)
 AFTER_LATIN = re.compile(r"[\s,，:：]")
 COMMA = re.compile(r"\s*([,，:：]?)\s*")
 CLAUSE = re.compile(r"[,，;；]\s*")

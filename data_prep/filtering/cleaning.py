@@ -1,6 +1,7 @@
 """A record as it was read -> the document that preparation works on, or why it is set aside.
 
-    Record  ->  final text (cleaning/text_rules.py)  ->  long enough?  ->  its language, as declared or by script (languages/)  ->  Document
+    Record  ->  final text (cleaning/text_rules.py)  ->  long enough?
+        ->  its language, as declared or by script (languages/)  ->  Document
 
 A document that ends up too short is rejected with a reason, never silently; ``lost_spans`` counts the user's spans of
 which nothing is left.

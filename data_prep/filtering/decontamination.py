@@ -1,7 +1,8 @@
 """Decontamination: documents that share a long n-gram with the user's evaluation files are dropped.
 
     evaluation files  --tokens, n-gram hashes-->  sorted uint64[M] with the place of each     (once a process)
-    Document          --tokens, n-gram hashes-->  a bit table, then binary searches          ->  Rejected(place, "contaminated: FILE", "FILE:LINE: ...")
+    Document          --tokens, n-gram hashes-->  a bit table, then binary searches
+                      ->  Rejected(place, "contaminated: FILE", "FILE:LINE: ...")
 
 An n-gram is 25 characters of Chinese or 13 words of English, whatever stands between them (white space, punctuation,
 letter case do not count; see `shingles.py`); the language of each evaluation text decides which. A document is looked
@@ -95,7 +96,8 @@ class Decontamination:
                 places.append(place)
         if not places:
             raise ValueError(
-                f"paths: no text in {', '.join(texts) or 'the files'} is as long as {self.words} words or {self.characters} Chinese characters"
+                f"paths: no text in {', '.join(texts) or 'the files'} is as long as {self.words} words or "
+                f"{self.characters} Chinese characters"
             )
         grams = [_Grams.of(n, hashes[n], owners[n]) for n in hashes if hashes[n]]
         sieve = _Sieve.of(_Grams.of(shortest, beginnings, list(range(len(places)))))

@@ -1,7 +1,9 @@
 """Clusters: which document stands for each, and what is written about the others.
 
-    clusters   all pairs, one process     ->  roots uint32: the first document of each one's cluster; kept: the roots of clusters
-    entries    the documents of a run     ->  an entry for each that is not its own root (see dropped.py), and the ids of those that stay
+    clusters   all pairs, one process     ->  roots uint32: the first document of each one's cluster; kept: the roots of
+               clusters
+    entries    the documents of a run     ->  an entry for each that is not its own root (see dropped.py), and the ids
+               of those that stay
     result     one after the other
 
 Joining takes 5 bytes a document (5 GB for 10^9), whatever the pairs; they are read in blocks.

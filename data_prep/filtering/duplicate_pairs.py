@@ -2,7 +2,8 @@
 sketches agree.
 
     equal        a task has all digests with some prefixes     ->  pairs (first document with that text, later one)
-    candidates   a task has all band keys with some prefixes   ->  pairs (first document with that key, later one), and each with its NEIGHBOURS
+    candidates   a task has all band keys with some prefixes   ->  pairs (first document with that key, later one), and
+                 each with its NEIGHBOURS
     alike        a task has all pairs whose later is in a run  ->  those that agree in enough places
 
 A key that n documents share gives fewer than (1 + NEIGHBOURS) n pairs, not n^2, and a task that meets too many keys

@@ -1,8 +1,10 @@
 """Runs: the columns of many small parts gathered into few large files, so that what is alike can be brought together by
 reading slices.
 
-    parts    8 MB of text each: hundreds of thousands of them       ->  runs of RUN_DOCUMENTS documents each, across parts
-    run      digests and band keys, sorted, with the document each is of; `fences` say where each of 4,096 prefixes begins; sketches
+    parts    8 MB of text each: hundreds of thousands of them       ->  runs of RUN_DOCUMENTS documents each, across
+             parts
+    run      digests and band keys, sorted, with the document each is of; `fences` say where each of 4,096 prefixes
+             begins; sketches
 
 A task that is to see all keys with some prefixes reads one slice of every run, one file after the other: no process
 holds more than a few files open, however many parts there are. Documents have numbers from 0 over all parts, less than

@@ -1,8 +1,8 @@
 """Duplicates: which documents say what an earlier one has said already.
 
     map     Document  ->  digest of its text without white space (128 bits), MinHash sketch and band keys of its 5-grams
-    reduce  equal digests; equal keys -> candidate pairs -> kept if their sketches agree enough -> clusters; the first document
-            of each, by part and number, stays
+    reduce  equal digests; equal keys -> candidate pairs -> kept if their sketches agree enough -> clusters; the first
+            document of each, by part and number, stays
     read    Dropped.open(result).reason(part, number)  ->  ("near duplicate", "0.91 like zhwiki/17") or None
 
     part 0: "a b c d e f"                          part 1, number 0: ("duplicate", "same text as x/0")

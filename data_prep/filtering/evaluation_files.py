@@ -1,10 +1,12 @@
 """The user's evaluation files as a list of texts with their places: what must not be found in the training corpus.
 
     .txt             every line
-    .jsonl .json     texts under the given keys, at any depth; every text when no keys are given (.json: one value, or a value a line)
+    .jsonl .json     texts under the given keys, at any depth; every text when no keys are given (.json: one value, or a
+                     value a line)
     .csv .tsv        the given columns by their names in the first line; every column of every line when none are given
 
-All may be .gz, .zst, .bz2 or .xz.  test.jsonl, line 2: {"q": "...", "choices": ["...", "..."]}  ->  ("test.jsonl:2", "...") three times
+All may be .gz, .zst, .bz2 or .xz.  test.jsonl, line 2: {"q": "...", "choices": ["...", "..."]}
+    ->  ("test.jsonl:2", "...") three times
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ def file_format(path: Path) -> str:
         name = name.removesuffix(suffix)
     if Path(name).suffix not in FORMATS:
         raise ValueError(
-            f"{path}: {Path(name).suffix or 'no suffix'} is not one of {', '.join(FORMATS)} (each may be {', '.join(COMPRESSED)})"
+            f"{path}: {Path(name).suffix or 'no suffix'} is not one of {', '.join(FORMATS)} (each may be "
+            f"{', '.join(COMPRESSED)})"
         )
     return Path(name).suffix
 
@@ -52,7 +55,8 @@ def find_evaluation_files(paths: Collection[str]) -> list[Path]:
         files = [Path(name) for name, _ in matching(pattern, unread)]
         if unread:
             raise ValueError(
-                f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in the corpus"
+                f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in "
+                "the corpus"
             )
         if not files:
             raise FileNotFoundError(f"evaluation file {pattern}: no such file (looked from {Path.cwd()})")

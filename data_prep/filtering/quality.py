@@ -1,6 +1,7 @@
 """Explainable quality rules: every document that is dropped comes with the figure and the threshold.
 
-    Document  ->  figures (one pass over its character classes, lines and n-grams)  ->  verdicts  ->  Rejected(place, "quality: digit ratio", "0.61 > 0.50")
+    Document  ->  figures (one pass over its character classes, lines and n-grams)  ->  verdicts
+        ->  Rejected(place, "quality: digit ratio", "0.61 > 0.50")
 
 Shares are of the characters that are not white space, unless said otherwise. What a rule looks at depends on the
 document's language (languages/). The defaults keep what people wrote to be read (encyclopedias,

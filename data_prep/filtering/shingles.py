@@ -1,6 +1,7 @@
 """Hashes of what stands side by side: the common ground of near duplicates and contamination.
 
-    "New York, 北京 2008"  ->  tokens  new | york | 北 | 京 | 2008      ->  2-grams  (new york) (york 北) (北 京) (京 2008)
+    "New York, 北京 2008"  ->  tokens  new | york | 北 | 京 | 2008      ->  2-grams
+        (new york) (york 北) (北 京) (京 2008)
 
 A token is one Han character or a run of other letters and digits, in lower case; white space and punctuation do not
 count. So n tokens are n characters of Chinese and n words of English. Everything is arithmetic on whole arrays, modulo

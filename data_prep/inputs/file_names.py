@@ -1,6 +1,7 @@
 """Names of files: patterns -> files, each once; and what a pattern names that cannot be read.
 
-    ["wiki/*.txt", "wiki/../wiki/a.txt"]  ->  files [wiki/a.txt]   left out [wiki/gone.txt: no file]   again [(wiki/../wiki/a.txt, wiki/a.txt)]
+    ["wiki/*.txt", "wiki/../wiki/a.txt"]  ->  files [wiki/a.txt]   left out [wiki/gone.txt: no file]
+        again [(wiki/../wiki/a.txt, wiki/a.txt)]
 
 A name that is not UTF-8 reaches Python with lone surrogates in the place of its bytes; it can stand in no plan, report
 or shard.

@@ -1,6 +1,7 @@
 """Bytes of a document -> text or an object, or why there is none; what all readers need of it.
 
-b'{"text": "one"}'  --json_object-->  {"text": "one"}           b"\\xff"  --decode-->  Rejected("invalid UTF-8", "byte 40: ...")
+b'{"text": "one"}'  --json_object-->  {"text": "one"}           b"\\xff"
+                    --decode-->  Rejected("invalid UTF-8", "byte 40: ...")
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Slices of a compressed file, or one in another encoding than UTF-8, unpacked once: nobody has to read it from its
 start to reach its end.
 
-    survey of zhwiki.jsonl.gz   ->  CACHE/<file>/67108864-134217800.zst ...   one file a slice, while the survey passes anyway
+    survey of zhwiki.jsonl.gz   ->  CACHE/<file>/67108864-134217800.zst ...
+        one file a slice, while the survey passes anyway
     read of that slice          ->  that file, or the original from its start where the cache has nothing usable
 
 It is only a cache. A slice is found again by the path, the size and the modification time of its file and by its

@@ -71,13 +71,15 @@ class TableColumns:
                 found[role] = name
             elif role == "text" or name != field.default:
                 raise ValueError(
-                    f"{where} has no column {name!r} ({field.name}); its columns: {', '.join(map(str, schema.names)) or 'none'}"
+                    f"{where} has no column {name!r} ({field.name}); its columns: "
+                    f"{', '.join(map(str, schema.names)) or 'none'}"
                 )
         kind = schema.field(found["text"]).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not _is_text(kind):
             raise ValueError(
-                f"{where}: column {found['text']!r} (text_key) holds {kind}, not text; its columns: {', '.join(map(str, schema.names))}"
+                f"{where}: column {found['text']!r} (text_key) holds {kind}, not text; its columns: "
+                f"{', '.join(map(str, schema.names))}"
             )
         return found
 

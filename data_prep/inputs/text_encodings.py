@@ -1,6 +1,7 @@
 """Text in other encodings as a stream of UTF-8, and a guess at the encoding of what is not UTF-8.
 
-    b"\\xb1\\xb1\\xbe\\xa9" (北京 in GB18030)  --Transcoded-->  b"\\xe5\\x8c\\x97\\xe4\\xba\\xac"      --likely_encoding-->  "gb18030"
+    b"\\xb1\\xb1\\xbe\\xa9" (北京 in GB18030)  --Transcoded-->  b"\\xe5\\x8c\\x97\\xe4\\xba\\xac"
+        --likely_encoding-->  "gb18030"
 
 Everything behind the stream counts bytes of UTF-8: offsets, slices, hashes. A sequence of bytes that the encoding does
 not know becomes ``BAD``, which no UTF-8 decoder takes: so the one document it stands in is set aside, and not the file.
@@ -61,7 +62,8 @@ class Transcoded(io.RawIOBase):
             block = self._raw.read(BLOCK)
             if not self._begun and is_utf8(block):
                 raise ValueError(
-                    f"{self._name} is UTF-8, not {self._encoding}. Leave `encoding` out, or give such files an entry of their own."
+                    f"{self._name} is UTF-8, not {self._encoding}. Leave `encoding` out, or give such files an entry "
+                    "of their own."
                 )
             self._begun, self._ended = True, not block
             self._ready = memoryview(self._decoder.decode(block, final=not block).encode("utf-8", "surrogatepass"))

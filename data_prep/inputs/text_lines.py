@@ -1,6 +1,7 @@
 """The lines of word lists and dictionaries: UTF-8, any line end, and a list of what could not be read.
 
-"\\ufeff北京\\r# note\\r\\n\\xff\\n上海"  ->  (1, "北京"), (4, "上海")      malformed: ["f.txt:3: not UTF-8 (byte 0 of the line)"]
+"\\ufeff北京\\r# note\\r\\n\\xff\\n上海"  ->  (1, "北京"), (4, "上海")      malformed: ["f.txt:3: not UTF-8 (byte 0 of
+    the line)"]
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def lines_of(path: str, malformed: list[str], *, what: str, comments: bool = Fal
             rest = stream.readline(LONGEST_LINE) if not block.endswith(b"\n") else b""
             if len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
                 raise ValueError(
-                    f"{what} {path}: line {number + block.count(bytes([10])) + 1} has more than {LONGEST_LINE:,} bytes; this is no list of lines"
+                    f"{what} {path}: line {number + block.count(bytes([10])) + 1} has more than {LONGEST_LINE:,} "
+                    "bytes; this is no list of lines"
                 )
             block = (block + rest).removesuffix(b"\n").removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             if number == 0:

@@ -89,7 +89,8 @@ class ZstdFile(io.RawIOBase):
             )
         if header.window > LARGEST_WINDOW:
             raise UnreadableFrameError(
-                f"needs {header.window:,} bytes of memory to unpack; at most {LARGEST_WINDOW:,} (zstd --long=31) are given"
+                f"needs {header.window:,} bytes of memory to unpack; at most {LARGEST_WINDOW:,} (zstd --long=31) are "
+                "given"
             )
         self._frame = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj()
         self._checksum = header.checksum

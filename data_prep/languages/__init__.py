@@ -4,7 +4,8 @@ kind is a module of yours.
 A file says by which letters a language is recognised, what finds its words, where its sentences end, which words are
 function words and what its pages look like to the quality rules. Nothing else in the project knows a language by name.
 
-    Letters  --speaks, in the order of `asked`-->  the language of a document        declared "zh-TW", "eng" --names-->  zh, en
+    Letters  --speaks, in the order of `asked`-->  the language of a document
+             declared "zh-TW", "eng" --names-->  zh, en
 
 A document in none of the languages belongs to `other`; where a configuration leaves that one out, such documents are
 set aside.

@@ -43,7 +43,8 @@ def survey(preparation: Preparation, listen: Listener) -> PartWorker:
 
 
 def kept_plan(preparation: Preparation, listen: Listener, found: Sequence[FoundFiles] | None = None) -> Plan:
-    """The plan of ``preparation``; a large corpus is surveyed once for all commands. ``found``: its files, where they are listed already."""
+    """The plan of ``preparation``; a large corpus is surveyed once for all commands. ``found``: its files, where they
+    are listed already."""
     watch = Watch(folder=Path(preparation.output), launch=staging_name(NOTES))
     try:
         return make_plan(preparation, listen, watch, found)

@@ -1,7 +1,8 @@
 """What a preparation will cost, measured before it begins: a sample of every source goes through the real worker on
 this machine.
 
-    Preparation, plan  ->  sample documents, spread over each source  ->  cleaned, annotated, encoded, written  ->  Estimate
+    Preparation, plan  ->  sample documents, spread over each source  ->  cleaned, annotated, encoded, written
+        ->  Estimate
 
 Nothing is written outside a temporary folder. A vocabulary that has yet to be trained is trained on the sample, so that
 sizes and speed are near the truth and the documents can be looked at.

@@ -1,8 +1,10 @@
 """The last step: manifest, list of documents set aside, and statistics of a prepared folder, from the reports of its
 parts.
 
-parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json (it says that all is there)
-all of that with its sizes                              ->  inventory.arrow, by which the next launch sees at a glance that nothing is to do
+parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json (it says that all
+    is there)
+all of that with its sizes                              ->  inventory.arrow, by which the next launch sees at a glance
+    that nothing is to do
 
 One launch does it; those that come meanwhile wait and take its result.
 """
@@ -105,7 +107,8 @@ def finish(worker: PartWorker) -> dict[str, Any]:
         report = worker.finished(part)
         if report is None:
             raise OSError(
-                f"{worker.part_folder(part)} was removed or damaged while the run finished. Run the same command again: it is made anew."
+                f"{worker.part_folder(part)} was removed or damaged while the run finished. Run the same command "
+                "again: it is made anew."
             )
         counts.update(report["counts"])
         shards += report["shards"]

@@ -1,7 +1,8 @@
 """How far preparation is, seen from outside: read from the folder alone, while it runs, after it was killed, or when it
 is done.
 
-    status(PREPARED)  ->  {"state": "running", "stage": "parts", "parts": {"done": 12, "total": 64}, "workers": [...], ...}
+    status(PREPARED)  ->  {"state": "running", "stage": "parts", "parts": {"done": 12, "total": 64}, "workers": [...],
+        ...}
 
 Finished parts tell what is done and how fast; the claims of living processes (claims.py) tell who is at what, their
 notes (supervision.py) at which line.

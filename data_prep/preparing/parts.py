@@ -1,6 +1,7 @@
 """One part of the plan: its documents cleaned, annotated, encoded and published as shards by one rename.
 
-    parts/000003/  train.arrow  heldout.arrow  (discourse.arrow)  rejected.jsonl  tally.json  part.json (counts, shards with sizes and hashes)
+    parts/000003/  train.arrow  heldout.arrow  (discourse.arrow)  rejected.jsonl  tally.json
+                   part.json (counts, shards with sizes and hashes)
 
 A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes.
 """

@@ -3,8 +3,8 @@
     1. survey   read every file once: hash, size, slices that begin at documents
     2. plan     an immutable plan.json: settings, content hashes, parts; a different plan for the same folder is refused
     3. steps    what needs the whole corpus: duplicates, the vocabulary
-    4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped; where the share held out is so small
-                that it selects no document, the part with the nearest one is made again with it
+    4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped; where the share held
+                out is so small that it selects no document, the part with the nearest one is made again with it
     5. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
 
 A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes.

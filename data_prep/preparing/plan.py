@@ -1,6 +1,7 @@
 """What will be done, before anything is done: the settings, the inputs by content, and the parts.
 
-    Preparation (from YAML)  --survey the files-->  Plan (planned.py): settings, files with their hashes, labels, parts as slices of files
+    Preparation (from YAML)  --survey the files-->  Plan (planned.py): settings, files with their hashes, labels, parts
+        as slices of files
 
 The plan is pure: equal inputs and settings give an equal plan, and its fingerprint names the shards. A folder that was
 begun with another plan is refused with the difference.
@@ -128,7 +129,8 @@ class Preparation:
         named: list[list[str]] = [found for found in pairs if found] or [[]]
         if any(found != named[0] for found in named):
             raise ValueError(
-                "corpora: labelled pairs with different classes. Prepare them into a folder each, or write the same `classes` for all."
+                "corpora: labelled pairs with different classes. Prepare them into a folder each, or write the same "
+                "`classes` for all."
             )
         classes = dict.fromkeys(SPLITS, named[0]) if pairs else {}
         return classes | (dict.fromkeys(DISCOURSE_SPLITS.values(), self.discourse.classes) if self.discourse else {})
@@ -155,7 +157,8 @@ class Preparation:
         labels = dict.fromkeys([WORD, *given, *found])
         if len(labels) > MAX_LABELS:
             raise ValueError(
-                f"annotators: {len(labels)} different types; at most {MAX_LABELS} fit. Merge rare types in the lexicons."
+                f"annotators: {len(labels)} different types; at most {MAX_LABELS} fit. Merge rare types in the "
+                "lexicons."
             )
         return {label: index for index, label in enumerate(labels)}
 
@@ -185,7 +188,8 @@ def make_plan(
 ) -> Plan:
     """Survey the inputs and divide them into parts. Pure: equal inputs and settings give an equal plan.
 
-    ``found`` are the files, where they are listed already. With ``watch``, a large corpus is surveyed by the engine, and what was found is kept in the prepared folder.
+    ``found`` are the files, where they are listed already. With ``watch``, a large corpus is surveyed by the engine,
+    and what was found is kept in the prepared folder.
     """
     found = find_all(preparation) if found is None else found
     listing = Listing.of(found)

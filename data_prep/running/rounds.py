@@ -1,6 +1,7 @@
 """Rounds: what a corpus-wide step that is too large for one process does between map and reduce.
 
-    steps/NAME/parts/NNNNNN/   ->  steps/NAME/ROUND/NNNNNN/ ...   one folder a task, each published by one rename   ->  steps/NAME/result/
+    steps/NAME/parts/NNNNNN/   ->  steps/NAME/ROUND/NNNNNN/ ...   one folder a task, each published by one rename
+        ->  steps/NAME/result/
 
 The tasks of a round need nothing of each other and are run by the engine like parts; a round begins when the one before
 has ended. A task is a pure function of what was made before, so it may be killed and repeated, and a task whose folder

@@ -1,8 +1,10 @@
 """Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary,
 mined phrases).
 
-    map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
-    rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process (rounds.py)
+    map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is
+             there
+    rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process
+             (rounds.py)
     reduce   all those folders      ->  steps/NAME/result/         published by one rename
 
 All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any

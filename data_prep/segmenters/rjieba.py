@@ -1,6 +1,7 @@
 """Chinese words by rjieba: jieba's dictionary and algorithm in Rust, several times as fast. The default for Chinese.
 
-"他在北京大学"  ->  cut: 他 | 在 | 北京大学  ->  lengths 1 1 4  ->  ends 1 2 6  ->  words of two characters or more: [[2, 6]]
+"他在北京大学"  ->  cut: 他 | 在 | 北京大学  ->  lengths 1 1 4  ->  ends 1 2 6  ->  words of two characters or more:
+    [[2, 6]]
 """
 
 from __future__ import annotations

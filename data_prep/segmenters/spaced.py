@@ -1,7 +1,8 @@
 """Words of any alphabet, where the writing divides them: white space and punctuation, as for English; Japanese, Thai
 and the like have none.
 
-"Мама мыла раму"  ->  Мама | мыла | раму          "これはペンです"  ->  no words: a run between two marks would be a whole clause
+"Мама мыла раму"  ->  Мама | мыла | раму          "これはペンです"  ->  no words: a run between two marks would be a
+    whole clause
 """
 
 from __future__ import annotations

@@ -43,9 +43,13 @@ def check_grammar(grammar: Mapping[str, str]) -> None:
         except re.error as error:
             raise ValueError(f"{kind}: {pattern!r} is no regular expression ({error})") from None
         if explodes(bare):
-            remedy = "Repeat the items or the group, not both, and let the ways through a repeated group begin with different tags"
+            remedy = (
+                "Repeat the items or the group, not both, and let the ways through a repeated group begin with "
+                "different tags"
+            )
             raise ValueError(
-                f"{kind}: in {pattern!r} the same tags can go round a loop in two ways, which takes for ever on a long sentence. {remedy}"
+                f"{kind}: in {pattern!r} the same tags can go round a loop in two ways, which takes for ever on a "
+                f"long sentence. {remedy}"
             )
 
 

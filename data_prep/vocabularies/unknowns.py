@@ -1,7 +1,8 @@
 """Which characters a tokenizer does not know: those that become [UNK] when they stand alone.
 
     characters of the sentences that hold an [UNK]  ->  {"蠊": 3, "⒈": 2}
-    groups of a tally                               ->  a warning for each language that loses more than 1 % of its tokens
+    groups of a tally                               ->  a warning for each language that loses more than 1 % of its
+        tokens
 
 Each character is shown to the tokenizer once in a process; afterwards a table answers for whole arrays.
 """
@@ -35,7 +36,9 @@ def warnings(tally: Mapping[str, Any]) -> list[str]:
     shown = " ".join(character for character, _ in tally["unknown_characters"][:10])
     remedy = "Raise vocabulary.size, train on more text (vocabulary.train_characters), or give another vocabulary.path."
     return [
-        f"{unknown[language] / tokens[language]:.1%} of the {tokens[language]:,} tokens of {language} are [UNK]: the vocabulary does not fit this text"
+        (
+        f"{unknown[language] / tokens[language]:.1%} of the {tokens[language]:,} tokens of {language} are [UNK]: the "
+        "vocabulary does not fit this text")
         + (f" (most frequent unknown characters: {shown})" if shown else "") + f". {remedy}"
         for language in sorted(tokens)
         if unknown[language] > MOST_UNKNOWN * tokens[language]

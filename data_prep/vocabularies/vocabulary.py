@@ -165,7 +165,8 @@ def check_folder(source: Path) -> None:
     """Raise ValueError unless ``source`` is a folder with a vocabulary in it."""
     if not source.is_dir():
         raise ValueError(
-            f"{source}: no such folder (looked from {Path.cwd()}). Give the folder of a tokenizer (with tokenizer.json or vocab.txt)."
+            f"{source}: no such folder (looked from {Path.cwd()}). Give the folder of a tokenizer (with "
+            "tokenizer.json or vocab.txt)."
         )
     if not any((source / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
         if all((source / name).is_file() for name in ("vocab.json", "merges.txt")):
@@ -198,7 +199,8 @@ def check_tokenizer(source: Path) -> None:
 def byte_pairs(source: Path) -> ValueError:
     """The error about RoBERTa's kind of vocabulary."""
     return ValueError(
-        f"{source} holds a byte-level BPE vocabulary (as of RoBERTa or GPT-2), whose tokens are no whole characters. Give a folder with a BERT-style "
+        f"{source} holds a byte-level BPE vocabulary (as of RoBERTa or GPT-2), whose tokens are no whole characters. "
+        "Give a folder with a BERT-style "
         "vocabulary (WordPiece, as of BERT, ERNIE, MacBERT, Chinese RoBERTa-wwm), or leave `path` out to train one."
     )
 
@@ -253,7 +255,8 @@ def read_vocab_txt(file: Path) -> dict[str, int]:
     for index, token in enumerate(tokens):
         if token in ids:
             raise ValueError(
-                f"{file}:{index + 1}: {token!r} already stands on line {ids[token] + 1}; a vocabulary line must be unique"
+                f"{file}:{index + 1}: {token!r} already stands on line {ids[token] + 1}; a vocabulary line must be "
+                "unique"
             )
         ids[token] = index
     missing = [token for token in SPECIAL_TOKENS if token not in ids]

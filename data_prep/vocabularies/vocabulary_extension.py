@@ -51,7 +51,8 @@ def backend_of(folder: Path) -> Any:
     file = folder / "tokenizer.json"
     if not file.is_file():
         raise ValueError(
-            f"{folder} holds no tokenizer.json. Give a tokenizer folder made by `kmask vocab train`, `kmask prepare` or transformers."
+            f"{folder} holds no tokenizer.json. Give a tokenizer folder made by `kmask vocab train`, `kmask prepare` "
+            "or transformers."
         )
     try:
         backend = Tokenizer.from_file(str(file))
@@ -59,7 +60,8 @@ def backend_of(folder: Path) -> Any:
         raise ValueError(f"{file} is damaged ({error})") from None
     if type(backend.model).__name__ != "WordPiece":
         raise ValueError(
-            f"{file}: a {type(backend.model).__name__} vocabulary; only WordPiece (BERT, ERNIE) vocabularies are handled"
+            f"{file}: a {type(backend.model).__name__} vocabulary; only WordPiece (BERT, ERNIE) vocabularies are "
+            "handled"
         )
     return backend
 

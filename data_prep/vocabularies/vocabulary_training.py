@@ -2,7 +2,8 @@
 
     texts      "The river 长江, the"   normalised as the tokenizer will:  the river 长 江 , the
     tallies    characters: t 2, h 2, e 4, 长 1 ...      words of two characters or more: the 2, river 1
-    training   the alphabet from the characters; pieces from the words, each fed as often as it was seen (`the the river`)
+    training   the alphabet from the characters; pieces from the words, each fed as often as it was seen (`the the
+               river`)
 
 Han characters are words of one character, so a Chinese corpus feeds the trainer hardly anything. At most MAX_WORDS
 distinct words are held: when there are more, the rarest are forgotten (lossy counting), which touches only words too
@@ -169,8 +170,8 @@ def train_pieces(
 
     if not characters:
         raise ValueError("the corpus holds no text to train a vocabulary on")
-    # The trainer numbers `##c` pieces in the random order of a hash map, and ids break ties between pieces. Numbered here, as if
-    # they were special tokens, they make the result a function of the texts.
+    # The trainer numbers `##c` pieces in the random order of a hash map, and ids break ties between pieces. Numbered
+    # here, as if they were special tokens, they make the result a function of the texts.
     joined = [f"##{character}" for character in characters if inner_C()[ord(character)]]
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,

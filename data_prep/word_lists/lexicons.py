@@ -2,9 +2,12 @@
 
     txt        New York                              the whole line
     tsv        New York<TAB>LOC<TAB>120              type, count, or type and count; both may be missing
-    userdict   云计算 5 nz                            jieba's user dictionary: word, frequency, part of speech (data_prep/word_lists/user_words.py)
-    patterns   {"label": "LOC", "pattern": "Rome"}   spaCy's EntityRuler, one JSON object a line (data_prep/word_lists/ruler_patterns.py)
-    mined      云计算<TAB>0.731<TAB>42<TAB>...          what `kmask lexicon mine` writes under a comment `# surface score count ...`
+    userdict   云计算 5 nz                            jieba's user dictionary: word, frequency, part of speech
+               (data_prep/word_lists/user_words.py)
+    patterns   {"label": "LOC", "pattern": "Rome"}   spaCy's EntityRuler, one JSON object a line
+               (data_prep/word_lists/ruler_patterns.py)
+    mined      云计算<TAB>0.731<TAB>42<TAB>...          what `kmask lexicon mine` writes under a comment `# surface
+               score count ...`
 
     load_entries(["names.tsv"])  ->  Entries(surfaces=["New York"], types=["LOC"], malformed=[], left_out={})
 
@@ -111,7 +114,8 @@ def load_entries(
         raise refusal("lexicon", malformed, remedy)
     if min_frequency and entries and not counted:
         raise ValueError(
-            f"lexicon {', '.join(paths)}: min_frequency is {min_frequency:g}, and no line says how often its entry was seen"
+            f"lexicon {', '.join(paths)}: min_frequency is {min_frequency:g}, and no line says how often its entry "
+            "was seen"
         )
     if not entries:
         often = f" seen {min_frequency:g} times or more" if min_frequency else ""
@@ -148,14 +152,16 @@ def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[Named]
             malformed.append(f"{path}:{number}: {error}")
             continue
         for surface, kind, seen in found:
-            # What prints, is composed and has no double space is clean already: nearly all entries, and several times as fast.
+            # What prints, is composed and has no double space is clean already: nearly all entries, and several times
+            # as fast.
             if not surface.isprintable() or "  " in surface or not unicodedata.is_normalized("NFC", surface):
                 surface = clean(surface)
             if "\n" in surface:
                 malformed.append(f"{path}:{number}: a line break inside the entry")
             elif len(surface) > LONGEST_SURFACE:
                 malformed.append(
-                    f"{path}:{number}: an entry of {len(surface)} characters; at most {LONGEST_SURFACE} are taken for a word or name"
+                    f"{path}:{number}: an entry of {len(surface)} characters; at most {LONGEST_SURFACE} are taken for "
+                    "a word or name"
                 )
             else:
                 yield Named(surface, kind, seen)

@@ -72,7 +72,8 @@ def _token(token: Any) -> tuple[str, bool]:
             return text.strip(), attribute.upper() == "LOWER"
     shown = orjson.dumps(token).decode()[:60]
     raise ValueError(
-        f'the token {shown} is more than {{"LOWER"|"TEXT"|"ORTH": "text"}}; run such patterns with `kind: spacy_pipeline`'
+        f'the token {shown} is more than {{"LOWER"|"TEXT"|"ORTH": "text"}}; run such patterns with '
+        "`kind: spacy_pipeline`"
     )
 
 

@@ -1,7 +1,8 @@
 """Files of similar words, for masking that replaces a word by a similar one (MacBERT, Cui et al. 2020): lines in, token
 ids out.
 
-    提高<TAB>提升<TAB>0.83        word, similar word, and if you like a score; `#` begins a comment; .gz, .zst, .bz2 and .xz are read too
+    提高<TAB>提升<TAB>0.83        word, similar word, and if you like a score; `#` begins a comment; .gz, .zst, .bz2 and
+        .xz are read too
 
     read_pairs(path, tokenizer)  ->  Pairs(word_ids_T=[提 高], similar_ids_T=[提 升], offsets_P1=[0, 2], left_out={})
 
@@ -184,4 +185,7 @@ def _refused(path: Path, tokenizer: Tokenizer, left_out: dict[str, int]) -> str:
     if not left_out:
         return f"{WHAT} {path}: the file names no pair. Write `word<TAB>similar word` on each line."
     reasons = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
-    return f"{WHAT} {path}: not one usable pair under the tokenizer {tokenizer.folder} ({reasons}). Both words need the same number of known tokens."
+    return (
+        f"{WHAT} {path}: not one usable pair under the tokenizer {tokenizer.folder} ({reasons}). Both words need the "
+        "same number of known tokens."
+    )

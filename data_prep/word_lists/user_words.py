@@ -21,7 +21,10 @@ from typing import NamedTuple
 
 from data_prep.inputs.text_lines import lines_of, refusal
 
-_TAGS = "a ad ag an b c d df dg e eng f g h i j k l m mg mq n ng nr nrfg nrt ns nt nz o p q r rg rr rz s t tg u ud ug uj ul uv uz v vd vg vi vn vq x y z zg"
+_TAGS = (
+    "a ad ag an b c d df dg e eng f g h i j k l m mg mq n ng nr nrfg nrt ns nt nz o p q r rg rr rz s t tg u ud ug uj "
+    "ul uv uz v vd vg vi vn vq x y z zg"
+)
 JIEBA_TAGS = frozenset(_TAGS.split())
 """Parts of speech that jieba's own dictionary uses."""
 TAG_TYPES = {"nr": "PER", "nrt": "PER", "nrfg": "PER", "ns": "LOC", "nt": "ORG", "nz": "MISC"}

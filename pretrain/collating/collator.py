@@ -1,16 +1,23 @@
-"""Knowledge masking for anybody's own training loop: a collator by transformers' conventions, for its Trainer or a DataLoader.
+"""Knowledge masking for anybody's own training loop: a collator by transformers' conventions, for its Trainer or a
+DataLoader.
 
-    features --FeatureReader--> samples --lay_out, hide--> Packed          features.py; packed.py, the functions of kmask's own training
-    Packed, padded              input_ids, labels, attention_mask, token_type_ids     (B, L); labels are -100 except at hidden positions
-    Packed, ``flatten=True``    input_ids, labels, position_ids, ...                  (1, T) as DataCollatorWithFlattening
-    ``span_boundary=True``      span_boundary_left, _right, _offset, _labels          (B, M), places in the row; padded with labels -100
+    features --FeatureReader--> samples --lay_out, hide--> Packed          features.py; packed.py, the functions of
+        kmask's own training
+    Packed, padded              input_ids, labels, attention_mask, token_type_ids
+        (B, L); labels are -100 except at hidden positions
+    Packed, ``flatten=True``    input_ids, labels, position_ids, ...
+        (1, T) as DataCollatorWithFlattening
+    ``span_boundary=True``      span_boundary_left, _right, _offset, _labels
+        (B, M), places in the row; padded with labels -100
 
     collator = KnowledgeMaskingCollator(tokenizer=tokenizer, strategy=Ngram())
-    Trainer(..., data_collator=collator, callbacks=[collator.callback()], args=TrainingArguments(..., remove_unused_columns=False))
+    Trainer(..., data_collator=collator, callbacks=[collator.callback()], args=TrainingArguments(...,
+    remove_unused_columns=False))
 
-A mask is a pure function of (seed, epoch, id or tokens of the feature, first token): equal for any number of workers, new in every epoch. Who
-tells the collator the epoch: ``callback()`` under a Trainer, ``set_epoch`` in a loop of your own. As long as nobody does, every call draws a number
-from torch's generator: masks are new each time too, but their order hangs on the workers.
+A mask is a pure function of (seed, epoch, id or tokens of the feature, first token): equal for any number of workers,
+new in every epoch. Who tells the collator the epoch: ``callback()`` under a Trainer, ``set_epoch`` in a loop of your
+own. As long as nobody does, every call draws a number from torch's generator: masks are new each time too, but their
+order hangs on the workers.
 
 Shape legend: B features, L longest of them, T tokens of all, M span boundary targets.
 """
@@ -57,19 +64,22 @@ class KnowledgeMaskingCollator:
     tokenizer: Any
     """Of transformers, with a mask and a padding token."""
     strategy: Strategy | None = None
-    """What is hidden together; without one, whole entities, phrases and words, of these the levels that a feature has."""
+    """What is hidden together; without one, whole entities, phrases and words, of these the levels that a feature
+    has."""
     budget: Budget | None = None
     """How much is hidden; without one, as the strategy was published."""
     corruption: Corruption | None = None
     """What replaces hidden tokens; without it, as the strategy was published."""
     prepared: str | Path = ""
-    """A prepared folder, for strategies that must know the corpus: `pool: corpus` (geometric_span), similar words (macbert), rarity (salient)."""
+    """A prepared folder, for strategies that must know the corpus: `pool: corpus` (geometric_span), similar words
+    (macbert), rarity (salient)."""
     replacements: Replacements | None = None
     """Instead of a prepared folder: token counts or similar words of your own."""
     rarity: Mapping[str, Rarity] = field(default_factory=dict)
     """Instead of a prepared folder: rarity of units by level."""
     max_length: int = 512
-    """Longest sample in tokens, special ones included. Longer rows of a shard are cut at sentence ends; longer ``input_ids`` are refused."""
+    """Longest sample in tokens, special ones included. Longer rows of a shard are cut at sentence ends; longer
+    ``input_ids`` are refused."""
     seed: int = 0
     """Other seeds, other masks."""
     pad_to_multiple_of: int | None = None
@@ -90,13 +100,15 @@ class KnowledgeMaskingCollator:
         for name, kind in (("strategy", Strategy), ("budget", Budget), ("corruption", Corruption)):
             if not isinstance(getattr(self, name), kind | None):
                 raise ValueError(
-                    f"{name}: {getattr(self, name)!r} is no {kind.__name__} object (only YAML files name one by its `kind`)"
+                    f"{name}: {getattr(self, name)!r} is no {kind.__name__} object (only YAML files name one by its "
+                    "`kind`)"
                 )
         if self.max_length <= ADDED:
             raise ValueError(f"max_length: {self.max_length} leaves no room for a token between [CLS] and [SEP]")
         if self.pad_to_multiple_of is not None and (self.flatten or self.pad_to_multiple_of < 1):
             raise ValueError(
-                f"pad_to_multiple_of: {self.pad_to_multiple_of} must be at least 1, and flattened batches are not padded"
+                f"pad_to_multiple_of: {self.pad_to_multiple_of} must be at least 1, and flattened batches are not "
+                "padded"
             )
         if self.return_flash_attn_kwargs and not self.flatten:
             raise ValueError("return_flash_attn_kwargs: only flattened batches have them; set flatten=True")
@@ -129,7 +141,8 @@ class KnowledgeMaskingCollator:
         )
 
     def set_epoch(self, epoch: int, progress: float = 0.0) -> None:
-        """From now on the masks of this epoch. Call it before the epoch's iterator is made; workers that live on hear of it too.
+        """From now on the masks of this epoch. Call it before the epoch's iterator is made; workers that live on hear
+        of it too.
 
         Args:
             progress: how far training is, 0 to 1, for strategies that change along it (stages of ernie1, mixture).
@@ -139,7 +152,8 @@ class KnowledgeMaskingCollator:
         self._clock[0], self._clock[1] = epoch, progress
 
     def callback(self) -> Any:
-        """A callback that tells this collator the epochs of a ``transformers.Trainer``; progress is that of whole epochs."""
+        """A callback that tells this collator the epochs of a ``transformers.Trainer``; progress is that of whole
+        epochs."""
         return epoch_callback(self.set_epoch)
 
     def __call__(self, features: Sequence[Mapping[str, Any]], return_tensors: str | None = None) -> dict[str, Any]:
@@ -217,7 +231,8 @@ class KnowledgeMaskingCollator:
         return np.arange(total) + np.repeat(shift_S, length_S), len(length_S), width
 
     def _boundaries(self, packed: Packed, place_T: npt.NDArray[np.int64], rows: int, width: int) -> Arrays:
-        """Span boundary targets by row: both boundaries as places in the row, the token's place in its span from 1, the token."""
+        """Span boundary targets by row: both boundaries as places in the row, the token's place in its span from 1, the
+        token."""
         objective = self.span_boundary if isinstance(self.span_boundary, SpanBoundary) else SpanBoundary()
         targets, count = objective.targets(packed, "span_boundary")
         row_M = place_T[targets["left"]] // width

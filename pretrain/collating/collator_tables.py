@@ -1,7 +1,10 @@
-"""What a collator must know beside its features: special ids, what random tokens are drawn from, and the epoch of a Trainer.
+"""What a collator must know beside its features: special ids, what random tokens are drawn from, and the epoch of a
+Trainer.
 
-    read_specials(tokenizer, masking, "", None, {})              of any tokenizer of transformers: all that most strategies need
-    read_specials(tokenizer, masking, "runs/demo/data", ...)     and the corpus, counted as for kmask's own training (corpus.py)
+    read_specials(tokenizer, masking, "", None, {})              of any tokenizer of transformers: all that most
+        strategies need
+    read_specials(tokenizer, masking, "runs/demo/data", ...)     and the corpus, counted as for kmask's own training
+        (corpus.py)
 
 Nothing is fetched: a tokenizer is handed over, a folder is read from disk.
 
@@ -36,7 +39,8 @@ def read_specials(
     """
     if masking.replacement.mask > 0 and getattr(tokenizer, "mask_token_id", None) is None:
         raise ValueError(
-            "tokenizer: it has no mask token, which stands in for hidden tokens; choose a masked language model's, or corruption with mask=0"
+            "tokenizer: it has no mask token, which stands in for hidden tokens; choose a masked language model's, or "
+            "corruption with mask=0"
         )
     if prepared:
         return _of_folder(tokenizer, masking, Path(prepared))
@@ -53,11 +57,13 @@ def read_specials(
         masking.replacement.check(found.replacements)
     except ValueError as error:
         raise ValueError(
-            f"corruption: {error}. {REMEDY}, replacements=Replacements(...) with a table of your own, or another corruption"
+            f"corruption: {error}. {REMEDY}, replacements=Replacements(...) with a table of your own, or another "
+            "corruption"
         ) from None
     if unknown := [level for level in masking.strategy.weighted() if level not in rarity]:
         raise ValueError(
-            f"strategy: it weighs units of level {unknown[0]!r} by how rare they are, which nobody counted. {REMEDY}, or rarity={{level: Rarity}}"
+            f"strategy: it weighs units of level {unknown[0]!r} by how rare they are, which nobody counted. {REMEDY}, "
+            f"or rarity={{level: Rarity}}"
         )
     return found
 
@@ -68,13 +74,15 @@ def _of_folder(tokenizer: Any, masking: Masking, folder: Path) -> Specials:
     opened = Prepared.open(folder)
     if {token: number for number, token in enumerate(opened.tokenizer.tokens) if token} != tokenizer.get_vocab():
         raise ValueError(
-            f"tokenizer: its vocabulary is not that of {folder}; load the one the shards were made with, {folder / 'tokenizer'}"
+            f"tokenizer: its vocabulary is not that of {folder}; load the one the shards were made with, "
+            f"{folder / 'tokenizer'}"
         )
     return specials([opened], masking)
 
 
 def plain_replacements(tokenizer: Any) -> Replacements:
-    """What may stand in for hidden tokens, as the vocabulary alone tells: every token that is neither special nor reserved ([unused7])."""
+    """What may stand in for hidden tokens, as the vocabulary alone tells: every token that is neither special nor
+    reserved ([unused7])."""
     from pretrain.corpus import ordinary_ids
 
     vocabulary = tokenizer.get_vocab()
@@ -112,7 +120,8 @@ def _id(tokenizer: Any, name: str) -> int:
 
 
 def epoch_callback(set_epoch: Callable[[int, float], None]) -> Any:
-    """A ``transformers.TrainerCallback`` that calls ``set_epoch(epoch, progress)`` before each epoch of a training, resumed ones included."""
+    """A ``transformers.TrainerCallback`` that calls ``set_epoch(epoch, progress)`` before each epoch of a training,
+    resumed ones included."""
     from transformers import TrainerCallback
 
     class Epochs(TrainerCallback):  # type: ignore[misc]

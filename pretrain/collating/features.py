@@ -1,12 +1,14 @@
 """Features of anybody's dataset -> samples: the front door of the collator (collator.py).
 
-    a row of a shard   {id, token_ids, sentence_ends, units_word: [{start, length, label}, ...], ...}: text without special tokens
-                       -> [CLS] window [SEP]. A document that is too long has several windows, cut at sentence ends; each epoch takes the next
-    tokenised text     {input_ids, units: {word: [(start, end), ...]}, special_tokens_mask?, token_type_ids?, sentence_ends?, id?, first_token?}
-                       -> as it is; a text that is too long is an error
+    a row of a shard   {id, token_ids, sentence_ends, units_word: [{start, length, label}, ...], ...}: text without
+                       special tokens -> [CLS] window [SEP]. A document that is too long has several windows, cut at
+                       sentence ends; each epoch takes the next
+    tokenised text     {input_ids, units: {word: [(start, end), ...]}, special_tokens_mask?, token_type_ids?,
+                       sentence_ends?, id?, first_token?} -> as it is; a text that is too long is an error
 
-Only levels that the strategy hides are read. ``Turn`` is what draws depend on beside the feature: equal in every worker. Whoever wants every
-window in every epoch makes rows of them first: ``dataset.map(partial(every_window, max_length=128), batched=True, remove_columns=...)``.
+Only levels that the strategy hides are read. ``Turn`` is what draws depend on beside the feature: equal in every
+worker. Whoever wants every window in every epoch makes rows of them first:
+``dataset.map(partial(every_window, max_length=128), batched=True, remove_columns=...)``.
 
 Shape legend: T tokens, S sentences, U units of a level, W windows of a document.
 """
@@ -42,7 +44,10 @@ Feature = Mapping[str, Any]
 COLUMN = "units_"
 ADDED = 2
 """[CLS] and [SEP] around a window."""
-REMOVED = "(transformers' Trainer takes away what the model does not read, unless TrainingArguments say remove_unused_columns=False)"
+REMOVED = (
+    "(transformers' Trainer takes away what the model does not read, unless TrainingArguments say "
+    "remove_unused_columns=False)"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class Turn:
         return hash_key("collator", self.seed, self.number, identity, first_token)
 
     def window(self, identity: str, count: int) -> int:
-        """Which of a document's windows: the next one each epoch, the first by chance, so ``count`` epochs see all of them."""
+        """Which of a document's windows: the next one each epoch, the first by chance, so ``count`` epochs see all of
+        them."""
         return (hash_key("window", self.seed, identity) + self.number) % count if count > 1 else 0
 
 
@@ -116,7 +122,8 @@ class FeatureReader:
         count = unpadded(attention_T, len(ids_T), name)
         if not 0 < count <= self.max_length:
             raise ValueError(
-                f"{name} has {count} tokens; 1 to max_length={self.max_length} are allowed: truncate while tokenising, before units are found"
+                f"{name} has {count} tokens; 1 to max_length={self.max_length} are allowed: truncate while "
+                "tokenising, before units are found"
             )
         return Part(
             name,
@@ -166,14 +173,16 @@ class FeatureReader:
             check_levels(given, self.levels, name)
         elif self.needed and len(self.levels) > 1:
             raise ValueError(
-                f"{name}: `units` is one list, but the strategy hides levels {', '.join(self.levels)}; give a list for each, by its name"
+                f"{name}: `units` is one list, but the strategy hides levels {', '.join(self.levels)}; give a list "
+                "for each, by its name"
             )
         else:
             given = {self.levels[0] if self.needed else "word": given}
         missing = [level for level in self.levels if level not in given]
         if missing and (self.needed or len(missing) == len(self.levels)):
             raise ValueError(
-                f"{name} has no units of level {missing[0]!r}, which the strategy hides; it has {', '.join(given) or 'none'}. Give an empty list where "
+                f"{name} has no units of level {missing[0]!r}, which the strategy hides; it has "
+                f"{', '.join(given) or 'none'}. Give an empty list where "
                 "a text has none of them, or choose a strategy without this level"
             )
         return {level: unit_pairs(given.get(level), name, level) for level in self.levels}
@@ -194,7 +203,8 @@ def identity(feature: Feature, ids_T: Long) -> str:
 
 
 def windows(ends_S: Long, tokens: int, limit: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """(start_W, end_W): as many whole sentences as fit into ``limit`` tokens, as in training (sources.py); a longer sentence is divided."""
+    """(start_W, end_W): as many whole sentences as fit into ``limit`` tokens, as in training (sources.py); a longer
+    sentence is divided."""
     if tokens <= limit:
         return np.zeros(1, np.int32), np.full(1, tokens, np.int32)
     from masking import kernels
@@ -205,13 +215,15 @@ def windows(ends_S: Long, tokens: int, limit: int) -> tuple[npt.NDArray[Any], np
 
 
 def inside(start_U: Long, end_U: Long, start: int, end: int) -> Pair:
-    """The units within [start, end), counted from there. Those that its edge cuts are left out; a wrong unit stays, to be refused."""
+    """The units within [start, end), counted from there. Those that its edge cuts are left out; a wrong unit stays, to
+    be refused."""
     kept_U = ((start_U >= start) & (end_U <= end)) | (start_U >= end_U) | (start_U < 0)
     return start_U[kept_U] - start, end_U[kept_U] - start
 
 
 def every_window(rows: Mapping[str, Sequence[Any]], *, max_length: int = 512) -> dict[str, list[Any]]:
-    """Rows of a shard -> a row for every window of theirs, for ``datasets.Dataset.map(..., batched=True)``; what else a row had is left out."""
+    """Rows of a shard -> a row for every window of theirs, for ``datasets.Dataset.map(..., batched=True)``; what else a
+    row had is left out."""
     levels = [column for column in rows if column.startswith(COLUMN)]
     made: dict[str, list[Any]] = {name: [] for name in ("id", "first_token", "token_ids", "sentence_ends", *levels)}
     for number, token_ids in enumerate(rows["token_ids"]):

@@ -1,15 +1,16 @@
 """Loss and accuracy on held-out documents, always with the same rows and the same masks.
 
 Whatever the run trains with, evaluation hides 15 % by whole units (entity > phrase > word > character) and replaces
-80/10/10, so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for tasks that ride and the
-task's own for each that builds rows; neither seed nor stage of the run changes them. Ranks share them and the sums are
-added up.
+80/10/10, so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for tasks that ride and
+the task's own for each that builds rows; neither seed nor stage of the run changes them. Ranks share them and the sums
+are added up.
 
 A run that never sees [MASK] (MacBERT) is judged by text unlike its own: with ``masking: both`` the same rows are
 measured under its own masks as well, as they are at the end of training; the names of those figures end in
 `/own_masks`.
 
-    makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the most frequent class
+    makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the most frequent
+        class
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Measured(NamedTuple):
     stats: torch.Tensor
     """float64 (R, 3): loss sum, hits, targets of each task and its groups (metrics/sums.py)."""
     labels: dict[str, torch.Tensor]
-    """How often each class was right, for sentence-level tasks: a model that always answers the most frequent one gets its share."""
+    """How often each class was right, for sentence-level tasks: a model that always answers the most frequent one gets
+    its share."""
 
     def values(self, world: World) -> dict[str, float]:
         """Named means over the rows of all ranks; a collective."""
@@ -105,7 +107,8 @@ class Forward(Protocol):
 
 
 def fixed_masking(levels: tuple[str, ...], shuffle: Shuffle | None) -> Masking:
-    """The masking of every evaluation; tokens are shuffled as the run does, or the task that puts them back would have nothing to do."""
+    """The masking of every evaluation; tokens are shuffled as the run does, or the task that puts them back would have
+    nothing to do."""
     return Masking(
         strategy=WholeUnit(units=[level for level in ("entity", "phrase", "word") if level in levels]), shuffle=shuffle
     )
@@ -134,7 +137,8 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
         figures = [name + maker.figures for name in names]
         rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
         for first in range(0, len(rows), world.size):
-            # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and discards it.
+            # Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another and
+            # discards it.
             mine = first + world.rank
             batch = maker[MicroBatchSpec(0, [rows[min(mine, len(rows) - 1)]], 1.0)].to(world.device)
             torch.manual_seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time

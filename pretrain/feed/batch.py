@@ -69,7 +69,8 @@ class Batch:
         return moved
 
     def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, from which a GPU copies while it computes; torch's DataLoader calls it."""
+        """The same batch in page-locked memory, from which a GPU copies while it computes; torch's DataLoader calls
+        it."""
         tensors = {name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         targets = {
             task: {name: tensor.pin_memory() for name, tensor in group.items()} for task, group in self.targets.items()

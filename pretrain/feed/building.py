@@ -124,10 +124,11 @@ def plain_samples(texts: Texts, key_W: Keys, name: str, specials: Specials) -> B
 def shuffled_samples(
     texts: Texts, key_W: Keys, name: str, specials: Specials, segments: int, subkeys: tuple[int, int]
 ) -> Built:
-    """Every window as 1 to ``segments`` pieces of whole sentences in a drawn order, each ended by [SEP], with its class as label.
+    """Every window as 1 to ``segments`` pieces of whole sentences in a drawn order, each ended by [SEP], with its class
+    as label.
 
-    ``subkeys`` are those of the edges and of the order (keyed.combine). The class counts all orders of fewer pieces first, then the
-    rank of the order among itertools.permutations; a window of one sentence has no label.
+    ``subkeys`` are those of the edges and of the order (keyed.combine). The class counts all orders of fewer pieces
+    first, then the rank of the order among itertools.permutations; a window of one sentence has no label.
     """
     from pretrain.feed import kernels
 
@@ -184,12 +185,14 @@ def check_built(built: Built, texts: Texts, objective: Builder, name: str, longe
         )
     if (built.count_W < 1).any():
         raise ValueError(
-            f"{who} made no sample of document {texts[int(built.count_W.argmin())].document_id!r}; `build` returns one or several"
+            f"{who} made no sample of document {texts[int(built.count_W.argmin())].document_id!r}; `build` returns "
+            "one or several"
         )
     if (samples.length_S > longest).any():
         sample = int(samples.length_S.argmax())
         raise ValueError(
-            f"{who} made a sample of {int(samples.length_S[sample])} tokens from document {samples.document_ids[sample]!r}; "
+            f"{who} made a sample of {int(samples.length_S[sample])} tokens from document "
+            f"{samples.document_ids[sample]!r}; "
             f"batch.max_sample_tokens allows {longest}"
         )
     label_S = samples.labels.get(name)
@@ -200,13 +203,15 @@ def check_built(built: Built, texts: Texts, objective: Builder, name: str, longe
     ):
         sample = int(((label_S < NO_LABEL) | (label_S >= max(objective.classes, 1))).argmax())
         raise ValueError(
-            f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}; its classes are 0 to {objective.classes - 1}"
+            f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}; its classes are "
+            f"0 to {objective.classes - 1}"
         )
     total_W = np.add.reduceat(samples.length_S, starts(built.count_W)[:-1]) if len(texts) else np.zeros(0, np.int64)
     room_W = objective.lengths(np.minimum(texts.windows.tokens_W, longest - objective.special_tokens()))
     if (total_W > room_W).any():
         window = int((total_W > room_W).argmax())
         raise ValueError(
-            f"{who} made {int(total_W[window])} tokens of a window of document {texts[window].document_id!r}; its `lengths` (or `special_tokens`) "
+            f"{who} made {int(total_W[window])} tokens of a window of document {texts[window].document_id!r}; its "
+            "`lengths` (or `special_tokens`) "
             f"announced at most {int(room_W[window])}"
         )

@@ -1,8 +1,10 @@
 """What masking must know of the whole corpus: how often tokens occur, and in how many documents a unit.
 
-    shards of all folders, the first of each in turn until enough tokens are read   ->   counts, the same in every process
+    shards of all folders, the first of each in turn until enough tokens are read
+        ->   counts, the same in every process
 
-Large corpora are sampled: 50 million tokens tell the law of random tokens and the rarity of units well enough, and take seconds.
+Large corpora are sampled: 50 million tokens tell the law of random tokens and the rarity of units well enough, and take
+seconds.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@
     spread               ragged values -> their places in a batch
     grid                 where samples lie -> position, segment and attention indices of a batch
 
-Compiled functions call only functions of this file: numba's cache does not notice when a helper in another one is edited.
+Compiled functions call only functions of this file: numba's cache does not notice when a helper in another one is
+edited.
 
 Shape legend: D documents, W windows, S samples, T tokens, E sentence ends, U units of a level, N items.
 """
@@ -101,7 +102,8 @@ def last_at_most(address: Any, high: Any, wanted: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any, whole: Any) -> Any:
-    """The windows whose first token lies in slot n = tokens [n * size, (n + 1) * size) of a shard, for each of ``slot_N``.
+    """The windows whose first token lies in slot n = tokens [n * size, (n + 1) * size) of a shard, for each of
+    ``slot_N``.
 
     A window joins consecutive sentences of a document up to ``limit`` tokens; a longer sentence is divided.
 
@@ -111,7 +113,8 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any,
         whole: is every document one window, however long?
 
     Returns:
-        (slot_W, document_W, start_W, end_W, a slot with a document whose sentence ends do not rise to its length or -1, that document)
+        (slot_W, document_W, start_W, end_W, a slot with a document whose sentence ends do not rise to its length or -1,
+        that document)
     """
     slot_W, document_W, start_W, end_W = (
         np.empty(64, np.int64),
@@ -167,7 +170,8 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any,
 
 @njit(cache=True, nogil=True)
 def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
-    """Items into rows in the given order, each into the fullest row that still holds it, of equally full ones the first.
+    """Items into rows in the given order, each into the fullest row that still holds it, of equally full ones the
+    first.
 
     Returns (the row of every item, number of rows).
     """
@@ -229,7 +233,8 @@ def copy_windows(
     table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, token_offsets_W1: Any, end_offsets_W1: Any, byte_offsets_W1: Any,
     out_T: Any, out_E: Any, out_B: Any,
 ) -> None:  # fmt: skip
-    """Token ids, sentence ends (counted from the window's first token; the last is its length) and document ids (UTF-8) of every window."""
+    """Token ids, sentence ends (counted from the window's first token; the last is its length) and document ids (UTF-8)
+    of every window."""
     for window in range(len(row_W)):
         row = table[row_W[window]]
         begin = _load(row[TOKEN_OFFSETS], document_W[window], I32) + start_W[window]
@@ -255,7 +260,8 @@ def copy_windows(
 def find_units(
     table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, last_W: Any, count_W: Any
 ) -> None:  # fmt: skip
-    """Where the units of every window begin and end in their column, and how many of them lie inside it and have a wanted label."""
+    """Where the units of every window begin and end in their column, and how many of them lie inside it and have a
+    wanted label."""
     column = LEVELS + level * LEVEL_COLUMNS
     for window in range(len(row_W)):
         row = table[row_W[window]]
@@ -304,7 +310,8 @@ def lower_bound(values: Any, low: Any, high: Any, wanted: Any) -> Any:
 
 @njit(cache=True)
 def frame(ids_T: Any, offsets_S1: Any, first_S: Any, cls: Any, sep: Any) -> Any:
-    """``[CLS] text [SEP]`` of every text. Returns (token ids, which are text, position of each in its document or -1)."""
+    """``[CLS] text [SEP]`` of every text. Returns (token ids, which are text, position of each in its document or
+    -1)."""
     samples = len(offsets_S1) - 1
     total = len(ids_T) + 2 * samples
     out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
@@ -348,11 +355,12 @@ def shuffled_segments(
 ) -> Any:
     """Each text as segments of whole sentences in a drawn order.
 
-    The number of segments is drawn evenly from 1 to the smaller of ``most`` and the number of sentences, their edges by Floyd's
-    algorithm, and their order, all under the sample's key.
+    The number of segments is drawn evenly from 1 to the smaller of ``most`` and the number of sentences, their edges by
+    Floyd's algorithm, and their order, all under the sample's key.
 
     Returns:
-        (segment_X2 the pieces [start, end) of every text in their new order, segments of every sample, class of every sample)
+        (segment_X2 the pieces [start, end) of every text in their new order, segments of every sample, class of every
+        sample)
     """
     samples = len(offsets_S1) - 1
     segment_X2 = np.empty((samples * most, 2), np.int64)
@@ -395,7 +403,8 @@ def shuffled_segments(
 def frame_segments(
     ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, segments_S: Any, cls: Any, sep: Any
 ) -> Any:
-    """``[CLS] segment [SEP] segment [SEP] ...`` of every text. Returns (token ids, which are text, position in the document or -1)."""
+    """``[CLS] segment [SEP] segment [SEP] ...`` of every text. Returns (token ids, which are text, position in the
+    document or -1)."""
     total = len(ids_T) + len(segments_S) + len(segment_X2)
     out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
     at: Any = 0
@@ -420,7 +429,8 @@ def frame_segments(
 
 @njit(cache=True)
 def move_intervals(start_U: Any, end_U: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) -> Any:
-    """Intervals of every text (rising) as they lie in ``frame_segments``; those that a segment's edge cuts are left out.
+    """Intervals of every text (rising) as they lie in ``frame_segments``; those that a segment's edge cuts are left
+    out.
 
     Returns (start_U, end_U, count of every sample).
     """
@@ -446,7 +456,8 @@ def move_intervals(start_U: Any, end_U: Any, offsets_S1: Any, segment_X2: Any, s
 
 @njit(cache=True)
 def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) -> Any:
-    """The sentence ends of every text as they lie in ``frame_segments``; segments are whole sentences, so none is lost."""
+    """The sentence ends of every text as they lie in ``frame_segments``; segments are whole sentences, so none is
+    lost."""
     out_E = np.empty_like(ends_E)
     at: Any = 0
     segment: Any = 0

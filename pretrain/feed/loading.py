@@ -103,18 +103,21 @@ class BatchMaker(Dataset[Batch]):
 
 
 def end_if_orphaned(rank: int, worker: int) -> None:
-    """End a data worker whose rank was killed while it was starting: torch's own watch begins now, and would watch its new parent."""
+    """End a data worker whose rank was killed while it was starting: torch's own watch begins now, and would watch its
+    new parent."""
     if os.getppid() != rank:
         os._exit(1)
 
 
 def default_workers(on_gpu: bool, cores: int) -> int:
-    """Data workers of a process that has so many cores to itself: 2 to 4 beside a GPU; on a CPU none, which would only take its cores."""
+    """Data workers of a process that has so many cores to itself: 2 to 4 beside a GPU; on a CPU none, which would only
+    take its cores."""
     return min(4, max(2, cores - 1)) if on_gpu else 0
 
 
 def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
-    """The same items, up to ``count`` of them made ahead in a thread; an error of the thread is raised where its item would have come."""
+    """The same items, up to ``count`` of them made ahead in a thread; an error of the thread is raised where its item
+    would have come."""
     waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(count)
     ended = threading.Event()
 
@@ -153,8 +156,8 @@ def loader(
 ) -> Iterator[Batch]:
     """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one).
 
-    Workers are deaf to requests to stop: the process that reads from them saves first and then lets them go. One that hangs for
-    ``patience_minutes`` ends the run.
+    Workers are deaf to requests to stop: the process that reads from them saves first and then lets them go. One that
+    hangs for ``patience_minutes`` ends the run.
 
     Args:
         step: batches of an optimiser step in this process; at least two steps are made ahead.

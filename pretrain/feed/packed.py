@@ -83,10 +83,12 @@ def lay_out(rows: Sequence[Sequence[Sample]], row_tokens: int, pad: int, vocabul
 def lay(
     samples: Samples, count_B: npt.NDArray[np.integer[Any]], row_tokens: int, pad: int, vocabulary: int | None = None
 ) -> Laid:
-    """Samples one after another, so many to a row, each row filled up with padding; ``vocabulary`` is the number of token ids, where it is known.
+    """Samples one after another, so many to a row, each row filled up with padding; ``vocabulary`` is the number of
+    token ids, where it is known.
 
     Raises:
-        ValueError: a row was given more tokens than it holds, or a sample is not what compiled loops rely on (sample_checks.py).
+        ValueError: a row was given more tokens than it holds, or a sample is not what compiled loops rely on
+        (sample_checks.py).
     """
     from pretrain.feed import kernels
 

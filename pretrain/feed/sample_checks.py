@@ -4,9 +4,9 @@
     units     of each level sorted, disjoint, not empty, inside their sample
     sentences end inside their sample
 
-The loops trust these promises and would write beside their arrays where one is broken: by a damaged shard that is as long as it was
-made, or by an objective that builds wrong samples. Everything is vectorised over the batch; the sample at fault is looked for only
-when there is one.
+The loops trust these promises and would write beside their arrays where one is broken: by a damaged shard that is as
+long as it was made, or by an objective that builds wrong samples. Everything is vectorised over the batch; the sample
+at fault is looked for only when there is one.
 
 Shape legend: T positions, S samples, U units of one level, E ends of sentences.
 """
@@ -41,13 +41,15 @@ class Named(Protocol):
 def wrong(sample: Named, what: str) -> ValueError:
     """The error that names a sample, what is wrong with it, and what may be the reason."""
     return ValueError(
-        f"document {sample.document_id!r}, task {sample.task!r}: {what}. Either its shard is damaged (`kmask prepare verify FOLDER` tells), "
+        f"document {sample.document_id!r}, task {sample.task!r}: {what}. Either its shard is damaged "
+        "(`kmask prepare verify FOLDER` tells), "
         "or the objective that built the sample is wrong."
     )
 
 
 def check_lengths(samples: Sequence[Any]) -> None:
-    """Raise ValueError unless every sample has tokens, an answer for each of them, and as many ends of units as starts."""
+    """Raise ValueError unless every sample has tokens, an answer for each of them, and as many ends of units as
+    starts."""
     for sample in samples:
         count = len(sample.token_ids_T)
         if not count:
@@ -55,7 +57,8 @@ def check_lengths(samples: Sequence[Any]) -> None:
         if len(sample.maskable_T) != count or len(sample.segment_ids_T) != count:
             raise wrong(
                 sample,
-                f"{count} tokens, {len(sample.maskable_T)} of them said to be maskable or not, {len(sample.segment_ids_T)} with a segment",
+                f"{count} tokens, {len(sample.maskable_T)} of them said to be maskable or not, "
+                f"{len(sample.segment_ids_T)} with a segment",
             )
         if sample.place_T is not None and len(sample.place_T) != count:
             raise wrong(sample, f"{count} tokens, {len(sample.place_T)} of them with a place in the document")
@@ -65,7 +68,8 @@ def check_lengths(samples: Sequence[Any]) -> None:
 
 
 def check_ids(samples: Sequence[Named], original_T: Long, start_S: Int, vocabulary: int | None) -> None:
-    """Raise ValueError unless all ids are in the vocabulary (``vocabulary`` None: not known, only negative ones are wrong)."""
+    """Raise ValueError unless all ids are in the vocabulary (``vocabulary`` None: not known, only negative ones are
+    wrong)."""
     top = np.iinfo(np.int64).max if vocabulary is None else vocabulary - 1
     if len(original_T) and (original_T.min() < 0 or original_T.max() > top):
         position = int(((original_T < 0) | (original_T > top)).argmax())
@@ -93,7 +97,8 @@ def check_units(
         place = f"[{int(start_U[unit]) - start}, {int(end_U[unit]) - start})"
         raise wrong(
             samples[number],
-            f"unit {place} of level {level!r} is empty, overlaps the one before it, or leaves its sample of {length} tokens",
+            f"unit {place} of level {level!r} is empty, overlaps the one before it, or leaves its sample of {length} "
+            "tokens",
         )
 
 

@@ -45,7 +45,8 @@ class Sample:
     sentence_ends_S: Long = field(default_factory=lambda: EMPTY)
     """One past the last token of each sentence, where the objective knows them."""
     place_T: npt.NDArray[np.integer[Any]] | None = None
-    """Position of each token in its document, -1 for special tokens; None: not known. Tasks that ride along read the document's flags by it."""
+    """Position of each token in its document, -1 for special tokens; None: not known. Tasks that ride along read the
+    document's flags by it."""
     text: Text | None = None
     """The window it was built of; None: not known."""
 

@@ -1,6 +1,7 @@
 """Which windows make up which rows, and which rows make up which step: order without state.
 
-    slots of a source  --keyed bijection per epoch-->  shuffled slots (sources.py), each with the windows that begin in it
+    slots of a source  --keyed bijection per epoch-->  shuffled slots (sources.py), each with the windows that begin in
+                       it
     blocks of 1,024 slots  --best fit-->  rows of row_tokens
     streams (source x task)  --largest deficit-->  the rows of a step, before they are split over ranks
 
@@ -140,7 +141,8 @@ class Sampler:
     rows_per_step: int
 
     def step(self, cursors: Mapping[str, Cursor]) -> tuple[list[RowSpec], dict[str, Cursor]]:
-        """Rows of the step that begins at ``cursors``, and the cursors after it; streams are taken by largest deficit."""
+        """Rows of the step that begins at ``cursors``, and the cursors after it; streams are taken by largest
+        deficit."""
         state = {name: cursors.get(name, Cursor()) for name in self.streams}
         whole = sum(stream.share for stream in self.streams.values())
         rows = []
@@ -164,7 +166,8 @@ def micro_batches(
     world: int,
     states: dict[int, dict[str, Cursor]],
 ) -> Iterator[MicroBatchSpec]:
-    """This rank's micro-batches of ``rows`` rows for all ``steps``; the cursors after each step are noted in ``states``."""
+    """This rank's micro-batches of ``rows`` rows for all ``steps``; the cursors after each step are noted in
+    ``states``."""
     for step in steps:
         specs, cursors = sampler.step(cursors)
         states[step] = dict(cursors)

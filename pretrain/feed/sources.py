@@ -1,12 +1,14 @@
 """Shards as windows: pieces of documents that fit into one sample.
 
-    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of 512 tokens or of as many as a window may have
+    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of 512 tokens or of as many as a window may
+        have
     Source.windows(slots)       ->  Windows: (shard, document, start, end) of every window that begins in these slots
     Source.texts(windows)       ->  Texts: their tokens, sentences and units, gathered into flat arrays
 
-A window joins consecutive sentences of one document up to the limit; only a sentence longer than the limit is divided. The cut
-is a pure function of (sentence ends, limit). No table of windows is kept: how many slots a shard has follows from the tokens that the
-manifest says, and what begins in a slot from the documents that lie in it. So start and memory do not depend on the corpus.
+A window joins consecutive sentences of one document up to the limit; only a sentence longer than the limit is divided.
+The cut is a pure function of (sentence ends, limit). No table of windows is kept: how many slots a shard has follows
+from the tokens that the manifest says, and what begins in a slot from the documents that lie in it. So start and memory
+do not depend on the corpus.
 
 Shape legend: N slots, D documents, W windows, S texts, T tokens, E sentence ends, U units of one level.
 """
@@ -69,7 +71,8 @@ class Gathered(NamedTuple):
             ]
 
     def units(self, level: int, wanted_L: npt.NDArray[np.bool_], every: bool, language: str) -> tuple[Long, Long, Long]:
-        """(start_U, end_U, offsets_S1) of the units of a level with a wanted label, in documents of a language (any, where it is empty)."""
+        """(start_U, end_U, offsets_S1) of the units of a level with a wanted label, in documents of a language (any,
+        where it is empty)."""
         from pretrain.feed import kernels
 
         place = (self.windows.document_W, self.windows.start_W, self.windows.end_W)
@@ -109,7 +112,8 @@ class Source:
 
     @property
     def slot_tokens(self) -> int:
-        """Tokens of a slot: what is shuffled is stretches of text of this length. Shorter ones would cost the order more than they mix."""
+        """Tokens of a slot: what is shuffled is stretches of text of this length. Shorter ones would cost the order
+        more than they mix."""
         return max(self.max_tokens, SLOT)
 
     @cached_property
@@ -167,7 +171,8 @@ class Source:
         return shard.addresses
 
     def all_windows(self) -> Iterator[Windows]:
-        """The windows of the whole split, many at a time, in the order of the shards: for looking and counting, not for training."""
+        """The windows of the whole split, many at a time, in the order of the shards: for looking and counting, not for
+        training."""
         for first in range(0, self.slots, 1 << 14):
             yield self.windows(np.arange(first, min(first + (1 << 14), self.slots)))
 

@@ -17,7 +17,8 @@ def row_count(groups: Groups) -> int:
 
 
 def rows_of(stats_R3: torch.Tensor, groups: Groups) -> dict[str, torch.Tensor]:
-    """The stats of each task (1 + groups, 3), which lie one behind the other: (loss sum, hits, targets) of all, then of each group."""
+    """The stats of each task (1 + groups, 3), which lie one behind the other: (loss sum, hits, targets) of all, then of
+    each group."""
     parts = torch.split(stats_R3, [1 + len(names) for names in groups.values()])
     return dict(zip(groups, parts, strict=True))
 
@@ -37,12 +38,14 @@ def check_groups(stats_R3: torch.Tensor, groups: Groups) -> None:
         if stray:
             names = ", ".join(f"{index} {name}" for index, name in enumerate(groups[task]))
             raise ValueError(
-                f"task {task!r}: its loss puts {stray:,} of {int(rows[0, 2]):,} targets into groups that it does not have ({names})"
+                f"task {task!r}: its loss puts {stray:,} of {int(rows[0, 2]):,} targets into groups that it does not "
+                f"have ({names})"
             )
 
 
 def readable(stats_R3: torch.Tensor, groups: Groups) -> dict[str, float]:
-    """Summed stats as named means: `loss/TASK`, `accuracy/TASK`, `targets/TASK`, and the same of each group as `loss/TASK/GROUP`."""
+    """Summed stats as named means: `loss/TASK`, `accuracy/TASK`, `targets/TASK`, and the same of each group as
+    `loss/TASK/GROUP`."""
     result: dict[str, float] = {}
     for task, rows in rows_of(stats_R3, groups).items():
         for name, (loss, hits, count) in zip(
@@ -56,7 +59,8 @@ def readable(stats_R3: torch.Tensor, groups: Groups) -> dict[str, float]:
 
 
 class Sums:
-    """What is added up between two lines of metrics, over all ranks. Part of a checkpoint, so that lines are equal after a resume."""
+    """What is added up between two lines of metrics, over all ranks. Part of a checkpoint, so that lines are equal
+    after a resume."""
 
     COUNTS = ("seconds", "waited", "real", "masked", "maskable", "slots", "given_up", "skipped")
 

@@ -2,9 +2,10 @@
 
     (1, T) ids, positions, segments, tasks  ->  ErnieModel  ->  hidden states (T, D)
 
-The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it is
-torch's variable-length flash attention; elsewhere samples are gathered into a padded grid (S, L) and given to SDPA, which is
-the same function: padding keys have probability exactly 0. Tasks may encode a batch again under another pattern (prefix.py).
+The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it
+is torch's variable-length flash attention; elsewhere samples are gathered into a padded grid (S, L) and given to SDPA,
+which is the same function: padding keys have probability exactly 0. Tasks may encode a batch again under another
+pattern (prefix.py).
 
 Shape legend: T positions of the batch, S samples, L longest sample, H heads, E head width, D = H * E.
 """
@@ -28,7 +29,8 @@ class Model:
     """Shape of the encoder, in transformers' terms, or a checkpoint folder to continue from."""
 
     path: str = ""
-    """A BERT or ERNIE folder in Hugging Face format to continue from. Its shape and vocabulary replace the fields below."""
+    """A BERT or ERNIE folder in Hugging Face format to continue from. Its shape and vocabulary replace the fields
+    below."""
     layers: int = 12
     """Number of transformer layers."""
     hidden: int = 768
@@ -131,7 +133,8 @@ def packed_attention(
 
 
 def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
-    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no pooler."""
+    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no
+    pooler."""
     from transformers import ErnieModel
     from transformers.modeling_utils import AttentionInterface
 
@@ -144,7 +147,8 @@ def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
 def encode(
     encoder: nn.Module, batch: Batch, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Hidden states (T, D) of a batch, or of its samples with other ids (int64[T]) or other prefixes (int64[S], prefix.py).
+    """Hidden states (T, D) of a batch, or of its samples with other ids (int64[T]) or other prefixes (int64[S],
+    prefix.py).
 
     Raises:
         ValueError: there is not one id per position, or not one prefix per sample.

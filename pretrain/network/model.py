@@ -1,7 +1,8 @@
 """Encoder and heads as one module: a batch in, one scalar and the sums behind it out.
 
     forward(batch, scale)  ->  loss = sum over tasks of scale[task] * (sum of its targets' losses)
-                               stats (R, 3): loss sum, hits, targets; of each task one row of all, then one of each of its groups
+                               stats (R, 3): loss sum, hits, targets; of each task one row of all, then one of each of
+                               its groups
 
 ``scale`` holds weight / global number of targets, so losses are divided once, by what the whole step sums over.
 Parameters are initialised from a key per name: which heads exist changes no other parameter.
@@ -49,7 +50,8 @@ class PretrainingModel(nn.Module):
             self.ernie.pooler.requires_grad_(False)  # type: ignore[union-attr]  # nothing trains it
 
     def forward(self, batch: Batch, scale: Mapping[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss to minimise, and stats float64 (R, 3), for the tasks that ``scale`` names, in its order (metrics/sums.py, ``rows_of``)."""
+        """Loss to minimise, and stats float64 (R, 3), for the tasks that ``scale`` names, in its order
+        (metrics/sums.py, ``rows_of``)."""
 
         def encode_again(
             input_ids: torch.Tensor | None = None,
@@ -81,7 +83,8 @@ def tie(model: nn.Module, task: str, own: str, shared: str) -> None:
     """Make the parameter ``own`` of a task's head the model's parameter ``shared``.
 
     Raises:
-        ValueError: one of them does not exist, they differ in shape, or ``shared`` belongs to another task, which may join later.
+        ValueError: one of them does not exist, they differ in shape, or ``shared`` belongs to another task, which may
+        join later.
     """
     head = f"heads.{task}."
     if not shared.startswith(("ernie.", head)):
@@ -96,7 +99,8 @@ def tie(model: nn.Module, task: str, own: str, shared: str) -> None:
         raise ValueError(f"task {task!r} ties {own} of its head to {shared}: {error}") from None
     if found.shape != like.shape:
         raise ValueError(
-            f"task {task!r} ties {own} of shape {tuple(found.shape)} to {shared} of shape {tuple(like.shape)}; they must be equal"
+            f"task {task!r} ties {own} of shape {tuple(found.shape)} to {shared} of shape {tuple(like.shape)}; they "
+            "must be equal"
         )
     setattr(owner, leaf, like)
 
@@ -104,7 +108,8 @@ def tie(model: nn.Module, task: str, own: str, shared: str) -> None:
 def summarise(task: str, loss: Loss, groups: Sequence[str]) -> torch.Tensor:
     """(loss sum, hits, targets) over all targets and for each group: float64 (1 + groups, 3).
 
-    A target in no group is counted among all alone, so that nobody has to wait for a GPU here: `metrics.sums.check_groups` finds it.
+    A target in no group is counted among all alone, so that nobody has to wait for a GPU here:
+    `metrics.sums.check_groups` finds it.
 
     Raises:
         ValueError: the loss has groups where the objective names none, or the other way round.

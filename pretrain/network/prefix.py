@@ -82,11 +82,12 @@ def _seams(count_N: torch.Tensor) -> torch.Tensor:
 def variable_length(
     batch: Batch, prefix: Prefix, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
 ) -> torch.Tensor:
-    """(T, H, E) each, half precision on a GPU: prefixes over prefixes, and the other queries causally over their samples.
+    """(T, H, E) each, half precision on a GPU: prefixes over prefixes, and the other queries causally over their
+    samples.
 
-    The later queries of a sample are fewer than its keys: flash attention aligns the causal mask to the lower right corner,
-    where the last query meets the last key (torch/nn/attention/bias.py says so of CausalVariant.LOWER_RIGHT), which is just
-    what a suffix sees.
+    The later queries of a sample are fewer than its keys: flash attention aligns the causal mask to the lower right
+    corner, where the last query meets the last key (torch/nn/attention/bias.py says so of CausalVariant.LOWER_RIGHT),
+    which is just what a suffix sees.
     """
     from torch.nn.attention.varlen import varlen_attn
 

@@ -1,6 +1,8 @@
-"""Predict hidden words, phrases and entities (ERNIE 1.0, Sun et al. 2019, section 3.2; masked language modelling of BERT).
+"""Predict hidden words, phrases and entities (ERNIE 1.0, Sun et al. 2019, section 3.2; masked language modelling of
+BERT).
 
-The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees hidden positions only.
+The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees hidden
+positions only.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ class SpanBoundary(Objective):
     """The span boundary objective (SBO) over the hidden spans."""
 
     max_length: int = 20
-    """Tokens of a merged span that are predicted; the rest of a longer span is left to knowledge masking (SpanBERT: 20)."""
+    """Tokens of a merged span that are predicted; the rest of a longer span is left to knowledge masking (SpanBERT:
+    20)."""
     position_size: int = 200
     """Width of the position embedding (SpanBERT: 200)."""
     special_boundaries: bool = False

@@ -1,6 +1,8 @@
-"""What a model card says beside the checkpoint's own state, looked up where it is known; nothing is asked and nothing is guessed.
+"""What a model card says beside the checkpoint's own state, looked up where it is known; nothing is asked and nothing
+is guessed.
 
-    describe(folder, state, ...)  ->  Card     languages of the data, licence and name of the start checkpoint, held-out figures, the pooler
+    describe(folder, state, ...)  ->  Card     languages of the data, licence and name of the start checkpoint, held-out
+        figures, the pooler
 
 What cannot be looked up any more (a prepared folder or a start checkpoint that is gone) is left empty.
 """
@@ -85,7 +87,8 @@ def describe(
 
 
 def data_languages(state: State) -> list[str]:
-    """Languages of the prepared folders by characters; none unless all folders are there and are those of the checkpoint."""
+    """Languages of the prepared folders by characters; none unless all folders are there and are those of the
+    checkpoint."""
     characters: Counter[str] = Counter()
     for data in state.config["data"]:
         label = data.get("name") or str(data["path"]).rstrip("/").rsplit("/", 1)[-1]
@@ -107,7 +110,8 @@ def data_languages(state: State) -> list[str]:
 
 
 def example(languages: Sequence[str], tokens: Sequence[str]) -> str:
-    """A sentence in the first language that there is one in, otherwise in the one the vocabulary is made for, with one token hidden."""
+    """A sentence in the first language that there is one in, otherwise in the one the vocabulary is made for, with one
+    token hidden."""
     han = sum(HAN.fullmatch(token) is not None for token in tokens)
     language = next((code for code in languages if code in EXAMPLES), "zh" if 20 * han > len(tokens) else "en")
     known = set(tokens)
@@ -124,7 +128,8 @@ def pooler_origin(state: State) -> str:
 
 
 def base_model(source: Mapping[str, Any]) -> str:
-    """The start checkpoint's name on the hub, from its config.json or from where the hub's own cache keeps it; empty: it has none."""
+    """The start checkpoint's name on the hub, from its config.json or from where the hub's own cache keeps it; empty:
+    it has none."""
     if found := HUB_CACHE.search(str(source.get("path", ""))):
         return f"{found[1]}/{found[2]}"
     name = str(source.get("config", {}).get("_name_or_path") or "")
@@ -136,7 +141,8 @@ def base_model(source: Mapping[str, Any]) -> str:
 
 
 def source_licence(source: Mapping[str, Any]) -> dict[str, Any]:
-    """What the front matter of the start checkpoint's README.md says about its licence; empty when it says nothing or is gone."""
+    """What the front matter of the start checkpoint's README.md says about its licence; empty when it says nothing or
+    is gone."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -156,7 +162,8 @@ def source_licence(source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def heldout_figures(folder: Path, state: State, digest: str = "") -> dict[str, float]:
-    """Figures of exactly this step: of `kmask eval`, else those that training made, of the stage that ended rather than the one that began."""
+    """Figures of exactly this step: of `kmask eval`, else those that training made, of the stage that ended rather than
+    the one that began."""
     try:
         found = read_json(folder / "evaluation.json")
         if found.get("step") == state.step and found.get("checkpoint", digest) == digest:

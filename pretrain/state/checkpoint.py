@@ -3,13 +3,16 @@
     RUN/checkpoints/step-00000100/
       model.safetensors        fp32 weights by parameter name, heads of paused tasks included
       optimizer.safetensors    Adam moments and Adam's own step count by parameter name
-      state.json               step, cursors, fingerprints, configuration; sha256 and size of the two files above and its own sha256
+      state.json               step, cursors, fingerprints, configuration; sha256 and size of the two files above and
+          its own sha256
 
-Store.save      staging folder -> fsync -> a target that is there already is set aside -> rename -> older valid ones are deleted
+Store.save      staging folder -> fsync -> a target that is there already is set aside -> rename -> older valid ones are
+                deleted
 Store.latest    the newest valid one as a Checkpoint; says which ones it passed over and why
 Snapshot        the same in memory: what a stage hands to the next, and what a checkpoint is when it has been read
 
-Only folders named ``step-`` and eight digits are checkpoints; whatever else lies beside them is neither counted nor deleted.
+Only folders named ``step-`` and eight digits are checkpoints; whatever else lies beside them is neither counted nor
+deleted.
 """
 
 from __future__ import annotations
@@ -62,11 +65,13 @@ class State:
     config: Mapping[str, Any]
     """The resolved configuration."""
     encoder: Mapping[str, Any]
-    """The encoder's shape as transformers' ErnieConfig writes it: neither data nor start checkpoint is needed any more."""
+    """The encoder's shape as transformers' ErnieConfig writes it: neither data nor start checkpoint is needed any
+    more."""
     seen: Mapping[str, float]
     """Totals since the beginning: tokens, seconds, skipped steps, targets of tasks that train the pooler (`pooled`)."""
     source: Mapping[str, Any] = field(default_factory=dict)
-    """The checkpoint it began from (model.path): `path`, its `config`, had it a `pooler`; empty when it began from scratch."""
+    """The checkpoint it began from (model.path): `path`, its `config`, had it a `pooler`; empty when it began from
+    scratch."""
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics (metrics/sums.py)."""
     guard: Mapping[str, Any] = field(default_factory=dict)

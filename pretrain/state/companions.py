@@ -42,7 +42,8 @@ def companions_of(model: Any) -> dict[tuple[str, str], nn.Module]:
     for (task, name), module in found.items():
         if not NAME.fullmatch(name) or not hasattr(module, "config"):
             raise ValueError(
-                f"task {task!r}: the companion {name!r} must be an encoder of transformers, under a name of letters, digits, - and _"
+                f"task {task!r}: the companion {name!r} must be an encoder of transformers, under a name of letters, "
+                "digits, - and _"
             )
     return found
 

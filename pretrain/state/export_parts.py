@@ -1,4 +1,5 @@
-"""What every exported folder has, of the main model and of second encoders: its config.json, its tokenizer, what it is verified on."""
+"""What every exported folder has, of the main model and of second encoders: its config.json, its tokenizer, what it is
+verified on."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ SENTENCES = (
 )
 TOLERANCE = 1e-4
 FROM_SOURCE = ("classifier_dropout", "position_embedding_type", "bos_token_id", "eos_token_id")
-"""Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not touch."""
+"""Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not
+touch."""
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 DROPOUT_OF_BERT = 0.1
 """What a config.json that names no dropout means."""

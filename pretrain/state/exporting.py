@@ -1,11 +1,14 @@
-"""To Hugging Face folders: what AutoModel, AutoModelForMaskedLM and AutoTokenizer read, with nothing of ours in between.
+"""To Hugging Face folders: what AutoModel, AutoModelForMaskedLM and AutoTokenizer read, with nothing of ours in
+between.
 
-    export_run(tensors, model, ...)  config.json, model.safetensors, tokenizer, README.md, training_manifest.json -> verify -> published
-    verify(folder, model)            the folder reloaded: the same logits as the training model on fixed sentences, or an error
+    export_run(tensors, model, ...)  config.json, model.safetensors, tokenizer, README.md, training_manifest.json ->
+        verify -> published
+    verify(folder, model)            the folder reloaded: the same logits as the training model on fixed sentences, or
+        an error
 
 The encoder is transformers' ErnieModel, so export copies tensors. Heads that ErnieForMaskedLM has no place for go to
-auxiliary_heads.safetensors; a run that never learned knowledge masking has no masked-LM head, and AutoModel alone reads its export.
-config.json is for who fine-tunes: dropout as the start checkpoint had it, and no number of labels.
+auxiliary_heads.safetensors; a run that never learned knowledge masking has no masked-LM head, and AutoModel alone reads
+its export. config.json is for who fine-tunes: dropout as the start checkpoint had it, and no number of labels.
 """
 
 from __future__ import annotations
@@ -73,7 +76,8 @@ def export(
 
 @torch.no_grad()
 def training_output(model: Any, ids: torch.Tensor) -> torch.Tensor:
-    """What an export must give again for one sample (T,): vocabulary logits (T, V), or hidden states (T, D) where nothing learned to give logits."""
+    """What an export must give again for one sample (T,): vocabulary logits (T, V), or hidden states (T, D) where
+    nothing learned to give logits."""
     from pretrain.network.encoder import encode
 
     model.eval()
@@ -123,7 +127,8 @@ def verify(folder: Path, model: Any) -> float:
     if not worst <= TOLERANCE:
         what = "logits" if reloaded is not None else "hidden states"
         raise ValueError(
-            f"export refused: {what} of the reloaded model differ from the training model by {worst:.2e} (allowed {TOLERANCE:.0e})"
+            f"export refused: {what} of the reloaded model differ from the training model by {worst:.2e} (allowed "
+            f"{TOLERANCE:.0e})"
         )
     return worst
 
@@ -137,11 +142,13 @@ def export_run(
     manifest: Mapping[str, Any],
     companions: bool = False,
 ) -> float:
-    """Export to ``target``, verified before it appears under that name. Returns the largest difference of a logit (or hidden state).
+    """Export to ``target``, verified before it appears under that name. Returns the largest difference of a logit (or
+    hidden state).
 
     Args:
-        manifest: what training_manifest.json will hold; its ``source`` says what the start checkpoint's config.json was.
-        companions: also export second encoders of heads, to folders beside it (companions.py); all folders appear, or none.
+        manifest: what training_manifest.json will hold; its ``source`` says what the start checkpoint's config.json
+        was. companions: also export second encoders of heads, to folders beside it (companions.py); all folders appear,
+        or none.
 
     Raises:
         ValueError: the target is there already, or the reloaded model is not the trained one.

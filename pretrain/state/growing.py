@@ -29,8 +29,9 @@ def fitted(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 def fitted_moment(value: torch.Tensor | None, shape: torch.Size, square: bool) -> torch.Tensor:
     """An Adam moment in ``shape``; zeros when there is none yet.
 
-    A row that joins a table shares the table's step count, so Adam would not correct the bias of its empty second moment and its
-    first updates would be up to 1.5 times too long (6.6 with betas .9/.999): it begins with the mean of the other rows instead.
+    A row that joins a table shares the table's step count, so Adam would not correct the bias of its empty second
+    moment and its first updates would be up to 1.5 times too long (6.6 with betas .9/.999): it begins with the mean of
+    the other rows instead.
     """
     if value is None:
         return torch.zeros(shape)

@@ -1,10 +1,11 @@
 """From Hugging Face folders: a BERT or ERNIE checkpoint as weights under our names, which are transformers' own.
 
-    read_pretrained(folder, tokenizer)       config.json and vocabulary are checked, then all weights are read -> Pretrained
+    read_pretrained(folder, tokenizer)       config.json and vocabulary are checked, then all weights are read ->
+        Pretrained
     encoder_config(config, tasks, settings)  its shape, with our dropout and a task table
 
-Refused is whatever would not compute the same here: another architecture or vocabulary, relative positions, a missing shard or layer.
-The other direction is exporting.py.
+Refused is whatever would not compute the same here: another architecture or vocabulary, relative positions, a missing
+shard or layer. The other direction is exporting.py.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ SHAPE = (
     "max_position_embeddings",
 )
 OTHER_KINDS = {
-    "roberta": "its positions begin at 2 and its vocabulary is cut into bytes (Chinese RoBERTa-wwm checkpoints are of model_type bert and can)",
+    "roberta": (
+        "its positions begin at 2 and its vocabulary is cut into bytes (Chinese RoBERTa-wwm checkpoints are of "
+        "model_type bert and can)"
+    ),
     "xlm-roberta": "its positions begin at 2 and its vocabulary is SentencePiece",
     "ernie_m": "its vocabulary is SentencePiece and it has no segments",
 }
@@ -64,16 +68,19 @@ def read_pretrained(folder: Path, tokenizer: Tokenizer) -> Pretrained:
     vocabulary = _tokens_of(folder)
     if vocabulary is None:
         notes.append(
-            "the folder holds no vocabulary (tokenizer.json or vocab.txt) that could be compared with the one of the shards"
+            "the folder holds no vocabulary (tokenizer.json or vocab.txt) that could be compared with the one of the "
+            "shards"
         )
     elif vocabulary[: len(tokenizer.tokens)] != tokenizer.tokens:
         raise ValueError(
-            f"model.path {folder} has another vocabulary than the shards ({len(vocabulary)} and {len(tokenizer.tokens)} tokens). "
+            f"model.path {folder} has another vocabulary than the shards ({len(vocabulary)} and "
+            f"{len(tokenizer.tokens)} tokens). "
             f"Prepare the corpus with `vocabulary: {{path: {folder}}}`."
         )
     if config["vocab_size"] < len(tokenizer.tokens):
         raise ValueError(
-            f"model.path {folder} has {config['vocab_size']} embeddings, the shards' vocabulary {len(tokenizer.tokens)} tokens"
+            f"model.path {folder} has {config['vocab_size']} embeddings, the shards' vocabulary "
+            f"{len(tokenizer.tokens)} tokens"
         )
     tensors = {ours: tensor.float() for name, tensor in _load(folder).items() if (ours := our_name(name)) is not None}
     _check_encoder(folder, config, tensors)
@@ -124,7 +131,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
         )
     if config.get("is_decoder"):
         raise ValueError(
-            f"model.path {folder}: it is a decoder (is_decoder: true), which reads in one direction; encoders can be continued"
+            f"model.path {folder}: it is a decoder (is_decoder: true), which reads in one direction; encoders can be "
+            "continued"
         )
     missing = [name for name in SHAPE if not isinstance(config.get(name), int)]
     if missing:
@@ -143,7 +151,8 @@ def _tokens_of(folder: Path) -> list[str] | None:
 def _weight_files(folder: Path) -> list[Path]:
     """The file that holds all weights, or all of its shards: those an index lists, or those their numbers promise.
 
-    model-00001-of-00003.safetensors  ->  that one, model-00002-of-00003.safetensors and model-00003-of-00003.safetensors
+    model-00001-of-00003.safetensors  ->  that one, model-00002-of-00003.safetensors and
+        model-00003-of-00003.safetensors
     """
     for stem, suffix in (("model", ".safetensors"), ("pytorch_model", ".bin")):
         if (whole := folder / f"{stem}{suffix}").is_file():
@@ -159,7 +168,8 @@ def _weight_files(folder: Path) -> list[Path]:
         missing = [name for name in names if not (folder / name).is_file()]
         if missing or not names:
             raise ValueError(
-                f"model.path {folder}: {len(missing)} of {len(names)} shards are missing ({', '.join(missing[:3])}); copy the folder again"
+                f"model.path {folder}: {len(missing)} of {len(names)} shards are missing ({', '.join(missing[:3])}); "
+                "copy the folder again"
             )
         return [folder / name for name in names]
     other = next(
@@ -171,7 +181,8 @@ def _weight_files(folder: Path) -> list[Path]:
         "",
     )
     raise ValueError(
-        f"model.path {folder}: no weights there{other}: neither model.safetensors nor pytorch_model.bin, whole or in numbered shards"
+        f"model.path {folder}: no weights there{other}: neither model.safetensors nor pytorch_model.bin, whole or in "
+        "numbered shards"
     )
 
 
@@ -203,13 +214,15 @@ def _check_encoder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str
     if missing:
         names = "`bert.`, `ernie.` or no prefix"
         raise ValueError(
-            f"model.path {folder}: its weights lack {', '.join(missing[:3])} (looked for under {names}); it is no whole BERT or ERNIE"
+            f"model.path {folder}: its weights lack {', '.join(missing[:3])} (looked for under {names}); it is no "
+            "whole BERT or ERNIE"
         )
     rows, width = tensors["ernie.embeddings.word_embeddings.weight"].shape
     if (rows, width) != (config["vocab_size"], config["hidden_size"]):
         said = f"{config['vocab_size']} x {config['hidden_size']}"
         raise ValueError(
-            f"model.path {folder}: config.json says {said} word embeddings, the weights hold {rows} x {width}; they do not belong together"
+            f"model.path {folder}: config.json says {said} word embeddings, the weights hold {rows} x {width}; they "
+            "do not belong together"
         )
 
 

@@ -1,4 +1,5 @@
-"""The README.md of an exported folder, for the Hugging Face hub: what the run knows, as front matter (YAML) and text (Markdown).
+"""The README.md of an exported folder, for the Hugging Face hub: what the run knows, as front matter (YAML) and text
+(Markdown).
 
     model_card(Card(name=..., state=..., languages=["zh"], ...))  ->  str
 
@@ -168,7 +169,10 @@ def _auxiliary(state: State) -> str:
     others = [task for task in state.learned if task != "knowledge_masking"]
     if not others:
         return "Knowledge masking is the only task it learned; its head is the masked-LM head."
-    return f"`{AUXILIARY}` holds the head{'s' if len(others) > 1 else ''} of {', '.join(f'`{task}`' for task in others)}; the Auto classes do not read it."
+    return (
+        f"`{AUXILIARY}` holds the head{'s' if len(others) > 1 else ''} of "
+        f"{', '.join(f'`{task}`' for task in others)}; the Auto classes do not read it."
+    )
 
 
 def _origin(card: Card) -> str:
@@ -208,4 +212,7 @@ def _licence(card: Card) -> str:
         return "No licence was stated when this model was exported."
     stated = card.licence["license"]
     text = ", ".join(stated) if isinstance(stated, list) else str(stated)
-    return f"Licence: {' '.join(text.split())}{'' if card.stated else f', as stated by the checkpoint it began from ({_origin(card)})'}."
+    return (
+        "Licence: "
+        f"{' '.join(text.split())}{'' if card.stated else f', as stated by the checkpoint it began from ({_origin(card)})'}."
+    )

@@ -1,14 +1,16 @@
-"""Random and mutated files for every corpus reader and for the lexicon parsers: no crash, no hang, nothing lost silently.
+"""Random and mutated files for every corpus reader and for the lexicon parsers: no crash, no hang, nothing lost
+silently.
 
     python tests/data_prep/fuzz_readers.py --inputs 100000 [--only jsonl-gz ...] [--start 0]
 
-Input number n of a target is a pure function of its name and n, so a failure is repeated with `--only TARGET --start n --inputs 1`.
-What holds for every input (test_fuzz.py tries a few of them):
+Input number n of a target is a pure function of its name and n, so a failure is repeated with `--only TARGET --start n
+--inputs 1`. What holds for every input (test_fuzz.py tries a few of them):
 
 1. a reader raises nothing but ValueError and OSError, with a message that names the file, and ends within SECONDS
-2. every byte of the file belongs to one document, whose result is a Record, a Rejected, or nothing where there is only white space
-   (or a header); every row of a table is a Record or a Rejected
-3. texts are storable (no lone surrogates) and not empty; given spans are sorted, disjoint and inside the text; lines are counted right
+2. every byte of the file belongs to one document, whose result is a Record, a Rejected, or nothing where there is only
+   white space (or a header); every row of a table is a Record or a Rejected
+3. texts are storable (no lone surrogates) and not empty; given spans are sorted, disjoint and inside the text; lines
+   are counted right
 4. slices of any size, with and without a cache, give the same results; so does a compressed copy
 """
 
@@ -86,7 +88,8 @@ WIKI = [
 ]
 
 
-# --- valid files ----------------------------------------------------------------------------------------------------------------
+# --- valid files
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def words(rng: random.Random, most: int = 12) -> str:
@@ -241,11 +244,13 @@ def entries(rng: random.Random) -> bytes:
     ).encode()
 
 
-# --- mutations ------------------------------------------------------------------------------------------------------------------
+# --- mutations
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def mutated(rng: random.Random, content: bytes, other: bytes, gently: bool = False) -> bytes:
-    """``content`` after a few random changes; ``other`` lends pieces. ``gently`` flips a few bits only, so that more is read."""
+    """``content`` after a few random changes; ``other`` lends pieces. ``gently`` flips a few bits only, so that more is
+    read."""
     for _ in range(rng.choice([0, 1, 1, 1, 2, 3, 8])):
         start = rng.randint(0, len(content))
         end = min(len(content), start + rng.choice([1, 2, 10, 100, 1000]))
@@ -306,7 +311,8 @@ def compressed(content: bytes, suffix: str) -> bytes:
     ](content)
 
 
-# --- targets --------------------------------------------------------------------------------------------------------------------
+# --- targets
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def reader(kind: str, **settings: Any) -> Corpus:
@@ -516,11 +522,13 @@ def try_lexicon(file: Path, rng: random.Random, counts: Counter[str]) -> None:
     counts["malformed lines"] += len(found.malformed)
 
 
-# --- running --------------------------------------------------------------------------------------------------------------------
+# --- running
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def inputs(name: str, start: int, count: int, folder: Path) -> Iterator[tuple[int, str]]:
-    """Try inputs and yield (number, problem) for each that fails; the counts of what came out are printed by ``main``."""
+    """Try inputs and yield (number, problem) for each that fails; the counts of what came out are printed by
+    ``main``."""
     counts: Counter[str] = Counter()
     for number in range(start, start + count):
         place = folder / str(number)

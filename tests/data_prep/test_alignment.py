@@ -1,7 +1,7 @@
 """Token spans against a slow second opinion: every character unit on token boundaries is encoded, and nothing else is.
 
-``check`` below looks each unit up, character by character, in the offsets of the `tokenizers` library itself; it shares no code with
-data_prep/encoding.py. benchmarks/bench_quality.py runs it over whole corpora.
+``check`` below looks each unit up, character by character, in the offsets of the `tokenizers` library itself; it shares
+no code with data_prep/encoding.py. benchmarks/bench_quality.py runs it over whole corpora.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def check(annotated: Annotated, encoded: Encoded, backend: Any) -> dict[str, Ali
 def check_level(
     level: str, units: Units, encoded: Encoded, begins: dict[int, list[int]], covered: set[int]
 ) -> Alignment:
-    """One level. ``begins``: character -> tokens that begin there; ``covered``: characters with a token on both sides of their left edge."""
+    """One level. ``begins``: character -> tokens that begin there; ``covered``: characters with a token on both sides
+    of their left edge."""
     expected: Counter[tuple[int, int, int]] = Counter()
     fitting = single = 0
     for start, end, label in zip(units.start_U.tolist(), units.end_U.tolist(), units.label_U.tolist(), strict=True):

@@ -1,4 +1,5 @@
-"""Annotation: sentences, words and the units of every level brought into agreement, with toy segmenters and annotators."""
+"""Annotation: sentences, words and the units of every level brought into agreement, with toy segmenters and
+annotators."""
 
 from __future__ import annotations
 
@@ -288,7 +289,8 @@ def test_cutting_splits_words_at_edges_and_nowhere_else(words: list[tuple[int, i
     assert ([tuple(piece) for piece in pieces.tolist()], count) == (expected, crossed)
 
 
-# --- lexicons and words ---------------------------------------------------------------------------------------------------------
+# --- lexicons and words
+# ---------------------------------------------------------------------------------------------------------
 
 
 def bounded(folder: Path, bars: str, entries: str, **arguments: Any) -> Annotated:
@@ -367,7 +369,8 @@ def test_a_segmenter_that_is_taught_the_lexicon_has_its_entries_as_words(segment
         assert taught.dictionary.unreachable == ["New York", "卡尔·马克思"]
 
 
-# --- words that are none ----------------------------------------------------------------------------------------------------------
+# --- words that are none
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_signs_alone_are_no_words_and_are_counted() -> None:

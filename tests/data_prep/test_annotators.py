@@ -69,7 +69,8 @@ def found(text: str, annotator: Annotator) -> list[tuple[str, str]]:
     return [(text[start:end], kind) for start, end, kind in annotate(annotator, text)]
 
 
-# --- the contract ---------------------------------------------------------------------------------------------------------------
+# --- the contract
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,7 +126,8 @@ def test_the_fingerprint_is_plain_data_and_names_kind_and_level(kind: str, tmp_p
     assert fingerprint != annotator(kind, tmp_path, "phrase").fingerprint()
 
 
-# --- the lexicon ----------------------------------------------------------------------------------------------------------------
+# --- the lexicon
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def lexicon(folder: Path, content: str | bytes, name: str = "l.tsv", **arguments: Any) -> Lexicon:

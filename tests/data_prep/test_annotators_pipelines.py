@@ -1,4 +1,5 @@
-"""Annotators that look at words and their parts of speech: spaCy pipelines assembled here, jieba's tags, chunk grammars."""
+"""Annotators that look at words and their parts of speech: spaCy pipelines assembled here, jieba's tags, chunk
+grammars."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def found(annotator: Annotator, text: str, language: str = "zh") -> list[tuple[s
     return [(text[start:end], kind) for start, end, kind in units(annotator, text, language)]
 
 
-# --- pipelines made for these tests ---------------------------------------------------------------------------------------------
+# --- pipelines made for these tests
+# ---------------------------------------------------------------------------------------------
 
 LEXICON = {
     "the": "DET",
@@ -109,7 +111,8 @@ CITIES = [
 STAEDTE = [{"label": "LOC", "pattern": "北京大学"}, {"label": "LOC", "pattern": "上海"}]
 
 
-# --- spaCy: entities ------------------------------------------------------------------------------------------------------------
+# --- spaCy: entities
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_entity_ruler_finds_entities_at_their_characters_in_the_document(save: Callable[..., str]) -> None:
@@ -208,7 +211,8 @@ def test_entities_of_random_text_are_sorted_disjoint_and_inside_sentences(save: 
         position = end
 
 
-# --- spaCy: noun chunks ---------------------------------------------------------------------------------------------------------
+# --- spaCy: noun chunks
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_noun_chunks_become_phrases(save: Callable[..., str]) -> None:
@@ -240,7 +244,8 @@ def test_impossible_settings_of_a_pipeline_are_refused(arguments: dict[str, Any]
         SpacyPipeline(level="entity", pipeline="en", **arguments)
 
 
-# --- parts of speech ------------------------------------------------------------------------------------------------------------
+# --- parts of speech
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", ["rjieba", "jieba"])
@@ -297,7 +302,8 @@ def test_the_types_of_tags_are_those_of_user_dictionaries() -> None:
     assert PartOfSpeech(level="entity").types == TAG_TYPES
 
 
-# --- chunks ---------------------------------------------------------------------------------------------------------------------
+# --- chunks
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_chinese_noun_and_verb_groups_are_found_without_any_model() -> None:

@@ -257,7 +257,8 @@ def test_every_sixteenth_unit_of_a_document_is_the_same_wherever_it_stands(
     )
 
 
-# --- what short documents are spared -------------------------------------------------------------------------------------------------
+# --- what short documents are spared
+# -------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=300)
@@ -284,7 +285,8 @@ def test_keys_of_many_names_are_those_of_each(names: Sequence[str]) -> None:
     assert hash_keys("heldout", names).tolist() == [hash_key("heldout", name) for name in names]
 
 
-# --- words of a vocabulary -----------------------------------------------------------------------------------------------------------
+# --- words of a vocabulary
+# -----------------------------------------------------------------------------------------------------------
 
 
 def slow_counts(texts: Sequence[str], normalizer: Any) -> tuple[Counter[str], Counter[str]]:

@@ -1,4 +1,5 @@
-"""Compressed files: whatever they hold is unpacked in bounded steps, and what cannot be unpacked is called what it is."""
+"""Compressed files: whatever they hold is unpacked in bounded steps, and what cannot be unpacked is called what it
+is."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ print(size, peak() - before)
 
 
 def repetitive(blocks: int, window: int = 7 << 3, skippable: bool = False) -> bytes:
-    """A frame of blocks of four bytes that each stand for 128 KiB of the letter a, with a window of 2 ** (10 + window / 8)."""
+    """A frame of blocks of four bytes that each stand for 128 KiB of the letter a, with a window of 2 ** (10 + window /
+    8)."""
     block = ((BLOCK << 3) | 2).to_bytes(3, "little") + b"a"
     last = ((BLOCK << 3) | 3).to_bytes(3, "little") + b"a"
     other = (0x184D2A53).to_bytes(4, "little") + (5).to_bytes(4, "little") + b"12345" if skippable else b""
@@ -122,7 +124,8 @@ def test_lists_are_read_the_same_in_blocks_of_any_size(
         assert list(lines_of(str(file), [], what="list")) == expected
 
 
-# --- zstandard ------------------------------------------------------------------------------------------------------------------
+# --- zstandard
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def unpacked(content: bytes, folder: Path) -> bytes:

@@ -101,7 +101,8 @@ def jsonl(*values: Any) -> bytes:
     return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values).encode()
 
 
-# --- the contract ---------------------------------------------------------------------------------------------------------------
+# --- the contract
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", kinds(Corpus))
@@ -271,7 +272,8 @@ def test_files_under_one_source_name_do_not_share_stand_in_ids(
     assert len(set(ids)) == 2
 
 
-# --- damaged compressed files ---------------------------------------------------------------------------------------------------
+# --- damaged compressed files
+# ---------------------------------------------------------------------------------------------------
 
 
 def many_lines() -> bytes:
@@ -323,7 +325,8 @@ def test_open_bytes_streams_lines_and_supports_reading_in_blocks(tmp_path: Path)
     assert first + rest.getvalue() == content
 
 
-# --- jsonl ----------------------------------------------------------------------------------------------------------------------
+# --- jsonl
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def one(line: bytes, **arguments: Any) -> Record | Rejected | None:
@@ -404,7 +407,8 @@ def test_jsonl_ignores_values_that_are_no_metadata() -> None:
     assert (record.id[:6], record.title) == ("wiki:7", "5")
 
 
-# --- plain text -----------------------------------------------------------------------------------------------------------------
+# --- plain text
+# -----------------------------------------------------------------------------------------------------------------
 
 POEM = "\n\n床前明月光\n疑是地上霜\n \n\nsecond\n\n\nthird\nline"
 

@@ -63,7 +63,8 @@ def shown(items: list[Record | Rejected]) -> list[str]:
     return [item.text if isinstance(item, Record) else item.reason for item in items]
 
 
-# --- the cache of unpacked slices -----------------------------------------------------------------------------------------------
+# --- the cache of unpacked slices
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -165,7 +166,8 @@ def test_a_document_too_long_to_hold_is_set_aside_and_the_next_one_is_read(tmp_p
         assert f"{LONGEST_DOCUMENT + 6} bytes" in first.detail  # type: ignore[union-attr]
 
 
-# --- annotated JSON Lines -------------------------------------------------------------------------------------------------------
+# --- annotated JSON Lines
+# -------------------------------------------------------------------------------------------------------
 
 
 def annotated(spans: Any, text: str = "鲁迅生于绍兴。", **settings: Any) -> Record | Rejected | None:
@@ -272,7 +274,8 @@ def test_nonsense_about_kinds_and_levels_is_refused(settings: dict[str, Any], me
         AnnotatedJsonl(paths=["x"], **settings)
 
 
-# --- pre-segmented text ---------------------------------------------------------------------------------------------------------
+# --- pre-segmented text
+# ---------------------------------------------------------------------------------------------------------
 
 
 def segmented(text: str, document: str = "block") -> Record:
@@ -320,7 +323,8 @@ def test_pre_segmented_documents_end_as_the_setting_says(tmp_path: Path) -> None
     assert PreSegmented(paths=["x"]).given_labels() == {"word": [Label("", "user")]}
 
 
-# --- WikiExtractor --------------------------------------------------------------------------------------------------------------
+# --- WikiExtractor
+# --------------------------------------------------------------------------------------------------------------
 
 EXTRACTED = """<doc id="12" url="https://en.wikipedia.org/wiki?curid=12" title="AT&amp;T">
 AT&amp;T
@@ -379,7 +383,8 @@ def test_wikiextractor_plain_output_read_as_json_gets_a_hint() -> None:
     assert "Set `output: plain`" in item.detail  # type: ignore[union-attr]
 
 
-# --- wikitext -------------------------------------------------------------------------------------------------------------------
+# --- wikitext
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def wiki(text: str, variant: str = "zh-hans") -> str:
@@ -481,7 +486,8 @@ def test_pages_of_repeated_marks_take_no_longer_than_their_length(piece: str) ->
     wiki(piece * 10_000 + "}}" * 5_000 + "]]" * 5_000)
 
 
-# --- MediaWiki dumps ------------------------------------------------------------------------------------------------------------
+# --- MediaWiki dumps
+# ------------------------------------------------------------------------------------------------------------
 
 PAGE = """  <page>
     <title>{title}</title>
@@ -573,7 +579,8 @@ def test_nonsense_about_wikitext_is_refused(settings: dict[str, Any], message: s
         WikiDump(paths=["x"], **settings)
 
 
-# --- Parquet --------------------------------------------------------------------------------------------------------------------
+# --- Parquet
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def rows(count: int) -> dict[str, Any]:
@@ -655,7 +662,8 @@ def test_parquet_errors_name_the_file(tmp_path: Path) -> None:
         list(Parquet(paths=[str(file)]).read(Slice(str(file), 0, 400, 1, 1)))
 
 
-# --- datasets -------------------------------------------------------------------------------------------------------------------
+# --- datasets
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""Discourse-marker pairs: what is found, what only looks like it, how they are balanced, and that training never meets them unasked."""
+"""Discourse-marker pairs: what is found, what only looks like it, how they are balanced, and that training never meets
+them unasked."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def found(text: str, markers: str, **arguments: Any) -> list[tuple[str, str, str
     return result
 
 
-# --- finding --------------------------------------------------------------------------------------------------------------------
+# --- finding
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,8 @@ def test_the_lists_that_come_with_kmask_are_read() -> None:
     assert [pair.name for pair in pairs(text, discourse)] == ["contrast", "result"]
 
 
-# --- marker files ---------------------------------------------------------------------------------------------------------------
+# --- marker files
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def markers_of(tmp_path: Path, content: str, skip: bool = False) -> list[Marker]:
@@ -233,7 +236,8 @@ def test_settings_that_make_no_sense_are_refused(arguments: dict[str, Any], mess
         Discourse(**arguments)
 
 
-# --- in a prepared folder -------------------------------------------------------------------------------------------------------
+# --- in a prepared folder
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""Duplicates at scale: any number of parts, tasks, pieces, workers and kills gives the same bytes, within a bounded memory."""
+"""Duplicates at scale: any number of parts, tasks, pieces, workers and kills gives the same bytes, within a bounded
+memory."""
 
 from __future__ import annotations
 
@@ -239,7 +240,8 @@ def peaks(step: Duplicates, folders: Sequence[Path], work: Path) -> dict[str, in
 
 @pytest.mark.parametrize("hostile", [False, True])
 def test_no_task_holds_more_for_a_larger_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: bool) -> None:
-    """Three times the documents, in the hostile case all under the same keys: each task but the one that joins stays as large as it was."""
+    """Three times the documents, in the hostile case all under the same keys: each task but the one that joins stays as
+    large as it was."""
     small(monkeypatch, 1 << 10, 1 << 12, 1 << 13)
     monkeypatch.setattr(duplicate_pairs, "BLOCK_PAIRS", 1 << 10)
     monkeypatch.setattr("data_prep.filtering.duplicate_clusters.BLOCK", 1 << 10)

@@ -1,4 +1,5 @@
-"""Duplicates: equal and nearly equal documents are found across parts, the first one stays, and the reason says which."""
+"""Duplicates: equal and nearly equal documents are found across parts, the first one stays, and the reason says
+which."""
 
 from __future__ import annotations
 

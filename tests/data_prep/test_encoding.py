@@ -238,7 +238,8 @@ def test_a_unit_longer_than_the_format_allows_is_dropped(tokenizer: Tokenizer) -
     assert encoded.units["entity"].length_U.tolist() == [65535]
 
 
-# --- parts of pairs, sentences and paragraphs -----------------------------------------------------------------------------------
+# --- parts of pairs, sentences and paragraphs
+# -----------------------------------------------------------------------------------
 
 
 def pair(first: str, second: str, kind: str = "") -> Document:
@@ -319,7 +320,8 @@ def test_sentences_and_paragraphs_of_mixed_text(
     assert encoded.paragraph_ends_P.tolist() == ends.tolist()
 
 
-# --- the tokenizer as data_prep sees it -----------------------------------------------------------------------------------------
+# --- the tokenizer as data_prep sees it
+# -----------------------------------------------------------------------------------------
 
 
 def test_the_tokenizer_knows_its_tokens_and_specials(tokenizer: Tokenizer) -> None:

@@ -1,4 +1,5 @@
-"""Files that are not UTF-8, by content or by name: the same documents in every encoding, however they are cut; and what a wrong one is told."""
+"""Files that are not UTF-8, by content or by name: the same documents in every encoding, however they are cut; and what
+a wrong one is told."""
 
 from __future__ import annotations
 
@@ -220,7 +221,8 @@ def test_a_corpus_in_gb18030_is_prepared_into_the_same_shards_part_by_part(tmp_p
     assert hashes[0] == hashes[1]
 
 
-# --- names of files ---------------------------------------------------------------------------------------------------------------
+# --- names of files
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""Engines: a contract that every file in engines/ keeps. The functions below run in spawned processes and stand at module level."""
+"""Engines: a contract that every file in engines/ keeps. The functions below run in spawned processes and stand at
+module level."""
 
 from __future__ import annotations
 

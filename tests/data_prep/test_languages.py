@@ -1,4 +1,5 @@
-"""Languages: a contract that every file in languages/ keeps, which language a text is in, and a new language as one file."""
+"""Languages: a contract that every file in languages/ keeps, which language a text is in, and a new language as one
+file."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def language(kind: str) -> Language:
     return cls()
 
 
-# --- the contract ---------------------------------------------------------------------------------------------------------------
+# --- the contract
+# ---------------------------------------------------------------------------------------------------------------
 
 every_language = pytest.mark.parametrize("kind", KINDS)
 
@@ -124,7 +126,8 @@ def test_any_text_is_in_one_language_and_the_same_one_again(kind: str, text: str
     assert isinstance(language(kind).speaks(Letters(text)), bool)
 
 
-# --- which language -------------------------------------------------------------------------------------------------------------
+# --- which language
+# -------------------------------------------------------------------------------------------------------------
 
 TEXTS = [
     ("政府は来年度の予算案を閣議決定した。", "other"),
@@ -249,7 +252,8 @@ def test_the_order_of_the_list_changes_nothing() -> None:
     assert all(one.language(text) == two.language(text) for text, _ in TEXTS)
 
 
-# --- words and sentences of other languages -------------------------------------------------------------------------------------
+# --- words and sentences of other languages
+# -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -295,7 +299,8 @@ def test_han_in_another_language_goes_to_no_chinese_segmenter() -> None:
     assert words("東京大学の学生", "other") == []
 
 
-# --- a new language is one file ---------------------------------------------------------------------------------------------------
+# --- a new language is one file
+# ---------------------------------------------------------------------------------------------------
 
 JA = '''
 """Japanese, for a test."""

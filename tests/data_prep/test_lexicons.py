@@ -26,7 +26,8 @@ def pairs(entries: Entries) -> list[tuple[str, str]]:
     return list(zip(entries.surfaces, entries.types, strict=True))
 
 
-# --- txt and tsv ----------------------------------------------------------------------------------------------------------------
+# --- txt and tsv
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_columns_are_surface_type_and_frequency(tmp_path: Path) -> None:
@@ -153,7 +154,8 @@ def test_surfaces_are_cleaned_exactly_like_the_text_of_documents(
         assert entries.surfaces == list(dict.fromkeys(["北京市", cleaned] if cleaned else ["北京市"]))
 
 
-# --- userdict, patterns, mined --------------------------------------------------------------------------------------------------
+# --- userdict, patterns, mined
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_user_dictionary_gives_types_to_names(tmp_path: Path) -> None:
@@ -247,7 +249,8 @@ def test_what_the_miner_writes_is_read(tmp_path: Path) -> None:
     assert pairs(load_entries([str(tmp_path / "mined.tsv")])) == [("云计算", ""), ("steam engine", "")]
 
 
-# --- auto -----------------------------------------------------------------------------------------------------------------------
+# --- auto
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_auto_never_takes_names_of_several_words_for_a_dictionary(tmp_path: Path) -> None:
@@ -270,7 +273,8 @@ def test_auto_asks_when_every_line_ends_in_a_number(tmp_path: Path) -> None:
     assert load(tmp_path, content, format="userdict").surfaces == ["云计算", "李小福", "长征"]
 
 
-# --- anything at all ------------------------------------------------------------------------------------------------------------
+# --- anything at all
+# ------------------------------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
     [
@@ -347,7 +351,8 @@ def test_all_malformed_lexicons_are_reported_at_once(tmp_path: Path) -> None:
     assert f"... and 2 more in {tmp_path / 'a.tsv'}" in told and "missing.tsv: no such file" in told
 
 
-# --- counts ---------------------------------------------------------------------------------------------------------------------
+# --- counts
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

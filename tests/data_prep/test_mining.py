@@ -94,7 +94,8 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
         Mining(**arguments)
 
 
-# --- tokens ---------------------------------------------------------------------------------------------------------------------
+# --- tokens
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def stored(texts: list[str], folder: Path, language: str = "en") -> StoredTokenBlock:
@@ -139,7 +140,8 @@ def test_an_edge_is_the_character_met_with_every_digit_the_same(tmp_path: Path) 
     assert int(edges[ord("“")]) == int(edges[ord("a")]) == 0
 
 
-# --- statistics, against a plain count ------------------------------------------------------------------------------------------
+# --- statistics, against a plain count
+# ------------------------------------------------------------------------------------------
 
 
 def test_counts_and_entropies_equal_a_plain_count(tmp_path: Path) -> None:
@@ -254,7 +256,8 @@ def test_every_length_has_its_quota_of_the_best(tmp_path: Path) -> None:
     assert len(by_length[2]) > 10 and len(by_length[4]) > 5
 
 
-# --- what is chosen -------------------------------------------------------------------------------------------------------------
+# --- what is chosen
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_phrase_in_free_company_is_found_and_its_fragments_are_not(tmp_path: Path) -> None:
@@ -329,7 +332,8 @@ def test_nothing_to_read_gives_a_lexicon_without_entries(tmp_path: Path) -> None
     assert mined([",,,", "12 13"], tmp_path) == {}
 
 
-# --- one result for every division of the work ----------------------------------------------------------------------------------
+# --- one result for every division of the work
+# ----------------------------------------------------------------------------------
 
 
 def test_parts_and_blocks_do_not_change_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,8 @@ def parts(record: Record | Rejected) -> tuple[list[str], set[str]]:
     return [record.text[span.start : span.end] for span in spans], {span.type for span in spans}
 
 
-# --- formats --------------------------------------------------------------------------------------------------------------------
+# --- formats
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_worked_example_of_the_module(tmp_path: Path) -> None:
@@ -154,7 +155,8 @@ def test_slices_of_any_size_give_the_same_pairs_and_lose_no_line(
     assert len(whole) == sum(bool(piece.strip()) for piece in quoted_rows(io.BytesIO(file.read_bytes()))) - 1
 
 
-# --- what is set aside, what is refused -----------------------------------------------------------------------------------------
+# --- what is set aside, what is refused
+# -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,8 @@ def test_settings_that_make_no_sense_are_refused(arguments: dict[str, Any], mess
         LabelledPairs(**{"paths": ["x"], "classes": CLASSES, **arguments})
 
 
-# --- to the shards --------------------------------------------------------------------------------------------------------------
+# --- to the shards
+# --------------------------------------------------------------------------------------------------------------
 
 
 def preparation(tmp_path: Path, tokenizer_folder: Path, *corpora: Any, **arguments: Any) -> Preparation:

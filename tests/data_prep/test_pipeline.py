@@ -139,7 +139,8 @@ def own_inputs(settings: Preparation, inputs: Path, tmp_path: Path, tokenizer_fo
     return tmp_path / "inputs", reading(tmp_path / "inputs", Path(settings.output), tokenizer_folder)
 
 
-# --- what comes out -------------------------------------------------------------------------------------------------------------
+# --- what comes out
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_prepared_folder_opens_and_holds_every_document_once(settings: Preparation) -> None:
@@ -297,7 +298,8 @@ def test_documents_are_dropped_by_every_rule_that_is_asked_for(settings: Prepara
     assert content(tmp_path / "two") == content(Path(settings.output))
 
 
-# --- exactly once ---------------------------------------------------------------------------------------------------------------
+# --- exactly once
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def test_two_processes_give_the_same_bytes_as_one(
@@ -534,7 +536,8 @@ def test_preparing_twice_with_a_trained_vocabulary_gives_the_same_bytes(settings
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
-# --- refusals -------------------------------------------------------------------------------------------------------------------
+# --- refusals
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -656,7 +659,8 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any], field: str, 
         replace(settings, **arguments)
 
 
-# --- plan and split -------------------------------------------------------------------------------------------------------------
+# --- plan and split
+# -------------------------------------------------------------------------------------------------------------
 
 
 def splits(output: Path) -> dict[str, str]:

@@ -212,7 +212,8 @@ def test_folding_lowers_letters_and_forgets_punctuation() -> None:
     assert "".join(chr(code) if code else "_" for code in folded.tolist()) == "aé_é_b1_1"
 
 
-# --- markup ---------------------------------------------------------------------------------------------------------------------
+# --- markup
+# ---------------------------------------------------------------------------------------------------------------------
 
 PAGE = f"""<!DOCTYPE html>
 <html lang="zh"><head><meta charset="utf-8"><title>长江</title><style>body {{ color: red }}</style></head>

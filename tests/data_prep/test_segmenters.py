@@ -75,7 +75,8 @@ def surfaces(segmenter: Segmenter, text: str) -> list[str]:
     return [text[start:end] for start, end in found(segmenter, text)]
 
 
-# --- the contract ---------------------------------------------------------------------------------------------------------------
+# --- the contract
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -119,7 +120,8 @@ def test_the_version_is_a_stable_non_empty_line(kind: str) -> None:
     assert "\n" not in version
 
 
-# --- user dictionaries ----------------------------------------------------------------------------------------------------------
+# --- user dictionaries
+# ----------------------------------------------------------------------------------------------------------
 
 
 def dictionary(folder: Path, content: str | bytes) -> list[str]:
@@ -223,7 +225,8 @@ def test_pieces_that_do_not_make_up_the_text_are_an_error() -> None:
         places(["a", "b"], "abc")
 
 
-# --- one by one -----------------------------------------------------------------------------------------------------------------
+# --- one by one
+# -----------------------------------------------------------------------------------------------------------------
 
 
 @cache
@@ -337,7 +340,8 @@ def test_the_version_of_a_spacy_segmenter_follows_the_content_of_its_folder(tmp_
     assert one == same != other
 
 
-# --- jieba's dictionary -----------------------------------------------------------------------------------------------------------
+# --- jieba's dictionary
+# -----------------------------------------------------------------------------------------------------------
 
 PLANTED = """
 import logging, marshal, sys, tempfile

@@ -177,7 +177,8 @@ def test_sentences_of_the_example_corpus_cover_it(name: str) -> None:
         assert len(sentences(text)) > 1
 
 
-# --- titles -----------------------------------------------------------------------------------------------------------------------
+# --- titles
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,8 @@ def test_a_title_whose_closing_mark_is_far_away_is_none() -> None:
     assert len(sentences("《" + "他走了。" * 500)) == 500
 
 
-# --- the rule again, slow and obvious ------------------------------------------------------------------------------------------------
+# --- the rule again, slow and obvious
+# ------------------------------------------------------------------------------------------------
 
 ENDS = re.escape(CLOSERS)
 END = re.compile(
@@ -219,7 +221,8 @@ LAST_WORD = re.compile("[\\w.]+$")
 
 
 def slow_sentences(text: str) -> tuple[list[tuple[int, int]], list[int]]:
-    """The rule written with regular expressions: sentence spans in order, and the paragraph ends: for each paragraph the index one past its last sentence."""
+    """The rule written with regular expressions: sentence spans in order, and the paragraph ends: for each paragraph
+    the index one past its last sentence."""
     sentences: list[tuple[int, int]] = []
     paragraph_ends: list[int] = []
     start = 0

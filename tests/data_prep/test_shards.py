@@ -83,7 +83,8 @@ def check(shard: Shard, documents: list[Encoded]) -> None:
             assert units.label_U[start:end].tolist() == table.label_U.tolist()
 
 
-# --- one shard ------------------------------------------------------------------------------------------------------------------
+# --- one shard
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_shard_gives_back_every_array_of_every_document(tmp_path: Path) -> None:
@@ -182,7 +183,8 @@ def test_a_missing_or_foreign_shard_is_named_with_the_remedy(content: bytes | No
         len(Shard(tmp_path / "s.arrow", LEVELS))
 
 
-# --- damage inside a shard of the right size -----------------------------------------------------------------------------------
+# --- damage inside a shard of the right size
+# -----------------------------------------------------------------------------------
 
 
 def read_all(shard: Shard) -> None:
@@ -286,7 +288,8 @@ def test_a_part_of_a_prepared_folder_is_named_with_the_folder_to_verify(tmp_path
         len(Shard(tmp_path / "parts/000003/train.arrow", LEVELS))
 
 
-# --- labelled pairs -------------------------------------------------------------------------------------------------------------
+# --- labelled pairs
+# -------------------------------------------------------------------------------------------------------------
 
 
 def pair(ids: list[int], ends: list[int], label: int) -> Encoded:
@@ -335,7 +338,8 @@ def test_without_pairs_a_shard_has_the_columns_it_always_had(tmp_path: Path) -> 
             getattr(Shard(tmp_path / "s.arrow", LEVELS), column)
 
 
-# --- a prepared folder ----------------------------------------------------------------------------------------------------------
+# --- a prepared folder
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -109,7 +109,8 @@ def pairs_of(table: Table) -> dict[str, list[str]]:
     return found
 
 
-# --- settings -------------------------------------------------------------------------------------------------------------------
+# --- settings
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_settings_are_a_documented_frozen_component(check_component: Callable[[type], None]) -> None:
@@ -145,7 +146,8 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
         Similarity(**arguments)
 
 
-# --- counting -------------------------------------------------------------------------------------------------------------------
+# --- counting
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_words_are_units_and_whole_tokens(shards_of: Callable[..., Prepared], tokenizer: Tokenizer) -> None:
@@ -241,7 +243,8 @@ def test_shards_without_words_are_refused(shards_of: Callable[..., Prepared]) ->
         count_frequent_words(shards_of([[["北京"]]], levels=("entity",)), 10, 1, unheard)
 
 
-# --- vectors --------------------------------------------------------------------------------------------------------------------
+# --- vectors
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_attraction_is_shifted_positive_pmi_with_smoothed_contexts() -> None:
@@ -277,7 +280,8 @@ def test_a_word_that_attracts_none_has_a_vector_of_zeros_and_torchs_generator_is
     assert not embed(nothing, 3, 0).any()
 
 
-# --- the table ------------------------------------------------------------------------------------------------------------------
+# --- the table
+# ------------------------------------------------------------------------------------------------------------------
 
 TOPICS = (("北京", "上海", "rain", "人"), ("天地", "东西", "rome", "中"), ("学生", "大学", "river", "国"))
 CONTEXTS = (("江水", "山水", "南山"), ("长城", "城市", "海水"), ("书中", "中国", "一个"))
@@ -412,7 +416,8 @@ def test_scripts_are_han_latin_or_other(surface: str, name: str) -> None:
     assert SCRIPTS[script_group(surface)] == name
 
 
-# --- reading pairs --------------------------------------------------------------------------------------------------------------
+# --- reading pairs
+# --------------------------------------------------------------------------------------------------------------
 
 
 def texts(pairs: SimilarPairs, tokenizer: Tokenizer) -> list[tuple[str, str]]:

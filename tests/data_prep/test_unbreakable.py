@@ -1,4 +1,5 @@
-"""The property: any history of kills, relaunches, engines, worker counts and simultaneous launches ends in the bytes of one undisturbed run.
+"""The property: any history of kills, relaunches, engines, worker counts and simultaneous launches ends in the bytes of
+one undisturbed run.
 
 The long version, with a hundred kills, is benchmarks/kill_preparation.py.
 """
@@ -133,7 +134,8 @@ def rejected(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "rejected.jsonl").read_text().splitlines()]
 
 
-# --- poisonous documents --------------------------------------------------------------------------------------------------------
+# --- poisonous documents
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_a_document_on_which_the_code_fails_is_set_aside_and_the_rest_goes_on(
@@ -263,7 +265,8 @@ def test_the_command_says_by_its_exit_code_that_documents_were_quarantined(
     assert "1 document(s) set aside" in message and "killed its worker: 1" in message and "a.jsonl:41" in message
 
 
-# --- supervision ----------------------------------------------------------------------------------------------------------------
+# --- supervision
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,7 +384,8 @@ def test_a_worker_killed_from_outside_costs_nothing_but_time(settings: Preparati
     assert not (tmp_path / "out/poison").exists()
 
 
-# --- claims ---------------------------------------------------------------------------------------------------------------------
+# --- claims
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_claim_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
@@ -420,7 +424,8 @@ def test_what_is_held_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert (tmp_path / "a").stat().st_mtime > 0
 
 
-# --- many files -----------------------------------------------------------------------------------------------------------------
+# --- many files
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def same(one: Plan, other: Plan) -> bool:
@@ -491,7 +496,8 @@ def test_what_a_worker_is_sent_does_not_grow_with_the_plan(settings: Preparation
     assert {file.source for file in alone.all_files()} == {tmp_path.name}  # so many files are one source
 
 
-# --- whole runs, as processes ---------------------------------------------------------------------------------------------------
+# --- whole runs, as processes
+# ---------------------------------------------------------------------------------------------------
 
 
 def configuration(folder: Path, tokenizer: Path) -> Path:

@@ -72,7 +72,8 @@ def test_the_vocabulary_is_a_documented_frozen_component(check_component: Callab
     check_component(Vocabulary)
 
 
-# --- trained --------------------------------------------------------------------------------------------------------------------
+# --- trained
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1500, 3000])
@@ -171,7 +172,8 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
         Vocabulary(**arguments)  # type: ignore[arg-type]
 
 
-# --- adopted --------------------------------------------------------------------------------------------------------------------
+# --- adopted
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_whole_tokenizer_folder_is_copied_byte_for_byte(trained: Path, tmp_path: Path) -> None:
@@ -353,7 +355,8 @@ def test_a_byte_order_mark_in_vocab_txt_is_ignored(tmp_path: Path) -> None:
     assert Tokenizer(folder=tmp_path / "made").tokens == [*SPECIAL_TOKENS, "江"]
 
 
-# --- counted words --------------------------------------------------------------------------------------------------------------
+# --- counted words
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_words_and_characters_are_counted_as_the_tokenizer_sees_them() -> None:
@@ -439,7 +442,8 @@ def test_the_rarest_words_are_forgotten_when_there_are_too_many(monkeypatch: pyt
     assert tally.forgotten > 0
 
 
-# --- extended -------------------------------------------------------------------------------------------------------------------
+# --- extended
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def small_folder(folder: Path, extra: list[str] | None = None) -> Path:
@@ -556,7 +560,8 @@ def test_an_empty_word_list_and_one_in_another_encoding_are_named(tmp_path: Path
         read_words(tmp_path / "words.txt")
 
 
-# --- looked into ----------------------------------------------------------------------------------------------------------------
+# --- looked into
+# ----------------------------------------------------------------------------------------------------------------
 
 
 CLASSES = {

@@ -1,4 +1,5 @@
-"""`kmask prepare` as a user runs it, a process of its own with workers, on labelled pairs and on datasets: what is in the files is in the shards."""
+"""`kmask prepare` as a user runs it, a process of its own with workers, on labelled pairs and on datasets: what is in
+the files is in the shards."""
 
 from __future__ import annotations
 

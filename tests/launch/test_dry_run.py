@@ -1,4 +1,5 @@
-"""`kmask train --dry-run` and `kmask launch --dry-run`: what a start would refuse is refused in its words, and every number is a real one."""
+"""`kmask train --dry-run` and `kmask launch --dry-run`: what a start would refuse is refused in its words, and every
+number is a real one."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ def tree(folder: Path) -> list[tuple[str, int, int]]:
     return sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*"))
 
 
-# --- what is shown -------------------------------------------------------------------------------------------------------------------
+# --- what is shown
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_run_is_described_the_commands_come_last_and_nothing_is_written(
@@ -113,7 +115,8 @@ def test_a_stage_that_is_all_warm_up_is_pointed_out(kmask: Kmask, tiny_run: Path
     assert done.code == 0 and "stage one: all of its 4 steps are warm-up" in " ".join(done.out.split())
 
 
-# --- numbers -------------------------------------------------------------------------------------------------------------------------
+# --- numbers
+# -------------------------------------------------------------------------------------------------------------------------
 
 
 def test_parameters_and_checkpoint_bytes_are_those_of_a_real_model_and_its_files(
@@ -252,7 +255,8 @@ def test_sizes_are_written_for_people() -> None:
     ]
 
 
-# --- what is refused, in the words of a real start -----------------------------------------------------------------------------------
+# --- what is refused, in the words of a real start
+# -----------------------------------------------------------------------------------
 
 
 def started(file: Path, overrides: list[str]) -> str:
@@ -382,7 +386,8 @@ def test_a_plug_in_that_builds_wrong_samples_is_found_before_its_stage(
     assert done.code == 2 and "task 'sentence_reordering' (Overlong) made a sample of" in done.err
 
 
-# --- other machines ------------------------------------------------------------------------------------------------------------------
+# --- other machines
+# ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -461,7 +466,8 @@ def test_on_a_login_node_without_torch_the_commands_are_shown_and_the_checks_are
     assert done.returncode == 2 and "torch cannot be imported here" in done.stderr and "Traceback" not in done.stderr
 
 
-# --- what we ship --------------------------------------------------------------------------------------------------------------------
+# --- what we ship
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["base", "demo", "ernie1", "spanbert"])

@@ -60,7 +60,8 @@ def refused(result: Result) -> str:
     return line.removeprefix("error: ")
 
 
-# --- done -----------------------------------------------------------------------------------------------------------------------
+# --- done
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_preparing_a_good_corpus_exits_with_0_and_says_what_was_made(kmask: Callable[..., Result], data: Path) -> None:
@@ -116,7 +117,8 @@ def test_help_is_shown(arguments: list[str], kmask: Callable[..., Result]) -> No
     assert "Usage" in result.out
 
 
-# --- what the user can put right ------------------------------------------------------------------------------------------------
+# --- what the user can put right
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verb", [["prepare"], ["config", "show"], ["train", "--dry-run"]])

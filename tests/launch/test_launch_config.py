@@ -1,4 +1,5 @@
-"""Configuration files -> components: what is accepted, what is refused, and that a refusal says where and what is meant."""
+"""Configuration files -> components: what is accepted, what is refused, and that a refusal says where and what is
+meant."""
 
 from __future__ import annotations
 
@@ -99,7 +100,8 @@ def refused(toy: Any, text: str, *overrides: str) -> list[str]:
     return [line.rsplit("toy.yaml:", 1)[-1] if "toy.yaml:" in line else line for line in str(caught.value).splitlines()]
 
 
-# --- our own files --------------------------------------------------------------------------------------------------------------
+# --- our own files
+# --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: f"{file.parent.name}/{file.name}")
@@ -183,7 +185,8 @@ def test_the_kinds_of_a_package_are_its_files_and_each_has_one_component(base: t
         assert issubclass(cls, base)
 
 
-# --- values ---------------------------------------------------------------------------------------------------------------------
+# --- values
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_values_of_every_sort_arrive(toy: Any) -> None:
@@ -239,7 +242,8 @@ def test_a_choice_may_be_written_as_its_name_alone(toy: Any) -> None:
     assert toy("name: a\nsegmenter: pretokenizer\n").segmenter == Pretokenizer()
 
 
-# --- refusals -------------------------------------------------------------------------------------------------------------------
+# --- refusals
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one(toy: Any) -> None:
@@ -374,7 +378,8 @@ def test_anchors_and_aliases_are_read(toy: Any) -> None:
     assert toy("name: a\ninner: &x {rate: 0.25}\nmaybe: *x\n").maybe == Inner(rate=0.25)
 
 
-# --- extends --------------------------------------------------------------------------------------------------------------------
+# --- extends
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -427,7 +432,8 @@ def test_another_kind_discards_the_keys_of_the_old_one(tmp_path: Path) -> None:
     assert value.segmenter == Pretokenizer()
 
 
-# --- overrides ------------------------------------------------------------------------------------------------------------------
+# --- overrides
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_overrides_reach_into_mappings_and_list_items(toy: Any) -> None:
@@ -478,7 +484,8 @@ def test_an_override_that_cannot_be_right_is_refused(override: str, complaint: s
     assert line.startswith(complaint)
 
 
-# --- a module of the user's -----------------------------------------------------------------------------------------------------
+# --- a module of the user's
+# -----------------------------------------------------------------------------------------------------
 
 CSV = '''"""A user's reader."""
 from dataclasses import dataclass
@@ -548,7 +555,8 @@ def test_a_kind_that_begins_with_a_dot_is_unknown(toy: Any) -> None:
     assert "unknown kind '.jieba'" in line
 
 
-# --- plain ----------------------------------------------------------------------------------------------------------------------
+# --- plain
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def test_plain_values_round_trip(toy: Any, tmp_path: Path) -> None:

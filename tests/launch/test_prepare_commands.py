@@ -47,7 +47,8 @@ def first_shard(folder: Path) -> Path:
     return folder / str(read_json(folder / "manifest.json")["shards"][0]["path"])
 
 
-# --- the group ------------------------------------------------------------------------------------------------------------------
+# --- the group
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_help_lists_all_commands_and_says_that_run_may_be_left_out(run: Callable[..., Result]) -> None:
@@ -67,7 +68,8 @@ def test_a_configuration_runs_with_and_without_the_word_run(
     assert result.err.startswith(f"error: configuration {tmp_path}/nowhere.yaml: no such file")
 
 
-# --- plan -----------------------------------------------------------------------------------------------------------------------
+# --- plan
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("arguments", [["plan", DEMO], [DEMO, "--dry-run"], ["--dry-run", DEMO]])
@@ -159,7 +161,8 @@ def test_plan_summary_and_report_warn_when_units_cut_many_words(
     assert counts["words cut.zh"] == 4 * warned and counts["words.zh"] >= 12
 
 
-# --- status ---------------------------------------------------------------------------------------------------------------------
+# --- status
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_was_never_begun_says_so(run: Callable[..., Result], tmp_path: Path) -> None:
@@ -252,7 +255,8 @@ def test_a_status_reads_as_lines() -> None:
     assert "2.50 MB/s, about 1:01:01 left" in text and "too short: 7" in text and "step vocabulary: finished" in text
 
 
-# --- verify ---------------------------------------------------------------------------------------------------------------------
+# --- verify
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_whole_folder_is_found_whole(run: Callable[..., Result], prepared: Path) -> None:
@@ -409,7 +413,8 @@ def test_a_shard_of_another_kind_is_named_though_its_hash_is_right(copy: Path) -
     assert any("manifest.json and the part's own report disagree" in problem for problem in problems)
 
 
-# --- report ---------------------------------------------------------------------------------------------------------------------
+# --- report
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 class Checker(HTMLParser):

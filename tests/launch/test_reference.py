@@ -94,7 +94,8 @@ def numbers(rows: list[str]) -> dict[str, list[float]]:
 
 
 def test_the_two_laws_of_accept_are_shown_as_they_are() -> None:
-    """20,000 samples of 24 tokens: the circle hides words of every length at the rate, the other draws hide those of 8 tokens less often than single ones."""
+    """20,000 samples of 24 tokens: the circle hides words of every length at the rate, the other draws hide those of 8
+    tokens less often than single ones."""
     for name, (share, *found) in numbers(accepted()).items():
         assert share == pytest.approx(0.15, abs=0.006), name
         if name == "whole_unit":

@@ -1,4 +1,5 @@
-"""`kmask show masks` and `kmask bench masking`: every scheme of the data is drawn, counted and measured, and mistakes are told."""
+"""`kmask show masks` and `kmask bench masking`: every scheme of the data is drawn, counted and measured, and mistakes
+are told."""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def refused(result: Result) -> str:
     return line.removeprefix("error: ")
 
 
-# --- in the terminal ----------------------------------------------------------------------------------------------------------------
+# --- in the terminal
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_every_scheme_that_the_folder_allows_is_drawn_and_counted(kmask: Kmask, prepared: Path) -> None:
@@ -215,7 +217,8 @@ def test_tables_fit_narrow_terminals(
     assert "…" not in tables
 
 
-# --- as a page ----------------------------------------------------------------------------------------------------------------------
+# --- as a page
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_page_holds_every_scheme_and_nothing_from_outside(kmask: Kmask, prepared: Path, tmp_path: Path) -> None:
@@ -236,7 +239,8 @@ def test_the_page_holds_every_scheme_and_nothing_from_outside(kmask: Kmask, prep
     assert 'a-mask"' in page and ("u-entity" in page or "u-word" in page)
 
 
-# --- what the user can put right ----------------------------------------------------------------------------------------------------
+# --- what the user can put right
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_scheme_lists_the_known_ones(kmask: Kmask, prepared: Path) -> None:
@@ -289,7 +293,8 @@ def test_a_scheme_whose_level_is_missing_is_named_at_the_end(kmask: Kmask, words
     assert refused(wanted) == "no scheme can be drawn: whole_unit needs units of level entity; the data have word"
 
 
-# --- speed --------------------------------------------------------------------------------------------------------------------------
+# --- speed
+# --------------------------------------------------------------------------------------------------------------------------
 
 
 def test_bench_measures_every_scheme(kmask: Kmask, prepared: Path) -> None:

@@ -1,6 +1,8 @@
-"""The compiled loops of masking once more, in plain Python over sets and dictionaries: what the rules say, one sample at a time.
+"""The compiled loops of masking once more, in plain Python over sets and dictionaries: what the rules say, one sample
+at a time.
 
-Both draw the same numbers under a sample's key (masking/keyed.py), so they must agree to the last unit. Positions are those of the sample.
+Both draw the same numbers under a sample's key (masking/keyed.py), so they must agree to the last unit. Positions are
+those of the sample.
 
     slow_units      Toy, levels, budget, key   ->   [(start, end), ...] of the hidden units
     slow_ngrams     ...                        ->   the same, and the n-grams they came from
@@ -63,7 +65,8 @@ def slow_units(toy: Toy, levels: Sequence[str], budget: Budget, key: int, pieces
     elif budget.rule == "accept":
         left = allowance(len(texts), budget, key)
         if left:
-            # All tokens on a circle, units in drawn order; the arc of `left` tokens that begins at a random one hides the units that begin on it.
+            # All tokens on a circle, units in drawn order; the arc of `left` tokens that begins at a random one hides
+            # the units that begin on it.
             anchor = next(place for place in drawn if place in texts)
             (own,) = (unit for unit in units if unit[0] <= anchor < unit[1])
             circle = list(range(anchor, own[1]))
@@ -138,7 +141,8 @@ def trimmed(words: Sequence[Unit], end: int) -> list[Unit]:
 def slow_ngrams(
     toy: Toy, budget: Budget, key: int, cumulative: Sequence[float], across: bool
 ) -> tuple[list[Unit], list[int]]:
-    """(hidden words, n of every n-gram in the order of choice; a word hidden only so that there is one does not count)."""
+    """(hidden words, n of every n-gram in the order of choice; a word hidden only so that there is one does not
+    count)."""
     words = units_of(toy, ["word"])
     begins, breaks = {word[0]: word for word in words}, set() if across else set(toy.sentences)
     if not words:

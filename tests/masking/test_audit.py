@@ -152,7 +152,8 @@ def test_units_are_counted_by_the_precedence_that_targets_carry() -> None:
 
 
 def test_units_that_a_higher_one_takes_apart_are_counted_and_those_inside_it_are_not() -> None:
-    """An entity over half of a phrase, a word inside the entity and one across its end: one phrase and one word of two are none."""
+    """An entity over half of a phrase, a word inside the entity and one across its end: one phrase and one word of two
+    are none."""
     toy = Toy(12, levels={"entity": [(1, 5)], "phrase": [(3, 7), (8, 10)], "word": [(1, 3), (4, 6)]})
     units = lay_out([toy])
     counted = audit(units, *masked(WholeUnit(), units, 0, 0.3))

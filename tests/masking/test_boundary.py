@@ -1,4 +1,5 @@
-"""Targets of the span boundary objective (SpanBERT section 3.2; reference a5): worked examples, merging, truncation, boundaries that are seen."""
+"""Targets of the span boundary objective (SpanBERT section 3.2; reference a5): worked examples, merging, truncation,
+boundaries that are seen."""
 
 from __future__ import annotations
 
@@ -72,7 +73,8 @@ def test_spans_at_the_edge_of_a_sample_have_no_targets_and_are_not_merged_with_t
 
 
 def test_a_span_beside_a_special_token_has_targets_only_where_asked() -> None:
-    """SpanBERT: "external" endpoints must be real tokens (reference a5: spans touching the start or the end get no pair target)."""
+    """SpanBERT: "external" endpoints must be real tokens (reference a5: spans touching the start or the end get no pair
+    target)."""
     units = lay_out([Toy(length=12, blocked=frozenset({6}))])  # [CLS] 1..5 [SEP] 7..10 [SEP]
     spans = spans_of((0, 1, 2), (0, 3, 4), (0, 5, 6), (0, 7, 8), (0, 9, 11))
     assert targets_of(spans, units) == [(3, 2, 4, 1)]

@@ -40,7 +40,8 @@ def chosen(name: str, samples: list[Toy], budget: Budget, seed: int) -> list[lis
 
 @pytest.mark.parametrize(("tokens", "rate"), [(100, 0.15), (101, 0.15), (3, 0.15), (33, 0.5), (7, 0.99)])
 def test_the_count_is_rounded_by_a_coin_so_that_its_mean_is_exact(tokens: int, rate: float) -> None:
-    """30,000 samples of single tokens: every count is the number below or above rate * tokens, their mean within 0.018 of it."""
+    """30,000 samples of single tokens: every count is the number below or above rate * tokens, their mean within 0.018
+    of it."""
     # A coin's standard error is at most .0029: 6.2 of them, false alarm 3e-9 over the five cases (fixed keys: never).
     units = repeated(Toy(length=tokens + 2), 30_000)
     spans = Subword().select(units, Budget(rate=rate, at_least_one=False), keys(30_000), np.zeros(30_000))
@@ -67,7 +68,8 @@ def test_with_at_least_one_every_sample_with_text_has_a_target_and_the_others_ke
 
 @every_draw
 def test_samples_shorter_than_the_budget_asks_for_get_one_unit(name: str, rule: str) -> None:
-    """[CLS], one word of two tokens, [SEP], rate 0.01: always hidden, whole unless the rule cuts, and hardly ever without at_least_one."""
+    """[CLS], one word of two tokens, [SEP], rate 0.01: always hidden, whole unless the rule cuts, and hardly ever
+    without at_least_one."""
     toy = words_of_lengths([2])
     found = chosen(name, [toy] * 300, Budget(rate=0.01, rule=rule), 0)
     assert found == [[(1, 2)] if rule == "cut" else [(1, 3)]] * 300
@@ -86,10 +88,12 @@ def test_a_unit_longer_than_the_budget_is_hidden_where_the_sample_has_no_other(n
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_one_unit_is_as_the_rule_says_or_else_the_shortest(rule: str) -> None:
-    """20,000 samples of words of 3, 1, 2 tokens and a rate of almost nothing: chances +- 0.02 of each to be the one that is hidden."""
-    # Standard error .0033: 6 of them. With a budget of one token `accept` begins at a random token (1/6 each begin a unit; inside a word it chooses
-    # nothing, and the shortest is hidden), `skip` and `stop` take only the word of one token, by themselves or as the shortest, `bernoulli` hides
-    # nothing by itself. `overshoot` and `units` take any word alike, and `cut` one token of any.
+    """20,000 samples of words of 3, 1, 2 tokens and a rate of almost nothing: chances +- 0.02 of each to be the one
+    that is hidden."""
+    # Standard error .0033: 6 of them. With a budget of one token `accept` begins at a random token (1/6 each begin a
+    # unit; inside a word it chooses nothing, and the shortest is hidden), `skip` and `stop` take only the word of one
+    # token, by themselves or as the shortest, `bernoulli` hides nothing by itself. `overshoot` and `units` take any
+    # word alike, and `cut` one token of any.
     toy = words_of_lengths([3, 1, 2])
     units = repeated(toy, 20_000)
     spans = WholeUnit(units=["word"]).select(units, Budget(rate=1e-6, rule=rule), keys(20_000), np.zeros(20_000))
@@ -105,8 +109,10 @@ def test_the_one_unit_is_as_the_rule_says_or_else_the_shortest(rule: str) -> Non
 
 @every_draw
 def test_where_a_rule_chooses_nothing_one_of_the_shortest_units_is_hidden(name: str, rule: str) -> None:
-    """2,000 samples of words of 5, 2, 4, 2 and 6 tokens: whatever is hidden beyond what the rule alone hides is a word of two, each as often +- 20 %."""
-    # At least 130 samples (the rules of tokens; `stop` and `accept` have several hundred) get one: a share of a half has a standard error of .044.
+    """2,000 samples of words of 5, 2, 4, 2 and 6 tokens: whatever is hidden beyond what the rule alone hides is a word
+    of two, each as often +- 20 %."""
+    # At least 130 samples (the rules of tokens; `stop` and `accept` have several hundred) get one: a share of a half
+    # has a standard error of .044.
     samples = [words_of_lengths([5, 2, 4, 2, 6])] * 2000
     alone, with_one = (
         chosen(name, samples, Budget(rate=0.1, rule=rule, at_least_one=flag), 0) for flag in (False, True)
@@ -122,9 +128,11 @@ def test_where_a_rule_chooses_nothing_one_of_the_shortest_units_is_hidden(name: 
 
 @pytest.mark.parametrize("tokens", [10, 14, 32])
 def test_one_unit_at_least_lifts_the_share_of_short_samples_no_more_than_it_must(tokens: int) -> None:
-    """20,000 samples of words of 1, 3, 2, 1, 4 ... tokens: the share is at most .195 at 10 tokens, .17 at 14 and the rate at 32."""
-    # A sample's share has a standard deviation below .12, the mean of 20,000 below .0009: .186 and .164 measured. With any word instead of a shortest
-    # one it was .221 and .179. It cannot be the rate: where the arc begins no word, at least one token is hidden beyond it.
+    """20,000 samples of words of 1, 3, 2, 1, 4 ... tokens: the share is at most .195 at 10 tokens, .17 at 14 and the
+    rate at 32."""
+    # A sample's share has a standard deviation below .12, the mean of 20,000 below .0009: .186 and .164 measured. With
+    # any word instead of a shortest one it was .221 and .179. It cannot be the rate: where the arc begins no word, at
+    # least one token is hidden beyond it.
     lengths: list[int] = []
     while sum(lengths) < tokens:
         lengths.append(min([1, 3, 2, 1, 4][len(lengths) % 5], tokens - sum(lengths)))

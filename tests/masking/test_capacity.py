@@ -81,7 +81,8 @@ def test_a_limit_that_no_row_reaches_changes_nothing() -> None:
 
 
 def test_units_are_given_up_by_their_keys_and_not_by_their_place() -> None:
-    """4,000 rows of ten hidden tokens, five may stay: each place in half of the rows +- .05, another choice in other epochs."""
+    """4,000 rows of ten hidden tokens, five may stay: each place in half of the rows +- .05, another choice in other
+    epochs."""
     # Standard error .0079: 6 of them.
     units = repeated(Toy(length=12), 4000)
     start_N = (units.sample_start_S[:, None] + np.arange(1, 11, dtype=np.int32)[None, :]).ravel().astype(np.int32)

@@ -1,4 +1,5 @@
-"""Chinese without spaces: what transformers' whole-word collator hides and what we hide, on the same sentence and vocabulary."""
+"""Chinese without spaces: what transformers' whole-word collator hides and what we hide, on the same sentence and
+vocabulary."""
 
 from __future__ import annotations
 
@@ -88,7 +89,8 @@ def shown(hidden: frozenset[int]) -> str:
 
 
 def test_chinese_sentence_without_spaces_is_masked_by_words(folder: Path) -> None:
-    """transformers: 400 draws, each hides the whole line or nothing. Ours: 20,000 draws, whole words, share 0.15 +- 0.005."""
+    """transformers: 400 draws, each hides the whole line or nothing. Ours: 20,000 draws, whole words, share 0.15 +-
+    0.005."""
     # Theirs: a line hidden with probability .15 is seen both ways in 400 draws but for (.85 ** 400) = 6e-29.
     # Ours: one draw's share has a standard deviation of .048, so the mean's is .00034 and the tolerance 14 of them.
     theirs = their_draws(folder)

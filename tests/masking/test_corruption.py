@@ -1,4 +1,5 @@
-"""What replaces hidden tokens: shares per token, unit and span, the targets, independence of the place in the batch, the slow reference.
+"""What replaces hidden tokens: shares per token, unit and span, the targets, independence of the place in the batch,
+the slow reference.
 
 Where random tokens come from is the subject of test_pools.py.
 """
@@ -137,9 +138,10 @@ def test_the_kernel_equals_the_slow_reference(
 
 @every_per
 def test_eighty_ten_ten_is_realised(per: str) -> None:
-    """40,000 samples of 5 units of 4 tokens: shares of tokens, of units or of spans 0.8, 0.1, 0.1 within 0.006 (spans 0.0125)."""
-    # 200,000 independent draws per unit, 800,000 per token, 40,000 per span: standard error at most .0009 (.002), tolerance 6.2 of them or more,
-    # 2e-9 (fixed: never).
+    """40,000 samples of 5 units of 4 tokens: shares of tokens, of units or of spans 0.8, 0.1, 0.1 within 0.006 (spans
+    0.0125)."""
+    # 200,000 independent draws per unit, 800,000 per token, 40,000 per span: standard error at most .0009 (.002),
+    # tolerance 6.2 of them or more, 2e-9 (fixed: never).
     units, spans = units_of_four(40_000)
     _, _, targets = corrupt(Corruption(per=per), units, spans, keys(40_000))
     actions = targets.action_M.reshape(-1, {"token": 1, "unit": 4, "span": 20}[per])
@@ -177,7 +179,8 @@ def test_per_span_all_touching_units_share_the_action() -> None:
 
 
 def test_per_span_units_with_a_visible_token_between_do_not_share_it() -> None:
-    """4,000 samples of two units with one token between: both [MASK] in 0.8 * 0.8 = 0.64 of them +- 0.05; one draw would give 0.8."""
+    """4,000 samples of two units with one token between: both [MASK] in 0.8 * 0.8 = 0.64 of them +- 0.05; one draw
+    would give 0.8."""
     # Standard error .0076: 6 of them.
     units = repeated(Toy(length=7), 4000)
     start_N = (units.sample_start_S[:, None] + np.array([[1, 4]], np.int32)).ravel().astype(np.int32)

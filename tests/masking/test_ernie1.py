@@ -1,6 +1,8 @@
-"""ERNIE 1.0's rule as released (reference a1.2, ernie/batching.py): independent units, tokens replaced one by one, stages, the coin of a sample.
+"""ERNIE 1.0's rule as released (reference a1.2, ernie/batching.py): independent units, tokens replaced one by one,
+stages, the coin of a sample.
 
-The figures named [X] there were measured on its demo set: 10,000 samples, 95.3 tokens on average, three of them special, units of 1.42 tokens.
+The figures named [X] there were measured on its demo set: 10,000 samples, 95.3 tokens on average, three of them
+special, units of 1.42 tokens.
 """
 
 from __future__ import annotations
@@ -25,16 +27,18 @@ from masking.strategies.whole_unit import WholeUnit
 FIXED = settings(derandomize=True, deadline=None, max_examples=60)
 SAMPLES = 40_000
 UNIT_LENGTHS = [0.632, 0.316, 0.052]
-"""Shares of units of 1, 2, 3 tokens: mean 1.42 as in the demo set, and such that 0.342 of the longer units come out mixed: for a unit of n
-tokens the chance of some [MASK] and some not is 1 - .8 ** n - .2 ** n = .320, .480, and .859 * .320 + .141 * .480 = .3426."""
+"""Shares of units of 1, 2, 3 tokens: mean 1.42 as in the demo set, and such that 0.342 of the longer units come out
+mixed: for a unit of n tokens the chance of some [MASK] and some not is 1 - .8 ** n - .2 ** n = .320, .480, and .859 *
+.320 + .141 * .480 = .3426."""
 SHORT, SHORT_SHARE = 18, 0.035
-"""Text tokens of the short samples, and their share: .85 ** (18 / 1.42) = .127, so they give the 0.4 % of samples without a target. The others
-have 72 to 118, so that the mean is 92.3 with and 95.3 without the special tokens."""
+"""Text tokens of the short samples, and their share: .85 ** (18 / 1.42) = .127, so they give the 0.4 % of samples
+without a target. The others have 72 to 118, so that the mean is 92.3 with and 95.3 without the special tokens."""
 
 
 @cache
 def demo_like() -> tuple[Units, np.ndarray]:
-    """(units, text tokens of each sample) of samples like ERNIE's demo set: [CLS] A [SEP] B [SEP], one level of units."""
+    """(units, text tokens of each sample) of samples like ERNIE's demo set: [CLS] A [SEP] B [SEP], one level of
+    units."""
     rng = np.random.default_rng(1)
     tokens_S = np.where(rng.random(SAMPLES) < SHORT_SHARE, SHORT, rng.integers(72, 119, SAMPLES))
     length_U = rng.choice([1, 2, 3], int(tokens_S.sum()), p=UNIT_LENGTHS)
@@ -78,10 +82,12 @@ def test_the_samples_are_like_the_demo_set() -> None:
 
 
 def test_the_masked_fraction_and_its_spread_across_samples_are_the_published_ones() -> None:
-    """40,000 samples: .1500 of the tokens +- .0012, sd of a sample's share .051 +- .003 and as the sum of squares says +- .001."""
-    # Hidden tokens have a variance of .15 * .85 * (sum of squared unit lengths): the share of all 3.7 million tokens has a standard error of
-    # .00024 (tolerance 5 of them); the root mean variance of a sample's share is .051 by this formula, its estimate has one of .0003 (3.3 of them,
-    # 1e-3 if the keys were not fixed). .1500 and .051: reference a1.2 [X].
+    """40,000 samples: .1500 of the tokens +- .0012, sd of a sample's share .051 +- .003 and as the sum of squares says
+    +- .001."""
+    # Hidden tokens have a variance of .15 * .85 * (sum of squared unit lengths): the share of all 3.7 million tokens
+    # has a standard error of .00024 (tolerance 5 of them); the root mean variance of a sample's share is .051 by this
+    # formula, its estimate has one of .0003 (3.3 of them, 1e-3 if the keys were not fixed). .1500 and .051: reference
+    # a1.2 [X].
     units, tokens_S = demo_like()
     spans = hidden(units)
     assert abs(spans.tokens / tokens_S.sum() - 0.15) < 0.0012
@@ -99,7 +105,8 @@ def test_the_masked_fraction_and_its_spread_across_samples_are_the_published_one
 
 
 def test_samples_without_a_target_are_as_rare_as_published() -> None:
-    """40,000 samples: 0.4 % +- 0.15 % (reference a1.2 [X]), and the mean of .85 ** units +- 0.1 %; none with at_least_one."""
+    """40,000 samples: 0.4 % +- 0.15 % (reference a1.2 [X]), and the mean of .85 ** units +- 0.1 %; none with
+    at_least_one."""
     # Standard error .00033: the second tolerance is 3 of them.
     units, _ = demo_like()
     units_S = np.bincount(
@@ -114,7 +121,8 @@ def test_samples_without_a_target_are_as_rare_as_published() -> None:
 
 
 def test_tokens_of_a_unit_are_replaced_independently_as_published() -> None:
-    """80.1/9.9/10.0 and 34.2 % of the hidden units of several tokens mixed (reference a1.2 [X]): ours within 0.4 and 1.5 percentage points."""
+    """80.1/9.9/10.0 and 34.2 % of the hidden units of several tokens mixed (reference a1.2 [X]): ours within 0.4 and
+    1.5 percentage points."""
     # 550,000 tokens and 143,000 such units: standard errors .0005 and .00125.
     units, _ = demo_like()
     spans = hidden(units)
@@ -199,7 +207,8 @@ def test_one_stage_equals_whole_units(pieces: bool) -> None:
 
 
 def test_the_coin_of_units_or_single_tokens_is_thrown_for_each_sample() -> None:
-    """20,000 samples of units of 4 tokens, unit_share 0.7: single tokens in 0.3 +- 0.02 of the samples, never both in one (pitfall P16)."""
+    """20,000 samples of units of 4 tokens, unit_share 0.7: single tokens in 0.3 +- 0.02 of the samples, never both in
+    one (pitfall P16)."""
     # Standard error .0033: 6 of them.
     units = repeated(Toy(length=42, levels={"word": [(start, start + 4) for start in range(1, 41, 4)]}), 20_000)
     strategy = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=0.7)
@@ -221,7 +230,8 @@ def test_a_unit_share_of_none_or_all_is_exact(unit_share: float) -> None:
 
 
 def test_the_coin_does_not_depend_on_the_draws_of_selection() -> None:
-    """20,000 samples: those hidden by units have the masked fraction of those hidden by single tokens, .15 +- .006 each."""
+    """20,000 samples: those hidden by units have the masked fraction of those hidden by single tokens, .15 +- .006
+    each."""
     units = repeated(Toy(length=42, levels={"word": [(start, start + 4) for start in range(1, 41, 4)]}), 20_000)
     strategy = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=0.5)
     spans = strategy.select(units, strategy.budget(), keys(20_000), np.zeros(20_000))

@@ -88,7 +88,8 @@ def test_uniform_never_reaches_one_even_for_the_largest_output() -> None:
 @pytest.mark.parametrize("axis", ["draws of one key", "first draw of many keys"])
 def test_uniform_numbers_are_level(axis: str) -> None:
     """200,000 numbers: mean 0.5 +- 0.004, each tenth holds 0.1 +- 0.004, neighbours uncorrelated +- 0.012."""
-    # Standard errors .00065, .00067 and .0022, so the tolerances are 6.2, 6.0 and 5.4 of them: false alarm < 1e-7 (fixed keys: never).
+    # Standard errors .00065, .00067 and .0022, so the tolerances are 6.2, 6.0 and 5.4 of them: false alarm < 1e-7
+    # (fixed keys: never).
     if axis == "draws of one key":
         numbers = (
             mix_array((np.arange(200_000, dtype=np.uint64) + np.uint64(1)) * np.uint64(GOLDEN) + np.uint64(7))

@@ -1,4 +1,5 @@
-"""MacBERT (Cui et al. 2020, section 3.2; reference a6): 15 % of the words, 40/30/20/10 n-grams, 80/10/10 similar, random, kept, no [MASK]."""
+"""MacBERT (Cui et al. 2020, section 3.2; reference a6): 15 % of the words, 40/30/20/10 n-grams, 80/10/10 similar,
+random, kept, no [MASK]."""
 
 from __future__ import annotations
 
@@ -86,7 +87,8 @@ def test_fifteen_percent_of_the_words_are_hidden_whatever_their_length(samples: 
 
 def test_words_of_every_length_are_hidden_equally_often() -> None:
     """4,000 samples of 120 words of 1, 2 and 4 tokens: 0.15 of each +- 0.006."""
-    # 160,000 words of each length; n-grams hide neighbours, which differ in length, so the standard error stays below .001: 6 of them.
+    # 160,000 words of each length; n-grams hide neighbours, which differ in length, so the standard error stays below
+    # .001: 6 of them.
     toy = words_of_lengths([1, 2, 4] * 40)
     lengths = Counter(
         end - start
@@ -97,9 +99,10 @@ def test_words_of_every_length_are_hidden_equally_often() -> None:
 
 
 def test_realised_ngrams_of_the_published_budget_are_a_little_shorter_than_the_law() -> None:
-    """1,000 samples of 200 words: an n-gram that meets a hidden word is passed over, and the last is shortened to the budget."""
-    # About 15,600 n-grams, standard error .004: the tolerance is 5 of them. Realised .436 .297 .182 .085: long ones meet hidden words more often
-    # (as in the code of reference a3.3), and the last of about 16 is cut to what is left.
+    """1,000 samples of 200 words: an n-gram that meets a hidden word is passed over, and the last is shortened to the
+    budget."""
+    # About 15,600 n-grams, standard error .004: the tolerance is 5 of them. Realised .436 .297 .182 .085: long ones
+    # meet hidden words more often (as in the code of reference a3.3), and the last of about 16 is cut to what is left.
     counts: Counter[int] = Counter()
     for key in keys(1000).tolist():
         counts.update(slow_ngrams(Toy(length=202), MacBert().budget(), key, listed(LAW), False)[1])
@@ -109,7 +112,8 @@ def test_realised_ngrams_of_the_published_budget_are_a_little_shorter_than_the_l
 
 
 def replaced(samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Samples of the words 50, 60 61 and 70, all hidden: corrupted ids and the actions of the four tokens, one row a sample."""
+    """Samples of the words 50, 60 61 and 70, all hidden: corrupted ids and the actions of the four tokens, one row a
+    sample."""
     units = repeated(words_of_lengths([1, 2, 1]), samples)
     spans = Spans(np.repeat(np.arange(samples, dtype=np.int32), 3), *units.levels["word"])
     ids_T = np.tile(np.array([2, 50, 60, 61, 70, 3]), samples)
@@ -119,7 +123,8 @@ def replaced(samples: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_words_become_similar_words_random_tokens_or_stay() -> None:
-    """30,000 samples, 60,000 words with a similar one: .8 similar, .1 random, .1 kept, each within 0.01; never [MASK]."""
+    """30,000 samples, 60,000 words with a similar one: .8 similar, .1 random, .1 kept, each within 0.01; never
+    [MASK]."""
     # Standard error at most .0016: 6 of them.
     corrupted, actions = replaced(30_000)
     assert not (corrupted == MASK).any()

@@ -196,7 +196,8 @@ def test_budgets_that_make_no_sense_are_refused(budgets: list[Budget], message: 
 
 
 def test_each_strategy_replaces_by_its_own_corruption_where_corruptions_are_given() -> None:
-    """Tokens hidden by the first strategy become [MASK], those of the second a random token or stay, exactly as each alone would have it."""
+    """Tokens hidden by the first strategy become [MASK], those of the second a random token or stay, exactly as each
+    alone would have it."""
     toy, weights = random_toy(np.random.default_rng(2), 60), [1, 1]
     components: list[Strategy] = [Subword(), WholeUnit()]
     corruptions = [Corruption(mask=1.0, random=0.0), Corruption(mask=0.0, random=0.5, per="token")]

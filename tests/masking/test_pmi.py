@@ -36,7 +36,8 @@ def test_outside_collocations_single_tokens_are_hidden_where_asked() -> None:
 
 
 def test_a_collocation_is_replaced_as_a_whole_as_its_authors_write() -> None:
-    """ "replacement with [MASK](80%), random (10%), or original (10%) tokens is done at the unit level": README of AI21Labs/pmi-masking, section 2.
+    """ "replacement with [MASK](80%), random (10%), or original (10%) tokens is done at the unit level": README of
+    AI21Labs/pmi-masking, section 2.
 
     20,000 samples: the tokens of every hidden unit share one of the three, in these shares +- 0.015."""
     # 9,000 hidden units: standard error at most .0043, 3.5 of them (fixed keys: never by chance).

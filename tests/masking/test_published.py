@@ -1,4 +1,5 @@
-"""What every strategy hides and how by default: as its paper or its released program says (reference a1.2, a3.3, a5, a6 and the README table)."""
+"""What every strategy hides and how by default: as its paper or its released program says (reference a1.2, a3.3, a5, a6
+and the README table)."""
 
 from __future__ import annotations
 
@@ -117,7 +118,8 @@ def test_a_strategy_knows_the_rule_that_it_publishes(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(PUBLISHED))
 def test_the_realised_share_is_the_nominal_one_under_the_published_budget(kind: str) -> None:
     """Pitfall P18: 10,000 samples of 298 maskable tokens: .15 +- .003 of the tokens, for macbert of the words."""
-    # The share of a sample has a standard deviation of at most .045 (ernie1 with units of up to nine tokens), so the mean's is .00045: 6.7 of them.
+    # The share of a sample has a standard deviation of at most .045 (ernie1 with units of up to nine tokens), so the
+    # mean's is .00045: 6.7 of them.
     units = weighed(repeated(random_toy(np.random.default_rng(5), 300), 10_000))
     cls = find_kind(Strategy, kind)
     assert cls is not None
@@ -135,6 +137,7 @@ def test_a_mixture_publishes_what_its_strategies_agree_on() -> None:
 
 
 def test_bert_draws_for_every_token_and_units_of_one_token_need_no_other_word() -> None:
-    """BERT section 3.1 draws 80/10/10 per token; of the strategy `subword` every unit is one token, so `unit` says the same."""
+    """BERT section 3.1 draws 80/10/10 per token; of the strategy `subword` every unit is one token, so `unit` says the
+    same."""
     assert Subword().corruption().per == "unit"
     assert tuple(Subword().levels()) == ()

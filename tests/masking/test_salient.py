@@ -1,4 +1,5 @@
-"""Salient units: favoured by weight, weights that must be there, rarity of units in a corpus, and the slow reference."""
+"""Salient units: favoured by weight, weights that must be there, rarity of units in a corpus, and the slow
+reference."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def select(strategy: Strategy, units: Units, budget: Budget | None = None, seed:
 
 
 def chances(toy: Toy, units: Units, number: int, strategy: Salient) -> dict[tuple[int, int], float]:
-    """Weight of every favoured unit of one sample of a batch: ``favour`` times its weight over the mean of the favoured units."""
+    """Weight of every favoured unit of one sample of a batch: ``favour`` times its weight over the mean of the favoured
+    units."""
     origin, whole = int(units.sample_start_S[number]), set(units_of(toy, strategy.units))
     raw: list[tuple[tuple[int, int], float]] = []
     for level in strategy.salient:
@@ -86,8 +88,10 @@ def test_the_first_unit_is_salient_as_often_as_favour_says(favour: float) -> Non
 
 
 def test_units_of_one_level_are_drawn_in_proportion_to_their_weights() -> None:
-    """20,000 samples with the weights 1 and 3, one hidden each: of the salient ones a quarter and three quarters +- 0.022."""
-    # Two thirds are salient (2 * 8 / (2 * 8 + 8)): standard error .0037, 6 of them. The mean of the weights is favoured 8 times, whatever their unit.
+    """20,000 samples with the weights 1 and 3, one hidden each: of the salient ones a quarter and three quarters +-
+    0.022."""
+    # Two thirds are salient (2 * 8 / (2 * 8 + 8)): standard error .0037, 6 of them. The mean of the weights is favoured
+    # 8 times, whatever their unit.
     units = repeated(TEN, 20_000)
     for scale in (1.0, 50.0):
         heavy = replace(units, weights={"entity": np.tile(np.array([1, 3], np.float32) * scale, 20_000)})
@@ -101,7 +105,8 @@ def test_units_of_one_level_are_drawn_in_proportion_to_their_weights() -> None:
 
 @pytest.mark.parametrize("second", ["phrase", "entity:DATE"])
 def test_levels_and_parts_of_levels_may_have_a_favour_of_their_own(second: str) -> None:
-    """20,000 samples of ten units, one favoured 8 times and one 24 times, one hidden each: 8 / 40 and 24 / 40 +- 0.021."""
+    """20,000 samples of ten units, one favoured 8 times and one 24 times, one hidden each: 8 / 40 and 24 / 40 +-
+    0.021."""
     # Standard error at most .0035: 6 of them.
     units = repeated(TEN, 20_000)
     start_U, end_U = (side.reshape(-1, 2) for side in units.levels["entity"])

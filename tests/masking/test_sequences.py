@@ -1,4 +1,5 @@
-"""Tables over sequences of token ids: found by ids alone, equal to a dictionary, and words that may stand in for a word."""
+"""Tables over sequences of token ids: found by ids alone, equal to a dictionary, and words that may stand in for a
+word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""SpanBERT's comparison schemes: entities or phrases in half of the draws, random words (or geometric spans) in the others."""
+"""SpanBERT's comparison schemes: entities or phrases in half of the draws, random words (or geometric spans) in the
+others."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def test_the_kernel_equals_the_slow_reference(
 
 @every_mix
 def test_half_of_the_draws_are_units_of_the_level(mix: type[Mix], level: str) -> None:
-    """SpanBERT section 5.1 (reference a5): 50 %. 20,000 samples with one draw each, of five tokens or of one word: 0.5 +- 0.021."""
+    """SpanBERT section 5.1 (reference a5): 50 %. 20,000 samples with one draw each, of five tokens or of one word: 0.5
+    +- 0.021."""
     # Standard error .0035: 6 of them. The five-token unit is told from single words by its length.
     toy = Toy(length=60, levels={level: [(20, 25)]})
     units = repeated(toy, 20_000)
@@ -106,7 +108,8 @@ def test_a_unit_of_the_level_is_hidden_completely_even_where_words_cross_its_edg
         for unit in ((4, 7), (20, 25)):
             inside = set(range(*unit))
             drawn += inside <= hidden
-            # With share 1 a token of the unit is hidden because the unit was drawn, or (fallback of at_least_one) by one word.
+            # With share 1 a token of the unit is hidden because the unit was drawn, or (fallback of at_least_one) by
+            # one word.
             assert inside <= hidden or not inside & hidden or len(spans) == 1
         assert all(span in pieces for span in spans) or len(spans) == 1
     assert drawn > 500
@@ -122,7 +125,8 @@ def test_units_over_special_tokens_are_never_drawn(mix: type[Mix], level: str) -
 
 @every_mix
 def test_other_draws_are_words_by_default_and_geometric_spans_with_max_words(mix: type[Mix], level: str) -> None:
-    """The paper's text has words, its released program spans of 1 to 10 words. 4,000 samples without units of the level, one draw each."""
+    """The paper's text has words, its released program spans of 1 to 10 words. 4,000 samples without units of the
+    level, one draw each."""
     units = repeated(Toy(length=62), 4000)
     one = mix().select(units, ONE_DRAW, keys(4000), np.zeros(4000))
     assert one.sample_N.tolist() == list(range(4000))

@@ -120,7 +120,8 @@ def test_kinds_puts_levels_of_your_own_between_phrases_and_words() -> None:
         maskable_T=plain.maskable_T,
         levels=columns,
     )
-    # The entity [7, 9) wins, the phrase [6, 8) crosses it and is no unit; the law units win over the word inside [1, 3).
+    # The entity [7, 9) wins, the phrase [6, 8) crosses it and is no unit; the law units win over the word inside [1,
+    # 3).
     assert units.kinds().tolist() == [0, 2, 2, 0, 2, 2, 2, 3, 3, 1, 1, 0]
     assert kind_of("law") == KINDS.index("phrase")
     assert [kind_of(level) for level in KINDS] == [0, 1, 2, 3]

@@ -1,4 +1,5 @@
-"""What every strategy promises, for each file in masking/strategies: a new file is covered as soon as ARGUMENTS names it."""
+"""What every strategy promises, for each file in masking/strategies: a new file is covered as soon as ARGUMENTS names
+it."""
 
 from __future__ import annotations
 
@@ -129,7 +130,8 @@ def test_every_field_of_a_strategy_is_documented(kind: str) -> None:
 def test_units_are_sorted_disjoint_inside_a_sample_maskable_and_whole(
     kind: str, rule: str, samples: list[Toy], before: int, between: int, seed: int, rate: float
 ) -> None:
-    """No special token and no padding is a target (pitfalls P1, P11); no unit is cut unless the rule says so, and then one of a sample (P10)."""
+    """No special token and no padding is a target (pitfalls P1, P11); no unit is cut unless the rule says so, and then
+    one of a sample (P10)."""
     units = lay_out(samples, before=before, between=between, after=2)
     spans = select(make(kind), units, keys(len(samples), seed), Budget(rate=rate, rule=rule))
     previous = 0
@@ -229,7 +231,8 @@ def test_units_longer_than_the_budget_are_no_trouble(kind: str, rule: str) -> No
 @every_kind
 def test_the_masked_share_of_long_samples_is_the_rate(kind: str) -> None:
     """12,000 samples of 298 maskable tokens: share between 0.149 and 0.152 by the rule accept."""
-    # The share of one sample has a standard deviation of at most .0185 (geometric_span), so the mean's is at most .00017:
+    # The share of one sample has a standard deviation of at most .0185 (geometric_span), so the mean's is at most
+    # .00017:
     # the nearer edge is 5.9 of them away, false alarm 4e-9 (fixed keys: never).
     units = repeated(random_toy(np.random.default_rng(5), 300), 12_000)
     spans = select(make(kind), units, keys(12_000), PLAIN)
@@ -240,7 +243,8 @@ def test_the_masked_share_of_long_samples_is_the_rate(kind: str) -> None:
 @pytest.mark.parametrize("length", [5, 12, 34])
 def test_the_masked_share_of_short_samples_is_the_rate_too(kind: str, length: int) -> None:
     """40,000 samples of 3, 10 and 32 maskable tokens: share 0.15 +- 0.01, because the count is rounded by a coin."""
-    # The share of one sample has a standard deviation of at most .254 (geometric_span, 3 tokens), so the mean's is at most .0013:
+    # The share of one sample has a standard deviation of at most .254 (geometric_span, 3 tokens), so the mean's is at
+    # most .0013:
     # the tolerance is 7.8 of them, false alarm 1e-14 (fixed keys: never).
     units = repeated(random_toy(np.random.default_rng(length), length), 40_000)
     spans = select(make(kind), units, keys(40_000), PLAIN)

@@ -94,7 +94,8 @@ def test_windows_hold_visible_text_only_and_the_rest_stays(
 
 @pytest.mark.parametrize(("share", "length"), [(0.05, 3), (0.05, 2), (0.2, 4), (0.3, 3)])
 def test_the_share_of_the_text_in_windows_is_realised(share: float, length: int) -> None:
-    """StructBERT (reference a8: 5 %, trigrams): 20,000 samples of 100 tokens, 15 % hidden one by one: share +- .0016."""
+    """StructBERT (reference a8: 5 %, trigrams): 20,000 samples of 100 tokens, 15 % hidden one by one: share +-
+    .0016."""
     # The number of windows is rounded by a coin: standard error at most length * .5 / 100 / sqrt(20,000) = .00014.
     units = repeated(Toy(length=102), 20_000)
     spans = Subword().select(units, Budget(), keys(20_000, 5), np.zeros(20_000))
@@ -200,7 +201,8 @@ def slots(units: Units, seed: int = 0, rate: float = 0.15) -> tuple[Slots, np.nd
 def test_slots_are_the_hidden_positions_each_once_with_the_tokens_that_stood_there(
     samples: list[Toy], seed: int
 ) -> None:
-    """ELECTRA draws positions with replacement, which gives fewer than counted (reference a9, pitfall P19); here every position is one slot."""
+    """ELECTRA draws positions with replacement, which gives fewer than counted (reference a9, pitfall P19); here every
+    position is one slot."""
     units = lay_out(samples, between=1)
     found, ids_T, spans = slots(units, seed)
     hidden = [position for start, end in zip(spans.start_N, spans.end_N, strict=True) for position in range(start, end)]
@@ -210,7 +212,8 @@ def test_slots_are_the_hidden_positions_each_once_with_the_tokens_that_stood_the
 
 
 def test_numbers_of_slots_are_uniform_and_independent() -> None:
-    """60,000 numbers: mean .5 +- .0075, every tenth .1 +- .0075, neighbours uncorrelated +- .025; none used by the selection."""
+    """60,000 numbers: mean .5 +- .0075, every tenth .1 +- .0075, neighbours uncorrelated +- .025; none used by the
+    selection."""
     # Standard errors .0012, .0012 and .0041: 6 of them.
     units = repeated(Toy(length=102), 4000)
     numbers = slots(units)[0].uniform_M

@@ -1,4 +1,5 @@
-"""Words, phrases and entities: never cut, hidden as often whatever their length, and exactly as the slow reference says."""
+"""Words, phrases and entities: never cut, hidden as often whatever their length, and exactly as the slow reference
+says."""
 
 from __future__ import annotations
 
@@ -168,9 +169,10 @@ def selection_by_length(tokens: int, samples: int, rule: str = "accept") -> dict
 @pytest.mark.parametrize("rule", ["accept", "units", "bernoulli"])
 @pytest.mark.parametrize("tokens", [32, 64, 128, 512])
 def test_a_unit_is_hidden_at_the_rate_whatever_its_length(rule: str, tokens: int) -> None:
-    """200,000 units of 8 tokens, 400,000 of 4, 800,000 of 2 and 1,600,000 of 1, in samples of 32, 64, 128 or 512 tokens: 0.15 +- 0.0045."""
-    # Standard error at most .0008 (8 tokens; units of a sample are drawn without replacement, which makes it smaller): 5.6 of them, false alarm
-    # 1e-6 over the 48 shares (fixed keys: never).
+    """200,000 units of 8 tokens, 400,000 of 4, 800,000 of 2 and 1,600,000 of 1, in samples of 32, 64, 128 or 512
+    tokens: 0.15 +- 0.0045."""
+    # Standard error at most .0008 (8 tokens; units of a sample are drawn without replacement, which makes it smaller):
+    # 5.6 of them, false alarm 1e-6 over the 48 shares (fixed keys: never).
     for length, share in selection_by_length(tokens, 200_000 * 32 // tokens, rule).items():
         assert abs(share - 0.15) < 0.0045, (length, share)
 
@@ -189,8 +191,10 @@ def test_every_unit_of_a_sample_is_hidden_as_often_as_any_other_wherever_it_stan
 
 
 def test_without_a_budget_units_are_hidden_independently_of_one_another() -> None:
-    """50,000 samples of 15 units: counts are binomial, variance 15 * .15 * .85 = 1.9125 +- 0.08; with a budget of units below 0.3."""
-    # The variance of a count has a standard error of .0124 (kurtosis nearly normal): 6.5 of them, 1e-10. The budget leaves the coin: .25 * .75.
+    """50,000 samples of 15 units: counts are binomial, variance 15 * .15 * .85 = 1.9125 +- 0.08; with a budget of units
+    below 0.3."""
+    # The variance of a count has a standard error of .0124 (kurtosis nearly normal): 6.5 of them, 1e-10. The budget
+    # leaves the coin: .25 * .75.
     units = repeated(mixed_sample(32), 50_000)
     variances = {}
     for rule in ("bernoulli", "units"):

@@ -130,7 +130,8 @@ def words_of_lengths(lengths: Sequence[int]) -> Toy:
 
 
 def slow_partition(toy: Toy, levels: Sequence[str], pieces: bool = False) -> list[tuple[int, int, str]]:
-    """(start, end, level) of every unit: levels in order of precedence, a unit only where nothing stands yet, then single tokens.
+    """(start, end, level) of every unit: levels in order of precedence, a unit only where nothing stands yet, then
+    single tokens.
 
     With ``pieces``, of every other unit the longest run of free tokens, of equally long ones the first."""
     maskable = toy.maskable()

@@ -33,7 +33,8 @@ def tokenizer(**changes: Any) -> PreTrainedTokenizerFast:
 
 
 def feature(seed: int, length: int, **more: Any) -> dict[str, Any]:
-    """[CLS], random words with [UNK] and an inner [SEP] now and then, [SEP]; units of all levels that cross one another."""
+    """[CLS], random words with [UNK] and an inner [SEP] now and then, [SEP]; units of all levels that cross one
+    another."""
     rng = np.random.default_rng(seed)
     ids = [CLS, *rng.integers(FIRST, SIZE, length - 2).tolist(), SEP]
     for token in range(1, length - 1):

@@ -1,4 +1,5 @@
-"""The collator: whole units hidden and nothing else touched, by keys alone, in every layout and for any number of workers."""
+"""The collator: whole units hidden and nothing else touched, by keys alone, in every layout and for any number of
+workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The collator over a prepared folder: rows of shards opened by `datasets`, every strategy, kmask's own masks, transformers' Trainer."""
+"""The collator over a prepared folder: rows of shards opened by `datasets`, every strategy, kmask's own masks,
+transformers' Trainer."""
 
 from __future__ import annotations
 

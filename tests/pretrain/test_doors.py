@@ -1,4 +1,5 @@
-"""What objectives of other families need: toy tasks (toys/) that encode again, hold a second encoder, and train one after the other."""
+"""What objectives of other families need: toy tasks (toys/) that encode again, hold a second encoder, and train one
+after the other."""
 
 from __future__ import annotations
 

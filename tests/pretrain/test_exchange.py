@@ -1,4 +1,5 @@
-"""From and to Hugging Face: what goes out loads everywhere and gives the same logits; what comes in keeps its weights."""
+"""From and to Hugging Face: what goes out loads everywhere and gives the same logits; what comes in keeps its
+weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The compiled way from shards to samples, against slow readings of the same description; and what an objective may and may not build."""
+"""The compiled way from shards to samples, against slow readings of the same description; and what an objective may and
+may not build."""
 
 from __future__ import annotations
 

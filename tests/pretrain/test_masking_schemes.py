@@ -1,4 +1,5 @@
-"""Every masking scheme from a configuration to a batch: on real shards, with the tables that it needs, and clear errors without them."""
+"""Every masking scheme from a configuration to a batch: on real shards, with the tables that it needs, and clear errors
+without them."""
 
 from __future__ import annotations
 
@@ -61,14 +62,16 @@ def scheme(kind: str, folder: Path) -> dict[str, Any]:
 def test_every_scheme_runs_from_its_name_alone_and_hides_about_the_rate_of_real_shards(
     kind: str, tiny_run: Path, tmp_path: Path
 ) -> None:
-    """20 batches of about 1,800 maskable tokens each: between 12 and 18 % hidden (macbert counts words, of which it hides 15 %)."""
+    """20 batches of about 1,800 maskable tokens each: between 12 and 18 % hidden (macbert counts words, of which it
+    hides 15 %)."""
     run = configured(tiny_run, {"strategy": scheme(kind, tmp_path)})
     _, found = batches(run, 20)
     maskable, hidden = (
         sum(int(packed.units.maskable_T.sum()) for packed in found),
         sum(len(packed.hidden.position_M) for packed in found),
     )
-    # Samples of 58 tokens at most, so the share of a sample has a standard deviation below .06 and the mean of 700 of them below .003.
+    # Samples of 58 tokens at most, so the share of a sample has a standard deviation below .06 and the mean of 700 of
+    # them below .003.
     assert 0.12 < hidden / maskable < 0.18
     assert all(packed.units.maskable_T[packed.hidden.position_M].all() for packed in found)
     actions = Counter(np.concatenate([packed.hidden.action_M for packed in found]).tolist())
@@ -218,8 +221,10 @@ def test_a_row_holds_no_more_targets_than_allowed_and_what_is_given_up_is_counte
 
 
 def test_a_rate_that_falls_is_the_one_of_the_planned_step(tiny_run: Path) -> None:
-    """Batches of 16 rows at the beginning, half way and at the end of training: .5, .3 and .1 of the text are hidden, +- 0.03."""
-    # 16 rows have about 60 samples of 50 tokens; a share of a sample has a standard deviation below .08, their mean of .01: 3 of them (fixed keys: never).
+    """Batches of 16 rows at the beginning, half way and at the end of training: .5, .3 and .1 of the text are hidden,
+    +- 0.03."""
+    # 16 rows have about 60 samples of 50 tokens; a share of a sample has a standard deviation below .08, their mean of
+    # .01: 3 of them (fixed keys: never).
     run = configured(tiny_run, {"strategy": {"kind": "whole_unit"}, "budget": {"rate": 0.5, "final_rate": 0.1}})
     maker = Corpus(run=run).maker(run.stages[0], "train", run.masking)
     specs, _ = Sampler(streams=maker.streams, rows_per_step=16).step({})
@@ -230,7 +235,8 @@ def test_a_rate_that_falls_is_the_one_of_the_planned_step(tiny_run: Path) -> Non
 
 
 def test_a_mixture_may_bring_a_budget_and_a_corruption_for_each_strategy(tiny_run: Path) -> None:
-    """MacBERT as published for half of the samples, spans as published for the others: samples without [MASK] and samples without similar words."""
+    """MacBERT as published for half of the samples, spans as published for the others: samples without [MASK] and
+    samples without similar words."""
     table = tiny_run.parent / "similar.tsv"
     table.write_text(WORDS, encoding="utf-8")
     strategies = [{"kind": "macbert"}, {"kind": "geometric_span"}]
@@ -288,7 +294,8 @@ def test_windows_have_the_units_of_one_type_or_language_where_asked(prepared: Pa
 
 
 def test_units_of_one_type_are_hidden_first_and_keep_their_kind(tiny_run: Path) -> None:
-    """Only organisations are favoured: of the hidden units nearly all are theirs in samples that have enough; kinds are those of plain levels."""
+    """Only organisations are favoured: of the hidden units nearly all are theirs in samples that have enough; kinds are
+    those of plain levels."""
     strategy = {
         "kind": "salient",
         "salient": ["entity:ORG"],

@@ -1,4 +1,5 @@
-"""The card of an export: what it says is what the checkpoint, the data and the start checkpoint know, and its front matter is YAML."""
+"""The card of an export: what it says is what the checkpoint, the data and the start checkpoint know, and its front
+matter is YAML."""
 
 from __future__ import annotations
 

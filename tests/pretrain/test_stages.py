@@ -1,4 +1,5 @@
-"""Stages whose tasks have shares, iterations or tokens: every row is counted, sums that cannot be are refused with their numbers."""
+"""Stages whose tasks have shares, iterations or tokens: every row is counted, sums that cannot be are refused with
+their numbers."""
 
 from __future__ import annotations
 

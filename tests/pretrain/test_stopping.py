@@ -24,7 +24,8 @@ from pretrain.stability import Guard, Stability
 
 
 def python(code: str, **settings: Any) -> subprocess.Popen[str]:
-    usual = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background inherits it as ignored
+    # a job in the background inherits it as ignored
+    usual = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     return subprocess.Popen(
         [sys.executable, "-c", usual + code], cwd=ROOT, stdout=subprocess.PIPE, text=True, **settings
     )

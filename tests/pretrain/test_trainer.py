@@ -1,4 +1,5 @@
-"""Whole runs in this process: bad numbers, stage changes, pauses, resumes, full disks. One rank; several ranks are in test_training.py."""
+"""Whole runs in this process: bad numbers, stage changes, pauses, resumes, full disks. One rank; several ranks are in
+test_training.py."""
 
 from __future__ import annotations
 
@@ -261,7 +262,8 @@ def test_a_task_that_pauses_keeps_its_head_and_what_adam_knew_of_it(runs: Runs) 
 
 
 def test_adam_corrects_the_bias_of_a_new_head_from_its_own_first_step(runs: Runs) -> None:
-    """The first update of a parameter under Adam is the learning rate in every entry, whatever the rest of the model has seen."""
+    """The first update of a parameter under Adam is the learning rate in every entry, whatever the rest of the model
+    has seen."""
     settings = (
         "optimization.weight_decay=0",
         "optimization.warmup=0",
@@ -516,7 +518,8 @@ def test_wandb_keeps_one_id_over_restarts(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_nobody_reads_the_folder_before_it_is_locked(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rank 0 may wait for a process that is saving: the others would find an older checkpoint than rank 0 in the end."""
+    """Rank 0 may wait for a process that is saving: the others would find an older checkpoint than rank 0 in the
+    end."""
     import contextlib
 
     seen: list[str] = []

@@ -1,4 +1,5 @@
-"""A prefix language model: the second half of each sample from everything before, the first half read in both directions."""
+"""A prefix language model: the second half of each sample from everything before, the first half read in both
+directions."""
 
 from __future__ import annotations
 
