@@ -121,8 +121,8 @@ def build_trie(
 
 @njit(cache=True)
 def wordpiece(
-    characters_N: Array, offsets_D1: Array, form_C: Array, rows_F3: Array, keys_H: Array, children_H: Array, value_N: Array, ids: Array,
-    shift: int, unknown: int, longest_word: int,
+    characters_N: Array, offsets_D1: Array, form_C: Array, rows_F3: Array, keys_H: Array, children_H: Array,
+    value_N: Array, ids: Array, shift: int, unknown: int, longest_word: int,
 ) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
     """Ids, start and end characters of the tokens of all documents, int64[D + 1]: where each document's begin, and
     bool[D]: which have none because a character of theirs has no form yet.
@@ -184,8 +184,8 @@ def wordpiece(
 
 @njit(cache=True)
 def match(
-    characters_N: Array, offsets_D1: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array, children_H: Array, value_N: Array,
-    label_EG: Array, shift: int, words_W2: Array, most_G: Array,
+    characters_N: Array, offsets_D1: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array,
+    children_H: Array, value_N: Array, label_EG: Array, shift: int, words_W2: Array, most_G: Array,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """Leftmost-longest occurrences in each document of the entries of every group that stand alone: start, end (int32),
     label (uint8).
@@ -435,8 +435,8 @@ def _is_ascii_alnum(character: int) -> bool:
 
 @njit(cache=True)
 def unigram_words(
-    characters_N: Array, block_C: Array, first_C: Array, keys_H: Array, children_H: Array, weight_N: Array, shift: int, alone: float,
-    emission_O4: Array, begin_4: Array, move_44: Array, hmm: bool,
+    characters_N: Array, block_C: Array, first_C: Array, keys_H: Array, children_H: Array, weight_N: Array, shift: int,
+    alone: float, emission_O4: Array, begin_4: Array, move_44: Array, hmm: bool,
 ) -> Array:  # fmt: skip
     """int32[W, 2]: jieba's words of two characters or more.
 
@@ -883,8 +883,8 @@ def word_slots(letters: Array, word_W3: Array, bits: int) -> Array:
 
 @njit(cache=True)
 def count_words(
-    characters_N: Array, offsets_D1: Array, plain: bool, form_C: Array, rows_F3: Array, inner_C: Array, count_C: Array, letters: Array,
-    word_W3: Array, slot_H: Array, used_2: Array, longest: int, most_words: int,
+    characters_N: Array, offsets_D1: Array, plain: bool, form_C: Array, rows_F3: Array, inner_C: Array, count_C: Array,
+    letters: Array, word_W3: Array, slot_H: Array, used_2: Array, longest: int, most_words: int,
 ) -> int:  # fmt: skip
     """Count the characters and words of texts, until there are more than ``most_words`` words; how many texts were
     counted.

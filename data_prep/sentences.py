@@ -23,7 +23,8 @@ from data_prep.code_points import HAN_RANGES, Ranges, members
 from data_prep.documents import Spans
 
 _ABBREVIATIONS = """
-mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt maj adm gov sen rep pres vs etc inc ltd co corp vol fig figs ed eds
+mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt maj adm gov sen rep pres vs etc inc ltd co corp vol fig figs ed
+eds
 jan feb mar apr jun jul aug sep sept oct nov dec mt ft dept univ approx cf al e.g i.e u.s u.k a.m p.m ca
 """
 ABBREVIATIONS = tuple(_ABBREVIATIONS.split())

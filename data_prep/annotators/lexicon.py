@@ -174,8 +174,8 @@ class Matcher:
 
         trie = self.trie
         start_M, end_M, label_M, offsets_F1 = kernels.match(
-            block.characters_N, block.offsets_D1, self.latin_C, self.first_C, self.pairs_B, trie.keys_H, trie.children_H, trie.value_N, self.label_EG,
-            trie.shift, words_W2, self.most_G,
+            block.characters_N, block.offsets_D1, self.latin_C, self.first_C, self.pairs_B,
+            trie.keys_H, trie.children_H, trie.value_N, self.label_EG, trie.shift, words_W2, self.most_G,
         )  # fmt: skip
         bounds = offsets_F1.tolist()
         units = [Units(start_M[first:last], end_M[first:last], label_M[first:last]) for first, last in pairwise(bounds)]

@@ -99,7 +99,8 @@ class Corpus(Portable, ABC):
             OSError: it is not there.
         """
         state = path.stat()
-        return f"{path.absolute()}\0{state.st_dev}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\0{state.st_ino}"
+        times = f"{state.st_mtime_ns}\0{state.st_ctime_ns}"
+        return f"{path.absolute()}\0{state.st_dev}\0{state.st_size}\0{times}\0{state.st_ino}"
 
     def given_labels(self) -> dict[str, list[Label]]:
         """By level, every label that the spans given with this corpus' documents can carry (none by default)."""

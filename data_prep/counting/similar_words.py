@@ -230,10 +230,8 @@ def write_table(path: Path, table: Table, prepared: Prepared, similarity: Simila
     """Write the file that data_prep/word_lists/similar_pairs.py reads, atomically."""
     settings = " ".join(f"{name}={value}" for name, value in dataclasses.asdict(similarity).items())
     notes = [
-        (
-            f"Similar words of the prepared corpus with fingerprint {prepared.fingerprint}, by `kmask lexicon similar`: "
-            "word, similar word, cosine."
-        ),
+        f"Similar words of the prepared corpus with fingerprint {prepared.fingerprint}, "
+        "by `kmask lexicon similar`: word, similar word, cosine.",
         f"{len(table.surfaces)} words, {len(table.word_P)} pairs; {settings}",
     ]
     columns = zip(table.word_P.tolist(), table.similar_P.tolist(), table.cosine_P.tolist(), strict=True)

@@ -1,18 +1,16 @@
 """MinHash signatures: two documents have equal places in their signatures about as often as their sets of n-grams
 overlap.
 
-    set of n-gram hashes  --K permutations-->  signature uint32[K]  --bands of r places-->  keys uint64[B]
-        equal keys: a candidate pair
-                                                                    --lowest 8 bits-->      sketch uint8[K]
-                                                                        how alike a pair is
+    set of n-gram hashes  --K permutations-->  signature uint32[K]
+        --bands of r places-->  keys uint64[B]     equal keys: a candidate pair
+        --lowest 8 bits-->      sketch uint8[K]    how alike a pair is
 
 A place is the least value of the set under its own permutation of 32 bits (Broder: On the resemblance and containment
 of documents, 1997). Of two documents of similarity s, a place is equal with probability s, so
 
     they share a key                       1 - (1 - s^r)^B
-    m of the K places of sketches agree    s + (1 - s) / 256 of them on average: eight bits agree by chance too (Li,
-        König: b-bit minwise
-                                           hashing, 2010)
+    m of the K places of sketches agree    s + (1 - s) / 256 of them on average: eight bits agree by chance too
+                                           (Li, König: b-bit minwise hashing, 2010)
 
 ``bands_for`` and ``least_agreement`` choose r, B and the least m so that a pair *at* the threshold fails each with
 probability .005 at most: 99 in 100 such pairs are found, and more above it. The price is paid below the threshold, see

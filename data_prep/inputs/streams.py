@@ -49,13 +49,14 @@ def open_bytes(path: Path, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
     try:
         with contextlib.ExitStack() as stack:
             if path.suffix == ".gz":
-                stream: IO[bytes] = stack.enter_context(
-                    io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), 1 << 20)
-                )  # noqa: SIM115
+                unpacked = cast(io.RawIOBase, gzip.open(path, "rb"))  # noqa: SIM115
+                stream: IO[bytes] = stack.enter_context(io.BufferedReader(unpacked, 1 << 20))
             elif path.suffix == ".bz2":
-                stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
+                unpacked = cast(io.RawIOBase, bz2.open(path, "rb"))  # noqa: SIM115
+                stream = stack.enter_context(io.BufferedReader(unpacked, 1 << 20))
             elif path.suffix == ".xz":
-                stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, lzma.open(path, "rb")), 1 << 20))  # noqa: SIM115
+                unpacked = cast(io.RawIOBase, lzma.open(path, "rb"))  # noqa: SIM115
+                stream = stack.enter_context(io.BufferedReader(unpacked, 1 << 20))
             elif path.suffix == ".zst":
                 stream = stack.enter_context(decompressed(stack.enter_context(path.open("rb"))))
             else:

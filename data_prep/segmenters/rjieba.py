@@ -19,7 +19,10 @@ from data_prep.segmenters import Segmenter
 from data_prep.word_lists.lexicons import lexicon_words
 from data_prep.word_lists.user_words import UserWords, load_user_words
 
-ALPHABET = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
+ALPHABET = (
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef"
+    "\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
+)
 """What rjieba builds words from: Han characters, ASCII letters and digits, and + # & . _ % -"""
 
 

@@ -230,8 +230,8 @@ def find_windows(
 
 @njit(cache=True)
 def copy_windows(
-    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, token_offsets_W1: Any, end_offsets_W1: Any, byte_offsets_W1: Any,
-    out_T: Any, out_E: Any, out_B: Any,
+    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, token_offsets_W1: Any,
+    end_offsets_W1: Any, byte_offsets_W1: Any, out_T: Any, out_E: Any, out_B: Any,
 ) -> None:  # fmt: skip
     """Token ids, sentence ends (counted from the window's first token; the last is its length) and document ids (UTF-8)
     of every window."""
@@ -258,7 +258,8 @@ def copy_windows(
 
 @njit(cache=True)
 def find_units(
-    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, last_W: Any, count_W: Any
+    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, document_W: Any, start_W: Any, end_W: Any,
+    first_W: Any, last_W: Any, count_W: Any
 ) -> None:  # fmt: skip
     """Where the units of every window begin and end in their column, and how many of them lie inside it and have a
     wanted label."""
@@ -281,7 +282,8 @@ def find_units(
 
 @njit(cache=True)
 def copy_units(
-    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, start_W: Any, first_W: Any, last_W: Any, at_W: Any, out_start_U: Any, out_end_U: Any
+    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, start_W: Any, first_W: Any, last_W: Any, at_W: Any,
+    out_start_U: Any, out_end_U: Any
 ) -> None:  # fmt: skip
     """The units of every window, counted from its first token."""
     column = LEVELS + level * LEVEL_COLUMNS

@@ -21,7 +21,9 @@ from pretrain.state.exporting import AUXILIARY
 POOLER = {
     "trained": "The pooler was trained by {pooled:,} targets of sentence-level tasks.",
     "source": "The pooler was not trained: it holds the weights of the start checkpoint.",
-    "initial": "**The pooler was not trained**: it holds initial weights. Fine-tune it, or pool the hidden states yourself.",
+    "initial": (
+        "**The pooler was not trained**: it holds initial weights. Fine-tune it, or pool the hidden states yourself."
+    ),
 }
 CARD = """\
 # {name}
@@ -52,7 +54,8 @@ Trained for {step:,} steps on {tokens:,} tokens.{skipped}
 
 {licence}
 
-`training_manifest.json` holds the configuration, the fingerprints of the data and the versions. The export was reloaded with the Auto classes and
+`training_manifest.json` holds the configuration, the fingerprints of the data and the versions. \
+The export was reloaded with the Auto classes and
 its {compared} compared with the training model (largest difference allowed: {tolerance}).
 """
 FILL_MASK = """\
@@ -212,7 +215,5 @@ def _licence(card: Card) -> str:
         return "No licence was stated when this model was exported."
     stated = card.licence["license"]
     text = ", ".join(stated) if isinstance(stated, list) else str(stated)
-    return (
-        "Licence: "
-        f"{' '.join(text.split())}{'' if card.stated else f', as stated by the checkpoint it began from ({_origin(card)})'}."
-    )
+    source = "" if card.stated else f", as stated by the checkpoint it began from ({_origin(card)})"
+    return f"Licence: {' '.join(text.split())}{source}."
