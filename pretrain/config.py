@@ -154,8 +154,7 @@ class Run:
                 "tasks: a task named knowledge_masking must be of kind knowledge_masking (its head is the masked-LM "
                 "head of exports)"
             )
-        odd = [name for name in self.tasks if not name or set(name) & set("./")]
-        if odd:
+        if odd := [name for name in self.tasks if not name or set(name) & set("./")]:
             raise ValueError(
                 f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters "
                 "and figures)"

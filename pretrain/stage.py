@@ -72,11 +72,8 @@ class StageLoop:
             ready, counts = self._train(step, ready, counts, following, states.pop(step))
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
-            if (
-                self._evaluation_is_due(progress.step)
-                and not (progress.stopping and progress.step < self.end)
-                and not progress.going_back
-            ):
+            stopped = progress.going_back or (progress.stopping and progress.step < self.end)
+            if self._evaluation_is_due(progress.step) and not stopped:
                 self._evaluate()
             last = progress.stopping or progress.step == self.end
             if progress.going_back or last:
@@ -151,13 +148,8 @@ class StageLoop:
     def _count(self, counts: Counts) -> dict[str, float]:
         """weight / global number of targets of the step, by task."""
         self.progress.tokens += counts.real
-        self.sums.count(
-            real=counts.real,
-            masked=counts.masked,
-            maskable=counts.maskable,
-            slots=counts.slots,
-            given_up=counts.given_up,
-        )
+        seen = ("real", "masked", "maskable", "slots", "given_up")
+        self.sums.count(**{name: getattr(counts, name) for name in seen})
         return {name: self.maker.objectives[name].weight / max(count, 1.0) for name, count in counts.targets.items()}
 
     def _global(self, local: torch.Tensor, applied: bool, later: Ready) -> tuple[torch.Tensor, bool, Counts]:
@@ -182,14 +174,10 @@ class StageLoop:
             progress.skipped += 1
             self.sums.count(skipped=1)
         if tracker:
-            tracker.log(
-                name,
-                progress.step,
-                {"stage": self.stage.name, "reason": verdict.reason, "in_a_row": self.guard.in_a_row},
-            )
-            tracker.rows.append(
-                {"step": progress.step, "event": name, "reason": verdict.reason, "rows": self._rows(before)}
-            )
+            reason, rows = verdict.reason, self._rows(before)
+            seen = {"stage": self.stage.name, "reason": reason, "in_a_row": self.guard.in_a_row}
+            tracker.log(name, progress.step, seen)
+            tracker.rows.append({"step": progress.step, "event": name, "reason": reason, "rows": rows})
         self.around.note(
             f"step {progress.step}: {verdict.reason}" + ("" if verdict.spike else "; left out by all processes")
         )

@@ -17,16 +17,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.annotating.word_spans import has_letters, with_guests
 from data_prep.annotators import NONE, Annotator, Together
 from data_prep.blocks import AnnotatedBlock, Block, BlockUnits
-from data_prep.cleaning.characters import DIGIT, LETTER, UNASSIGNED_HAN, class_table
-from data_prep.cleaning.characters import HAN as HAN_CLASS
 from data_prep.code_points import character_class
 from data_prep.documents import SEGMENT, Annotated, Document, Label, Spans, Units
 from data_prep.languages import Language, by_code, ends_of
@@ -82,26 +81,7 @@ class Annotation:
         sentences_S2, sentences_D1, paragraph_ends_P, paragraphs_D1 = block_sentences(characters_N, offsets_D1, ends)
         whole_W2 = np.ascontiguousarray(self._words(block))
         dropped: Counter[str] = Counter()
-        units: dict[str, Units] = {}
-        for level, numbers_L, found in [*self._given(block), *self._found(block, sentences_S2, whole_W2, dropped)]:
-            earlier = units.get(level, NONE)
-            start_U, end_U, label_U, crossing, clashing = kernels.merge_units(
-                earlier.start_U,
-                earlier.end_U,
-                earlier.label_U,
-                found.start_U,
-                found.end_U,
-                found.label_U,
-                numbers_L,
-                sentences_S2,
-            )
-            units[level] = Units(start_U, end_U, label_U)
-            for labels, reason in (
-                (crossing, "crosses a sentence end"),
-                (clashing, "overlaps one of higher precedence"),
-            ):
-                if len(labels):
-                    self._count(dropped, labels, level, reason)
+        units = self._merged(block, sentences_S2, whole_W2, dropped)
         edges = np.concatenate(
             [sentences_S2[:, 0], *(array for found in units.values() for array in (found.start_U, found.end_U))]
         )
@@ -109,7 +89,7 @@ class Annotation:
         words_W2, crossed = kernels.cut(whole_W2, edges)
         if crossed:
             dropped[CUT] += crossed
-        kept_W = _has_letters(words_W2, characters_N)
+        kept_W = has_letters(words_W2, characters_N)
         if signs := len(words_W2) - int(kept_W.sum()):
             dropped[SIGNS] += signs
             words_W2 = words_W2[kept_W]
@@ -131,6 +111,32 @@ class Annotation:
             words_D=words_D,
             cut_D=cut_D,
         )
+
+    def _merged(self, block: Block, sentences_S2: Spans, words_W2: Spans, dropped: Counter[str]) -> dict[str, Units]:
+        """The units of every level but `word`, by precedence; those that give way are counted."""
+        from data_prep import kernels
+
+        units: dict[str, Units] = {}
+        for level, numbers_L, found in [*self._given(block), *self._found(block, sentences_S2, words_W2, dropped)]:
+            earlier = units.get(level, NONE)
+            start_U, end_U, label_U, crossing, clashing = kernels.merge_units(
+                earlier.start_U,
+                earlier.end_U,
+                earlier.label_U,
+                found.start_U,
+                found.end_U,
+                found.label_U,
+                numbers_L,
+                sentences_S2,
+            )
+            units[level] = Units(start_U, end_U, label_U)
+            for labels, reason in (
+                (crossing, "crosses a sentence end"),
+                (clashing, "overlaps one of higher precedence"),
+            ):
+                if len(labels):
+                    self._count(dropped, labels, level, reason)
+        return units
 
     def _given(self, block: Block) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
         """What the users have marked themselves, by level."""
@@ -180,7 +186,7 @@ class Annotation:
         for guest in self._guests(document):
             letter, _ = self._letters[guest]
             guest_W2 = np.asarray(self.segmenters[guest].words(document.text), np.int32).reshape(-1, 2)
-            words_W2 = _with_guests(words_W2, guest_W2, document, letter)
+            words_W2 = with_guests(words_W2, guest_W2, document, letter)
         return words_W2
 
     def _guests(self, document: Document) -> list[str]:
@@ -226,34 +232,3 @@ class Annotation:
             return found[0] if found else np.zeros((0, 2), np.int32)
         joined: Any = np.concatenate(found)
         return joined[np.argsort(joined[:, 0], kind="stable")]  # type: ignore[no-any-return]
-
-
-def _has_letters(words_W2: Spans, characters_N: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
-    """bool[W]: does a word hold a letter, a digit or an ideograph?"""
-    bearing_C = _bearing()
-    kept_W = bearing_C.take(characters_N.take(words_W2[:, 0]), mode="clip")
-    unsure_V = np.flatnonzero(~kept_W)  # those that do not begin with one: few
-    if len(unsure_V):
-        bearing_N = np.append(bearing_C.take(characters_N, mode="clip"), False)
-        kept_W[unsure_V] = np.logical_or.reduceat(bearing_N, words_W2[unsure_V].reshape(-1))[::2]
-    return kept_W
-
-
-@cache
-def _bearing() -> npt.NDArray[np.bool_]:
-    """By code point: a letter, a digit or an ideograph?"""
-    return np.isin(class_table(), (HAN_CLASS, UNASSIGNED_HAN, LETTER, DIGIT))
-
-
-def _with_guests(words_W2: Spans, guest_W2: Spans, document: Document, letter: re.Pattern[str]) -> Spans:
-    """The guest's words that begin with one of its letters join the others, which are cut at their edges and give way
-    inside them."""
-    from data_prep import kernels
-
-    guest_W2 = guest_W2[[letter.match(document.text, start) is not None for start in guest_W2[:, 0].tolist()]]
-    if not len(guest_W2):
-        return words_W2
-    pieces_W2, _ = kernels.cut(words_W2, np.ascontiguousarray(guest_W2.reshape(-1)))
-    free_W = kernels.free_of(guest_W2[:, 0], guest_W2[:, 1], pieces_W2[:, 0], pieces_W2[:, 1])
-    joined: Any = np.concatenate([guest_W2, pieces_W2[free_W]])
-    return joined[np.argsort(joined[:, 0], kind="stable")]  # type: ignore[no-any-return]

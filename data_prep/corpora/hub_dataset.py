@@ -31,8 +31,8 @@ from data_prep.inputs.tables import ROLES, TableColumns, Values, naming
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 ROWS_AT_ONCE = 256
-END_OF_STREAM = bytes(4)
 UNREADABLE = "cannot be read with `datasets`"
+END_OF_STREAM = bytes(4)
 """How every Arrow stream ends; a file that was cut between two record batches lacks it."""
 
 
@@ -158,19 +158,8 @@ class HubDataset(TableColumns, Corpus):
         """The settings too: they decide the rows, which are kept under this name."""
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
         states = [f"{file.resolve()}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files]
-        return "\0".join(
-            [
-                str(path),
-                self.name,
-                self.split,
-                self.revision,
-                self.text_key,
-                self.id_key,
-                self.title_key,
-                self.language_key,
-                *states,
-            ]
-        )
+        keys = (self.text_key, self.id_key, self.title_key, self.language_key)
+        return "\0".join([str(path), self.name, self.split, self.revision, *keys, *states])
 
     def rows(self, path: Path, start: int) -> Iterator[Values]:
         """What a few hundred rows at a time hold, from row ``start`` on.

@@ -22,13 +22,12 @@ from typing import IO, Any
 
 from data_prep.corpora import LineCorpus, Slice, Survey
 from data_prep.documents import SEGMENT, Given, Place, Record, Rejected
+from data_prep.inputs.quoted_rows import quoted_rows
 from data_prep.inputs.raw_text import BOM, as_text, decode, json_object, stand_in_id
 from data_prep.inputs.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line
 
 FORMATS = {".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv"}
 MAX_CLASSES = 32767
-MAX_ROW_LINES = 1000
-"""A quote that is not closed within so many lines is taken for a stray one: its line stands alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,32 +244,3 @@ def _label(value: Any) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value).strip()
-
-
-def quoted_rows(stream: IO[bytes]) -> Iterator[bytes]:
-    """The rows of a CSV file: lines, joined while a quoted field is open. Where that leads to no row, the first line
-    stands alone."""
-    waiting: list[bytes] = []
-    while line := waiting.pop(0) if waiting else stream.readline(LONGEST_DOCUMENT):
-        row, lines = line, [line]
-        state = _state(row) if b'"' in line else "row"
-        while state == "open" and len(lines) < MAX_ROW_LINES and len(row) < LONGEST_DOCUMENT:
-            more = waiting.pop(0) if waiting else stream.readline(LONGEST_DOCUMENT)
-            if not more:
-                break
-            lines.append(more)
-            row += more
-            state = _state(row) if b'"' in more else "open"
-        if len(lines) > 1 and state != "row":
-            waiting[:0] = lines[1:]
-            row = line
-        yield row
-
-
-def _state(row: bytes) -> str:
-    """`row`; `open` when the text ends inside a quoted field; `malformed`."""
-    try:
-        list(csv.reader(io.StringIO(row.decode("utf-8", "replace"), newline=""), strict=True))
-    except csv.Error as error:
-        return "open" if "unexpected end of data" in str(error) else "malformed"
-    return "row"

@@ -17,7 +17,8 @@ from xml.etree import ElementTree
 from data_prep.corpora import LineCorpus
 from data_prep.documents import Place, Record, Rejected
 from data_prep.inputs.raw_text import decode, stand_in_id
-from data_prep.inputs.wikitext import FALLBACKS, Wikitext
+from data_prep.inputs.wikitext import Wikitext
+from data_prep.inputs.wikitext_elements import FALLBACKS
 
 PAGE = b"<page>"
 HEADER = re.compile(

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotating.annotation import Annotation
 from data_prep.counting.collocations import (
     Ngrams,
     by_block,
@@ -46,19 +45,12 @@ from data_prep.counting.collocations import (
     ngram_keys,
     ngram_words,
     npmi,
-    write_counts,
 )
 from data_prep.counting.counted_tables import Keys
-from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
+from data_prep.counting.ngrams import StoredTokenBlock, TokenKeys
 from data_prep.counting.segmentations import weakest_pmi, within_quotas
-from data_prep.documents import Document
-from data_prep.files import write_atomic
 from data_prep.languages import Language
-from data_prep.running.steps import Step
-from masking.keyed import hash_key, uniform
 
-LEXICON = "lexicon.tsv"
-COLUMNS = ("surface", "score", "count", "npmi", "left entropy", "right entropy", "example")
 CONTEXT = 16
 SCORES = ("npmi", "pmi", "pmi_squared")
 
@@ -129,45 +121,6 @@ class Entry:
     left: float
     right: float
     example: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class MiningStep(Step):
-    """Mining as a corpus-wide step."""
-
-    mining: Mining
-    annotation: Annotation
-    """Finds the words."""
-    share: float
-    """Of the documents that are read, in (0, 1]."""
-    name: str = "mining"
-
-    def fingerprint(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self.mining), "share": self.share, "rules": 1}
-
-    def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
-        blocks = {language: TokenBlock(TokenKeys(language)) for language in self.mining.languages}
-        written = 0
-        for _, document in documents:
-            if document.language not in blocks or uniform(hash_key("mining", document.id), 0) >= self.share:
-                continue
-            blocks[document.language].add(document, self.annotation.words(document))
-            if blocks[document.language].full:
-                self._write(blocks[document.language], folder / f"{document.language}-{written:06d}")
-                blocks[document.language] = TokenBlock(blocks[document.language].keys)
-                written += 1
-        for language, block in blocks.items():
-            self._write(block, folder / f"{language}-{written:06d}")
-
-    @staticmethod
-    def _write(block: TokenBlock, folder: Path) -> None:
-        if block.write(folder):
-            write_counts(StoredTokenBlock(folder))
-
-    def reduce(self, folders: Sequence[Path], folder: Path) -> None:
-        blocks = [StoredTokenBlock(path) for part in folders for path in sorted(part.iterdir()) if path.is_dir()]
-        entries = select(blocks, self.mining, self.annotation.languages, folder) if blocks else []
-        write_lexicon(folder / LEXICON, entries, {**dataclasses.asdict(self.mining), "share": self.share})
 
 
 @dataclass(frozen=True)
@@ -280,20 +233,3 @@ def example(text: str, start: int, end: int) -> str:
     before = text[max(0, start - CONTEXT) : start].rpartition("\n")[2]
     after = text[end : end + CONTEXT].partition("\n")[0]
     return f"{before}【{text[start:end]}】{after}".replace("\t", " ")
-
-
-def write_lexicon(file: Path, found: Sequence[Entry], settings: dict[str, Any]) -> None:
-    """Write the reviewable list."""
-    notes = [
-        (
-            "Mined by `kmask lexicon mine`: delete the lines that are no terms, then name this file under `annotators` "
-            "(kind: lexicon, origin: mined)."
-        ),
-        f"{len(found)} entries; " + " ".join(f"{key}={value}" for key, value in settings.items()),
-        "\t".join(COLUMNS),
-    ]
-    lines = [f"# {note}" for note in notes]
-    lines += [
-        f"{e.surface}\t{e.score:.3f}\t{e.count}\t{e.npmi:.3f}\t{e.left:.3f}\t{e.right:.3f}\t{e.example}" for e in found
-    ]
-    write_atomic(file, "\n".join(lines) + "\n")

@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import zip_longest
 from typing import Any
 from zlib import crc32
 
@@ -30,8 +29,8 @@ import numpy.typing as npt
 
 from data_prep.blocks import AnnotatedBlock
 from data_prep.code_points import HAN
-from data_prep.counting.passages import SAMPLES, passage, smallest
-from data_prep.counting.surfaces import Top, largest, merge_tops
+from data_prep.counting.merging import merge
+from data_prep.counting.passages import SAMPLES, passage
 from data_prep.counting.unit_counts import STRIDE, UnitCounts
 from data_prep.documents import Annotated, Label
 from data_prep.encoded import Encoded, EncodedBlock
@@ -45,9 +44,6 @@ EDGES = np.array(sorted({round(2 ** (step / 4)) for step in range(4 * 32)}), np.
 HISTOGRAMS = ("document_characters", "document_tokens", "sentence_tokens")
 BATCH_CHARACTERS = 1 << 22
 Pending = tuple[AnnotatedBlock, EncodedBlock, npt.NDArray[np.uint64]]
-MERGED, HELD, UNKNOWN = 1000, 256, 200
-"""Frequent surfaces of a class that a merged tally keeps, lists of them that are held before they are joined; unknown
-characters."""
 
 
 class Tally:
@@ -76,9 +72,8 @@ class Tally:
     def add_block(self, annotated: AnnotatedBlock, encoded: EncodedBlock) -> None:
         """Count several documents."""
         ends_D = annotated.block.offsets_D1[1:]
-        filled = (
-            int(np.searchsorted(ends_D, BATCH_CHARACTERS - self._size)) + 1
-        )  # with so many documents a batch is full
+        # With so many documents a batch is full.
+        filled = int(np.searchsorted(ends_D, BATCH_CHARACTERS - self._size)) + 1
         if filled < len(annotated):
             chosen_D = np.arange(len(annotated)) < filled
             self.add_block(annotated.part(0, filled), encoded.take(chosen_D))
@@ -118,10 +113,8 @@ class Tally:
         )
         unknown_D = np.bincount(np.searchsorted(np.cumsum(tokens_D), unknown, "right"), minlength=len(names))
         columns = (np.ones_like(tokens_D), characters_D, tokens_D, sentences_D, unknown_D)
-        self.sums = _added(
-            self.sums,
-            np.stack([np.bincount(group_D, column, len(self.groups)).astype(np.int64) for column in columns], 1),
-        )
+        counts = [np.bincount(group_D, column, len(self.groups)).astype(np.int64) for column in columns]
+        self.sums = _added(self.sums, np.stack(counts, 1))
         ends_S = np.concatenate([e.sentence_ends[0] for e in encoded]).astype(np.int64)
         lengths_S = np.diff(ends_S, prepend=0)
         first_D = (np.cumsum(sentences_D) - sentences_D)[sentences_D > 0]
@@ -133,10 +126,8 @@ class Tally:
             strict=True,
         ):
             bins = np.searchsorted(EDGES, np.maximum(lengths, 1), "right") - 1
-            table = np.bincount(group * len(EDGES) + bins, minlength=len(self.groups) * len(EDGES)).reshape(
-                -1, len(EDGES)
-            )
-            self.tables[name] = _added(self.tables[name], table)
+            table = np.bincount(group * len(EDGES) + bins, minlength=len(self.groups) * len(EDGES))
+            self.tables[name] = _added(self.tables[name], table.reshape(-1, len(EDGES)))
         characters_N = np.concatenate([block.characters_N for block in blocks])
         self.sampled = _sum_of(self.sampled, np.bincount(characters_N[STRIDE // 2 :: STRIDE]))
         if len(unknown):
@@ -204,56 +195,6 @@ def _added(before: npt.NDArray[np.int64], more: npt.NDArray[np.int64]) -> npt.ND
     """``more`` plus the rows of ``before``, which may be fewer."""
     more[: len(before)] += before
     return more
-
-
-def merge(tallies: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Several tallies as one, whatever their order; merged tallies may be merged again."""
-    groups: dict[tuple[str, str], dict[str, Any]] = {}
-    lengths: dict[str, list[int]] = {}
-    tops: dict[tuple[str, str, str], list[Top]] = {}
-    scripts: Counter[str] = Counter()
-    unknown: Counter[str] = Counter()
-    samples: list[dict[str, Any]] = []
-    alone = 0
-    for tally in tallies:
-        for group in tally["groups"]:
-            present = groups.setdefault((group["source"], group["language"]), {})
-            for name, value in group.items():
-                present[name] = value if isinstance(value, str) else _sum(present.get(name, type(value)()), value)
-        for level, counts in tally["unit_lengths"].items():
-            lengths[level] = _sum(lengths.get(level, []), counts)
-        for item in tally["surfaces"]:
-            held = tops.setdefault((item["level"], item["type"], item["language"]), [])
-            held.append(Top(item["surfaces"], item["floor"], item["error"]))
-            if len(held) > HELD:
-                held[:] = [merge_tops(held, MERGED)]
-        scripts.update(tally["scripts"])
-        unknown.update(dict(tally["unknown_characters"]))
-        alone += tally["unknown_alone"]
-        samples = smallest([*samples, *tally["samples"]])
-    return {
-        "groups": [groups[key] for key in sorted(groups)],
-        "unit_lengths": dict(sorted(lengths.items())),
-        "surfaces": [
-            dict(zip(("level", "type", "language"), key, strict=True)) | _plain(merge_tops(held, MERGED))
-            for key, held in sorted(tops.items())
-        ],
-        "scripts": dict(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))),
-        "unknown_characters": [list(item) for item in largest(unknown, 0, 0, UNKNOWN).surfaces],
-        "unknown_alone": alone,
-        "samples": samples,
-    }
-
-
-def _plain(top: Top) -> dict[str, Any]:
-    return {**top._asdict(), "surfaces": [list(item) for item in top.surfaces]}
-
-
-def _sum(left: Any, right: Any) -> Any:
-    """Numbers added; lists of numbers added place by place, the shorter one as if it ended in zeros."""
-    if not isinstance(right, list):
-        return left + right
-    return [a + b for a, b in zip_longest(left, right, fillvalue=0)]
 
 
 @cache

@@ -15,7 +15,8 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from data_prep.counting.mining import LEXICON, Mining, MiningStep
+from data_prep.counting.mining import Mining
+from data_prep.counting.mining_step import LEXICON, MiningStep
 from data_prep.documents import Document
 from data_prep.files import staging_name, write_atomic
 from data_prep.inputs.file_names import FoundFiles

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from data_prep.corpora import Corpus, Slice
 from data_prep.documents import Document, Record, Rejected
-from data_prep.planned import Plan, PlannedFile
+from data_prep.plan_columns import PlannedFile
+from data_prep.planned import Plan
 from data_prep.preparing.parts import PartWorker
 from data_prep.preparing.plan import Preparation
 from data_prep.shard_writer import write_shard
@@ -123,12 +124,15 @@ def sample_records(preparation: Preparation, plan: Plan) -> Iterator[tuple[str, 
                     break
 
 
-def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
-    """Prepare a sample into ``folder`` (a temporary one): `tokenizer/` and `sample.arrow`."""
+def sample_documents(preparation: Preparation, plan: Plan) -> tuple[list[Document], Counter[str], int]:
+    """Cleaned documents of every source, those set aside by reason, and the bytes of text they all stand for.
+
+    Raises:
+        ValueError: not one of them is usable.
+    """
     set_aside: Counter[str] = Counter()
     documents: list[Document] = []
     size = 0
-    begun = time.perf_counter()
     for source, record, read in sample_records(preparation, plan):
         cleaned = preparation.cleaning.clean(record, source) if isinstance(record, Record) else record
         if isinstance(cleaned, Rejected):
@@ -136,10 +140,17 @@ def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
         else:
             documents.append(cleaned)
         size += read
-    cleaned_at = time.perf_counter()
     if not documents:
         first = ", ".join(f"{reason} ({count})" for reason, count in set_aside.most_common(3))
         raise ValueError(f"no usable document in a sample of every source: {first or 'no text'}")
+    return documents, set_aside, size
+
+
+def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
+    """Prepare a sample into ``folder`` (a temporary one): `tokenizer/` and `sample.arrow`."""
+    begun = time.perf_counter()
+    documents, set_aside, size = sample_documents(preparation, plan)
+    cleaned_at = time.perf_counter()
     preparation.vocabulary.make(folder / "tokenizer", iter([document.text for document in documents]))
     trained_at = time.perf_counter()
     worker = PartWorker(preparation=preparation, plan=plan, folder=folder)

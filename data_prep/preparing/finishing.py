@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.arrow_files import read_table, write_table
-from data_prep.counting.tallies import TALLY, merge
+from data_prep.counting.merging import merge
+from data_prep.counting.tallies import TALLY
 from data_prep.files import fsync_file, read_json, remove_staging, staging_name, write_json
 from data_prep.planned import PLAN, Plan
 from data_prep.preparing.parts import PartWorker
@@ -120,8 +121,24 @@ def finish(worker: PartWorker) -> dict[str, Any]:
         )
     write_rejected(worker, others)
     write_json(folder / TALLY, merge(read_json(worker.part_folder(part) / TALLY) for part in parts))
-    tokenizer = worker.tokenizer
-    manifest = {
+    manifest = manifest_of(worker, shards, counts)
+    write_json(folder / MANIFEST, manifest)
+    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+    for place in (
+        folder,
+        *(folder / name for name in ("parts", "survey", "steps")),
+        *folder.glob("steps/*/"),
+        *folder.glob("poison/*/"),
+    ):
+        remove_staging(place)
+    take_inventory(folder, plan)
+    return manifest
+
+
+def manifest_of(worker: PartWorker, shards: list[dict[str, Any]], counts: Counter[str]) -> dict[str, Any]:
+    """What manifest.json holds, from the shards and the counts of all parts."""
+    plan, tokenizer = worker.plan, worker.tokenizer
+    return {
         "schema": SCHEMA_VERSION,
         "fingerprint": plan.fingerprint,
         "tokenizer": {
@@ -141,17 +158,6 @@ def finish(worker: PartWorker) -> dict[str, Any]:
         "shards": shards,
         "counts": dict(sorted(counts.items())),
     }
-    write_json(folder / MANIFEST, manifest)
-    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
-    for place in (
-        folder,
-        *(folder / name for name in ("parts", "survey", "steps")),
-        *folder.glob("steps/*/"),
-        *folder.glob("poison/*/"),
-    ):
-        remove_staging(place)
-    take_inventory(folder, plan)
-    return manifest
 
 
 def _total(counts: Counter[str]) -> int:

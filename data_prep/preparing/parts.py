@@ -8,7 +8,6 @@ A part is a pure function of (plan, part number), so killing, repeating and runn
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,27 +21,26 @@ import numpy.typing as npt
 
 from data_prep.annotating.annotation import Annotation
 from data_prep.blocks import AnnotatedBlock, Block, in_blocks
-from data_prep.counting.tallies import TALLY
 from data_prep.discourse.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.discourse.discourse_step import Balance
 from data_prep.documents import Document, Rejected
 from data_prep.encoded import EncodedBlock
 from data_prep.encoding import Tokenizer, encode_block
 from data_prep.engines import untimed
-from data_prep.files import read_json, sha256_file, staged_folder, write_atomic, write_json
+from data_prep.files import staged_folder, write_json
 from data_prep.filtering.dropped import Dropped
 from data_prep.planned import Plan
 from data_prep.portable import Portable
 from data_prep.preparing.part_content import PartContent, count
+from data_prep.preparing.part_files import PART, complete_report, described, write_lists
 from data_prep.preparing.plan import Preparation
-from data_prep.preparing.reading import OUR_CONCERN, REJECTED, PartReader
+from data_prep.preparing.reading import OUR_CONCERN, PartReader
 from data_prep.running.notes import Moment
 from data_prep.running.rounds import remove_stale
 from data_prep.running.supervision import NOWHERE, Task, Watch
 from data_prep.shard_writer import write_shard
 
 BlockResult = tuple[AnnotatedBlock, EncodedBlock]
-PART = "part.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,13 +177,8 @@ class PartWorker(Portable, Task):
         """
         for document in documents:
             if document.language not in self._tried:
-                trial = Document(
-                    id="",
-                    language=document.language,
-                    text=self.annotation.languages[document.language].trial,
-                    title="",
-                    source="",
-                )
+                text = self.annotation.languages[document.language].trial
+                trial = Document(id="", language=document.language, text=text, title="", source="")
                 with untimed():  # loads all that is needed
                     self.made([trial])
                 self._tried.add(document.language)
@@ -206,9 +199,8 @@ class PartWorker(Portable, Task):
 
     def made(self, documents: Sequence[Document], classes: Sequence[str] = ()) -> BlockResult:
         """Annotate and encode documents, all or none."""
-        _ = "".join(
-            [f"{document.id}{document.title}" for document in documents]
-        ).encode()  # half a surrogate pair cannot be written
+        names = "".join([f"{document.id}{document.title}" for document in documents])
+        _ = names.encode()  # half a surrogate pair cannot be written
         annotated = self.annotation.annotate_block(Block(documents))
         return annotated, encode_block(annotated, self.tokenizer, classes)
 
@@ -227,25 +219,12 @@ class PartWorker(Portable, Task):
         with staged_folder(folder) as staging:
             shards = []
             for split, items in content.encoded.items():
-                if not items:
-                    continue
-                file = staging / f"{split}.arrow"
-                write_shard(
-                    file, items, self.preparation.levels, vocabulary_size, pairs=split in self.preparation.classes
-                )
-                documents, tokens = sum(map(len, items)), sum(len(item.token_ids[0]) for item in items)
-                described = {
-                    "path": f"parts/{part:06d}/{file.name}",
-                    "split": split,
-                    "documents": documents,
-                    "tokens": tokens,
-                }
-                shards.append({**described, "sha256": sha256_file(file), "size": file.stat().st_size})
-            lines = (
-                {**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in content.rejected
-            )
-            write_atomic(staging / REJECTED, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-            write_atomic(staging / TALLY, json.dumps(content.tally.plain(), ensure_ascii=False))
+                if items:
+                    file = staging / f"{split}.arrow"
+                    pairs = split in self.preparation.classes
+                    write_shard(file, items, self.preparation.levels, vocabulary_size, pairs=pairs)
+                    shards.append(described(file, f"parts/{part:06d}/{file.name}", split, items))
+            write_lists(staging, content)
             report = {
                 "part": part,
                 "fingerprint": self.plan.fingerprint,
@@ -262,22 +241,9 @@ class PartWorker(Portable, Task):
     def finished(self, part: int, thorough: bool = False) -> dict[str, Any] | None:
         """The report of a part that is complete on disk, None otherwise. Shards are known by their sizes; ``thorough``:
         by their hashes."""
-        folder = self.part_folder(part)
-        try:
-            report: dict[str, Any] = read_json(folder / PART)
-            if report["fingerprint"] != self.plan.fingerprint or not all(
-                (folder / name).is_file() for name in (REJECTED, TALLY)
-            ):
-                return None
-            if self.threshold is not None and report["threshold"] != self.threshold:
-                return None
-            for shard in report["shards"]:
-                file = self.folder / shard["path"]
-                if file.stat().st_size != shard["size"] or (thorough and sha256_file(file) != shard["sha256"]):
-                    return None
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-            return None
-        return report
+        report = complete_report(self.folder, self.part_folder(part), self.plan.fingerprint, thorough)
+        fits = report is not None and self.threshold in (None, report.get("threshold"))
+        return report if fits else None
 
     def path_of(self, part: int, moment: Moment | None) -> str:
         return self.reader.path_of(part, moment)

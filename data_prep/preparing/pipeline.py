@@ -27,7 +27,7 @@ from typing import Any
 
 from data_prep.discourse.discourse_step import DiscourseStep
 from data_prep.documents import Document
-from data_prep.files import remove_staging, staging_name
+from data_prep.files import staging_name
 from data_prep.filtering.dropped import Dropped
 from data_prep.inputs.file_names import FoundFiles
 from data_prep.preparing.adoption import adopt_plan
@@ -35,7 +35,7 @@ from data_prep.preparing.finishing import finish_once, finished
 from data_prep.preparing.parts import PartWorker
 from data_prep.preparing.plan import Listener, Preparation, StageProgress, check_not_empty, make_plan
 from data_prep.preparing.reading import PartReader
-from data_prep.running.steps import Step, run_step
+from data_prep.running.steps import Step, open_parts, run_step
 from data_prep.running.supervision import NOTES, Watch, run_all
 from data_prep.shards import SPLITS
 from data_prep.vocabularies.sampling import Sample
@@ -78,38 +78,21 @@ def _prepare(
     if (manifest := finished(folder, plan)) is not None:
         listen(StageProgress("parts", plan.slice_bytes, plan.slice_bytes, _documents(manifest["shards"]), 0))
         return manifest
-    (folder / "parts").mkdir(exist_ok=True)
-    for place in (folder, folder / "parts"):
-        remove_staging(place)
+    open_parts(folder)
     everything = range(plan.parts)
     duplicates: Dropped | None = None
+    opened = PartReader(preparation=preparation, plan=plan, folder=folder, watch=watch)
 
     def run(step: Step, parts: range, sample: Sample | None = None) -> Path:
-        reader = PartReader(
-            preparation=preparation,
-            plan=plan,
-            folder=folder,
-            stage=step.name,
-            watch=watch,
-            duplicates=duplicates,
-            sample=sample,
-        )
+        reader = dataclasses.replace(opened, stage=step.name, duplicates=duplicates, sample=sample)
 
         def listen_round(name: str, done: int, tasks: int) -> None:
             listen(StageProgress(f"{step.name}, {name}" if name else step.name, done, tasks, 0, 0))
 
         mapped = partial(listen_round, "", tasks=len(parts))
+        where, engine = reader.path_of, preparation.engine
         return run_step(
-            step,
-            reader.documents,
-            parts,
-            preparation.engine,
-            folder,
-            plan.fingerprint,
-            mapped,
-            watch,
-            reader.path_of,
-            listen_round,
+            step, reader.documents, parts, engine, folder, plan.fingerprint, mapped, watch, where, listen_round
         )
 
     if preparation.duplicates:

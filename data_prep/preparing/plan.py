@@ -14,7 +14,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_prep.annotating.annotation import WORD
@@ -26,19 +25,19 @@ from data_prep.discourse.discourse import Discourse
 from data_prep.documents import SEGMENT, Label
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
-from data_prep.files import sha256_file
 from data_prep.filtering.cleaning import Cleaning
 from data_prep.filtering.decontamination import Decontamination
 from data_prep.filtering.duplicates import Duplicates
 from data_prep.filtering.quality import Quality
 from data_prep.inputs.file_names import FoundFiles
 from data_prep.planned import Plan
+from data_prep.preparing.content_hashes import segmenter_settings, vocabulary_settings
 from data_prep.preparing.dividing import joined_slices, parts_of, sources_of, wanted_bytes
 from data_prep.preparing.surveying import SHARED_BYTES, SHARED_FILES, UNPACKED, Listing, Surveyor, survey_all
 from data_prep.running.supervision import NOWHERE, Watch
 from data_prep.segmenters import Segmenter
 from data_prep.shards import SCHEMA_VERSION, SPLITS
-from data_prep.vocabularies.vocabulary import Vocabulary, check_folder
+from data_prep.vocabularies.vocabulary import Vocabulary
 
 RULES_VERSION = 2
 """Raised whenever cleaning, sentences, annotation or encoding change what they produce."""
@@ -109,14 +108,7 @@ class Preparation:
     def levels(self) -> list[str]:
         """Level names, `word` first."""
         given = [level for corpus in self.corpora for level in corpus.given_labels()]
-        return [
-            "word",
-            *(
-                level
-                for level in dict.fromkeys([*given, *(annotator.level for annotator in self.annotators)])
-                if level != "word"
-            ),
-        ]
+        return list(dict.fromkeys(["word", *given, *(annotator.level for annotator in self.annotators)]))
 
     @cached_property
     def classes(self) -> dict[str, list[str]]:
@@ -206,31 +198,6 @@ def make_plan(
         unpacked,
         lambda seen: listen(StageProgress("survey", seen, total, 0, 0)),
     )
-    settings = {
-        "schema": SCHEMA_VERSION,
-        "rules": RULES_VERSION,
-        "corpora": [settings_of(corpus, drop=("paths",)) for corpus in preparation.corpora],
-        "cleaning": preparation.cleaning.fingerprint(),
-        **{
-            name: chosen.fingerprint() if (chosen := getattr(preparation, name)) is not None else None
-            for name in ("quality", "decontamination", "duplicates")
-        },
-        "segmenters": {
-            language: {
-                **settings_of(segmenter, drop=("user_words", "lexicons")),
-                **word_list_hashes(segmenter),
-                "version": segmenter.version(),
-            }
-            for language, segmenter in sorted(preparation.all_segmenters.items())
-        },
-        "annotators": [annotator.fingerprint() for annotator in preparation.annotators],
-        "vocabulary": settings_of(preparation.vocabulary, drop=("path",))
-        if not preparation.vocabulary.path
-        else vocabulary_files(preparation.vocabulary),
-        "discourse": preparation.discourse.fingerprint() if preparation.discourse else None,
-        "heldout": preparation.heldout,
-        "part_bytes": part_bytes,
-    }
     slices_S5 = joined_slices(listing, surveys)
     files = {
         "path": listing.table.column("path").to_pylist(),
@@ -240,10 +207,32 @@ def make_plan(
         "size": [size for survey in surveys for size in survey.size],
     }
     labels = [label._asdict() for label in preparation.labels]
-    plan = Plan.of(
-        settings, labels, preparation.levels, files, parts_of(slices_S5[:, 4].tolist(), part_bytes), slices_S5
-    )
+    parts = parts_of(slices_S5[:, 4].tolist(), part_bytes)
+    plan = Plan.of(plan_settings(preparation, part_bytes), labels, preparation.levels, files, parts, slices_S5)
     return dataclasses.replace(plan, left_out=[item._asdict() for one in found for item in one.left_out])
+
+
+def plan_settings(preparation: Preparation, part_bytes: int) -> dict[str, Any]:
+    """All settings that decide what is in the shards, word lists and vocabulary by content."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "rules": RULES_VERSION,
+        "corpora": [settings_of(corpus, drop=("paths",)) for corpus in preparation.corpora],
+        "cleaning": preparation.cleaning.fingerprint(),
+        **{
+            name: chosen.fingerprint() if (chosen := getattr(preparation, name)) is not None else None
+            for name in ("quality", "decontamination", "duplicates")
+        },
+        "segmenters": {
+            language: segmenter_settings(segmenter)
+            for language, segmenter in sorted(preparation.all_segmenters.items())
+        },
+        "annotators": [annotator.fingerprint() for annotator in preparation.annotators],
+        "vocabulary": vocabulary_settings(preparation.vocabulary),
+        "discourse": preparation.discourse.fingerprint() if preparation.discourse else None,
+        "heldout": preparation.heldout,
+        "part_bytes": part_bytes,
+    }
 
 
 def check_not_empty(plan: Plan) -> None:
@@ -251,26 +240,3 @@ def check_not_empty(plan: Plan) -> None:
     if not plan.parts:
         first = ", ".join(file.path for file in itertools.islice(plan.all_files(), 3))
         raise ValueError(f"the corpus is empty: {plan.files} file(s), no text in any of them ({first})")
-
-
-def word_list_hashes(segmenter: Segmenter) -> dict[str, Any]:
-    """Hashes of a segmenter's user dictionaries and lexicons, of those it has."""
-    found: dict[str, list[str]] = {
-        name: paths for name in ("user_words", "lexicons") if (paths := getattr(segmenter, name, []))
-    }
-    for name, paths in found.items():
-        for path in paths:
-            if not Path(path).is_file():
-                raise FileNotFoundError(f"{name} {path}: no such file (looked from {Path.cwd()})")
-    _ = getattr(segmenter, "dictionary", None)  # a malformed line is told now, not by every worker
-    return {name: [sha256_file(Path(path)) for path in paths] for name, paths in found.items()}
-
-
-def vocabulary_files(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Hashes of an adopted tokenizer's files."""
-    folder = Path(vocabulary.path)
-    check_folder(folder)
-    files = [
-        folder / name for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json") if (folder / name).is_file()
-    ]
-    return {"files": {file.name: sha256_file(file) for file in files}}

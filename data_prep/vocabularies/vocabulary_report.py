@@ -23,7 +23,7 @@ import numpy as np
 from data_prep.code_points import BERT_CJK_RANGES, HAN, lies_in
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
-from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS
+from data_prep.vocabularies.tokenizer_folders import SPECIAL_TOKENS
 from data_prep.vocabularies.vocabulary_extension import UNUSED, backend_of
 from data_prep.vocabularies.word_table import LONGEST_WORD
 

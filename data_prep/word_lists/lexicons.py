@@ -58,6 +58,10 @@ Parser = Callable[[str], Sequence[Named]]
 """A line -> what it names; ValueError says what is wrong with it."""
 
 
+REMEDY = "Write `surface` or `surface<TAB>TYPE` on each line, or set `on_malformed: skip` to leave such lines out."
+UNCOUNTED = "and no line says how often its entry was seen"
+
+
 class Entries(NamedTuple):
     """A lexicon: distinct surfaces in the order of the files, each with its type."""
 
@@ -78,16 +82,14 @@ def load_entries(
     on_malformed: str = "refuse",
     format: str = "auto",
 ) -> Entries:
-    """The entries of all files, surfaces cleaned like the text of documents. The first line that lists a surface
-    decides its type.
+    """The entries of all files, surfaces cleaned like documents. The first line that lists a surface decides its type.
 
     A line with a count below ``min_frequency`` is left out; one without a count stays.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: malformed lines under ``on_malformed: refuse``, no entry at all, a ``min_frequency`` over files
-        without a single count, or
-            a file whose format cannot be told safely.
+            without a single count, or a file whose format cannot be told safely.
     """
     if format not in FORMATS:
         raise ValueError(f"format: {format!r} is not one of {', '.join(FORMATS)}")
@@ -108,18 +110,13 @@ def load_entries(
             else:
                 left_out["listed before" if entries[surface] == kind else "listed before with another type"] += 1
     if malformed and on_malformed == "refuse":
-        remedy = (
-            "Write `surface` or `surface<TAB>TYPE` on each line, or set `on_malformed: skip` to leave such lines out."
-        )
-        raise refusal("lexicon", malformed, remedy)
+        raise refusal("lexicon", malformed, REMEDY)
+    names = ", ".join(paths)
     if min_frequency and entries and not counted:
-        raise ValueError(
-            f"lexicon {', '.join(paths)}: min_frequency is {min_frequency:g}, and no line says how often its entry "
-            "was seen"
-        )
+        raise ValueError(f"lexicon {names}: min_frequency is {min_frequency:g}, {UNCOUNTED}")
     if not entries:
         often = f" seen {min_frequency:g} times or more" if min_frequency else ""
-        raise ValueError(f"lexicon {', '.join(paths)}: no entry of {min_characters} characters or more{often}")
+        raise ValueError(f"lexicon {names}: no entry of {min_characters} characters or more{often}")
     return Entries(list(entries), list(entries.values()), malformed, dict(sorted(left_out.items())))
 
 

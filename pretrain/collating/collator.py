@@ -40,7 +40,8 @@ from masking.salience import Rarity
 from masking.strategies import Strategy
 from masking.strategies.whole_unit import WholeUnit
 from pretrain.collating.collator_tables import epoch_callback, read_specials, special_flags
-from pretrain.collating.features import ADDED, FeatureReader, Turn
+from pretrain.collating.feature_windows import ADDED
+from pretrain.collating.features import FeatureReader, Turn
 from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.packed import Packed, hide, lay_out
 from pretrain.objectives.span_boundary import SpanBoundary

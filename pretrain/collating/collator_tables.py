@@ -69,7 +69,7 @@ def read_specials(
 
 
 def _of_folder(tokenizer: Any, masking: Masking, folder: Path) -> Specials:
-    from pretrain.corpus import specials
+    from pretrain.special_ids import specials
 
     opened = Prepared.open(folder)
     if {token: number for number, token in enumerate(opened.tokenizer.tokens) if token} != tokenizer.get_vocab():
@@ -83,7 +83,7 @@ def _of_folder(tokenizer: Any, masking: Masking, folder: Path) -> Specials:
 def plain_replacements(tokenizer: Any) -> Replacements:
     """What may stand in for hidden tokens, as the vocabulary alone tells: every token that is neither special nor
     reserved ([unused7])."""
-    from pretrain.corpus import ordinary_ids
+    from pretrain.special_ids import ordinary_ids
 
     vocabulary = tokenizer.get_vocab()
     tokens = [""] * (max(vocabulary.values()) + 1)

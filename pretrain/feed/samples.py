@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain.feed.sample_checks import check_lengths
+from pretrain.feed.text_sequences import Joined, Picked
 from pretrain.feed.texts import Long, Text, starts
 
 EMPTY: Long = np.zeros(0, np.int64)
@@ -195,34 +196,6 @@ class Samples(Sequence[Sample]):
             first_token_S=_joined([samples.first_token_S for samples in several], np.int64),
             texts=Joined([samples.texts for samples in several]),
         )
-
-
-class Picked(Sequence[Text | None]):
-    """Some items of a sequence by their numbers; each is made when it is asked for."""
-
-    def __init__(self, texts: Sequence[Text | None], numbers: Sequence[int]) -> None:
-        self.texts, self.numbers = texts, numbers
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, number: Any) -> Any:
-        return self.texts[self.numbers[number]]
-
-
-class Joined(Sequence[Text | None]):
-    """Several sequences one after another."""
-
-    def __init__(self, several: Sequence[Sequence[Text | None]]) -> None:
-        self.several = several
-        self.ends = np.cumsum([len(texts) for texts in several])
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def __getitem__(self, number: Any) -> Any:
-        group = int(np.searchsorted(self.ends, number, "right"))
-        return self.several[group][number - (int(self.ends[group - 1]) if group else 0)]
 
 
 def _taken(values: npt.NDArray[Any], count_S: Long, order_S: Long) -> npt.NDArray[Any]:

@@ -239,7 +239,8 @@ def test_a_mined_lexicon_is_recognised_by_its_heading(tmp_path: Path) -> None:
 
 
 def test_what_the_miner_writes_is_read(tmp_path: Path) -> None:
-    from data_prep.counting.mining import Entry, write_lexicon
+    from data_prep.counting.mining import Entry
+    from data_prep.counting.mining_step import write_lexicon
 
     found = [
         Entry("云计算", 0.731, 42, 0.7, 1.5, 1.25, "…【云计算】…"),

@@ -18,7 +18,8 @@ from data_prep.annotating.annotation import Annotation
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.counting import mining, ngrams
 from data_prep.counting.collocations import count_ngrams, write_counts
-from data_prep.counting.mining import COLUMNS, LEXICON, Mining, MiningStep
+from data_prep.counting.mining import Mining
+from data_prep.counting.mining_step import COLUMNS, LEXICON, MiningStep
 from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
 from data_prep.documents import Document
 from data_prep.engines.local import Local

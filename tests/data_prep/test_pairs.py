@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.corpora.jsonl import Jsonl
-from data_prep.corpora.pairs import MAX_ROW_LINES, LabelledPairs, quoted_rows
+from data_prep.corpora.pairs import LabelledPairs
 from data_prep.documents import SEGMENT, Document, Given, Record, Rejected
 from data_prep.engines import Engine
 from data_prep.filtering.cleaning import Cleaning
+from data_prep.inputs.quoted_rows import MAX_ROW_LINES, quoted_rows
 from data_prep.preparing.pipeline import prepare
 from data_prep.preparing.plan import Preparation
 from data_prep.shards import Prepared

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.counting import surfaces, tallies
+from data_prep.counting.merging import merge
 from data_prep.counting.passages import PASSAGE, SAMPLES
 from data_prep.counting.surfaces import Surfaces, Top, merge_tops
-from data_prep.counting.tallies import EDGES, Tally, merge
+from data_prep.counting.tallies import EDGES, Tally
 from data_prep.documents import Annotated, Document
 from data_prep.encoded import Encoded
 from data_prep.encoding import Tokenizer, encode

@@ -14,7 +14,8 @@ import pytest
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
 from data_prep.vocabularies import vocabulary_training
-from data_prep.vocabularies.vocabulary import COPIED, SPECIAL_TOKENS, Vocabulary, adopt, bert_normalizer, train
+from data_prep.vocabularies.tokenizer_folders import SPECIAL_TOKENS
+from data_prep.vocabularies.vocabulary import COPIED, Vocabulary, adopt, bert_normalizer, train
 from data_prep.vocabularies.vocabulary_extension import (
     backend_of,
     extend,

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
-from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS, bert
+from data_prep.vocabularies.tokenizer_folders import SPECIAL_TOKENS
+from data_prep.vocabularies.vocabulary import bert
 from data_prep.wordpiece import SELF_TEST, Wordpiece
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "raw"

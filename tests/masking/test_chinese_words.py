@@ -15,7 +15,8 @@ from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer, encode
 from data_prep.segmenters.rjieba import Rjieba
-from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS, from_vocab_txt, save
+from data_prep.vocabularies.tokenizer_folders import SPECIAL_TOKENS
+from data_prep.vocabularies.vocabulary import from_vocab_txt, save
 from masking.budget import Budget
 from masking.corruption import Corruption, Replacements
 from masking.spans import Units

@@ -31,11 +31,11 @@ from masking.strategies.mixture import Phase
 from masking.strategies.whole_unit import WholeUnit
 from pretrain.collating.collator import KnowledgeMaskingCollator
 from pretrain.collating.features import Turn, every_window
-from pretrain.corpus import specials
 from pretrain.feed.hiding import Masking
 from pretrain.feed.packed import pack
 from pretrain.feed.sources import Source
 from pretrain.objectives import plain_sample
+from pretrain.special_ids import specials
 
 LONGEST = 64
 NEEDS_ACCELERATE = pytest.mark.skipif(
