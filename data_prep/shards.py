@@ -116,10 +116,9 @@ class Prepared:
             )
         if wrong:
             raise ValueError(
-                f"{self.folder}: {len(wrong)} shard(s) have another size than the manifest says, first {wrong[0]}. "
-                "Run `kmask prepare verify "
-                f"{self.folder}`, delete the parts it names and run `kmask "
-                "prepare` again; or copy the folder again if it is a copy."
+                f"{self.folder}: {len(wrong)} shard(s) have another size than the manifest says, first {wrong[0]}. Run "
+                f"`kmask prepare verify {self.folder}`, delete the parts it names and run `kmask prepare` again; or "
+                "copy the folder again if it is a copy."
             )
 
     @cached_property
@@ -136,9 +135,8 @@ class Prepared:
             if wanted != found:
                 raise ValueError(
                     f"the shards in {self.folder} were made with another tokenizer than {tokenizer.folder} (their "
-                    f"{what} differ: "
-                    f"{wanted[:12]} in the manifest, {found[:12]} here). Prepare the corpus again with this "
-                    "tokenizer, or use theirs."
+                    f"{what} differ: {wanted[:12]} in the manifest, {found[:12]} here). Prepare the corpus again with "
+                    "this tokenizer, or use theirs."
                 )
 
     def shards(self, split: str) -> list[Shard]:

@@ -109,9 +109,8 @@ def _load(name: str, unneeded: frozenset[str]) -> tuple[Any, list[str]]:
         nlp = spacy.blank(name) if LANGUAGE_CODE.fullmatch(name) and not Path(name).is_dir() else spacy.load(name)
     except (OSError, ImportError, ValueError) as error:
         raise ValueError(
-            f"spaCy pipeline {name!r} cannot be loaded: {' '.join(str(error).split())[:400]} "
-            "Nothing is downloaded here: install the pipeline's package, or give the folder that "
-            "`nlp.to_disk(folder)` wrote."
+            f"spaCy pipeline {name!r} cannot be loaded: {' '.join(str(error).split())[:400]} Nothing is downloaded "
+            "here: install the pipeline's package, or give the folder that `nlp.to_disk(folder)` wrote."
         ) from None
     components = list(nlp.pipe_names)
     _drop(nlp, NEVER_NEEDED)

@@ -36,8 +36,7 @@ def check_agreement(run: Run, resolved: Mapping[str, Any], fingerprints: Mapping
         mine = ", ".join(f"{name} {brought[name][:12]}" for name in names)
         raise ValueError(
             f"the processes of this run do not have the same {' and '.join(names)}: this one (rank {world.rank}) has "
-            f"{mine}. "
-            "Bring all machines to the same state and start again."
+            f"{mine}. Bring all machines to the same state and start again."
         )
 
 

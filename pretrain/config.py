@@ -83,9 +83,8 @@ class Batching:
         whole = world * self.rows_per_process
         if self.rows_per_step % whole:
             raise ValueError(
-                f"batch.rows_per_step = {self.rows_per_step} cannot be divided by {world} processes x "
-                f"rows_per_process = {self.rows_per_process}; "
-                f"use a multiple of {whole}"
+                f"batch.rows_per_step = {self.rows_per_step} cannot be divided by {world} processes x rows_per_process "
+                f"= {self.rows_per_process}; use a multiple of {whole}"
             )
         return self.rows_per_step // whole
 

@@ -52,9 +52,8 @@ class Corpus:
             missing = [level for level in needed if Part.of(level).level not in folder.levels]
             if missing:
                 raise ValueError(
-                    f"masking.strategy hides level {missing[0]!r}, but {name} has only {', '.join(folder.levels)}. "
-                    "Add an annotator of that level to the data configuration and prepare again, or change the "
-                    "strategy."
+                    f"masking.strategy hides level {missing[0]!r}, but {name} has only {', '.join(folder.levels)}. Add "
+                    "an annotator of that level to the data configuration and prepare again, or change the strategy."
                 )
             if not folder.tokens("train"):
                 raise ValueError(f"{folder.folder} holds no training document")

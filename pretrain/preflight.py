@@ -206,7 +206,6 @@ def check_room(found: Preflight) -> None:
     if found.step < found.total and count * size > found.free:
         raise ValueError(
             f"output: {count:,} checkpoints (checkpoints.keep: {count - 1:,}, and the one being written) take "
-            f"{count * size / 1e9:,.2f} GB, the disk "
-            f"of {_existing(Path(found.run.output))} has room for {found.free / 1e9:,.2f} GB. Make room, keep fewer, "
-            "or choose another output."
+            f"{count * size / 1e9:,.2f} GB, the disk of {_existing(Path(found.run.output))} has room for "
+            f"{found.free / 1e9:,.2f} GB. Make room, keep fewer, or choose another output."
         )

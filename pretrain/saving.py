@@ -119,8 +119,7 @@ class Saver:
         if must:
             raise ValueError(
                 f"the checkpoint of step {self.around.progress.step:,} could not be written ({failed}). The last good "
-                f"checkpoint: {last}. "
-                "Make room and run again: training continues from there."
+                f"checkpoint: {last}. Make room and run again: training continues from there."
             )
         if self.around.tracker:
             self.around.tracker.log(

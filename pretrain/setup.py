@@ -102,9 +102,8 @@ def check_positions(run: Run, config: Any, where: str) -> None:
     """Raise ValueError when samples can be longer than the position table."""
     if config.max_position_embeddings < run.batch.max_sample_tokens:
         raise ValueError(
-            f"batch.max_sample_tokens: {run.batch.max_sample_tokens}, but {where} has "
-            f"{config.max_position_embeddings} positions; "
-            f"use at most {config.max_position_embeddings} (the shards need not be prepared again)"
+            f"batch.max_sample_tokens: {run.batch.max_sample_tokens}, but {where} has {config.max_position_embeddings} "
+            f"positions; use at most {config.max_position_embeddings} (the shards need not be prepared again)"
         )
 
 

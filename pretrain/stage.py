@@ -161,8 +161,7 @@ class StageLoop:
         if voted not in (0, self.world.size):
             raise ValueError(
                 f"step {self.progress.step + 1} was applied by {int(voted)} of {self.world.size} processes: their "
-                "weights differ now. "
-                "Run again to continue from the last checkpoint."
+                "weights differ now. Run again to continue from the last checkpoint."
             )
         return summed[:size].view(local.shape), bool(voted), self._counts(summed[size + 1 :])
 

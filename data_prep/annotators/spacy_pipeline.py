@@ -89,9 +89,8 @@ class SpacyPipeline(Annotator):
         if not makers and not self.types:
             raise ValueError(
                 f"pipeline: {self.pipeline!r} has no component that finds entities (its components: "
-                f"{', '.join(self._pipeline.components) or 'none'}). "
-                "Train or add an `ner` or `entity_ruler`; if a component of your own finds them, list its labels "
-                "under `types`."
+                f"{', '.join(self._pipeline.components) or 'none'}). Train or add an `ner` or `entity_ruler`; if a "
+                "component of your own finds them, list its labels under `types`."
             )
         return makers
 

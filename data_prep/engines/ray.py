@@ -109,9 +109,8 @@ class Ray(Engine):
         except (OSError, RuntimeError, ValueError, ImportError) as error:
             reason = str(error).strip().split("\n")[0]
             raise ConnectionError(
-                f"engine.address {where or '(empty)'}: no Ray cluster could be reached ({reason}). "
-                "Start one with `ray start --head` and `ray start --address=...` on the other machines, or use "
-                "engine.kind=local."
+                f"engine.address {where or '(empty)'}: no Ray cluster could be reached ({reason}). Start one with "
+                "`ray start --head` and `ray start --address=...` on the other machines, or use engine.kind=local."
             ) from None
         return ray
 

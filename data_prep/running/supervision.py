@@ -215,7 +215,6 @@ def _blame(task: Task, part: int, deaths: list[Moment | None]) -> None:
     )
     raise RuntimeError(
         f"a worker process died {len(deaths)} times on part {part} of `{task.stage}`, the last time {place} (out of "
-        "memory, or killed). "
-        "Nothing finished is lost: run the same command again, with fewer workers (engine.workers=1) if memory is "
-        "short."
+        "memory, or killed). Nothing finished is lost: run the same command again, with fewer workers "
+        "(engine.workers=1) if memory is short."
     )

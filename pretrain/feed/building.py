@@ -192,8 +192,7 @@ def check_built(built: Built, texts: Texts, objective: Builder, name: str, longe
         sample = int(samples.length_S.argmax())
         raise ValueError(
             f"{who} made a sample of {int(samples.length_S[sample])} tokens from document "
-            f"{samples.document_ids[sample]!r}; "
-            f"batch.max_sample_tokens allows {longest}"
+            f"{samples.document_ids[sample]!r}; batch.max_sample_tokens allows {longest}"
         )
     label_S = samples.labels.get(name)
     if (
@@ -212,6 +211,5 @@ def check_built(built: Built, texts: Texts, objective: Builder, name: str, longe
         window = int((total_W > room_W).argmax())
         raise ValueError(
             f"{who} made {int(total_W[window])} tokens of a window of document {texts[window].document_id!r}; its "
-            "`lengths` (or `special_tokens`) "
-            f"announced at most {int(room_W[window])}"
+            f"`lengths` (or `special_tokens`) announced at most {int(room_W[window])}"
         )

@@ -42,8 +42,7 @@ def wrong(sample: Named, what: str) -> ValueError:
     """The error that names a sample, what is wrong with it, and what may be the reason."""
     return ValueError(
         f"document {sample.document_id!r}, task {sample.task!r}: {what}. Either its shard is damaged "
-        "(`kmask prepare verify FOLDER` tells), "
-        "or the objective that built the sample is wrong."
+        "(`kmask prepare verify FOLDER` tells), or the objective that built the sample is wrong."
     )
 
 

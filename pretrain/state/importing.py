@@ -74,8 +74,7 @@ def read_pretrained(folder: Path, tokenizer: Tokenizer) -> Pretrained:
     elif vocabulary[: len(tokenizer.tokens)] != tokenizer.tokens:
         raise ValueError(
             f"model.path {folder} has another vocabulary than the shards ({len(vocabulary)} and "
-            f"{len(tokenizer.tokens)} tokens). "
-            f"Prepare the corpus with `vocabulary: {{path: {folder}}}`."
+            f"{len(tokenizer.tokens)} tokens). Prepare the corpus with `vocabulary: {{path: {folder}}}`."
         )
     if config["vocab_size"] < len(tokenizer.tokens):
         raise ValueError(
