@@ -1,7 +1,7 @@
 """Own code beside the libraries that could stand in its place: speed and equality of what comes out.
 
     python benchmarks/bench_libraries.py [DATA_YAML [MEGABYTES]]     (default: benchmarks/real/data.yaml, 4 MB of
-        Chinese)
+                                                                     Chinese)
 
 Three comparisons, processor time of one process, best of three: lexicon matches against ahocorasick_rs, words against
 jieba and rjieba, wikitext against mwparserfromhell (on pages made of the corpus' own texts, with links, templates,

@@ -2,7 +2,7 @@
 training cost.
 
     python benchmarks/bench_many_files.py FOLDER [FILES]     (default: 1,000,000 files of one short document; ten files
-        a part)
+                                                             a part)
 
 FOLDER is made and left behind; every step is skipped when it has been done, so the program may be killed and run again.
 The files and their plan are real. The parts are copies of one that the worker made (making them all is another

@@ -2,7 +2,7 @@
 by side on one core.
 
     python benchmarks/bench_masking.py [PREPARED_FOLDER] [SECONDS]     (default: runs/demo/data, 2; `kmask prepare
-        configs/data/demo.yaml` makes it)
+                                                                       configs/data/demo.yaml` makes it)
 
 Both sides start from the same token ids; ours does choice, replacement and span boundary targets, theirs masking only.
 Each figure is the best of several runs in processor time; after every scheme transformers' whole-word collator is

@@ -1,7 +1,7 @@
 """Preparation from raw JSONL to finished shards, side by side with two other ways to the same units, in one process.
 
     python benchmarks/bench_preparation.py [DATA_YAML] [MEGABYTES]     (default: configs/data/demo.yaml, 6 MB a
-        language)
+                                                                       language)
 
     kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, write,
                 hash

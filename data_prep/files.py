@@ -9,7 +9,7 @@ A reader that sees the final name sees the whole content, whatever was killed me
 folder is a success: contents here are pure functions of their inputs.
 
     .staging-plan.json@node3@4711@815@0123456789ab      name, machine, process, its start in the kernel's unit, a random
-        number
+                                                        number
 
 A temporary name tells who made it, so that the left-overs of a process of this machine go as soon as it has ended. What
 another machine left (or an earlier version, which named them otherwise) goes when nothing in it was modified for a day.

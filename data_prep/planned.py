@@ -1,11 +1,11 @@
 """What is read by whom: the files of a preparation and its parts, as columns on disk of which a worker maps what it
 needs.
 
-    PREPARED/plan.json                     settings, labels, levels, fingerprint; how many files, parts and bytes; where
-        the columns are
+    PREPARED/plan.json                     settings, labels, levels, fingerprint; how many files, parts and bytes;
+                                           where the columns are
     PREPARED/plan-08c1f0.../files.arrow    path, corpus, source, sha256, size     one row a file
-    PREPARED/plan-08c1f0.../slices.arrow   part, file, start, end, line, size
-        one row a slice, in the order of the parts
+    PREPARED/plan-08c1f0.../slices.arrow   part, file, start, end, line, size     one row a slice,
+                                           in the order of the parts
 
 A plan in memory travels to workers with its columns; one that was written (or read back) travels as the name of its
 folder, so that a corpus of a million files costs each worker no more than one of a few. The same content read from

@@ -1,7 +1,7 @@
 """Encoded documents -> one shard on disk (the format and its reader: shards.py).
 
 write_shard(path, [Encoded, Encoded], ["word", "entity"], 21128)   ->   an Arrow IPC stream of one record batch with two
-    rows
+                                                                        rows
 """
 
 from __future__ import annotations

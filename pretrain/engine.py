@@ -3,8 +3,8 @@
     world = join()                               rank, size, device; every process calls it once
     engine = Engine(model, ...)                  wraps a model for one stage
     engine.train_step(micro_batches, scale, lr, seeds)    one optimiser step
-    engine.state() / engine.restore(...)         fp32 weights and Adam moments *by parameter name*: independent of ZeRO
-        stage and world size
+    engine.state() / engine.restore(...)         fp32 weights and Adam moments *by parameter name*: independent of
+                                                 ZeRO stage and world size
 
 DeepSpeed's own checkpoints are tied to stage and world size and are not atomic, so they are not used (checkpoint.py).
 """

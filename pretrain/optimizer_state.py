@@ -2,7 +2,7 @@
 size.
 
     Memory.collect(everywhere)  ->  NAME, NAME#exp_avg, NAME#exp_avg_sq (fp32), NAME#step: Adam's own count, which
-        skipped steps do not raise
+                                    skipped steps do not raise
     Memory.restore(tensors)         the other way round
 
 With engine.py the only file that imports deepspeed.

@@ -1,7 +1,7 @@
 """What a run would be: its stages with tasks, rows and sizes, and how often it reads each folder.
 
     stage_plans(run, corpus, newest, gpu)  ->  [StagePlan]      models by shape only; a row of every stream of the
-        stages that are left
+                                                                stages that are left
     folder_plans(run, corpus)              ->  [FolderPlan]
 
 Building one row of every folder and task in every stage finds what a start would find at its first batches, however

@@ -1,9 +1,9 @@
 """What happens before the first step of a stage: what does its model look like, and what does it start from?
 
 start_model(run, ...)      the first stage: freshly initialised, or read from model.path (once: afterwards checkpoints
-    hold everything)
+                           hold everything)
 begin_stage(...)           model of all learned tasks, weights by name, grown tables and new heads, engine with Adam's
-    memory
+                           memory
 saved_model(run, found)    the model of a checkpoint, for evaluation and export
 """
 

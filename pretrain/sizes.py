@@ -145,7 +145,7 @@ def activation_estimate(
 
     ```
     layers * tokens * (a D + b I)          a, b = 36, 8 in fp32; 26, 4 in bf16 (autocast: norms stay fp32); 18, 4 in
-        16-bit copies
+                                           16-bit copies
       with dropout                         + layers * tokens * 8 D in fp32, 4 D otherwise
       with attention dropout on a CPU      + layers * tokens * heads * longest sample * 5 in fp32, 12 otherwise
     embeddings                             tokens * 12 D

@@ -1,7 +1,7 @@
 """The batches of this process, a step at a time, with what all processes must agree on before it is trained.
 
     StepBatches.fetch()  ->  Ready     batches on the device, their counts, how long the step waited for them, or the
-        fault there was
+                                       fault there was
     Counts                             the same counts summed over all processes (stage.py)
 
 A fault is no exception here: the other processes hear of it in the message in which the counts are agreed, and all end

@@ -4,7 +4,7 @@ A document is a sample when the hash of its id is among the smallest of its lang
 passage begins.
 
     Annotated, hash  ->  {"id", "title", "source", "language", "text", "units": {level: [[start, end, type], ...]}}
-        (characters of "text")
+                         (characters of "text")
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From how near words stand to a vector for each: shifted positive PMI, then a truncated singular value decomposition.
 
     Cells of 30,000 words  ->  attraction: PMI(提高, 水平) = 3.1 ...  ->  embed: float32[30000, 200], rows of unit
-        length
+                                                                          length
 
 The choices are those that Levy, Goldberg and Dagan (Improving distributional similarity with lessons learned from word
 embeddings, TACL 2015) recommend for counted vectors: context counts to the power .75, and left singular vectors times

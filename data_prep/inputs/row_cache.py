@@ -1,7 +1,7 @@
 """The rows of a stream, kept as one Arrow file: nobody has to read the stream from its start to reach its end.
 
     survey of org/name          ->  CACHE/<dataset>.arrow      while the survey passes anyway: batches of 256 rows,
-        compressed
+                                                               compressed
     read of rows 81,920 ...     ->  that file, from batch 320 on
 
 It is only a cache: it appears whole by one rename, is made anew by whoever misses it, and is given up with a warning

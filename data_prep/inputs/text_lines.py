@@ -1,7 +1,7 @@
 """The lines of word lists and dictionaries: UTF-8, any line end, and a list of what could not be read.
 
 "\\ufeff北京\\r# note\\r\\n\\xff\\n上海"  ->  (1, "北京"), (4, "上海")      malformed: ["f.txt:3: not UTF-8 (byte 0 of
-    the line)"]
+                                                                            the line)"]
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The last step: manifest, list of documents set aside, and statistics of a prepared folder, from the reports of its
 parts.
 
-parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json (it says that all
-    is there)
+parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json
+                                                            (it says that all is there)
 all of that with its sizes                              ->  inventory.arrow, by which the next launch sees at a glance
-    that nothing is to do
+                                                            that nothing is to do
 
 One launch does it; those that come meanwhile wait and take its result.
 """

@@ -2,7 +2,7 @@
 is done.
 
     status(PREPARED)  ->  {"state": "running", "stage": "parts", "parts": {"done": 12, "total": 64}, "workers": [...],
-        ...}
+                          ...}
 
 Finished parts tell what is done and how fast; the claims of living processes (claims.py) tell who is at what, their
 notes (supervision.py) at which line.

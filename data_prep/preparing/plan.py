@@ -1,7 +1,7 @@
 """What will be done, before anything is done: the settings, the inputs by content, and the parts.
 
     Preparation (from YAML)  --survey the files-->  Plan (planned.py): settings, files with their hashes, labels, parts
-        as slices of files
+                                                    as slices of files
 
 The plan is pure: equal inputs and settings give an equal plan, and its fingerprint names the shards. A folder that was
 begun with another plan is refused with the difference.

@@ -1,7 +1,7 @@
 """The documents of a part: read, cleaned, and without those that an earlier stage has sorted out.
 
     plan.slices(17) = [(file, start, end, line, size), ...]  ->  (place, Document | Rejected) for each record, in order,
-        singly or in blocks
+                                                                 singly or in blocks
 
 An exception on one document sets that document aside; what concerns the run itself (a full disk, a missing package,
 memory) passes on.

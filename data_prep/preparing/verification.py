@@ -2,7 +2,7 @@
 relies on.
 
     verify(PREPARED)  ->  problems, one line each: `parts/000003/train.arrow: its content changed (sha256 ... expected,
-        ... found)`
+                          ... found)`
 
 A shard whose hash is right is still opened: ids below the size of the vocabulary; sentences and paragraphs that end
 where the document ends; units of a level sorted, disjoint, inside their document and inside one sentence.

@@ -2,7 +2,7 @@
 and the like have none.
 
 "Мама мыла раму"  ->  Мама | мыла | раму          "これはペンです"  ->  no words: a run between two marks would be a
-    whole clause
+                                                                        whole clause
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 Tagger(engine="rjieba")            jieba's dictionary tags, fast
 Tagger(engine="jieba")             jieba.posseg: tags chosen in context, some fifty times slower
 Tagger(engine="en_core_web_sm")    fine tags (Penn's for English) of a spaCy pipeline the user has, universal ones if it
-    has no others
+                                   has no others
 
 Shape legend: T tokens, S sentences.
 """

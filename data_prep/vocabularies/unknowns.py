@@ -2,7 +2,7 @@
 
     characters of the sentences that hold an [UNK]  ->  {"蠊": 3, "⒈": 2}
     groups of a tally                               ->  a warning for each language that loses more than 1 % of its
-        tokens
+                                                        tokens
 
 Each character is shown to the tokenizer once in a process; afterwards a table answers for whole arrays.
 """

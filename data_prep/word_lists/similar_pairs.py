@@ -2,7 +2,7 @@
 ids out.
 
     提高<TAB>提升<TAB>0.83        word, similar word, and if you like a score; `#` begins a comment; .gz, .zst, .bz2 and
-        .xz are read too
+                                  .xz are read too
 
     read_pairs(path, tokenizer)  ->  Pairs(word_ids_T=[提 高], similar_ids_T=[提 升], offsets_P1=[0, 2], left_out={})
 

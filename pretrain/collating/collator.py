@@ -2,7 +2,7 @@
 DataLoader.
 
     features --FeatureReader--> samples --lay_out, hide--> Packed          features.py; packed.py, the functions of
-        kmask's own training
+                                                                           kmask's own training
     Packed, padded              input_ids, labels, attention_mask, token_type_ids
         (B, L); labels are -100 except at hidden positions
     Packed, ``flatten=True``    input_ids, labels, position_ids, ...

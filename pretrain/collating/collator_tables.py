@@ -2,9 +2,9 @@
 Trainer.
 
     read_specials(tokenizer, masking, "", None, {})              of any tokenizer of transformers: all that most
-        strategies need
+                                                                 strategies need
     read_specials(tokenizer, masking, "runs/demo/data", ...)     and the corpus, counted as for kmask's own training
-        (corpus.py)
+                                                                 (corpus.py)
 
 Nothing is fetched: a tokenizer is handed over, a folder is read from disk.
 

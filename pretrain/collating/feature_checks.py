@@ -3,7 +3,7 @@ the feature.
 
     integers([101, 7], ...)                        ->  int64[2]
     unit_pairs([(5, 7), (1, 3)], ...)              ->  start [1, 5], end [3, 7]; [{start, length}, ...] as in a shard
-        too
+                                                       too
     check_units(parts, ["word"], edges, special_T)     units inside their feature, disjoint, free of special tokens
 
 Shape legend: F features of a batch, T their tokens one after another, S sentences, U units of a level.

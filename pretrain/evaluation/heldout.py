@@ -9,8 +9,8 @@ A run that never sees [MASK] (MacBERT) is judged by text unlike its own: with ``
 measured under its own masks as well, as they are at the end of training; the names of those figures end in
 `/own_masks`.
 
-    makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the most frequent
-        class
+    makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the
+        most frequent class
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Shards as windows: pieces of documents that fit into one sample.
 
-    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of 512 tokens or of as many as a window may
-        have
+    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of 512 tokens or of as many as a
+                                    window may have
     Source.windows(slots)       ->  Windows: (shard, document, start, end) of every window that begins in these slots
     Source.texts(windows)       ->  Texts: their tokens, sentences and units, gathered into flat arrays
 

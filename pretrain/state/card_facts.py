@@ -2,7 +2,7 @@
 is guessed.
 
     describe(folder, state, ...)  ->  Card     languages of the data, licence and name of the start checkpoint, held-out
-        figures, the pooler
+                                               figures, the pooler
 
 What cannot be looked up any more (a prepared folder or a start checkpoint that is gone) is left empty.
 """

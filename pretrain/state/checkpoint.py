@@ -4,7 +4,7 @@
       model.safetensors        fp32 weights by parameter name, heads of paused tasks included
       optimizer.safetensors    Adam moments and Adam's own step count by parameter name
       state.json               step, cursors, fingerprints, configuration; sha256 and size of the two files above and
-          its own sha256
+                               its own sha256
 
 Store.save      staging folder -> fsync -> a target that is there already is set aside -> rename -> older valid ones are
                 deleted

@@ -2,9 +2,9 @@
 between.
 
     export_run(tensors, model, ...)  config.json, model.safetensors, tokenizer, README.md, training_manifest.json ->
-        verify -> published
+                                     verify -> published
     verify(folder, model)            the folder reloaded: the same logits as the training model on fixed sentences, or
-        an error
+                                     an error
 
 The encoder is transformers' ErnieModel, so export copies tensors. Heads that ErnieForMaskedLM has no place for go to
 auxiliary_heads.safetensors; a run that never learned knowledge masking has no masked-LM head, and AutoModel alone reads

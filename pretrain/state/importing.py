@@ -1,7 +1,7 @@
 """From Hugging Face folders: a BERT or ERNIE checkpoint as weights under our names, which are transformers' own.
 
     read_pretrained(folder, tokenizer)       config.json and vocabulary are checked, then all weights are read ->
-        Pretrained
+                                             Pretrained
     encoder_config(config, tasks, settings)  its shape, with our dropout and a task table
 
 Refused is whatever would not compute the same here: another architecture or vocabulary, relative positions, a missing
