@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.annotating.annotation import Annotation
-from data_prep.counting.collocations import (
-    write_counts,
-)
+from data_prep.counting.collocations import write_counts
 from data_prep.counting.mining import Entry, Mining, select
 from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
 from data_prep.documents import Document

@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pretrain.collating.feature_checks import (
-    Long,
-    Pair,
-)
+from pretrain.collating.feature_checks import Long, Pair
 
 Feature = Mapping[str, Any]
 COLUMN = "units_"

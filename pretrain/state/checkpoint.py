@@ -26,14 +26,7 @@ from typing import Any
 
 import torch
 
-from data_prep.files import (
-    STAGING_PREFIX,
-    read_json,
-    sha256_file,
-    sha256_json,
-    staged_folder,
-    staging_name,
-)
+from data_prep.files import STAGING_PREFIX, read_json, sha256_file, sha256_json, staged_folder, staging_name
 from pretrain.feed.sampling import Cursor
 from pretrain.state.checkpoint_files import STATE_VERSION, free_name, signature, write_files
 
