@@ -34,7 +34,11 @@ def feature(sample: Sample, length: int) -> dict[str, Any]:
     joined = {token for start, end in zip(*sample.units["word"], strict=True) for token in range(start + 1, end)}
     offsets = [(3 * token - (token in joined), 3 * token + 2) for token in range(length)]
     special = (~sample.maskable_T[:length]).astype(int).tolist()
-    return {"input_ids": sample.token_ids_T[:length].tolist(), "special_tokens_mask": special, "offset_mapping": offsets}
+    return {
+        "input_ids": sample.token_ids_T[:length].tolist(),
+        "special_tokens_mask": special,
+        "offset_mapping": offsets,
+    }
 
 
 def theirs(features: list[dict[str, Any]], collator: Any) -> float:
@@ -54,7 +58,9 @@ def main(folder: Path, seconds: float) -> None:
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     print("million tokens of text a second, one core, processor time\n")
-    print("| longest sample | order of windows | batches | whole way | transformers, tokens | transformers, whole words | ratio to whole words |")
+    print(
+        "| longest sample | order of windows | batches | whole way | transformers, tokens | transformers, whole words | ratio to whole words |"
+    )
     print("|---|---|---|---|---|---|---|")
     for length in LENGTHS:
         run = run_of(folder, length)
@@ -66,7 +72,9 @@ def main(folder: Path, seconds: float) -> None:
         least = 3 * length // 4
         features = [feature(sample, least) for sample in samples if len(sample.token_ids_T) >= least][:TEXTS]
         plain = [{name: item[name] for name in ("input_ids", "special_tokens_mask")} for item in features]
-        whole = DataCollatorForLanguageModeling(tokenizer=tokenizer, whole_word_mask=True, mask_replace_prob=1, random_replace_prob=0)
+        whole = DataCollatorForLanguageModeling(
+            tokenizer=tokenizer, whole_word_mask=True, mask_replace_prob=1, random_replace_prob=0
+        )
         found = measured(run, seconds)
         ours = found.tokens / (found.order + found.batches)
         words = theirs(features, whole)
@@ -74,8 +82,14 @@ def main(folder: Path, seconds: float) -> None:
         again = measured(run, seconds)
         ours = max(ours, again.tokens / (again.order + again.batches))
         figures = (found.tokens / found.order, found.tokens / found.batches, ours, tokens, words)
-        print(f"| {length} | " + " | ".join(f"{figure / 1e6:.2f}" for figure in figures) + f" | {ours / words:.1f} |", flush=True)
+        print(
+            f"| {length} | " + " | ".join(f"{figure / 1e6:.2f}" for figure in figures) + f" | {ours / words:.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("runs/demo/data"), float(sys.argv[2]) if len(sys.argv) > 2 else 2.0)
+    main(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else Path("runs/demo/data"),
+        float(sys.argv[2]) if len(sys.argv) > 2 else 2.0,
+    )

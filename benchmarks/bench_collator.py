@@ -1,10 +1,13 @@
-"""KnowledgeMaskingCollator beside transformers' DataCollatorForLanguageModeling: features in, tensors out, one core, both sides in one process.
+"""KnowledgeMaskingCollator beside transformers' DataCollatorForLanguageModeling: features in, tensors out, one core,
+both sides in one process.
 
-    python benchmarks/bench_collator.py [PREPARED_FOLDER] [SECONDS] [LENGTH]     (default: runs/demo/data, 2, 128; `make demo` makes it)
+    python benchmarks/bench_collator.py [PREPARED_FOLDER] [SECONDS] [LENGTH]
+        (default: runs/demo/data, 2, 128; `make demo` makes it)
 
-Every side gets batches of 16 features of LENGTH tokens from the same texts as lists of numbers, as `datasets` gives them. transformers' whole-word path
-reads words off `offset_mapping` and replaces by [MASK] only; ours reads `units`. Each figure is the best of several runs in processor time; after
-every line of ours the whole-word collator is measured again, and ratios are taken to the best it ever did.
+Every side gets batches of 16 features of LENGTH tokens from the same texts as lists of numbers, as `datasets` gives
+them. transformers' whole-word path reads words off `offset_mapping` and replaces by [MASK] only; ours reads `units`.
+Each figure is the best of several runs in processor time; after every line of ours the whole-word collator is measured
+again, and ratios are taken to the best it ever did.
 """
 
 from __future__ import annotations
@@ -42,7 +45,13 @@ def cut(sample: Sample) -> dict[str, Any]:
     }
     special = [1, *[0] * (LENGTH - 2), 1]
     ids = [*sample.token_ids_T[: LENGTH - 1].tolist(), int(sample.token_ids_T[-1])]
-    return {"id": sample.document_id, "first_token": sample.first_token, "input_ids": ids, "special_tokens_mask": special, "units": units}
+    return {
+        "id": sample.document_id,
+        "first_token": sample.first_token,
+        "input_ids": ids,
+        "special_tokens_mask": special,
+        "units": units,
+    }
 
 
 def offsets(feature: Feature) -> list[tuple[int, int]]:
@@ -53,14 +62,21 @@ def offsets(feature: Feature) -> list[tuple[int, int]]:
 
 def as_row(feature: Feature) -> dict[str, Any]:
     """The same text as a row of a shard, as ``datasets.Dataset.from_file`` gives it."""
-    columns = {f"units_{level}": [{"start": start - 1, "length": end - start, "label": 0} for start, end in pairs] for level, pairs in feature["units"].items()}
+    columns = {
+        f"units_{level}": [{"start": start - 1, "length": end - start, "label": 0} for start, end in pairs]
+        for level, pairs in feature["units"].items()
+    }
     return {"id": feature["id"], "token_ids": feature["input_ids"][1:-1], "sentence_ends": [LENGTH - 2], **columns}
 
 
 def as_arrays(feature: Feature) -> dict[str, Any]:
     """The same with numpy arrays."""
     arrays = {name: np.array(feature[name]) for name in ("input_ids", "special_tokens_mask")}
-    return {**feature, **arrays, "units": {level: np.array(pairs).reshape(-1, 2) for level, pairs in feature["units"].items()}}
+    return {
+        **feature,
+        **arrays,
+        "units": {level: np.array(pairs).reshape(-1, 2) for level, pairs in feature["units"].items()},
+    }
 
 
 def collated(collator: Any, features: list[dict[str, Any]]) -> Callable[[int], None]:
@@ -84,7 +100,10 @@ def main(folder: Path, seconds: float) -> None:
         "texts": texts,
         "arrays": [as_arrays(text) for text in texts],
         "rows": [as_row(text) for text in texts],
-        "offsets": [{name: text[name] for name in ("input_ids", "special_tokens_mask")} | {"offset_mapping": offsets(text)} for text in texts],
+        "offsets": [
+            {name: text[name] for name in ("input_ids", "special_tokens_mask")} | {"offset_mapping": offsets(text)}
+            for text in texts
+        ],
         "plain": [{name: text[name] for name in ("input_ids", "special_tokens_mask")} for text in texts],
     }
 
@@ -94,7 +113,11 @@ def main(folder: Path, seconds: float) -> None:
         return made
 
     words = WholeUnit(units=["word"])
-    same = {"strategy": words, "budget": Budget(rule="bernoulli", at_least_one=False), "corruption": Corruption(mask=1.0, random=0.0)}
+    same = {
+        "strategy": words,
+        "budget": Budget(rule="bernoulli", at_least_one=False),
+        "corruption": Corruption(mask=1.0, random=0.0),
+    }
     sides: dict[str, tuple[Any, str]] = {
         "whole words, each with 0.15, [MASK] only: that collator's rule": (ours(**same), "texts"),
         "that rule, features of numpy arrays": (ours(**same), "arrays"),
@@ -104,9 +127,14 @@ def main(folder: Path, seconds: float) -> None:
         "n-grams of words": (ours(strategy=Ngram()), "texts"),
         "the default, flattened": (ours(flatten=True, return_flash_attn_kwargs=True), "texts"),
         "the default with span boundary targets": (ours(span_boundary=True), "texts"),
-        "transformers' collator, tokens": (DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15), "plain"),
+        "transformers' collator, tokens": (
+            DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15),
+            "plain",
+        ),
     }
-    theirs = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm_probability=0.15, whole_word_mask=True, mask_replace_prob=1, random_replace_prob=0)
+    theirs = DataCollatorForLanguageModeling(
+        tokenizer=tokenizer, mlm_probability=0.15, whole_word_mask=True, mask_replace_prob=1, random_replace_prob=0
+    )
     whole, speeds, best = collated(theirs, given["offsets"]), {}, 0.0
     whole(0)
     for name, (collator, features) in sides.items():

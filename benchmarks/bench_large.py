@@ -2,8 +2,9 @@
 
     python benchmarks/bench_large.py DATA_YAML TOKENIZER [MEGABYTES ...]     (default: 250 and 1000)
 
-A JSONL file of each size is built by repeating the corpus of DATA_YAML (its documents get new ids), plain and gzip, and prepared by
-`kmask prepare` with 1 and with 2 workers. Printed: seconds, MB/s, and the peak resident memory of the largest process.
+A JSONL file of each size is built by repeating the corpus of DATA_YAML (its documents get new ids), plain and gzip, and
+prepared by `kmask prepare` with 1 and with 2 workers. Printed: seconds, MB/s, and the peak resident memory of the
+largest process.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ def measured(command: list[str]) -> tuple[float, float]:
             peak = max(peak, *(resident(member) for member in family(process.pid)))
             time.sleep(0.2)
         if process.returncode not in (0, 3):
-            raise RuntimeError(f"{' '.join(command)}: exit {process.returncode}\n{process.stderr.read().decode() if process.stderr else ''}")
+            raise RuntimeError(
+                f"{' '.join(command)}: exit {process.returncode}\n{process.stderr.read().decode() if process.stderr else ''}"
+            )
     return time.perf_counter() - begun, peak / 1e6
 
 
@@ -94,10 +97,18 @@ def main(file: Path, tokenizer: Path, sizes: list[float]) -> None:
             for path, workers in ((plain, 1), (plain, 2), (packed, 2)):
                 output = Path(temporary) / f"{path.suffix}{workers}"
                 corpora = json.dumps([{"kind": "jsonl", "paths": [str(path)]}])
-                changes = [f"output={output}", f"corpora={corpora}", f"vocabulary.path={tokenizer}", f"engine.workers={workers}"]
+                changes = [
+                    f"output={output}",
+                    f"corpora={corpora}",
+                    f"vocabulary.path={tokenizer}",
+                    f"engine.workers={workers}",
+                ]
                 seconds, peak = measured([sys.executable, "-m", "launch.cli", "prepare", str(file), *changes])
                 speed = plain.stat().st_size / 1e6 / seconds
-                print(f"{megabytes:7.0f} MB {path.suffix:6s} {workers} worker(s) {seconds:7.1f} s {speed:6.2f} MB/s   peak {peak:5.0f} MB", flush=True)
+                print(
+                    f"{megabytes:7.0f} MB {path.suffix:6s} {workers} worker(s) {seconds:7.1f} s {speed:6.2f} MB/s   peak {peak:5.0f} MB",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Own code beside the libraries that could stand in its place: speed and equality of what comes out.
 
-    python benchmarks/bench_libraries.py [DATA_YAML [MEGABYTES]]     (default: benchmarks/real/data.yaml, 4 MB of Chinese)
+    python benchmarks/bench_libraries.py [DATA_YAML [MEGABYTES]]     (default: benchmarks/real/data.yaml, 4 MB of
+                                                                     Chinese)
 
-Three comparisons, processor time of one process, best of three: lexicon matches against ahocorasick_rs, words against jieba and rjieba,
-wikitext against mwparserfromhell (on pages made of the corpus' own texts, with links, templates, references and tables put in). A
-library that is not installed is left out with the reason.
+Three comparisons, processor time of one process, best of three: lexicon matches against ahocorasick_rs, words against
+jieba and rjieba, wikitext against mwparserfromhell (on pages made of the corpus' own texts, with links, templates,
+references and tables put in). A library that is not installed is left out with the reason.
 """
 
 from __future__ import annotations
@@ -97,9 +98,13 @@ def lexicons(preparation: Preparation, texts: list[str]) -> None:
     begun = time.process_time()
     automaton = ahocorasick_rs.AhoCorasick(entries, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest)
     built = time.process_time() - begun
-    theirs, matches = speed(lambda text: [(start, end) for _, start, end in automaton.find_matches_as_indexes(text)], texts)
+    theirs, matches = speed(
+        lambda text: [(start, end) for _, start, end in automaton.find_matches_as_indexes(text)], texts
+    )
     same = sum(a == b for a, b in zip(expected, matches, strict=True))
-    print(f"  ahocorasick_rs     {theirs:8.1f} MB/s, built in {built:.1f} s; ours {mine / theirs:.1f} x, equal in {same:,} of {len(texts):,} texts")
+    print(
+        f"  ahocorasick_rs     {theirs:8.1f} MB/s, built in {built:.1f} s; ours {mine / theirs:.1f} x, equal in {same:,} of {len(texts):,} texts"
+    )
 
 
 def segmenters(texts: list[str]) -> None:
@@ -116,9 +121,13 @@ def segmenters(texts: list[str]) -> None:
 
 
 def page(text: str) -> str:
-    """A page as an editor writes it: the text, with marks in its lines and things around them that a reader does not see."""
+    """A page as an editor writes it: the text, with marks in its lines and things around them that a reader does not
+    see."""
     lines = [line for line in text.split("\n") if line]
-    marked = [f"'''{line[:4]}'''[[{line[4:8]}|{line[4:8]}]]{line[8:]}<ref name=a>{{{{cite|title={line[:6]}|year=1999}}}}</ref>" for line in lines]
+    marked = [
+        f"'''{line[:4]}'''[[{line[4:8]}|{line[4:8]}]]{line[8:]}<ref name=a>{{{{cite|title={line[:6]}|year=1999}}}}</ref>"
+        for line in lines
+    ]
     box = "{{Infobox\n| name = x\n| list = {{flat|a|b}}\n}}\n{| class=wikitable\n! a !! b\n|-\n| 1 || 2\n|}\n"
     return box + "\n\n== 节 ==\n".join(marked) + "\n[[Category:甲]]\n"
 
@@ -137,9 +146,12 @@ def wikitext(texts: list[str]) -> None:
     for name, program in programs.items():
         rates[name], found = speed(program, pages)
         alike = [
-            SequenceMatcher(None, a.replace("节", "")[:2000], b.replace("节", "")[:2000], autojunk=False).ratio() for a, b in zip(expected, found, strict=True)
+            SequenceMatcher(None, a.replace("节", "")[:2000], b.replace("节", "")[:2000], autojunk=False).ratio()
+            for a, b in zip(expected, found, strict=True)
         ]
-        print(f"  {name:18s} {rates[name]:8.2f} MB/s, {np.mean(alike):.1%} alike to the text, {rates['ours'] / rates[name]:.1f} x")
+        print(
+            f"  {name:18s} {rates[name]:8.2f} MB/s, {np.mean(alike):.1%} alike to the text, {rates['ours'] / rates[name]:.1f} x"
+        )
 
 
 def main(arguments: list[str]) -> None:

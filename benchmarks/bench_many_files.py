@@ -1,11 +1,13 @@
-"""Preparation of very many files and parts: what planning, a launch that finds everything done, and opening for training cost.
+"""Preparation of very many files and parts: what planning, a launch that finds everything done, and opening for
+training cost.
 
-    python benchmarks/bench_many_files.py FOLDER [FILES]     (default: 1,000,000 files of one short document; ten files a part)
+    python benchmarks/bench_many_files.py FOLDER [FILES]     (default: 1,000,000 files of one short document; ten files
+                                                             a part)
 
-FOLDER is made and left behind; every step is skipped when it has been done, so the program may be killed and run again. The files and
-their plan are real. The parts are copies of one that the worker made (making them all is another benchmark): the reports name the
-part, the shards are listed, everything is where a finished folder has it. Printed: seconds, and the peak resident memory of the
-process and of its largest worker.
+FOLDER is made and left behind; every step is skipped when it has been done, so the program may be killed and run again.
+The files and their plan are real. The parts are copies of one that the worker made (making them all is another
+benchmark): the reports name the part, the shards are listed, everything is where a finished folder has it. Printed:
+seconds, and the peak resident memory of the process and of its largest worker.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def write_files(folder: Path, count: int) -> None:
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
         if not file.parent.with_suffix(".done").exists():
-            file.write_text(json.dumps({"id": f"d{number:07d}", "text": TEXT}, ensure_ascii=False) + "\n", encoding="utf-8")
+            file.write_text(
+                json.dumps({"id": f"d{number:07d}", "text": TEXT}, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
             if number % IN_A_FOLDER == IN_A_FOLDER - 1 or number == count - 1:
                 file.parent.with_suffix(".done").touch()
 
@@ -100,7 +104,9 @@ def parts(folder: Path) -> None:
 def finish(folder: Path) -> None:
     """Write the manifest."""
     settings = preparation(folder)
-    manifest = finish_once(PartWorker(preparation=settings, plan=Plan.read(Path(settings.output)), folder=Path(settings.output)))
+    manifest = finish_once(
+        PartWorker(preparation=settings, plan=Plan.read(Path(settings.output)), folder=Path(settings.output))
+    )
     print(f"{len(manifest['shards']):,} shards", end="; ")
 
 
@@ -128,20 +134,27 @@ def status(folder: Path) -> None:
 def training(folder: Path) -> None:
     """Open the folder and cut it into windows."""
     source = Source(name="one", prepared=Prepared.open(folder / "prepared"), split="train", max_tokens=506)
-    print(f"{len(source):,} windows, manifest {(folder / 'prepared/manifest.json').stat().st_size / 1e6:.0f} MB", end="; ")
-    assert source.read(len(source) - 1).document_id == source.read(0).document_id or read_json(folder / "prepared/manifest.json")
+    print(
+        f"{len(source):,} windows, manifest {(folder / 'prepared/manifest.json').stat().st_size / 1e6:.0f} MB", end="; "
+    )
+    assert source.read(len(source) - 1).document_id == source.read(0).document_id or read_json(
+        folder / "prepared/manifest.json"
+    )
 
 
 STEPS = [plan, plan, parts, finish, again, again_without_inventory, status, training]
 
 
 def watch_workers(largest: list[float]) -> None:
-    """Remember the most resident memory (MiB) of a child. (What the kernel says of children counts this process, from which they began.)"""
+    """Remember the most resident memory (MiB) of a child. (What the kernel says of children counts this process, from
+    which they began.)"""
     while True:
         for task in Path("/proc/self/task").glob("*/children"):
             with contextlib.suppress(OSError, IndexError):
                 for child in task.read_text().split():
-                    largest[0] = max(largest[0], int(Path(f"/proc/{child}/statm").read_text().split()[1]) * 4096 / 2**20)
+                    largest[0] = max(
+                        largest[0], int(Path(f"/proc/{child}/statm").read_text().split()[1]) * 4096 / 2**20
+                    )
         time.sleep(0.1)
 
 

@@ -1,10 +1,13 @@
-"""Masking speed of every scheme against transformers' own collators and the Python loop that many projects share, side by side on one core.
+"""Masking speed of every scheme against transformers' own collators and the Python loop that many projects share, side
+by side on one core.
 
-    python benchmarks/bench_masking.py [PREPARED_FOLDER] [SECONDS]     (default: runs/demo/data, 2; `kmask prepare configs/data/demo.yaml` makes it)
+    python benchmarks/bench_masking.py [PREPARED_FOLDER] [SECONDS]     (default: runs/demo/data, 2; `kmask prepare
+                                                                       configs/data/demo.yaml` makes it)
 
-Both sides start from the same token ids; ours does choice, replacement and span boundary targets, theirs masking only. Each figure is the best of
-several runs in processor time; after every scheme transformers' whole-word collator is measured again, and the ratio is taken to the best it
-ever did. The shared Python loop is the lean core of it: no n-grams, and which tokens begin a word is known beforehand.
+Both sides start from the same token ids; ours does choice, replacement and span boundary targets, theirs masking only.
+Each figure is the best of several runs in processor time; after every scheme transformers' whole-word collator is
+measured again, and the ratio is taken to the best it ever did. The shared Python loop is the lean core of it: no
+n-grams, and which tokens begin a word is known beforehand.
 """
 
 from __future__ import annotations
@@ -54,14 +57,22 @@ def collator(samples: list[list[int]], folder: Path, whole_word: bool) -> Peer:
     if whole_word:
         for feature, ids in zip(features, samples, strict=True):
             tokens = tokenizer.convert_ids_to_tokens(ids)
-            feature["offset_mapping"] = [(3 * place - token.startswith("##"), 3 * place + 2) for place, token in enumerate(tokens)]
-    theirs = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm=True, mlm_probability=0.15, whole_word_mask=whole_word)
+            feature["offset_mapping"] = [
+                (3 * place - token.startswith("##"), 3 * place + 2) for place, token in enumerate(tokens)
+            ]
+    theirs = DataCollatorForLanguageModeling(
+        tokenizer=tokenizer, mlm=True, mlm_probability=0.15, whole_word_mask=whole_word
+    )
     batches = [features[first : first + BATCH] for first in range(0, len(features) - BATCH + 1, BATCH)] or [features]
-    return Peer([sum(len(item["input_ids"]) for item in batch) for batch in batches], lambda index: theirs([dict(item) for item in batches[index]]))
+    return Peer(
+        [sum(len(item["input_ids"]) for item in batch) for batch in batches],
+        lambda index: theirs([dict(item) for item in batches[index]]),
+    )
 
 
 def shared_loop(samples: list[list[int]], words: list[list[bool]], mask: int, size: int) -> Peer:
-    """Whole-word masking as most projects write it: words as lists of positions, shuffled, taken while they fit, 80/10/10 for each token."""
+    """Whole-word masking as most projects write it: words as lists of positions, shuffled, taken while they fit,
+    80/10/10 for each token."""
     drawn = random.Random(1)
 
     def mask_one(ids: list[int], begins: list[bool]) -> tuple[list[int], list[int], list[int]]:
@@ -113,21 +124,29 @@ def main(folder: Path, seconds: float) -> None:
     rows = read_rows(folder)
     others = peers(rows, folder)
     total = len(rows.laid.original_T)
-    print(f"{len(rows.laid.samples)} samples, {rows.tokens:,} tokens, {rows.tokens / total:.1%} of {total // ROW} rows of {ROW:,} are real; one core")
+    print(
+        f"{len(rows.laid.samples)} samples, {rows.tokens:,} tokens, {rows.tokens / total:.1%} of {total // ROW} rows of {ROW:,} are real; one core"
+    )
     for peer in others.values():
         peer(0)
     speeds, whole = {}, 0.0
-    same = Scheme(SAME, Masking(strategy=WholeUnit(units=["word"]), budget=AS_THERE, corruption=Corruption(mask=1.0, random=0.0)))
+    same = Scheme(
+        SAME, Masking(strategy=WholeUnit(units=["word"]), budget=AS_THERE, corruption=Corruption(mask=1.0, random=0.0))
+    )
     for scheme, specials in zip([*rows.schemes, same], [*rows.specials, rows.specials[0]], strict=True):
         work = masking_round(scheme, rows.laid, specials)
         work(0)
         speeds[scheme.name if scheme is same else f"`{scheme.name}`"] = speed(work, rows.tokens, seconds)
         whole = max(whole, speed(others[WHOLE], others[WHOLE].tokens, seconds / 2))
     for name, peer in others.items():
-        speeds[name] = max(whole, speed(peer, peer.tokens, seconds)) if name == WHOLE else speed(peer, peer.tokens, seconds)
+        speeds[name] = (
+            max(whole, speed(peer, peer.tokens, seconds)) if name == WHOLE else speed(peer, peer.tokens, seconds)
+        )
     print("\n| scheme | million tokens/s, one core | x transformers' whole-word collator |\n|---|---|---|")
     for name, value in speeds.items():
-        print(f"| {name} | {value / 1e6:.{1 if value > 1e7 else 2}f} | {value / speeds[WHOLE]:.{0 if value > 1e7 else 1}f} |")
+        print(
+            f"| {name} | {value / 1e6:.{1 if value > 1e7 else 2}f} | {value / speeds[WHOLE]:.{0 if value > 1e7 else 1}f} |"
+        )
     for name, reason in rows.missing.items():
         print(f"not measured: {name} {reason}")
 

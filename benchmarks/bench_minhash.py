@@ -1,11 +1,13 @@
-"""MinHash signatures against datasketch and rensa: speed on one core, and whose estimates are nearer to the counted similarity.
+"""MinHash signatures against datasketch and rensa: speed on one core, and whose estimates are nearer to the counted
+similarity.
 
     pip install --target PEERS --no-deps datasketch rensa scipy
     PYTHONPATH=PEERS python benchmarks/bench_minhash.py [PLACES]
 
-All sides get the same n-gram hashes; texts are not read by any. datasketch is told to hash nothing (`hashfunc` returns the number), rensa takes the
-whole matrix in one call, in one thread. `rensa, rho` is its faster sketch, whose places are not MinHash's. Each figure is the best of five runs in
-processor time. A library that is not installed is left out, and the reason printed.
+All sides get the same n-gram hashes; texts are not read by any. datasketch is told to hash nothing (`hashfunc` returns
+the number), rensa takes the whole matrix in one call, in one thread. `rensa, rho` is its faster sketch, whose places
+are not MinHash's. Each figure is the best of five runs in processor time. A library that is not installed is left out,
+and the reason printed.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def sets(source: np.random.Generator, length: int) -> tuple[list[np.ndarray], np
         wanted = SIMILARITIES[index % len(SIMILARITIES)]
         common = round(2 * length * wanted / (1 + wanted))
         shared = source.integers(0, 1 << 63, common, dtype=np.uint64)
-        found += [np.concatenate([shared, source.integers(0, 1 << 63, length - common, dtype=np.uint64)]) for _ in range(2)]
+        found += [
+            np.concatenate([shared, source.integers(0, 1 << 63, length - common, dtype=np.uint64)]) for _ in range(2)
+        ]
         alike.append(common / (2 * length - common))
     return found, np.array(alike)
 
@@ -95,7 +99,11 @@ def main() -> None:
     """Print a table for each length of documents."""
     places = int(sys.argv[1]) if len(sys.argv) > 1 else 256
     sides: dict[str, Sign] = {"ours": ours(places)}
-    for name, make in {"datasketch": of_datasketch, "rensa": lambda k: of_rensa(k, False), "rensa, rho": lambda k: of_rensa(k, True)}.items():
+    for name, make in {
+        "datasketch": of_datasketch,
+        "rensa": lambda k: of_rensa(k, False),
+        "rensa, rho": lambda k: of_rensa(k, True),
+    }.items():
         try:
             sides[name] = make(places)
         except ImportError as error:
@@ -111,8 +119,12 @@ def main() -> None:
             speed = length * len(documents) / best(sign, documents) / 1e6
             base = base or speed
             error = (values[::2] == values[1::2]).mean(axis=1) - alike
-            print(f"| {name} | {speed:.2f} | {base / speed:.1f} | {error.mean():+.4f} | {np.sqrt((error**2).mean()):.4f} |")
-        values = sketches(signatures(np.concatenate(documents), np.repeat(np.arange(len(documents)), length), len(documents), places))
+            print(
+                f"| {name} | {speed:.2f} | {base / speed:.1f} | {error.mean():+.4f} | {np.sqrt((error**2).mean()):.4f} |"
+            )
+        values = sketches(
+            signatures(np.concatenate(documents), np.repeat(np.arange(len(documents)), length), len(documents), places)
+        )
         error = similarity((values[::2] == values[1::2]).mean(axis=1)) - alike
         print(f"| ours, sketches of 8 bits | | | {error.mean():+.4f} | {np.sqrt((error**2).mean()):.4f} |")
     print(f"\nMinHash's own error for these similarities: {np.sqrt((alike * (1 - alike) / places).mean()):.4f}")

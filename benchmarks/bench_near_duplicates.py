@@ -1,15 +1,20 @@
 """Near duplicates: how many are found at which similarity, and what a large corpus costs in memory, disk and time.
 
-    python benchmarks/bench_near_duplicates.py recall [--pairs 2000] [--length 400]     pairs of texts at known similarity, the whole way
-    python benchmarks/bench_near_duplicates.py families                                 versions of one text, many in one corpus
-    python benchmarks/bench_near_duplicates.py scale FOLDER --documents 10000000        synthetic columns, everything after the texts
-    python benchmarks/bench_near_duplicates.py corpus FOLDER --config configs/data/demo.yaml    the texts of a configuration, this step alone
+    python benchmarks/bench_near_duplicates.py recall [--pairs 2000] [--length 400]
+        pairs of texts at known similarity, the whole way
+    python benchmarks/bench_near_duplicates.py families                                 versions of one text, many in
+        one corpus
+    python benchmarks/bench_near_duplicates.py scale FOLDER --documents 10000000
+        synthetic columns, everything after the texts
+    python benchmarks/bench_near_duplicates.py corpus FOLDER --config configs/data/demo.yaml
+        the texts of a configuration, this step alone
 
-`scale` makes the columns of each part (digests, band keys, sketches, ids) from random numbers instead of texts, by the same functions from the
-signature on, and then runs the same rounds as `kmask prepare`. Kill it and run it again: it goes on where it was. One document in five repeats
-an earlier one that lies anywhere before it: 2 in 5 of these exactly, the others at a similarity of SIMILARITIES. It prints each round with its
-seconds, the processor seconds of all processes, the greatest memory of any of them (anonymous: what it holds itself; resident: mapped files,
-too), and bytes on disk.
+`scale` makes the columns of each part (digests, band keys, sketches, ids) from random numbers instead of texts, by the
+same functions from the signature on, and then runs the same rounds as `kmask prepare`. Kill it and run it again: it
+goes on where it was. One document in five repeats an earlier one that lies anywhere before it: 2 in 5 of these exactly,
+the others at a similarity of SIMILARITIES. It prints each round with its seconds, the processor seconds of all
+processes, the greatest memory of any of them (anonymous: what it holds itself; resident: mapped files, too), and bytes
+on disk.
 """
 
 from __future__ import annotations
@@ -58,7 +63,8 @@ def writing(source: np.random.Generator, length: int) -> str:
 
 
 def edited(source: np.random.Generator, text: str, wanted: float, n: int) -> str:
-    """The text with so many characters replaced that about the wanted share of n-grams stays: single ones anywhere, or one whole passage."""
+    """The text with so many characters replaced that about the wanted share of n-grams stays: single ones anywhere, or
+    one whole passage."""
     lost = (1 - wanted) / (1 + wanted) * (len(text) - n + 1)
     if source.random() < 0.5:
         length = max(1, round(lost) - n + 1)
@@ -77,7 +83,13 @@ def dropped_of(step: Duplicates, parts: Sequence[Sequence[str]]) -> Dropped:
         folders = [Path(name) / f"{index:06d}" for index in range(len(parts))]
         for index, (folder, texts) in enumerate(zip(folders, parts, strict=True)):
             folder.mkdir()
-            step.map(((number, Document(id=f"{index}-{number}", language="zh", text=text, title="", source="")) for number, text in enumerate(texts)), folder)
+            step.map(
+                (
+                    (number, Document(id=f"{index}-{number}", language="zh", text=text, title="", source=""))
+                    for number, text in enumerate(texts)
+                ),
+                folder,
+            )
         result = Path(name) / "result"
         result.mkdir()
         step.reduce(folders, result)
@@ -95,10 +107,14 @@ def recall(pairs: int, length: int, threshold: float) -> None:
     texts = [writing(source, length) for _ in range(pairs * 12)]
     for start in range(0, len(texts), CHUNK):
         base = texts[start : start + CHUNK]
-        other = [edited(source, text, float(source.uniform(edges[0], min(0.99, edges[-1]))), step.ngram) for text in base]
+        other = [
+            edited(source, text, float(source.uniform(edges[0], min(0.99, edges[-1]))), step.ngram) for text in base
+        ]
         dropped = dropped_of(step, [base, other])
         for index, (one, two) in enumerate(zip(base, other, strict=True)):
-            found[int(np.searchsorted(edges, jaccard(one, two, step.ngram), "right"))].append(dropped.reason(1, index) is not None)
+            found[int(np.searchsorted(edges, jaccard(one, two, step.ngram), "right"))].append(
+                dropped.reason(1, index) is not None
+            )
     bands, rows = step._division
     print(f"threshold {threshold}, {step.permutations} places, {bands} bands of {rows}, texts of {length} characters")
     print("| similarity | pairs | found | law, from .. to |\n|---|---|---|---|")
@@ -108,7 +124,9 @@ def recall(pairs: int, length: int, threshold: float) -> None:
         middle = (edges[bucket - 1] + edges[bucket]) / 2
         least, most = found_share(middle, threshold, step.permutations, bands, rows)
         share = 100 * np.mean(found[bucket])
-        print(f"| {edges[bucket - 1]:.3f} to {edges[bucket]:.3f} | {len(found[bucket])} | {share:.2f} % | {100 * least:.1f} .. {100 * most:.1f} % |")
+        print(
+            f"| {edges[bucket - 1]:.3f} to {edges[bucket]:.3f} | {len(found[bucket])} | {share:.2f} % | {100 * least:.1f} .. {100 * most:.1f} % |"
+        )
 
 
 def families(threshold: float) -> None:
@@ -199,7 +217,9 @@ class Meter(threading.Thread):
             for process in (getpid(), *(child.pid for child in active_children())):
                 try:
                     lines = Path(f"/proc/{process}/status").read_text().split("\n")
-                    self.ticks[process] = sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]))
+                    self.ticks[process] = sum(
+                        map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13])
+                    )
                 except (OSError, TypeError):
                     continue
                 for name, value in (line.split(":", 1) for line in lines if line.startswith(("RssAnon", "VmHWM"))):
@@ -230,17 +250,25 @@ class Rounds:
 
     def head(self, title: str) -> None:
         """The head of the table."""
-        print(f"{title}\n| round | tasks | seconds | processor seconds | greatest process | on disk |\n|---|---|---|---|---|---|", flush=True)
+        print(
+            f"{title}\n| round | tasks | seconds | processor seconds | greatest process | on disk |\n|---|---|---|---|---|---|",
+            flush=True,
+        )
 
     def __call__(self, name: str, done: int, tasks: int) -> None:
         if done == tasks:
             now = time.monotonic()
-            print(f"| {name} | {tasks} | {now - self.last:.0f} | {self.meter.take()} | {on_disk(self.place / name) / 1e9:.2f} GB |", flush=True)
+            print(
+                f"| {name} | {tasks} | {now - self.last:.0f} | {self.meter.take()} | {on_disk(self.place / name) / 1e9:.2f} GB |",
+                flush=True,
+            )
             self.last = now
 
     def end(self, result: Path) -> None:
         """The line of the result, and what was found."""
-        print(f"| result | 1 | {time.monotonic() - self.last:.0f} | {self.meter.take()} | {on_disk(result) / 1e9:.3f} GB |")
+        print(
+            f"| result | 1 | {time.monotonic() - self.last:.0f} | {self.meter.take()} | {on_disk(result) / 1e9:.3f} GB |"
+        )
         print(f"{time.monotonic() - self.begun:.0f} s in this launch; {read_json(result / 'counts.json')}")
 
 
@@ -251,7 +279,14 @@ def scale(folder: Path, documents: int, workers: int, keep: bool) -> None:
     measure = Rounds(step.name, folder)
     measure.head(f"{documents:,} documents in {parts} parts, {workers} workers")
     result = run_step(
-        step, step.source, parts, Local(workers=workers), folder, str(documents), lambda done: measure("parts", done, parts), listen_round=measure
+        step,
+        step.source,
+        parts,
+        Local(workers=workers),
+        folder,
+        str(documents),
+        lambda done: measure("parts", done, parts),
+        listen_round=measure,
     )
     measure.end(result)
     check(Dropped.open(result), documents)
@@ -270,7 +305,16 @@ def corpus(config: Path, folder: Path, workers: int) -> None:
     size = worker.plan.bytes
     measure = Rounds(step.name, folder)
     measure.head(f"{size / 1e6:.1f} MB in {parts} parts, {workers} workers")
-    result = run_step(step, worker.documents, parts, Local(workers=workers), folder, "corpus", lambda done: measure("parts", done, parts), listen_round=measure)
+    result = run_step(
+        step,
+        worker.documents,
+        parts,
+        Local(workers=workers),
+        folder,
+        "corpus",
+        lambda done: measure("parts", done, parts),
+        listen_round=measure,
+    )
     measure.end(result)
     shutil.rmtree(folder)
 
@@ -291,7 +335,10 @@ def check(dropped: Dropped, documents: int) -> None:
         for value in np.unique(alike[alike > 0]).tolist():
             planted_of[value] += int(np.count_nonzero(alike == value))
             found_of[value] += int(np.count_nonzero(hit & (alike == value)))
-    print("found: " + "; ".join(f"{value:.2f}: {100 * found_of[value] / planted_of[value]:.2f} %" for value in sorted(planted_of)))
+    print(
+        "found: "
+        + "; ".join(f"{value:.2f}: {100 * found_of[value] / planted_of[value]:.2f} %" for value in sorted(planted_of))
+    )
     print(f"dropped without a planted copy: {wrong}")
 
 

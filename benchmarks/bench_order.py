@@ -2,9 +2,10 @@
 
     python benchmarks/bench_order.py PREPARED [WINDOWS]           (default: 1,000,000,000 windows of up to 510 tokens)
 
-One shard of PREPARED is copied until it holds 30 million tokens, as shards of a large corpus do, and a manifest in memory lists links to it
-until there are so many windows: every shard is opened, checked and mapped by itself, while the disk holds one. What is measured is the
-way of every process: open the source, order the first block, build and hide the first batch.
+One shard of PREPARED is copied until it holds 30 million tokens, as shards of a large corpus do, and a manifest in
+memory lists links to it until there are so many windows: every shard is opened, checked and mapped by itself, while the
+disk holds one. What is measured is the way of every process: open the source, order the first block, build and hide the
+first batch.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ LONGEST = 512
 def memory() -> str:
     """Memory of this process: its own, and pages of mapped shards, which the kernel takes back when it needs them."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return ", ".join(f"{int(status[name].split()[0]) / 1024:,.0f} MiB {word}" for name, word in (("RssAnon", "own"), ("RssFile", "mapped")))
+    return ", ".join(
+        f"{int(status[name].split()[0]) / 1024:,.0f} MiB {word}"
+        for name, word in (("RssAnon", "own"), ("RssFile", "mapped"))
+    )
 
 
 def large_shard(folder: Prepared, file: Path) -> ShardEntry:
@@ -38,7 +42,9 @@ def large_shard(folder: Prepared, file: Path) -> ShardEntry:
     batch = pa.concat_tables([table] * copies).combine_chunks().to_batches()[0]
     with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return entry._replace(path=file.name, tokens=entry.tokens * copies, documents=entry.documents * copies, size=file.stat().st_size)
+    return entry._replace(
+        path=file.name, tokens=entry.tokens * copies, documents=entry.documents * copies, size=file.stat().st_size
+    )
 
 
 def main(path: Path, windows: int) -> None:

@@ -1,9 +1,12 @@
 """Preparation from raw JSONL to finished shards, side by side with two other ways to the same units, in one process.
 
-    python benchmarks/bench_preparation.py [DATA_YAML] [MEGABYTES]     (default: configs/data/demo.yaml, 6 MB a language)
+    python benchmarks/bench_preparation.py [DATA_YAML] [MEGABYTES]     (default: configs/data/demo.yaml, 6 MB a
+                                                                       language)
 
-    kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, write, hash
-    map         the same work written per document for `datasets.map`: rjieba, ahocorasick_rs, tokenizers, offsets by bisection
+    kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, write,
+                hash
+    map         the same work written per document for `datasets.map`: rjieba, ahocorasick_rs, tokenizers, offsets by
+                bisection
     posseg      words and tags by jieba.posseg, tokens matched to them character by character (no lexicons)
 
 The peers get cleaned documents for nothing. Speeds are bytes of the documents' text per second of processor time.
@@ -65,12 +68,22 @@ def kmask_speed(preparation: Preparation, documents: list[Document], tokenizer: 
         file = Path(temporary) / "raw.jsonl"
         with file.open("w", encoding="utf-8") as stream:
             for document in documents:
-                stream.write(json.dumps({"id": document.id, "text": document.text, "lang": document.language}, ensure_ascii=False) + "\n")
+                stream.write(
+                    json.dumps(
+                        {"id": document.id, "text": document.text, "lang": document.language}, ensure_ascii=False
+                    )
+                    + "\n"
+                )
         part_bytes = max(1000, file.stat().st_size // 6)
         vocabulary = replace(preparation.vocabulary, path=str(tokenizer))
         folder = Path(temporary) / "out"
         ours = replace(
-            preparation, corpora=[Jsonl(paths=[str(file)])], output=str(folder), part_bytes=part_bytes, vocabulary=vocabulary, engine=Local(workers=1)
+            preparation,
+            corpora=[Jsonl(paths=[str(file)])],
+            output=str(folder),
+            part_bytes=part_bytes,
+            vocabulary=vocabulary,
+            engine=Local(workers=1),
         )
         plan = make_plan(ours, lambda progress: None)
         (folder / "tokenizer").parent.mkdir()
@@ -92,18 +105,28 @@ def mapped(preparation: Preparation, backend: Any) -> Callable[[dict[str, list[s
     segmenter = rjieba.Jieba()
     lexicons = [annotator for annotator in preparation.annotators if isinstance(annotator, Lexicon)]
     matchers = [
-        (lexicon.level, ahocorasick_rs.AhoCorasick(lexicon._entries.surfaces, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest)) for lexicon in lexicons
+        (
+            lexicon.level,
+            ahocorasick_rs.AhoCorasick(lexicon._entries.surfaces, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest),
+        )
+        for lexicon in lexicons
     ]
 
     def work(batch: dict[str, list[str]]) -> dict[str, list[Any]]:
         out: dict[str, list[Any]] = {"token_ids": [], "word": [], "phrase": [], "entity": []}
-        for text, encoding in zip(batch["text"], backend.encode_batch(batch["text"], add_special_tokens=False), strict=True):
+        for text, encoding in zip(
+            batch["text"], backend.encode_batch(batch["text"], add_special_tokens=False), strict=True
+        ):
             starts, ends = [pair[0] for pair in encoding.offsets], [pair[1] for pair in encoding.offsets]
             out["token_ids"].append(encoding.ids)
             spans: dict[str, list[tuple[int, int]]] = {"word": [], "phrase": [], "entity": []}
-            spans["word"] = [(start, end) for _, start, end in segmenter.tokenize(text, "default", True) if end - start > 1]
+            spans["word"] = [
+                (start, end) for _, start, end in segmenter.tokenize(text, "default", True) if end - start > 1
+            ]
             for level, matcher in matchers:
-                spans.setdefault(level, []).extend((start, end) for _, start, end in matcher.find_matches_as_indexes(text))
+                spans.setdefault(level, []).extend(
+                    (start, end) for _, start, end in matcher.find_matches_as_indexes(text)
+                )
             for level in ("word", "phrase", "entity"):
                 units = []
                 for start, end in sorted(spans[level]):
@@ -126,7 +149,13 @@ def map_speed(preparation: Preparation, documents: list[Document], backend: Any)
     with TemporaryDirectory() as temporary:
         rows = Dataset.from_dict({"text": [document.text for document in documents]})
         begun = time.process_time()
-        rows.map(work, batched=True, batch_size=64, cache_file_name=str(Path(temporary) / "cache.arrow"), new_fingerprint="bench")
+        rows.map(
+            work,
+            batched=True,
+            batch_size=64,
+            cache_file_name=str(Path(temporary) / "cache.arrow"),
+            new_fingerprint="bench",
+        )
         return sum(len(document.text.encode()) for document in documents) / (time.process_time() - begun)
 
 
@@ -154,15 +183,29 @@ def main(file: Path, megabytes: float) -> None:
 
     preparation = read_config(Preparation, file, [])
     with TemporaryDirectory() as temporary:
-        corpus = {language: list(documents_of(preparation, language, int(megabytes * 1e6))) for language in ("zh", "en")}
+        corpus = {
+            language: list(documents_of(preparation, language, int(megabytes * 1e6))) for language in ("zh", "en")
+        }
         sample = Path(temporary) / "sample.jsonl"
-        rows = [json.dumps({"text": document.text}, ensure_ascii=False) for documents in corpus.values() for document in take(documents, 1_000_000)]
+        rows = [
+            json.dumps({"text": document.text}, ensure_ascii=False)
+            for documents in corpus.values()
+            for document in take(documents, 1_000_000)
+        ]
         sample.write_text("\n".join(rows), encoding="utf-8")
-        small = replace(preparation, corpora=[Jsonl(paths=[str(sample)])], output=str(Path(temporary) / "vocabulary"), annotators=[], engine=Local(workers=1))
+        small = replace(
+            preparation,
+            corpora=[Jsonl(paths=[str(sample)])],
+            output=str(Path(temporary) / "vocabulary"),
+            annotators=[],
+            engine=Local(workers=1),
+        )
         prepare(small, lambda progress: None)
         tokenizer = Path(temporary) / "vocabulary" / "tokenizer"
         backend = Backend.from_file(str(tokenizer / "tokenizer.json"))
-        entries = sum(len(annotator._entries.surfaces) for annotator in preparation.annotators if isinstance(annotator, Lexicon))
+        entries = sum(
+            len(annotator._entries.surfaces) for annotator in preparation.annotators if isinstance(annotator, Lexicon)
+        )
         print(f"{file}: {entries:,} lexicon entries")
         for language, documents in corpus.items():
             if not documents:
@@ -174,8 +217,13 @@ def main(file: Path, megabytes: float) -> None:
                 "kmask again": kmask_speed(preparation, documents, tokenizer),
             }
             for name, speed in speeds.items():
-                print(f"{language}  {name:12s} {speed / 1e6:7.3f} MB/s per core   kmask is {speeds['kmask'] / speed:6.1f} x this")
+                print(
+                    f"{language}  {name:12s} {speed / 1e6:7.3f} MB/s per core   kmask is {speeds['kmask'] / speed:6.1f} x this"
+                )
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "configs/data/demo.yaml"), float(sys.argv[2]) if len(sys.argv) > 2 else 6.0)
+    main(
+        Path(sys.argv[1] if len(sys.argv) > 1 else "configs/data/demo.yaml"),
+        float(sys.argv[2]) if len(sys.argv) > 2 else 6.0,
+    )

@@ -1,13 +1,18 @@
 """How good are words, entities, chunks and token spans? Measured on gold sets; one command prints all tables.
 
     python benchmarks/train_spacy.py                                  (once; entities and chunks need its pipelines)
-    python benchmarks/bench_quality.py [words] [entities] [boundaries] [chunks] [alignment] [--tokenizer FOLDER]          (default: all parts)
+    python benchmarks/bench_quality.py [words] [entities] [boundaries] [chunks] [alignment] [--tokenizer FOLDER]
+        (default: all parts)
 
-    words       F1 of words, single characters included, on segmented text; with and without a dictionary of the set's own words
+    words       F1 of words, single characters included, on segmented text; with and without a dictionary of the set's
+                own words
     entities    gold entities whose edges are edges of units; precision, recall and F1 of the entity level by source
-    boundaries  the lexicons under each setting of `boundaries`: gold entities, and the share of words they cut on the raw text
-    chunks      noun phrases by rule against CoNLL-2000's, with trained tags and with the gold ones; Chinese ones to look at
-    alignment   every character unit of all raw text looked up in the tokenizer's offsets (tests/data_prep/test_alignment.py)
+    boundaries  the lexicons under each setting of `boundaries`: gold entities, and the share of words they cut on the
+                raw text
+    chunks      noun phrases by rule against CoNLL-2000's, with trained tags and with the gold ones; Chinese ones to
+                look at
+    alignment   every character unit of all raw text looked up in the tokenizer's offsets
+                (tests/data_prep/test_alignment.py)
 
 Run from the repository's root. Spans count as equal when both edges are; F1 = 2PR / (P + R).
 """
@@ -27,10 +32,16 @@ from quality.words import bench_words
 def main() -> None:
     """Print the tables of the parts that were named, or of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="words, entities, boundaries, chunks, alignment (default: all)")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="words, entities, boundaries, chunks, alignment (default: all)"
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the gold sets")
-    parser.add_argument("--models", type=Path, default=Path("runs/quality"), help="what benchmarks/train_spacy.py wrote")
-    parser.add_argument("--tokenizer", type=Path, default=Path("runs/real/data/tokenizer"), help="a tokenizer folder, for alignment")
+    parser.add_argument(
+        "--models", type=Path, default=Path("runs/quality"), help="what benchmarks/train_spacy.py wrote"
+    )
+    parser.add_argument(
+        "--tokenizer", type=Path, default=Path("runs/real/data/tokenizer"), help="a tokenizer folder, for alignment"
+    )
     arguments = parser.parse_args()
     known = {
         "words": lambda: bench_words(arguments.data),
@@ -42,9 +53,16 @@ def main() -> None:
     if unknown := set(arguments.parts) - set(known):
         parser.error(f"{', '.join(sorted(unknown))} unknown; choose from {', '.join(known)}")
     wanted = {"entities": ("zh_ner", "en_ner"), "chunks": ("en_tagger",)}
-    missing = [name for part in arguments.parts or known for name in wanted.get(part, ()) if not (arguments.models / name / "meta.json").is_file()]
+    missing = [
+        name
+        for part in arguments.parts or known
+        for name in wanted.get(part, ())
+        if not (arguments.models / name / "meta.json").is_file()
+    ]
     if missing:
-        parser.error(f"{arguments.models} holds no {', '.join(missing)}. Run: python benchmarks/train_spacy.py {' '.join(missing)}")
+        parser.error(
+            f"{arguments.models} holds no {', '.join(missing)}. Run: python benchmarks/train_spacy.py {' '.join(missing)}"
+        )
     for part in arguments.parts or known:
         known[part]()
 

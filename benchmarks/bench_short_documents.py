@@ -1,12 +1,16 @@
 """Preparation of short documents side by side with a plain loop over the same libraries, in one process.
 
-    python benchmarks/bench_short_documents.py [DATA_YAML] [BYTES ...]     (default: configs/data/demo.yaml, 67 500 5000)
+    python benchmarks/bench_short_documents.py [DATA_YAML] [BYTES ...]
+        (default: configs/data/demo.yaml, 67 500 5000)
 
-    kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, tally, write, hash
-    plain loop  for each text: words (rjieba, the tokenizer's own pre-tokeniser), ahocorasick_rs, tokenizers, offsets by bisection
+    kmask       everything that `kmask prepare` does to a part: read, clean, sentences, words, lexicons, encode, tally,
+                write, hash
+    plain loop  for each text: words (rjieba, the tokenizer's own pre-tokeniser), ahocorasick_rs, tokenizers, offsets by
+                bisection
 
-The loop gets texts that lie in memory and leaves lists there: no reading, no cleaning, no files. The documents are pieces of the corpus
-of DATA_YAML, cut at white space or a sentence end near the wanted size. Processor time, the best of ROUNDS rounds in turn.
+The loop gets texts that lie in memory and leaves lists there: no reading, no cleaning, no files. The documents are
+pieces of the corpus of DATA_YAML, cut at white space or a sentence end near the wanted size. Processor time, the best
+of ROUNDS rounds in turn.
 """
 
 from __future__ import annotations
@@ -55,10 +59,14 @@ def pieces(texts: list[str], size: int) -> list[str]:
 
 
 def kmask_round(preparation: Preparation, texts: list[str], tokenizer: Path, folder: Path) -> Callable[[], None]:
-    """A function that makes all parts of a corpus of ``texts``; the first call loads dictionaries and compiled loops."""
+    """A function that makes all parts of a corpus of ``texts``; the first call loads dictionaries and compiled
+    loops."""
     file = folder / "raw.jsonl"
     with file.open("w", encoding="utf-8") as stream:
-        stream.writelines(json.dumps({"id": f"doc-{number}", "text": text}, ensure_ascii=False) + "\n" for number, text in enumerate(texts))
+        stream.writelines(
+            json.dumps({"id": f"doc-{number}", "text": text}, ensure_ascii=False) + "\n"
+            for number, text in enumerate(texts)
+        )
     out = folder / "out"
     ours = replace(
         preparation,
@@ -88,7 +96,10 @@ def plain_round(preparation: Preparation, texts: list[str], language: str, backe
     segmenter, cutter = rjieba.Jieba(), backend.pre_tokenizer
     lexicons = [annotator for annotator in preparation.annotators if isinstance(annotator, Lexicon)]
     leftmost = ahocorasick_rs.MatchKind.LeftmostLongest
-    matchers = [(lexicon.level, ahocorasick_rs.AhoCorasick(lexicon._entries.surfaces, matchkind=leftmost)) for lexicon in lexicons]
+    matchers = [
+        (lexicon.level, ahocorasick_rs.AhoCorasick(lexicon._entries.surfaces, matchkind=leftmost))
+        for lexicon in lexicons
+    ]
 
     def words(text: str) -> list[tuple[int, int]]:
         if language == "zh":
@@ -130,11 +141,24 @@ def main(file: Path, sizes: list[int]) -> None:
     preparation = read_config(Preparation, file, [])
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
-        corpus = {language: [document.text for document in documents_of(preparation, language, 2 * MOST_BYTES)] for language in ("zh", "en")}
+        corpus = {
+            language: [document.text for document in documents_of(preparation, language, 2 * MOST_BYTES)]
+            for language in ("zh", "en")
+        }
         sample = work / "sample.jsonl"
-        rows = [json.dumps({"text": piece}, ensure_ascii=False) for texts in corpus.values() for piece in pieces(texts, 5000)[:300]]
+        rows = [
+            json.dumps({"text": piece}, ensure_ascii=False)
+            for texts in corpus.values()
+            for piece in pieces(texts, 5000)[:300]
+        ]
         sample.write_text("\n".join(rows), encoding="utf-8")
-        small = replace(preparation, corpora=[Jsonl(paths=[str(sample)])], output=str(work / "vocabulary"), annotators=[], engine=Local(workers=1))
+        small = replace(
+            preparation,
+            corpora=[Jsonl(paths=[str(sample)])],
+            output=str(work / "vocabulary"),
+            annotators=[],
+            engine=Local(workers=1),
+        )
         prepare(small, lambda progress: None)
         tokenizer = work / "vocabulary" / "tokenizer"
         backend = Backend.from_file(str(tokenizer / "tokenizer.json"))
@@ -144,7 +168,10 @@ def main(file: Path, sizes: list[int]) -> None:
                 chosen = pieces(texts, size)
                 folder = work / f"{language}-{size}"
                 folder.mkdir()
-                ours, plain = kmask_round(preparation, chosen, tokenizer, folder), plain_round(preparation, chosen, language, backend)
+                ours, plain = (
+                    kmask_round(preparation, chosen, tokenizer, folder),
+                    plain_round(preparation, chosen, language, backend),
+                )
                 ours()
                 rounds = [(measured(ours), measured(plain)) for _ in range(ROUNDS)]
                 one, two = (min(seconds) for seconds in zip(*rounds, strict=True))
@@ -157,4 +184,7 @@ def main(file: Path, sizes: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "configs/data/demo.yaml"), [int(size) for size in sys.argv[2:]] or [67, 500, 5000])
+    main(
+        Path(sys.argv[1] if len(sys.argv) > 1 else "configs/data/demo.yaml"),
+        [int(size) for size in sys.argv[2:]] or [67, 500, 5000],
+    )

@@ -2,9 +2,10 @@
 
     python benchmarks/kill_preparation.py [--kills 100] [--megabytes 4] [--ray] [--seed 1]
 
-A history is a number of launches into one folder, each with another number of workers (and, with --ray, now and then on a local Ray
-cluster of two nodes), now and then two at once; each is killed -9 at a random moment, or one of its workers is. A launch that is left
-alone ends the history, and every file of the folder is compared by hash. Histories are played until so many kills have hit.
+A history is a number of launches into one folder, each with another number of workers (and, with --ray, now and then on
+a local Ray cluster of two nodes), now and then two at once; each is killed -9 at a random moment, or one of its workers
+is. A launch that is left alone ends the history, and every file of the folder is compared by hash. Histories are played
+until so many kills have hit.
 """
 
 from __future__ import annotations
@@ -26,29 +27,79 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ZH = ["长江", "发源", "于", "青藏高原", "流入", "东海", "他", "在", "北京大学", "读书", "上海", "是", "一座", "大", "城市", "学生", "坐", "火车", "去"]
-EN = ["the", "river", "rises", "in", "west", "and", "it", "rained", "Rome", "New", "York", "opened", "a", "station", "students", "read", "books"]
+ZH = [
+    "长江",
+    "发源",
+    "于",
+    "青藏高原",
+    "流入",
+    "东海",
+    "他",
+    "在",
+    "北京大学",
+    "读书",
+    "上海",
+    "是",
+    "一座",
+    "大",
+    "城市",
+    "学生",
+    "坐",
+    "火车",
+    "去",
+]
+EN = [
+    "the",
+    "river",
+    "rises",
+    "in",
+    "west",
+    "and",
+    "it",
+    "rained",
+    "Rome",
+    "New",
+    "York",
+    "opened",
+    "a",
+    "station",
+    "students",
+    "read",
+    "books",
+]
 
 
 def write_corpus(folder: Path, size: int, draw: random.Random) -> None:
-    """About ``size`` bytes of Chinese and English documents in a plain, a compressed and a damaged file, and a lexicon."""
+    """About ``size`` bytes of Chinese and English documents in a plain, a compressed and a damaged file, and a
+    lexicon."""
     import gzip
 
     def document(number: int) -> str:
         words, joint, end = (ZH, "", "。") if number % 2 else (EN, " ", ". ")
-        sentences = ("" + joint.join(draw.choices(words, k=draw.randint(4, 14))) + end for _ in range(draw.randint(3, 40)))
-        return json.dumps({"id": f"d{number}", "text": "".join(sentences), "title": f"T{number}"}, ensure_ascii=False) + "\n"
+        sentences = (
+            "" + joint.join(draw.choices(words, k=draw.randint(4, 14))) + end for _ in range(draw.randint(3, 40))
+        )
+        return (
+            json.dumps({"id": f"d{number}", "text": "".join(sentences), "title": f"T{number}"}, ensure_ascii=False)
+            + "\n"
+        )
 
     number = 0
     for name, share in (("plain.jsonl", 0.6), ("packed.jsonl.gz", 0.35), ("damaged.jsonl", 0.05)):
-        with gzip.open(folder / name, "wt", encoding="utf-8") if name.endswith(".gz") else (folder / name).open("w", encoding="utf-8") as file:
+        with (
+            gzip.open(folder / name, "wt", encoding="utf-8")
+            if name.endswith(".gz")
+            else (folder / name).open("w", encoding="utf-8") as file
+        ):
             written = 0
             while written < size * share:
                 line = document(number) if name != "damaged.jsonl" or number % 7 else "{oops\n"
                 file.write(line)
                 written += len(line.encode())
                 number += 1
-    (folder / "entities.tsv").write_text("北京大学\tORG\n上海\tLOC\n长江\tLOC\n青藏高原\tLOC\nRome\tLOC\nNew York\tLOC\n", encoding="utf-8")
+    (folder / "entities.tsv").write_text(
+        "北京大学\tORG\n上海\tLOC\n长江\tLOC\n青藏高原\tLOC\nRome\tLOC\nNew York\tLOC\n", encoding="utf-8"
+    )
 
 
 def write_configuration(folder: Path, part_bytes: int) -> Path:
@@ -69,7 +120,11 @@ part_bytes: {part_bytes}
 
 def digest(folder: Path) -> dict[str, str]:
     """The hash of every file in a folder."""
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.rglob("*")) if file.is_file()}
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
 
 
 class Launch:
@@ -155,7 +210,10 @@ def main() -> None:
             found = digest(folder / "out")
             tally["histories"] += 1
             different = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-            print(f"history {tally['histories']}: {tally['kills']} kills so far, {'EQUAL' if not different else different[:5]}", flush=True)
+            print(
+                f"history {tally['histories']}: {tally['kills']} kills so far, {'EQUAL' if not different else different[:5]}",
+                flush=True,
+            )
             if different:
                 raise SystemExit("not the same bytes")
     print("all histories ended in the same bytes: " + ", ".join(f"{name} {count}" for name, count in tally.items()))

@@ -1,13 +1,14 @@
 """Small spaCy pipelines trained on the train parts of the gold sets, on a CPU, for the quality benchmark.
 
-    python benchmarks/train_spacy.py [zh_ner] [en_ner] [en_tagger] [--data ../shared/data] [--output runs/quality]     (default: all three)
+    python benchmarks/train_spacy.py [zh_ner] [en_ner] [en_tagger] [--data ../shared/data] [--output runs/quality]
+        (default: all three)
 
     zh_ner      PER, LOC, ORG over single characters     6,000 sentences of People's Daily, Weibo's train part
     en_ner      PER, LOC, ORG, MISC                      WNUT 2017's and GUM's train parts
     en_tagger   Penn's tags                              the first 80 % of the CoNLL-2000 sentences, written as in print
 
-A sentence that also occurs in a set the benchmark measures on is left out, and counted. Equal data, seed and versions give equal
-weights. Each folder can be given to `kind: spacy_pipeline` or to `kind: chunks` as it is.
+A sentence that also occurs in a set the benchmark measures on is left out, and counted. Equal data, seed and versions
+give equal weights. Each folder can be given to `kind: spacy_pipeline` or to `kind: chunks` as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ from quality.gold_sets import Marked, chunked, divided, entities, written
 SEED, BATCH = 11, 24
 PEOPLES_DAILY_SENTENCES = 6_000
 MEASURED = (
-    *("ner/zh/peoples_daily_example.dev.gz", "ner/zh/peoples_daily_example.test.gz", "ner/zh/weibo_dev.conll.gz", "ner/zh/cluener_train.json.gz"),
+    *(
+        "ner/zh/peoples_daily_example.dev.gz",
+        "ner/zh/peoples_daily_example.test.gz",
+        "ner/zh/weibo_dev.conll.gz",
+        "ner/zh/cluener_train.json.gz",
+    ),
     *("ner/en/wnut17dev.conll.gz", "ner/en/gum_dev.conllu.gz"),
 )
 """The sets of entities that the benchmark measures on."""
@@ -36,7 +42,8 @@ class Recipe(NamedTuple):
     language: str
     component: str
     embedding: dict[str, Any]
-    """Settings of spaCy's HashEmbedCNN that differ from its defaults; each layer (`depth`) sees one token further to both sides."""
+    """Settings of spaCy's HashEmbedCNN that differ from its defaults; each layer (`depth`) sees one token further to
+    both sides."""
     epochs: int
     examples: Callable[[Any, Path], list[Any]]
 
@@ -55,7 +62,9 @@ def named_entities(nlp: Any, sentences: Sequence[Marked]) -> list[Any]:
             for token in doc.char_span(start, end, alignment_mode="expand"):
                 tags[token.i] = "-"
         found.append(Example.from_dict(doc, {"entities": tags}))
-    print(f"  {len(found):,} sentences, {sum(len(item.entities) for item in sentences):,} entities, {misfits} fit no token boundary")
+    print(
+        f"  {len(found):,} sentences, {sum(len(item.entities) for item in sentences):,} entities, {misfits} fit no token boundary"
+    )
     return found
 
 
@@ -118,7 +127,10 @@ def train(recipe: Recipe, data: Path) -> Any:
         order.shuffle(examples)
         for batch in minibatch(examples, BATCH):
             nlp.update(batch, sgd=optimizer, drop=0.2, losses=losses)
-        print(f"  epoch {epoch + 1} of {recipe.epochs}: loss {losses[recipe.component]:,.0f}, {time.monotonic() - begun:.0f} s", flush=True)
+        print(
+            f"  epoch {epoch + 1} of {recipe.epochs}: loss {losses[recipe.component]:,.0f}, {time.monotonic() - begun:.0f} s",
+            flush=True,
+        )
     return nlp
 
 

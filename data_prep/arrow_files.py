@@ -14,7 +14,10 @@ def read_table(file: Path) -> Any:
         with pa.memory_map(str(file)) as source:
             return pa.ipc.open_file(source).read_all()
     except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{file} is missing or damaged ({error}). Delete the folder it lies in and run `kmask prepare` again: it is written anew.") from None
+        raise ValueError(
+            f"{file} is missing or damaged ({error}). Delete the folder it lies in and run `kmask prepare` again: it "
+            "is written anew."
+        ) from None
 
 
 def write_table(table: Any, file: Path) -> None:

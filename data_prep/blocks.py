@@ -1,7 +1,9 @@
 """Documents that are worked on together, so that one compiled call does the work of many short ones.
 
-    Block           texts one behind the other:  "长江。" "The river."   ->   characters_N 长江。The river.   offsets_D1 0 3 13
-    AnnotatedBlock  sentences, words and units of all of them, as spans over characters_N; ``document(1)`` is the second one alone
+    Block           texts one behind the other:  "长江。" "The river."   ->   characters_N 长江。The river.
+                    offsets_D1 0 3 13
+    AnnotatedBlock  sentences, words and units of all of them, as spans over characters_N; ``document(1)`` is the second
+                    one alone
 
 Nothing reaches from one document into the next: a block says of each document what it says of it alone.
 

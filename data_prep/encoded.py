@@ -1,6 +1,7 @@
 """Documents as tokens: one alone, or several whose arrays lie one behind the other.
 
-    Encoded        token ids, flags, ends of sentences and paragraphs, units of every level, all as places in the document's tokens
+    Encoded        token ids, flags, ends of sentences and paragraphs, units of every level, all as places in the
+                   document's tokens
     EncodedBlock   the same of several documents:  token_ids ([5 7 7 | 9], begins 0 3 4)   ->   document(1) has token 9
 
 Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments (parts of a pair), U units of one level.
@@ -98,7 +99,8 @@ class EncodedBlock:
         """One document alone. What was dropped is known of a block of one document only."""
         identity, language, source, title = self.names[number]
         token_ids_T, flags_T, sentence_ends_S, paragraph_ends_P, segment_ends_G = (
-            values[offsets_D1[number] : offsets_D1[number + 1]] for values, offsets_D1 in (getattr(self, name) for name in RAGGED)
+            values[offsets_D1[number] : offsets_D1[number + 1]]
+            for values, offsets_D1 in (getattr(self, name) for name in RAGGED)
         )
         return Encoded(
             id=identity,
@@ -109,7 +111,10 @@ class EncodedBlock:
             flags_T=flags_T,
             sentence_ends_S=sentence_ends_S,
             paragraph_ends_P=paragraph_ends_P,
-            units={level: units[slice(offsets_D1[number], offsets_D1[number + 1])] for level, (units, offsets_D1) in self.units.items()},
+            units={
+                level: units[slice(offsets_D1[number], offsets_D1[number + 1])]
+                for level, (units, offsets_D1) in self.units.items()
+            },
             dropped=self.dropped if len(self) == 1 else {},
             segment_ends_G=segment_ends_G,
             label=int(self.label_D[number]),
@@ -118,7 +123,13 @@ class EncodedBlock:
     @staticmethod
     def of(encoded: Encoded) -> EncodedBlock:
         """A block of one document."""
-        arrays: tuple[Any, ...] = (encoded.token_ids_T, encoded.flags_T, encoded.sentence_ends_S, encoded.paragraph_ends_P, encoded.segment_ends_G)
+        arrays: tuple[Any, ...] = (
+            encoded.token_ids_T,
+            encoded.flags_T,
+            encoded.sentence_ends_S,
+            encoded.paragraph_ends_P,
+            encoded.segment_ends_G,
+        )
         return EncodedBlock(
             names=[(encoded.id, encoded.language, encoded.source, encoded.title)],
             **{name: (array, offsets_of([len(array)])) for name, array in zip(RAGGED, arrays, strict=True)},

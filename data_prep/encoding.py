@@ -45,7 +45,10 @@ class Tokenizer(Portable):
 
         file = self.folder / "tokenizer.json"
         if not file.is_file():
-            raise ValueError(f"{self.folder} holds no tokenizer.json. Give a tokenizer folder made by `kmask prepare` or by transformers.")
+            raise ValueError(
+                f"{self.folder} holds no tokenizer.json. Give a tokenizer folder made by `kmask prepare` or by "
+                "transformers."
+            )
         backend = Backend.from_file(str(file))
         backend.no_truncation()
         backend.no_padding()
@@ -72,7 +75,10 @@ class Tokenizer(Portable):
         names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
         missing = [name for name in names if name not in vocabulary]
         if missing:
-            raise ValueError(f"tokenizer {self.folder}: {', '.join(missing)} missing from the vocabulary; a BERT-style vocabulary is needed")
+            raise ValueError(
+                f"tokenizer {self.folder}: {', '.join(missing)} missing from the vocabulary; a BERT-style vocabulary "
+                "is needed"
+            )
         return {name: vocabulary[name] for name in names}
 
     @cached_property
@@ -98,11 +104,19 @@ class Tokenizer(Portable):
             return found
         encoding = self._backend.encode(document.text, add_special_tokens=False)
         offsets_T2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
-        return np.array(encoding.ids, np.int32), np.ascontiguousarray(offsets_T2[:, 0]), np.ascontiguousarray(offsets_T2[:, 1])
+        return (
+            np.array(encoding.ids, np.int32),
+            np.ascontiguousarray(offsets_T2[:, 0]),
+            np.ascontiguousarray(offsets_T2[:, 1]),
+        )
 
     def encode_block(self, block: Block) -> Tokens:
         """The tokens of several documents."""
-        tokens = self._compiled.encode_block(block.characters_N, block.offsets_D1) if self._compiled else Tokens.none(len(block))
+        tokens = (
+            self._compiled.encode_block(block.characters_N, block.offsets_D1)
+            if self._compiled
+            else Tokens.none(len(block))
+        )
         if not tokens.library_D.any():
             return tokens
         found = []  # some need the library: one by one
@@ -114,7 +128,9 @@ class Tokenizer(Portable):
                 own = slice(tokens.tokens_D1[number], tokens.tokens_D1[number + 1])
                 found.append((tokens.ids_T[own], tokens.start_T[own], tokens.end_T[own]))
         ids_T, start_T, end_T = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-        return Tokens(ids_T, start_T, end_T, offsets_of([len(ids) for ids, _, _ in found]), np.zeros(len(block), np.bool_))
+        return Tokens(
+            ids_T, start_T, end_T, offsets_of([len(ids) for ids, _, _ in found]), np.zeros(len(block), np.bool_)
+        )
 
 
 def encode(annotated: Annotated, tokenizer: Tokenizer, classes: Sequence[str] = ()) -> Encoded:
@@ -133,16 +149,25 @@ def encode_block(annotated: AnnotatedBlock, tokenizer: Tokenizer, classes: Seque
     for level, (found, _) in annotated.units.items():
         # A word of one token is that token: only longer ones are listed.
         least = 2 if level == "word" else 1
-        first_K, length_K, kept_K, misfits = kernels.align(found.start_U, found.end_U, tokens.start_T, tokens.end_T, least, MAX_UNIT_TOKENS)
+        first_K, length_K, kept_K, misfits = kernels.align(
+            found.start_U, found.end_U, tokens.start_T, tokens.end_T, least, MAX_UNIT_TOKENS
+        )
         offsets_D1 = np.searchsorted(first_K, tokens.tokens_D1.astype(np.uint32))
         first_K -= np.repeat(tokens.tokens_D1[:-1], np.diff(offsets_D1)).astype(np.uint32)
         units[level] = TokenUnits(first_K, length_K, found.label_U[kept_K]), offsets_D1
         if misfits:
             dropped[f"{level} fits no token boundary"] = misfits
     sentence_ends_S, sentences_D1, paragraph_ends_P, paragraphs_D1 = kernels.document_ends(
-        tokens.start_T, tokens.tokens_D1, annotated.sentences_S2[:, 1], annotated.sentences_D1, annotated.paragraph_ends_P, annotated.paragraphs_D1
+        tokens.start_T,
+        tokens.tokens_D1,
+        annotated.sentences_S2[:, 1],
+        annotated.sentences_D1,
+        annotated.paragraph_ends_P,
+        annotated.paragraphs_D1,
     )
-    flags_T = kernels.flags(annotated.block.characters_N, tokens.start_T, character_kinds(), kernels.UPPER, FLAG_CAPITAL)
+    flags_T = kernels.flags(
+        annotated.block.characters_N, tokens.start_T, character_kinds(), kernels.UPPER, FLAG_CAPITAL
+    )
     segment_ends, label_D = _segments(annotated.block, tokens, classes)
     return EncodedBlock(
         names=[(document.id, document.language, document.source, document.title) for document in documents],
@@ -157,7 +182,9 @@ def encode_block(annotated: AnnotatedBlock, tokenizer: Tokenizer, classes: Seque
     )
 
 
-def _segments(block: Block, tokens: Tokens, classes: Sequence[str]) -> tuple[tuple[npt.NDArray[np.uint32], Offsets], npt.NDArray[np.int16]]:
+def _segments(
+    block: Block, tokens: Tokens, classes: Sequence[str]
+) -> tuple[tuple[npt.NDArray[np.uint32], Offsets], npt.NDArray[np.int16]]:
     """Where the parts of pairs end, in the tokens of each document, and the number of its class."""
     ends, label_D = [np.zeros(0, np.uint32)] * len(block), np.full(len(block), -1, np.int16)
     for number, document in enumerate(block.documents):

@@ -8,7 +8,8 @@
 A reader that sees the final name sees the whole content, whatever was killed meanwhile. Losing the race to publish a
 folder is a success: contents here are pure functions of their inputs.
 
-    .staging-plan.json@node3@4711@815@0123456789ab      name, machine, process, its start in the kernel's unit, a random number
+    .staging-plan.json@node3@4711@815@0123456789ab      name, machine, process, its start in the kernel's unit, a random
+                                                        number
 
 A temporary name tells who made it, so that the left-overs of a process of this machine go as soon as it has ended. What
 another machine left (or an earlier version, which named them otherwise) goes when nothing in it was modified for a day.
@@ -151,7 +152,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}). Restore it, or delete its folder and run the step again.") from None
+        raise ValueError(
+            f"{path} is damaged ({error}). Restore it, or delete its folder and run the step again."
+        ) from None
 
 
 @contextlib.contextmanager

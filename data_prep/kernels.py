@@ -39,7 +39,9 @@ belong to it."""
 NUMBER_SIGN = np.uint64(ord("n") << 8 | ord("o"))
 NO_WORD = -np.inf
 BEGIN_STATE, MIDDLE_STATE, END_STATE, SINGLE_STATE = range(4)
-BEFORE_42 = np.array([[END_STATE, SINGLE_STATE], [BEGIN_STATE, MIDDLE_STATE], [BEGIN_STATE, MIDDLE_STATE], [END_STATE, SINGLE_STATE]])
+BEFORE_42 = np.array(
+    [[END_STATE, SINGLE_STATE], [BEGIN_STATE, MIDDLE_STATE], [BEGIN_STATE, MIDDLE_STATE], [END_STATE, SINGLE_STATE]]
+)
 """The two states that may come before each; of equal paths the second is taken, as jieba does."""
 PER_CENT = np.uint32(37)
 PAIR_SHIFT = np.uint64(42)
@@ -64,7 +66,9 @@ def pair_bits(characters_C: Array, offsets_E1: Array) -> Array:
     for entry in range(len(offsets_E1) - 1):
         at = offsets_E1[entry]
         if offsets_E1[entry + 1] - at > 1:
-            bit = ((np.uint64(characters_C[at]) << np.uint64(21) | np.uint64(characters_C[at + 1])) * HASH) >> PAIR_SHIFT
+            bit = (
+                (np.uint64(characters_C[at]) << np.uint64(21) | np.uint64(characters_C[at + 1])) * HASH
+            ) >> PAIR_SHIFT
             bits_B[bit >> np.uint64(3)] |= np.uint8(1) << np.uint8(bit & np.uint64(7))
     return bits_B
 
@@ -78,14 +82,20 @@ def count_nodes(characters_C: Array, offsets_E1: Array) -> int:
         shared = 0
         if entry > 0:
             before = offsets_E1[entry - 1]
-            while shared < end - start and before + shared < start and characters_C[before + shared] == characters_C[start + shared]:
+            while (
+                shared < end - start
+                and before + shared < start
+                and characters_C[before + shared] == characters_C[start + shared]
+            ):
                 shared += 1
         nodes += end - start - shared
     return nodes
 
 
 @njit(cache=True)
-def build_trie(characters_C: Array, offsets_E1: Array, roots_E: Array, roots: int, capacity_bits: int) -> tuple[Array, Array, Array]:
+def build_trie(
+    characters_C: Array, offsets_E1: Array, roots_E: Array, roots: int, capacity_bits: int
+) -> tuple[Array, Array, Array]:
     """Hash table (keys int64[H], children int32[H]) and entry number per node int32[nodes] (-1: none; the first of
     equal entries)."""
     keys_H = np.full(1 << capacity_bits, np.int64(-1))
@@ -111,8 +121,8 @@ def build_trie(characters_C: Array, offsets_E1: Array, roots_E: Array, roots: in
 
 @njit(cache=True)
 def wordpiece(
-    characters_N: Array, offsets_D1: Array, form_C: Array, rows_F3: Array, keys_H: Array, children_H: Array, value_N: Array, ids: Array,
-    shift: int, unknown: int, longest_word: int,
+    characters_N: Array, offsets_D1: Array, form_C: Array, rows_F3: Array, keys_H: Array, children_H: Array,
+    value_N: Array, ids: Array, shift: int, unknown: int, longest_word: int,
 ) -> tuple[Array, Array, Array, Array, Array]:  # fmt: skip
     """Ids, start and end characters of the tokens of all documents, int64[D + 1]: where each document's begin, and
     bool[D]: which have none because a character of theirs has no form yet.
@@ -174,8 +184,8 @@ def wordpiece(
 
 @njit(cache=True)
 def match(
-    characters_N: Array, offsets_D1: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array, children_H: Array, value_N: Array,
-    label_EG: Array, shift: int, words_W2: Array, most_G: Array,
+    characters_N: Array, offsets_D1: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array,
+    children_H: Array, value_N: Array, label_EG: Array, shift: int, words_W2: Array, most_G: Array,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """Leftmost-longest occurrences in each document of the entries of every group that stand alone: start, end (int32),
     label (uint8).
@@ -230,7 +240,9 @@ def match(
                 at += 1
                 if entry >= 0:
                     last = characters_N[at - 1]
-                    if at >= size or not (last < 0x370 and latin_C[last] and characters_N[at] < 0x370 and latin_C[characters_N[at]]):
+                    if at >= size or not (
+                        last < 0x370 and latin_C[last] and characters_N[at] < 0x370 and latin_C[characters_N[at]]
+                    ):
                         while word < words and words_W2[word, 1] <= start:
                             word += 1
                         cuts, final = 0, max(final, word)
@@ -256,7 +268,11 @@ def match(
                     found_M4, capacity = grown_M4, capacity * 2 + 2 * groups
                 for group in range(groups):
                     if lost_G[group] > max(start, end_G[group]):
-                        found_M4[count, 0], found_M4[count, 1], found_M4[count, 2] = groups + group, start, lost_G[group]
+                        found_M4[count, 0], found_M4[count, 1], found_M4[count, 2] = (
+                            groups + group,
+                            start,
+                            lost_G[group],
+                        )
                         found_M4[count, 3] = label_EG[lost_entry_G[group], group]
                         count += 1
                     lost_G[group] = 0
@@ -274,14 +290,25 @@ def match(
     start_M, end_M, label_M = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.uint8)
     for occurrence in range(count):
         place = free_F[found_M4[occurrence, 0]]
-        start_M[place], end_M[place], label_M[place] = found_M4[occurrence, 1], found_M4[occurrence, 2], found_M4[occurrence, 3]
+        start_M[place], end_M[place], label_M[place] = (
+            found_M4[occurrence, 1],
+            found_M4[occurrence, 2],
+            found_M4[occurrence, 3],
+        )
         free_F[found_M4[occurrence, 0]] += 1
     return start_M, end_M, label_M, offsets_F1
 
 
 @njit(cache=True)
 def merge_units(
-    start_U: Array, end_U: Array, label_U: Array, start_V: Array, end_V: Array, label_V: Array, number_L: Array, sentences_S2: Array
+    start_U: Array,
+    end_U: Array,
+    label_U: Array,
+    start_V: Array,
+    end_V: Array,
+    label_V: Array,
+    number_L: Array,
+    sentences_S2: Array,
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Units U of one level and the later V as one: start, end, label; then the labels of the V that cross a sentence
     end or overlap a U.
@@ -367,7 +394,9 @@ def crossed(words_W2: Array, edges_E: Array, offsets_D1: Array) -> tuple[Array, 
 
 
 @njit(cache=True)
-def align(start_U: Array, end_U: Array, start_T: Array, end_T: Array, least: int, most: int) -> tuple[Array, Array, Array, int]:
+def align(
+    start_U: Array, end_U: Array, start_T: Array, end_T: Array, least: int, most: int
+) -> tuple[Array, Array, Array, int]:
     """Token ranges of character units, sorted: first token, length, which units are kept (int64), and how many fit no
     boundary.
 
@@ -406,8 +435,8 @@ def _is_ascii_alnum(character: int) -> bool:
 
 @njit(cache=True)
 def unigram_words(
-    characters_N: Array, block_C: Array, first_C: Array, keys_H: Array, children_H: Array, weight_N: Array, shift: int, alone: float,
-    emission_O4: Array, begin_4: Array, move_44: Array, hmm: bool,
+    characters_N: Array, block_C: Array, first_C: Array, keys_H: Array, children_H: Array, weight_N: Array, shift: int,
+    alone: float, emission_O4: Array, begin_4: Array, move_44: Array, hmm: bool,
 ) -> Array:  # fmt: skip
     """int32[W, 2]: jieba's words of two characters or more.
 
@@ -481,14 +510,20 @@ def unigram_words(
                         if _is_ascii_alnum(characters_N[left]):
                             while right < at and _is_ascii_alnum(characters_N[right]):
                                 right += 1
-                            if right + 1 < at and characters_N[right] == FULL_STOP and _is_digit(characters_N[right + 1]):
+                            if (
+                                right + 1 < at
+                                and characters_N[right] == FULL_STOP
+                                and _is_digit(characters_N[right + 1])
+                            ):
                                 right += 1
                                 while right < at and _is_digit(characters_N[right]):
                                     right += 1
                             if right < at and characters_N[right] == PER_CENT:
                                 right += 1
                         else:
-                            while right < at and characters_N[right] < 0x4E00 and not _is_ascii_alnum(characters_N[right]):
+                            while (
+                                right < at and characters_N[right] < 0x4E00 and not _is_ascii_alnum(characters_N[right])
+                            ):
                                 right += 1
                         if right - left > 1:
                             out_W2[count, 0], out_W2[count, 1] = left, right
@@ -572,13 +607,18 @@ def sentence_ends(characters_N: Array, kind_C: Array) -> Array:
             elif kind_C[character] & BANG:
                 while end < size and characters_N[end] < limit and kind_C[characters_N[end]] & BANG:
                     end += 1
-                ends = end == size or (characters_N[end] < limit and kind_C[characters_N[end]] & (CLOSER | BLANK | IDEOGRAPH))
+                ends = end == size or (
+                    characters_N[end] < limit and kind_C[characters_N[end]] & (CLOSER | BLANK | IDEOGRAPH)
+                )
             else:
                 ends = True
             if not ends:
                 at = end
                 continue
-            while end < size and (characters_N[end] == FULL_STOP or (characters_N[end] < limit and kind_C[characters_N[end]] & (STOP | BANG))):
+            while end < size and (
+                characters_N[end] == FULL_STOP
+                or (characters_N[end] < limit and kind_C[characters_N[end]] & (STOP | BANG))
+            ):
                 end += 1
             while end < size and characters_N[end] < limit and kind_C[characters_N[end]] & CLOSER:
                 end += 1
@@ -608,7 +648,9 @@ def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_
             ends, probe = True, after
             while probe < size and characters_N[probe] < limit and kind_C[characters_N[probe]] & BLANK:
                 probe += 1
-            digit = probe > after and probe < size and characters_N[probe] < limit and kind_C[characters_N[probe]] & DIGIT
+            digit = (
+                probe > after and probe < size and characters_N[probe] < limit and kind_C[characters_N[probe]] & DIGIT
+            )
             if after < size:
                 if probe < size and characters_N[probe] < limit and kind_C[characters_N[probe]] & OPENER:
                     probe += 1
@@ -622,7 +664,8 @@ def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_
                 last = stop - 1 if stop > 0 and characters_N[stop - 1] == LINE_BREAK else stop
                 first, packed = last, np.uint64(0)
                 while first > max(0, stop - 20) and (
-                    characters_N[first - 1] == FULL_STOP or (characters_N[first - 1] < limit and kind_C[characters_N[first - 1]] & WORD)
+                    characters_N[first - 1] == FULL_STOP
+                    or (characters_N[first - 1] < limit and kind_C[characters_N[first - 1]] & WORD)
                 ):
                     first -= 1
                 for position in range(first, last if last - first < 8 else first):
@@ -630,12 +673,17 @@ def sentences(characters_N: Array, kind_C: Array, ends_M2: Array, abbreviations_
                     if letter >= 128:
                         packed = np.uint64(0)
                         break
-                    packed = packed << np.uint64(8) | np.uint64(letter + 32 if letter >= 65 and letter <= 90 else letter)
+                    packed = packed << np.uint64(8) | np.uint64(
+                        letter + 32 if letter >= 65 and letter <= 90 else letter
+                    )
                 found = np.searchsorted(abbreviations_A, packed)
                 if packed == NUMBER_SIGN:
                     ends = not digit
                 elif (found < len(abbreviations_A) and abbreviations_A[found] == packed) or (
-                    last - first == 1 and characters_N[first] != CAPITAL_I and characters_N[first] < limit and kind_C[characters_N[first]] & UPPER
+                    last - first == 1
+                    and characters_N[first] != CAPITAL_I
+                    and characters_N[first] < limit
+                    and kind_C[characters_N[first]] & UPPER
                 ):
                     ends = False
             if not ends:
@@ -679,7 +727,10 @@ def document_sentences(
             grown_P[:paragraph] = paragraphs_P[:paragraph]
             out_S2, paragraphs_P = grown_S2, grown_P
         for sentence in range(len(own_S2)):
-            out_S2[at + sentence, 0], out_S2[at + sentence, 1] = begin + own_S2[sentence, 0], begin + own_S2[sentence, 1]
+            out_S2[at + sentence, 0], out_S2[at + sentence, 1] = (
+                begin + own_S2[sentence, 0],
+                begin + own_S2[sentence, 1],
+            )
         for number in range(len(own_P)):
             paragraphs_P[paragraph + number] = own_P[number]
         sentences_D1[document + 1], paragraphs_D1[document + 1] = at + len(own_S2), paragraph + len(own_P)
@@ -761,7 +812,12 @@ def least_values(hashes_N: Array, owner_N: Array, factors_K: Array, offsets_K: A
     while at < count:
         least_K = least_DK[owner_N[at]]
         if at + 3 < count and owner_N[at + 3] == owner_N[at]:
-            one, two, three, four = mixed(hashes_N[at]), mixed(hashes_N[at + 1]), mixed(hashes_N[at + 2]), mixed(hashes_N[at + 3])
+            one, two, three, four = (
+                mixed(hashes_N[at]),
+                mixed(hashes_N[at + 1]),
+                mixed(hashes_N[at + 2]),
+                mixed(hashes_N[at + 3]),
+            )
             for place in range(len(factors_K)):
                 factor, offset = factors_K[place], offsets_K[place]
                 left = min(np.uint32(one * factor + offset), np.uint32(two * factor + offset))
@@ -827,8 +883,8 @@ def word_slots(letters: Array, word_W3: Array, bits: int) -> Array:
 
 @njit(cache=True)
 def count_words(
-    characters_N: Array, offsets_D1: Array, plain: bool, form_C: Array, rows_F3: Array, inner_C: Array, count_C: Array, letters: Array,
-    word_W3: Array, slot_H: Array, used_2: Array, longest: int, most_words: int,
+    characters_N: Array, offsets_D1: Array, plain: bool, form_C: Array, rows_F3: Array, inner_C: Array, count_C: Array,
+    letters: Array, word_W3: Array, slot_H: Array, used_2: Array, longest: int, most_words: int,
 ) -> int:  # fmt: skip
     """Count the characters and words of texts, until there are more than ``most_words`` words; how many texts were
     counted.

@@ -1,12 +1,15 @@
-"""What is read by whom: the files of a preparation and its parts, as columns on disk of which a worker maps what it needs.
+"""What is read by whom: the files of a preparation and its parts, as columns on disk of which a worker maps what it
+needs.
 
-    PREPARED/plan.json                     settings, labels, levels, fingerprint; how many files, parts and bytes; where the columns are
+    PREPARED/plan.json                     settings, labels, levels, fingerprint; how many files, parts and bytes;
+                                           where the columns are
     PREPARED/plan-08c1f0.../files.arrow    path, corpus, source, sha256, size     one row a file
-    PREPARED/plan-08c1f0.../slices.arrow   part, file, start, end, line, size     one row a slice, in the order of the parts
+    PREPARED/plan-08c1f0.../slices.arrow   part, file, start, end, line, size     one row a slice,
+                                           in the order of the parts
 
-A plan in memory travels to workers with its columns; one that was written (or read back) travels as the name of its folder, so that
-a corpus of a million files costs each worker no more than one of a few. The same content read from another place is the same plan with
-other paths, and other columns.
+A plan in memory travels to workers with its columns; one that was written (or read back) travels as the name of its
+folder, so that a corpus of a million files costs each worker no more than one of a few. The same content read from
+another place is the same plan with other paths, and other columns.
 """
 
 from __future__ import annotations
@@ -17,65 +20,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.arrow_files import read_table, write_table
+from data_prep.arrow_files import write_table
 from data_prep.files import read_json, staged_folder
+from data_prep.plan_columns import FILES, SLICES, Columns, PlannedFile, PlannedSlice
 
 PLAN = "plan.json"
-FILES, SLICES = "files.arrow", "slices.arrow"
-
-
-class PlannedFile(NamedTuple):
-    """One file."""
-
-    path: str
-    corpus: int
-    """Index of its entry under `corpora`."""
-    source: str
-    """Name under which its documents are counted."""
-    sha256: str
-    """Of its content, as the corpus surveys it."""
-    size: int
-    """Of its text in bytes."""
-
-
-class PlannedSlice(NamedTuple):
-    """A piece of a file, as a Slice of corpora/."""
-
-    file: int
-    start: int
-    end: int
-    line: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Files and slices. In workers they are mapped from ``folder``; None: they are held in memory."""
-
-    folder: Path | None
-    held: tuple[Any, Any] | None = None
-    """Arrow tables of files and slices."""
-
-    @cached_property
-    def tables(self) -> tuple[Any, Any]:
-        """The Arrow tables of files and slices."""
-        if self.held is not None:
-            return self.held
-        assert self.folder is not None
-        return read_table(self.folder / FILES), read_table(self.folder / SLICES)
-
-    def column(self, table: int, name: str) -> npt.NDArray[Any]:
-        """A column of numbers of the files (0) or slices (1), without a copy."""
-        found: npt.NDArray[Any] = self.tables[table].column(name).chunk(0).to_numpy() if self.tables[table].num_rows else np.zeros(0, np.int64)
-        return found
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "held": None if self.folder else self.held}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +53,32 @@ class Plan:
         parts: Sequence[int] | npt.NDArray[np.int64],
         slices_S5: npt.NDArray[np.int64],
     ) -> Plan:
-        """A plan in memory. ``files`` has a list for each field of PlannedFile; ``parts`` the part of each slice, ascending."""
+        """A plan in memory. ``files`` has a list for each field of PlannedFile; ``parts`` the part of each slice,
+        ascending."""
         import pyarrow as pa
 
-        sources = pa.array(files["source"], pa.string()).dictionary_encode() if files["source"] else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+        sources = (
+            pa.array(files["source"], pa.string()).dictionary_encode()
+            if files["source"]
+            else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+        )
         columns = [pa.array(files["path"], pa.large_string()), pa.array(files["corpus"], pa.int32()), sources]
         columns += [pa.array(files["sha256"], pa.string()), pa.array(files["size"], pa.int64())]
         of_files = pa.table(columns, list(PlannedFile._fields)).combine_chunks()
-        numbers = [np.asarray(parts, np.int32), slices_S5[:, 0].astype(np.int32), *(np.ascontiguousarray(slices_S5[:, at]) for at in range(1, 5))]
+        numbers = [
+            np.asarray(parts, np.int32),
+            slices_S5[:, 0].astype(np.int32),
+            *(np.ascontiguousarray(slices_S5[:, at]) for at in range(1, 5)),
+        ]
         of_slices = pa.table([pa.array(column) for column in numbers], ["part", *PlannedSlice._fields])
         name = fingerprint(settings, (_identity(row) for row in _rows(of_files)), labels, levels)
-        return Plan(settings=settings, labels=labels, levels=levels, fingerprint=name, columns=Columns(None, (of_files, of_slices)))
+        return Plan(
+            settings=settings,
+            labels=labels,
+            levels=levels,
+            fingerprint=name,
+            columns=Columns(None, (of_files, of_slices)),
+        )
 
     @staticmethod
     def read(folder: Path) -> Plan:
@@ -130,8 +99,20 @@ class Plan:
 
     def plain(self) -> dict[str, Any]:
         """What plan.json holds."""
-        counts = {"files": self.files, "parts": self.parts, "bytes": self.bytes, "columns": self.columns_name, "left_out": list(self.left_out)}
-        return {"settings": self.settings, "labels": self.labels, "levels": self.levels, "fingerprint": self.fingerprint, **counts}
+        counts = {
+            "files": self.files,
+            "parts": self.parts,
+            "bytes": self.bytes,
+            "columns": self.columns_name,
+            "left_out": list(self.left_out),
+        }
+        return {
+            "settings": self.settings,
+            "labels": self.labels,
+            "levels": self.levels,
+            "fingerprint": self.fingerprint,
+            **counts,
+        }
 
     def write_columns(self, folder: Path) -> Plan:
         """The same plan with its columns in a folder of their own inside ``folder``, from where workers map them."""
@@ -181,7 +162,9 @@ class Plan:
     def slices(self, part: int) -> list[PlannedSlice]:
         """What a part reads, in order."""
         first, last = (int(place) for place in np.searchsorted(self._part_S, np.array([part, part + 1], np.int32)))
-        return [PlannedSlice(*row) for row in zip(*(column[first:last].tolist() for column in self._slices), strict=True)]
+        return [
+            PlannedSlice(*row) for row in zip(*(column[first:last].tolist() for column in self._slices), strict=True)
+        ]
 
     def part_bytes(self, part: int) -> int:
         """Text of a part."""
@@ -237,7 +220,10 @@ def _identity(file: PlannedFile) -> dict[str, Any]:
 
 def _rows(table: Any) -> Iterator[PlannedFile]:
     for batch in table.to_batches(max_chunksize=10_000):
-        yield from (PlannedFile(*row) for row in zip(*(batch.column(name).to_pylist() for name in PlannedFile._fields), strict=True))
+        yield from (
+            PlannedFile(*row)
+            for row in zip(*(batch.column(name).to_pylist() for name in PlannedFile._fields), strict=True)
+        )
 
 
 def _of_one_file(plan: dict[str, Any]) -> Plan:
@@ -245,5 +231,7 @@ def _of_one_file(plan: dict[str, Any]) -> Plan:
     rows = [[part, *piece] for part, pieces in enumerate(plan["parts"]) for piece in pieces]
     table = np.array(rows, np.int64).reshape(-1, 6)
     files = {name: [item[name] for item in plan["inputs"]] for name in ("corpus", "source", "sha256", "size")}
-    found = Plan.of(plan["settings"], plan["labels"], plan["levels"], {**files, "path": plan["paths"]}, table[:, 0], table[:, 1:])
+    found = Plan.of(
+        plan["settings"], plan["labels"], plan["levels"], {**files, "path": plan["paths"]}, table[:, 0], table[:, 1:]
+    )
     return replace(found, fingerprint=plan["fingerprint"])

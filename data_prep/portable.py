@@ -26,4 +26,6 @@ class Portable:
 @cache
 def _cached_names(cls: Any) -> frozenset[str]:
     """Names of the cached properties of a class and its bases."""
-    return frozenset(name for base in cls.__mro__ for name, item in vars(base).items() if isinstance(item, cached_property))
+    return frozenset(
+        name for base in cls.__mro__ for name, item in vars(base).items() if isinstance(item, cached_property)
+    )

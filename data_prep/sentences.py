@@ -5,7 +5,8 @@
 A sentence ends after 。！？ or !? with the closing quotes and brackets that follow them, after a full stop that is
 followed by a space and a capital letter, quote or Han character and does not belong to an abbreviation or an initial,
 and at a line break.
-What stands between title marks is a name and ends none:  《你好？》很好看。  unless the closing mark is not to be found (kernels.py).
+What stands between title marks is a name and ends none:  《你好？》很好看。
+    unless the closing mark is not to be found (kernels.py).
 Sentences cover every character except white space between them. A line break ends the paragraph too.
 """
 
@@ -22,7 +23,8 @@ from data_prep.code_points import HAN_RANGES, Ranges, members
 from data_prep.documents import Spans
 
 _ABBREVIATIONS = """
-mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt maj adm gov sen rep pres vs etc inc ltd co corp vol fig figs ed eds
+mr mrs ms dr prof rev hon st sr jr gen col capt lt sgt maj adm gov sen rep pres vs etc inc ltd co corp vol fig figs ed
+eds
 jan feb mar apr jun jul aug sep sept oct nov dec mt ft dept univ approx cf al e.g i.e u.s u.k a.m p.m ca
 """
 ABBREVIATIONS = tuple(_ABBREVIATIONS.split())
@@ -52,13 +54,26 @@ def character_kinds(ends: Ends = COMMON) -> npt.NDArray[np.uint16]:
 
     kind_C = np.zeros(KNOWN, np.uint16)
     characters = list(map(chr, range(IDEOGRAPHS)))
-    for bit, holds in ((kernels.WORD, str.isalnum), (kernels.UPPER, str.isupper), (kernels.DIGIT, str.isdecimal), (kernels.BLANK, str.isspace)):
+    for bit, holds in (
+        (kernels.WORD, str.isalnum),
+        (kernels.UPPER, str.isupper),
+        (kernels.DIGIT, str.isdecimal),
+        (kernels.BLANK, str.isspace),
+    ):
         kind_C[:IDEOGRAPHS][np.fromiter(map(holds, characters), bool, IDEOGRAPHS)] |= bit
-    for listed, bit in (("_", kernels.WORD), (CLOSERS, kernels.CLOSER), (STOPS + ends.stops, kernels.STOP), (BANGS, kernels.BANG), (OPENERS, kernels.OPENER)):
+    for listed, bit in (
+        ("_", kernels.WORD),
+        (CLOSERS, kernels.CLOSER),
+        (STOPS + ends.stops, kernels.STOP),
+        (BANGS, kernels.BANG),
+        (OPENERS, kernels.OPENER),
+    ):
         kind_C[[ord(character) for character in listed]] |= bit
     kind_C[members(HAN_RANGES, KNOWN)] |= kernels.WORD | kernels.IDEOGRAPH | kernels.BEGINNER
     begins = members(ends.beginners, KNOWN)
-    begins[np.flatnonzero(begins)] = [chr(point).isalpha() and not chr(point).islower() for point in np.flatnonzero(begins).tolist()]
+    begins[np.flatnonzero(begins)] = [
+        chr(point).isalpha() and not chr(point).islower() for point in np.flatnonzero(begins).tolist()
+    ]
     kind_C[begins] |= kernels.BEGINNER
     for first, last in (("A", "Z"), ("0", "9"), ("À", "Þ")):
         kind_C[ord(first) : ord(last) + 1] |= kernels.BEGINNER
@@ -90,8 +105,8 @@ def block_sentences(
     distinct = tuple(dict.fromkeys(ends_D))
     numbers = {ends: number for number, ends in enumerate(distinct)}
     kind_D = np.array([numbers[ends] for ends in ends_D], np.int64)
-    found: tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] = kernels.document_sentences(
-        characters_N, offsets_D1, kind_D, _stacked(distinct), _packed_abbreviations()
+    found: tuple[Spans, npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] = (
+        kernels.document_sentences(characters_N, offsets_D1, kind_D, _stacked(distinct), _packed_abbreviations())
     )
     return found
 

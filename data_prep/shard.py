@@ -1,7 +1,7 @@
 """One shard: an Arrow IPC stream of one record batch, a row for each document, memory-mapped.
 
-Its list columns are used as one flat array plus offsets, so reading a document costs two slices. A column is checked on first use, as far
-as the shape of the data goes (shard_columns.py).
+Its list columns are used as one flat array plus offsets, so reading a document costs two slices. A column is checked on
+first use, as far as the shape of the data goes (shard_columns.py).
 
 Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments, U units of one level.
 """
@@ -38,8 +38,8 @@ class Addresses(NamedTuple):
     """Where the columns of a shard lie in memory, good as long as the arrays are held."""
 
     table: npt.NDArray[np.int64]
-    """Documents, token ids, bytes of one of them, their offsets, sentence ends, their offsets; where asked, document ids (UTF-8), their
-    offsets, and for each level starts, lengths, labels, offsets."""
+    """Documents, token ids, bytes of one of them, their offsets, sentence ends, their offsets; where asked, document
+    ids (UTF-8), their offsets, and for each level starts, lengths, labels, offsets."""
     held: tuple[npt.NDArray[Any], ...]
 
 
@@ -113,7 +113,8 @@ class Shard(Portable):
 
     @cached_property
     def unchecked_sentence_ends(self) -> ListColumn:
-        """The same, of documents that the reader compares with their tokens itself: nothing of the size of the shard is read."""
+        """The same, of documents that the reader compares with their tokens itself: nothing of the size of the shard is
+        read."""
         return ListColumn(*list_column(self.path, self._batch, "sentence_ends", "uint32"))
 
     def _ends(self, name: str) -> ListColumn:
@@ -145,7 +146,10 @@ class Shard(Portable):
 
     def _needs_pairs(self) -> None:
         if "label" not in self._batch.schema.names:
-            raise ValueError(f"shard {self.path} holds no labelled pairs. Prepare them with `kind: pairs` under `corpora`, or with `discourse`.")
+            raise ValueError(
+                f"shard {self.path} holds no labelled pairs. Prepare them with `kind: pairs` under `corpora`, or with "
+                "`discourse`."
+            )
 
     @cached_property
     def units(self) -> Mapping[str, UnitColumn]:

@@ -6,8 +6,8 @@
     ends_problem(offsets, ends, ...)     sentences and the like rise inside each document and end where it ends
 
 Only offsets and ends are looked at, never a whole column of tokens or units: a corpus of any size opens at once. What
-is in those is checked batch by batch in training (pretrain/feed/sample_checks.py), and everything at once by `kmask prepare
-verify`.
+is in those is checked batch by batch in training (pretrain/feed/sample_checks.py), and everything at once by `kmask
+prepare verify`.
 
 Shape legend: D documents, E ends of all documents, U units.
 """
@@ -58,7 +58,10 @@ class DamagedShardError(ValueError):
 def damaged(path: Path, what: str) -> DamagedShardError:
     """The error that names a shard, what is wrong with it, and what to do."""
     folder = path.parents[2] if len(path.parents) > 2 and path.parents[1].name == "parts" else path.parent
-    remedy = f"Run `kmask prepare verify {folder}`, delete the part it names, and run `kmask prepare` again: it makes what is missing."
+    remedy = (
+        f"Run `kmask prepare verify {folder}`, delete the part it names, and run `kmask prepare` again: it makes what "
+        "is missing."
+    )
     error = DamagedShardError(f"shard {path} is missing or damaged ({what}). {remedy}")
     error.what = what
     return error
@@ -101,7 +104,9 @@ def list_column(path: Path, batch: Any, name: str, *kinds: str) -> tuple[Offsets
         return offsets, _flat(values, kinds)
 
 
-def unit_column(path: Path, batch: Any, name: str) -> tuple[Offsets, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+def unit_column(
+    path: Path, batch: Any, name: str
+) -> tuple[Offsets, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """The offsets int32[D + 1] of a column of units, and their flat start_U, length_U, label_U.
 
     Raises:
@@ -162,14 +167,18 @@ def ends_problem(offsets_D1: Offsets, ends: npt.NDArray[np.uint32], length_D: np
 
     They rise, from 1 or more to the document's length; a document without tokens has none.
 
-    offsets [0, 2, 2, 3], ends [4, 10, 3], lengths [10, 0, 3]  ->  nothing; ends [4, 9, 3]  ->  `the last of document 0 is not its end`
+    offsets [0, 2, 2, 3], ends [4, 10, 3], lengths [10, 0, 3]  ->  nothing; ends [4, 9, 3]
+        ->  `the last of document 0 is not its end`
     """
     first_D, end_D = offsets_D1[:-1], offsets_D1[1:]
     some_D = end_D > first_D
     bare_D = some_D != (length_D > 0)
     if bare_D.any():
         document = int(bare_D.argmax())
-        return f"document {document} has {int(length_D[document])} tokens and {int(end_D[document] - first_D[document])} ends"
+        return (
+            f"document {document} has {int(length_D[document])} tokens and {int(end_D[document] - first_D[document])} "
+            "ends"
+        )
     first_F, last_F = first_D[some_D], end_D[some_D] - 1
     wrong_F = ends[last_F] != length_D[some_D]
     if wrong_F.any():

@@ -1,6 +1,7 @@
 """Encoded documents -> one shard on disk (the format and its reader: shards.py).
 
-write_shard(path, [Encoded, Encoded], ["word", "entity"], 21128)   ->   an Arrow IPC stream of one record batch with two rows
+write_shard(path, [Encoded, Encoded], ["word", "entity"], 21128)   ->   an Arrow IPC stream of one record batch with two
+                                                                        rows
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool) -> An
     import pyarrow as pa
 
     token = pa.uint16() if vocabulary_size <= 1 << 16 else pa.uint32()
-    unit = pa.struct([pa.field("start", pa.uint32(), False), pa.field("length", pa.uint16(), False), pa.field("label", pa.uint8(), False)])
+    unit = pa.struct(
+        [
+            pa.field("start", pa.uint32(), False),
+            pa.field("length", pa.uint16(), False),
+            pa.field("label", pa.uint8(), False),
+        ]
+    )
 
     def listed(kind: Any) -> Any:
         return pa.list_(pa.field("item", kind, nullable=False))
@@ -35,7 +42,13 @@ def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool) -> An
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
 
-def write_shard(path: Path, documents: Sequence[Encoded | EncodedBlock], levels: Sequence[str], vocabulary_size: int, pairs: bool = False) -> None:
+def write_shard(
+    path: Path,
+    documents: Sequence[Encoded | EncodedBlock],
+    levels: Sequence[str],
+    vocabulary_size: int,
+    pairs: bool = False,
+) -> None:
     """Write ``documents`` as one shard. Deterministic: equal documents give equal bytes. ``pairs``: with their segments
     and labels."""
     import pyarrow as pa
@@ -54,16 +67,19 @@ def write_shard(path: Path, documents: Sequence[Encoded | EncodedBlock], levels:
     columns = [pa.array([names[place] for block in blocks for names in block.names], pa.string()) for place in range(4)]
     for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends"):
         found = [getattr(block, name) for block in blocks]
-        columns.append(listed(name, flat([values for values, _ in found], schema.field(name).type.value_type), [offsets for _, offsets in found]))
+        values = flat([values for values, _ in found], schema.field(name).type.value_type)
+        columns.append(listed(name, values, [offsets for _, offsets in found]))
     for level in levels:
         name = f"units_{level}"
         tables = [block.units.get(level) or (NO_UNITS, np.zeros(len(block) + 1, np.int64)) for block in blocks]
         fields = list(schema.field(name).type.value_type)
         parts = [flat([getattr(units, f"{field.name}_U") for units, _ in tables], field.type) for field in fields]
-        columns.append(listed(name, pa.StructArray.from_arrays(parts, fields=fields), [offsets for _, offsets in tables]))
+        values = pa.StructArray.from_arrays(parts, fields=fields)
+        columns.append(listed(name, values, [offsets for _, offsets in tables]))
     if pairs:
         found = [block.segment_ends for block in blocks]
-        columns.append(listed("segment_ends", flat([values for values, _ in found], "uint32"), [offsets for _, offsets in found]))
+        values = flat([values for values, _ in found], "uint32")
+        columns.append(listed("segment_ends", values, [offsets for _, offsets in found]))
         columns.append(flat([block.label_D for block in blocks], "int16"))
     batch = pa.record_batch(columns, schema=schema)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:

@@ -73,11 +73,18 @@ class Prepared:
         """
         file = folder / MANIFEST
         if not file.is_file():
-            hint = "preparation has not finished: run `kmask prepare` again, it continues" if (folder / "plan.json").is_file() else "run `kmask prepare` first"
+            hint = (
+                "preparation has not finished: run `kmask prepare` again, it continues"
+                if (folder / "plan.json").is_file()
+                else "run `kmask prepare` first"
+            )
             raise ValueError(f"{folder} holds no {MANIFEST}: {hint}")
         manifest = read_json(file)
         if manifest.get("schema") != SCHEMA_VERSION:
-            raise ValueError(f"{file}: schema {manifest.get('schema')!r}, this version of kmask reads {SCHEMA_VERSION}. Prepare the corpus again.")
+            raise ValueError(
+                f"{file}: schema {manifest.get('schema')!r}, this version of kmask reads {SCHEMA_VERSION}. Prepare "
+                "the corpus again."
+            )
         prepared = Prepared(
             folder=folder,
             levels=tuple(manifest["levels"]),
@@ -103,11 +110,15 @@ class Prepared:
             elif (size := file.stat().st_size) != entry.size:
                 wrong.append(f"{entry.path} ({entry.size:,} bytes expected, {size:,} found)")
         if missing:
-            raise ValueError(f"{self.folder}: {len(missing)} shard(s) missing, first {missing[0]}. Run `kmask prepare` again: it rebuilds missing parts.")
+            raise ValueError(
+                f"{self.folder}: {len(missing)} shard(s) missing, first {missing[0]}. Run `kmask prepare` again: it "
+                "rebuilds missing parts."
+            )
         if wrong:
             raise ValueError(
-                f"{self.folder}: {len(wrong)} shard(s) have another size than the manifest says, first {wrong[0]}. Run `kmask prepare verify "
-                f"{self.folder}`, delete the parts it names and run `kmask prepare` again; or copy the folder again if it is a copy."
+                f"{self.folder}: {len(wrong)} shard(s) have another size than the manifest says, first {wrong[0]}. Run "
+                f"`kmask prepare verify {self.folder}`, delete the parts it names and run `kmask prepare` again; or "
+                "copy the folder again if it is a copy."
             )
 
     @cached_property
@@ -123,13 +134,18 @@ class Prepared:
         ):
             if wanted != found:
                 raise ValueError(
-                    f"the shards in {self.folder} were made with another tokenizer than {tokenizer.folder} (their {what} differ: "
-                    f"{wanted[:12]} in the manifest, {found[:12]} here). Prepare the corpus again with this tokenizer, or use theirs."
+                    f"the shards in {self.folder} were made with another tokenizer than {tokenizer.folder} (their "
+                    f"{what} differ: {wanted[:12]} in the manifest, {found[:12]} here). Prepare the corpus again with "
+                    "this tokenizer, or use theirs."
                 )
 
     def shards(self, split: str) -> list[Shard]:
         """The shards of ``train``, ``heldout`` or another split, in order, empty ones left out."""
-        return [Shard(self.folder / entry.path, self.levels) for entry in self.entries if entry.split == split and entry.documents]
+        return [
+            Shard(self.folder / entry.path, self.levels)
+            for entry in self.entries
+            if entry.split == split and entry.documents
+        ]
 
     def tokens(self, split: str) -> int:
         """Number of tokens of a split."""

@@ -20,7 +20,9 @@ from data_prep.documents import Document, Spans
 from data_prep.files import sha256_file, sha256_json
 
 LANGUAGE_CODE = re.compile("[a-z]{2,3}")
-NEVER_NEEDED = frozenset({"textcat", "textcat_multilabel", "spancat", "spancat_singlelabel", "span_finder", "entity_linker"})
+NEVER_NEEDED = frozenset(
+    {"textcat", "textcat_multilabel", "spancat", "spancat_singlelabel", "span_finder", "entity_linker"}
+)
 """Factories whose components no use here depends on."""
 RECOGNISERS = frozenset({"ner", "beam_ner"})
 SENTENCES = frozenset({"senter", "sentencizer"})
@@ -107,8 +109,8 @@ def _load(name: str, unneeded: frozenset[str]) -> tuple[Any, list[str]]:
         nlp = spacy.blank(name) if LANGUAGE_CODE.fullmatch(name) and not Path(name).is_dir() else spacy.load(name)
     except (OSError, ImportError, ValueError) as error:
         raise ValueError(
-            f"spaCy pipeline {name!r} cannot be loaded: {' '.join(str(error).split())[:400]} "
-            "Nothing is downloaded here: install the pipeline's package, or give the folder that `nlp.to_disk(folder)` wrote."
+            f"spaCy pipeline {name!r} cannot be loaded: {' '.join(str(error).split())[:400]} Nothing is downloaded "
+            "here: install the pipeline's package, or give the folder that `nlp.to_disk(folder)` wrote."
         ) from None
     components = list(nlp.pipe_names)
     _drop(nlp, NEVER_NEEDED)

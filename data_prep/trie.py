@@ -30,13 +30,18 @@ class Trie(NamedTuple):
         (default 0)."""
         from data_prep import kernels
 
-        order = sorted(range(len(entries)), key=entries.__getitem__ if roots is None else lambda entry: (roots[entry], entries[entry]))
+        order = sorted(
+            range(len(entries)),
+            key=entries.__getitem__ if roots is None else lambda entry: (roots[entry], entries[entry]),
+        )
         characters_C = code_points("".join([entries[entry] for entry in order]))
         offsets_E1 = np.zeros(len(entries) + 1, np.int64)
         np.cumsum([len(entries[entry]) for entry in order], out=offsets_E1[1:])
         root_E = np.array([roots[entry] for entry in order] if roots is not None else np.zeros(len(entries)), np.int64)
         bits = max(4, int(1.6 * kernels.count_nodes(characters_C, offsets_E1) + 2).bit_length())
-        keys_H, children_H, value_N = kernels.build_trie(characters_C, offsets_E1, root_E, 1 + int(root_E.max(initial=0)), bits)
+        keys_H, children_H, value_N = kernels.build_trie(
+            characters_C, offsets_E1, root_E, 1 + int(root_E.max(initial=0)), bits
+        )
         number_E: npt.NDArray[Any] = np.array([*order, -1], np.int32)
         return Trie(keys_H, children_H, number_E[value_N], 64 - bits)
 
@@ -53,5 +58,7 @@ def pair_bits(entries: Sequence[str]) -> npt.NDArray[np.uint8]:
     from data_prep import kernels
 
     characters_C = code_points("".join([entry[:2] for entry in entries]))
-    bits_B: npt.NDArray[np.uint8] = kernels.pair_bits(characters_C, np.cumsum([0, *(min(2, len(entry)) for entry in entries)]))
+    bits_B: npt.NDArray[np.uint8] = kernels.pair_bits(
+        characters_C, np.cumsum([0, *(min(2, len(entry)) for entry in entries)])
+    )
     return bits_B

@@ -26,7 +26,10 @@ from data_prep.trie import Trie
 
 CODE_POINTS = 0x110000
 UNSEEN = -1
-SELF_TEST = "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 かなカナ Ünïcödé-ẞ"
+SELF_TEST = (
+    "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 "
+    "かなカナ Ünïcödé-ẞ"
+)
 
 
 def form_of(normalizer: Any, point: int) -> str | None:
@@ -99,12 +102,18 @@ class Wordpiece:
         model, normalizer, cutter = value["model"], value.get("normalizer"), value.get("pre_tokenizer")
         kinds = (model.get("type"), (normalizer or {}).get("type"), (cutter or {}).get("type"))
         plain_added = [token for token in value.get("added_tokens", []) if not token["special"]]
-        if kinds != ("WordPiece", "BertNormalizer", "BertPreTokenizer") or plain_added or not backend.encode_special_tokens:
+        if (
+            kinds != ("WordPiece", "BertNormalizer", "BertPreTokenizer")
+            or plain_added
+            or not backend.encode_special_tokens
+        ):
             return None
         prefix, vocabulary = model["continuing_subword_prefix"], model["vocab"]
         if model["unk_token"] not in vocabulary or prefix != "##":
             return None  # "#" is punctuation, so no word of a text can look like a piece
-        pieces = [(token.removeprefix(prefix), int(token.startswith(prefix)), index) for token, index in vocabulary.items()]
+        pieces = [
+            (token.removeprefix(prefix), int(token.startswith(prefix)), index) for token, index in vocabulary.items()
+        ]
         pieces = [piece for piece in pieces if piece[0]]
         compiled = Wordpiece(
             backend=backend,
@@ -119,11 +128,19 @@ class Wordpiece:
     def _agrees(self, text: str) -> bool:
         wanted = self.backend.encode(text, add_special_tokens=False)
         found = self.encode(code_points(text))
-        return found is not None and wanted.ids == found[0].tolist() and wanted.offsets == list(zip(found[1].tolist(), found[2].tolist(), strict=True))
+        return (
+            found is not None
+            and wanted.ids == found[0].tolist()
+            and wanted.offsets == list(zip(found[1].tolist(), found[2].tolist(), strict=True))
+        )
 
-    def encode(self, characters_N: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
+    def encode(
+        self, characters_N: npt.NDArray[np.uint32]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
         """Ids, start and end characters of each token; None when the text must go to the library."""
-        ids_T, start_T, end_T, _, library_D = self.encode_block(characters_N, np.array([0, len(characters_N)], np.int64))
+        ids_T, start_T, end_T, _, library_D = self.encode_block(
+            characters_N, np.array([0, len(characters_N)], np.int64)
+        )
         return None if library_D[0] else (ids_T, start_T, end_T)
 
     def encode_block(self, characters_N: npt.NDArray[np.uint32], offsets_D1: npt.NDArray[np.int64]) -> Tokens:
@@ -156,7 +173,9 @@ class Wordpiece:
         for point in met[self.table.form_C[met] == UNSEEN].tolist():
             normal = form_of(self.backend.normalizer, point)
             if normal is not None:
-                self.table.add(point, [(ord(form), self._class(form), self.vocabulary.get(form, self.unknown)) for form in normal])
+                self.table.add(
+                    point, [(ord(form), self._class(form), self.vocabulary.get(form, self.unknown)) for form in normal]
+                )
         return self.table.known > filled
 
     def _class(self, character: str) -> int:

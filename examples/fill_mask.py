@@ -1,4 +1,5 @@
-"""Fill in hidden entities of held-out documents with an exported folder: plain transformers and datasets, nothing of kmask.
+"""Fill in hidden entities of held-out documents with an exported folder: plain transformers and datasets, nothing of
+kmask.
 
 python examples/fill_mask.py runs/demo/model runs/demo/data
 """
@@ -22,7 +23,11 @@ def main(model_folder: Path, data_folder: Path) -> None:
     logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     model = AutoModelForMaskedLM.from_pretrained(model_folder).eval()
-    rows = [row for file in sorted(data_folder.glob("parts/*/heldout.arrow")) for row in datasets.Dataset.from_file(str(file))]
+    rows = [
+        row
+        for file in sorted(data_folder.glob("parts/*/heldout.arrow"))
+        for row in datasets.Dataset.from_file(str(file))
+    ]
     longest = min(100, model.config.max_position_embeddings - 2)
     shown = right = total = 0
     for row in rows:
@@ -46,10 +51,17 @@ def main(model_folder: Path, data_folder: Path) -> None:
             right += sum(answer in guess for answer, guess in zip(truth, guesses, strict=True))
             if shown < SHOWN and len(used) == 1:
                 shown += 1
-                text = tokenizer.decode(ids[1:-1]).replace(" ", "") if row["language"] == "zh" else tokenizer.decode(ids[1:-1])
+                text = (
+                    tokenizer.decode(ids[1:-1]).replace(" ", "")
+                    if row["language"] == "zh"
+                    else tokenizer.decode(ids[1:-1])
+                )
                 print(f"{text}\n    truth: {tokenizer.decode(truth)}")
                 print("    guess: " + " | ".join(" ".join(tokenizer.convert_ids_to_tokens(guess)) for guess in guesses))
-    print(f"{right} of {total} hidden entity tokens of held-out documents are among the model's five best guesses ({right / max(total, 1):.0%})")
+    print(
+        f"{right} of {total} hidden entity tokens of held-out documents are among the model's five best guesses "
+        f"({right / max(total, 1):.0%})"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Do all processes of a run work with the same code, configuration and data? Compared at the start and at every change of stage.
+"""Do all processes of a run work with the same code, configuration and data? Compared at the start and at every change
+of stage.
 
 configuration    the resolved settings            code        sources of the packages that train, and of plug-ins
 data             fingerprints of the folders      versions    of the libraries that decide what numbers come out
@@ -34,8 +35,8 @@ def check_agreement(run: Run, resolved: Mapping[str, Any], fingerprints: Mapping
     if names:
         mine = ", ".join(f"{name} {brought[name][:12]}" for name in names)
         raise ValueError(
-            f"the processes of this run do not have the same {' and '.join(names)}: this one (rank {world.rank}) has {mine}. "
-            "Bring all machines to the same state and start again."
+            f"the processes of this run do not have the same {' and '.join(names)}: this one (rank {world.rank}) has "
+            f"{mine}. Bring all machines to the same state and start again."
         )
 
 

@@ -1,4 +1,5 @@
-"""Everything that `kmask train` needs to know, as frozen dataclasses. launch/settings/components.py builds them from YAML."""
+"""Everything that `kmask train` needs to know, as frozen dataclasses. launch/settings/components.py builds them from
+YAML."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class Batching:
     row_tokens: int = 0
     """Length of a packed row; 0 means 8 x max_sample_tokens."""
     rows_per_step: int = 8
-    """Rows of one optimiser step over all processes: the global batch, unchanged when the number of processes changes."""
+    """Rows of one optimiser step over all processes: the global batch, unchanged when the number of processes
+    changes."""
     rows_per_process: int = 1
     """Rows that a process feeds the model at once; the rest is gradient accumulation."""
 
@@ -60,7 +62,9 @@ class Batching:
         if self.max_sample_tokens < LEAST_SAMPLE:
             raise ValueError(f"max_sample_tokens: {self.max_sample_tokens} must be at least {LEAST_SAMPLE}")
         if self.row_tokens and self.row_tokens < self.max_sample_tokens:
-            raise ValueError(f"row_tokens: {self.row_tokens} must be 0 or at least max_sample_tokens = {self.max_sample_tokens}")
+            raise ValueError(
+                f"row_tokens: {self.row_tokens} must be 0 or at least max_sample_tokens = {self.max_sample_tokens}"
+            )
         for name in ("rows_per_step", "rows_per_process"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
@@ -79,8 +83,8 @@ class Batching:
         whole = world * self.rows_per_process
         if self.rows_per_step % whole:
             raise ValueError(
-                f"batch.rows_per_step = {self.rows_per_step} cannot be divided by {world} processes x rows_per_process = {self.rows_per_process}; "
-                f"use a multiple of {whole}"
+                f"batch.rows_per_step = {self.rows_per_step} cannot be divided by {world} processes x rows_per_process "
+                f"= {self.rows_per_process}; use a multiple of {whole}"
             )
         return self.rows_per_step // whole
 
@@ -133,7 +137,8 @@ class Run:
     seed: int = 1
     """Decides initialisation, order, masks and dropout."""
     data_workers: int | None = None
-    """Processes that make batches ahead, per rank; 0 makes them in the training process. Left out: 2 to 4 beside a GPU, 0 on a CPU."""
+    """Processes that make batches ahead, per rank; 0 makes them in the training process. Left out: 2 to 4 beside a GPU,
+    0 on a CPU."""
     threads: int = 0
     """CPU threads per process; 0 divides the cores of the machine."""
 
@@ -144,29 +149,44 @@ class Run:
         if len(set(names)) < len(names):
             raise ValueError(f"data: the names {names} must differ; set `name`")
         if not isinstance(self.tasks.get("knowledge_masking", KnowledgeMasking()), KnowledgeMasking):
-            raise ValueError("tasks: a task named knowledge_masking must be of kind knowledge_masking (its head is the masked-LM head of exports)")
-        odd = [name for name in self.tasks if not name or set(name) & set("./")]
-        if odd:
-            raise ValueError(f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters and figures)")
+            raise ValueError(
+                "tasks: a task named knowledge_masking must be of kind knowledge_masking (its head is the masked-LM "
+                "head of exports)"
+            )
+        if odd := [name for name in self.tasks if not name or set(name) & set("./")]:
+            raise ValueError(
+                f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters "
+                "and figures)"
+            )
         named = [stage.name for stage in self.stages]
         if len(set(named)) < len(named):
-            raise ValueError(f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)")
+            raise ValueError(
+                f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)"
+            )
         for name in ("threads", "data_workers"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
         for name, task in self.tasks.items():
             if (room := self.batch.max_sample_tokens - task.special_tokens()) < LEAST_TEXT:
-                raise ValueError(f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens")
+                raise ValueError(
+                    f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens"
+                )
         object.__setattr__(self, "stages", [self._planned(stage) for stage in self.stages])
         ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
         if bool(ordering) != bool(self.masking.shuffle):
             raise ValueError(
                 f"tasks: {ordering[0]} of kind token_order needs shuffled tokens; set masking.shuffle: {{}}"
                 if ordering
-                else "masking: `shuffle` puts tokens into another order, but no task of kind token_order puts them back; add one or leave `shuffle` out"
+                else (
+                    "masking: `shuffle` puts tokens into another order, but no task of kind token_order puts them "
+                    "back; add one or leave `shuffle` out"
+                )
             )
         if self.model.path == "" and self.model.max_positions < self.batch.max_sample_tokens:
-            raise ValueError(f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = {self.model.max_positions}")
+            raise ValueError(
+                f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = "
+                f"{self.model.max_positions}"
+            )
 
     def _planned(self, stage: Stage) -> Stage:
         """A stage whose steps are known.
@@ -176,17 +196,31 @@ class Run:
         """
         unknown = [task for task in stage.tasks if task not in self.tasks]
         if unknown:
-            raise ValueError(f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})")
-        idle = [task for task, amount in stage.tasks.items() if self.tasks[task].HAS_TASK_ID and not amount_of(amount).value]
+            raise ValueError(
+                f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})"
+            )
+        idle = [
+            task for task, amount in stage.tasks.items() if self.tasks[task].HAS_TASK_ID and not amount_of(amount).value
+        ]
         if idle:
-            raise ValueError(f"stages: {stage.name} gives {idle[0]} no rows; leave it out, then its head stays as it is until a later stage takes it up")
-        riding = [task for task, amount in stage.tasks.items() if amount_of(amount).counted and not self.builds_rows(task)]
+            raise ValueError(
+                f"stages: {stage.name} gives {idle[0]} no rows; leave it out, then its head stays as it is until a "
+                "later stage takes it up"
+            )
+        riding = [
+            task for task, amount in stage.tasks.items() if amount_of(amount).counted and not self.builds_rows(task)
+        ]
         if riding:
-            raise ValueError(f"stages: {stage.name} counts rows of {riding[0]}, which rides on the rows of others; give it the share 0")
+            raise ValueError(
+                f"stages: {stage.name} counts rows of {riding[0]}, which rides on the rows of others; give it the "
+                "share 0"
+            )
         builders = [task for task, amount in stage.tasks.items() if amount_of(amount).value and self.builds_rows(task)]
         if not builders:
             able = ", ".join(task for task in stage.tasks if self.builds_rows(task)) or "no task of it builds any"
-            raise ValueError(f"stages: {stage.name} builds no rows; give a task that builds rows a share above 0 ({able})")
+            raise ValueError(
+                f"stages: {stage.name} builds no rows; give a task that builds rows a share above 0 ({able})"
+            )
         return with_steps(stage, builders, self.batch.rows_per_step, self.batch.row)
 
     def builds_rows(self, task: str) -> bool:
@@ -194,13 +228,15 @@ class Run:
         return self.tasks[task].BUILDS_ROWS
 
     def rows_of(self, stage: Stage) -> dict[str, float]:
-        """Rows built for each task of a stage: exact where the stage counts them, shares of all rows where it does not."""
+        """Rows built for each task of a stage: exact where the stage counts them, shares of all rows where it does
+        not."""
         builders = [task for task, amount in stage.tasks.items() if amount_of(amount).value and self.builds_rows(task)]
         return rows_of(stage, builders, self.batch.rows_per_step, self.batch.row)
 
     @property
     def plain_rows(self) -> str:
-        """The task whose rows those are measured on that only ride: the first of task id 0 that builds rows, or the first that does."""
+        """The task whose rows those are measured on that only ride: the first of task id 0 that builds rows, or the
+        first that does."""
         builders = [name for name in self.tasks if self.builds_rows(name)]
         return next((name for name in builders if not self.tasks[name].HAS_TASK_ID), builders[0])
 

@@ -1,10 +1,11 @@
 """May a run go on with this configuration? Every setting is compared with those of the checkpoint.
 
-    compare(state, run, resolved, fingerprints)  ->  Changes(allowed=["optimization.lr: 0.0001 -> 5e-05"], refused=["seed: 1 -> 2"])
+    compare(state, run, resolved, fingerprints)  ->  Changes(allowed=["optimization.lr: 0.0001 -> 5e-05"],
+        refused=["seed: 1 -> 2"])
 
-Allowed are settings that decide nothing about what weights and cursors mean (FREE) and stages that have not ended. Whatever is not
-listed is refused: a new setting is frozen until somebody has thought about it. A task's own settings are frozen from the moment its
-head exists, but for its weight.
+Allowed are settings that decide nothing about what weights and cursors mean (FREE) and stages that have not ended.
+Whatever is not listed is refused: a new setting is frozen until somebody has thought about it. A task's own settings
+are frozen from the moment its head exists, but for its weight.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ FREE = (
 )
 ABSENT = "not set"
 NAMED = ("tasks", "masking")
-"""Below these, a key that is new is the user's; elsewhere it is a setting that the checkpoint's version did not know yet."""
+"""Below these, a key that is new is the user's; elsewhere it is a setting that the checkpoint's version did not know
+yet."""
 
 
 class Changes(NamedTuple):
@@ -55,15 +57,23 @@ def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerp
     changes = compare(state, run, resolved, fingerprints)
     if changes.refused:
         lines = "\n  ".join(changes.refused)
-        raise ValueError(f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or choose a new output.")
+        raise ValueError(
+            f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or "
+            "choose a new output."
+        )
     return changes.allowed
 
 
 def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Changes:
     """All differences between the checkpoint's configuration and this one."""
     stages = _stages(state, resolved["stages"])
-    allowed, refused = stages.allowed, [*_order_of_tasks(state, resolved), *_folders(state, fingerprints), *stages.refused]
-    future = tuple(f"tasks.{task}." for task in {**state.config["tasks"], **resolved["tasks"]} if task not in state.learned)
+    allowed, refused = (
+        stages.allowed,
+        [*_order_of_tasks(state, resolved), *_folders(state, fingerprints), *stages.refused],
+    )
+    future = tuple(
+        f"tasks.{task}." for task in {**state.config["tasks"], **resolved["tasks"]} if task not in state.learned
+    )
     for key, before, now in _differences(_ordinary(state.config), _ordinary(resolved)):
         free = any(fnmatch.fnmatchcase(key, pattern) for pattern in FREE) or f"{key}.".startswith(future)
         (allowed if free else refused).append(f"{key}: {_shown(before)} -> {_shown(now)}")
@@ -71,7 +81,9 @@ def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: M
     for key, before, now in _differences(folders, folders_now, "data", new=True):
         allowed.append(f"{key}: {_shown(before)} -> {_shown(now)}")
     if folders.keys() == folders_now.keys() and list(folders) != list(folders_now):
-        allowed.append(f"data: the order {list(folders)} -> {list(folders_now)} (rows of equal claim come in this order)")
+        allowed.append(
+            f"data: the order {list(folders)} -> {list(folders_now)} (rows of equal claim come in this order)"
+        )
     return Changes(allowed, refused)
 
 
@@ -81,11 +93,18 @@ def _ordinary(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _by_name(data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {item["name"] or str(item["path"]).rstrip("/").rsplit("/", 1)[-1]: {"weight": item["weight"], "path": item["path"]} for item in data}
+    return {
+        item["name"] or str(item["path"]).rstrip("/").rsplit("/", 1)[-1]: {
+            "weight": item["weight"],
+            "path": item["path"],
+        }
+        for item in data
+    }
 
 
 def _differences(before: Any, now: Any, path: str = "", new: bool = False) -> Iterator[tuple[str, Any, Any]]:
-    """(dotted key, value before, value now) of every leaf that differs; keys that were unknown before count only if ``new``."""
+    """(dotted key, value before, value now) of every leaf that differs; keys that were unknown before count only if
+    ``new``."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in [*before, *(key for key in now if new and key not in before)]:
             inner = f"{path}.{key}" if path else str(key)
@@ -112,17 +131,24 @@ def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:
             if before != content:
                 refused.append(f"data {name}: its shards changed ({before[:12]} -> {content[:12]})")
             elif order and order != order_before:
-                refused.append(f"data {name}: this version of kmask reads windows in another order than the one that began; finish with that one, or export")
+                refused.append(
+                    f"data {name}: this version of kmask reads windows in another order than the one that began; "
+                    "finish with that one, or export"
+                )
             continue
         known = {old: found.partition(" ")[0] for old, found in state.fingerprints.items()}
         old = next((old for old, found in known.items() if found == content and old not in fingerprints), None)
         if old is not None:
-            refused.append(f"data {name}: this folder was called {old!r}, and the order of its windows hangs on the name; give it `name: {old}`")
+            refused.append(
+                f"data {name}: this folder was called {old!r}, and the order of its windows hangs on the name; give "
+                f"it `name: {old}`"
+            )
     return refused
 
 
 def _stages(state: State, now: Sequence[Mapping[str, Any]]) -> Changes:
-    """Stages that ended are history; the present one keeps its name and the steps that are done; later ones are free."""
+    """Stages that ended are history; the present one keeps its name and the steps that are done; later ones are
+    free."""
     before, present = state.config["stages"], len(state.done) - 1
     changes = Changes([], [])
     if len(now) <= present:

@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from data_prep.encoding import Tokenizer
 from data_prep.shards import Prepared
-from data_prep.word_lists.similar_pairs import read_pairs
-from masking.corruption import Replacements
-from masking.sequences import SimilarWords
 from masking.spans import Part, parts
 from pretrain.config import Run
 from pretrain.evaluation.heldout import HELDOUT_SEED
 from pretrain.feed.building import named
-from pretrain.feed.corpus_counts import rarity, token_counts
 from pretrain.feed.feeds import chosen_folders
 from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.loading import BatchMaker
@@ -28,9 +23,11 @@ from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
 from pretrain.feed.sources import Source
 from pretrain.objectives import Objective
 from pretrain.schedule import Stage, amount_of, apportion
+from pretrain.special_ids import specials
 
 ORDER = "order 2"
-"""The law by which windows are cut and ordered (feed/sources.py, feed/sampling.py): a checkpoint of another one cannot go on."""
+"""The law by which windows are cut and ordered (feed/sources.py, feed/sampling.py): a checkpoint of another one cannot
+go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +52,18 @@ class Corpus:
             missing = [level for level in needed if Part.of(level).level not in folder.levels]
             if missing:
                 raise ValueError(
-                    f"masking.strategy hides level {missing[0]!r}, but {name} has only {', '.join(folder.levels)}. "
-                    "Add an annotator of that level to the data configuration and prepare again, or change the strategy."
+                    f"masking.strategy hides level {missing[0]!r}, but {name} has only {', '.join(folder.levels)}. Add "
+                    "an annotator of that level to the data configuration and prepare again, or change the strategy."
                 )
             if not folder.tokens("train"):
                 raise ValueError(f"{folder.folder} holds no training document")
         types = dict.fromkeys(label.type for folder in opened.values() for label in folder.labels)
         for level in needed:
             if Part.of(level).type not in {"", *types}:
-                raise ValueError(f"masking.strategy hides level {level!r}, but no unit has that type; the types of the data are {', '.join(types) or 'none'}")
+                raise ValueError(
+                    f"masking.strategy hides level {level!r}, but no unit has that type; the types of the data are "
+                    f"{', '.join(types) or 'none'}"
+                )
         return opened
 
     @property
@@ -89,7 +89,10 @@ class Corpus:
             ValueError: a task that cannot be fed.
         """
         tasks = self.run.tasks.items()
-        return {name: chosen_folders(name, type(task).__name__, task.feed(), task.folders, self.prepared) for name, task in tasks}
+        return {
+            name: chosen_folders(name, type(task).__name__, task.feed(), task.folders, self.prepared)
+            for name, task in tasks
+        }
 
     @cached_property
     def objectives(self) -> dict[str, Objective]:
@@ -105,7 +108,9 @@ class Corpus:
                     found[name] = task.bind(feeds[name])
             except ValueError as error:
                 who = f"task {name!r}"
-                raise ValueError(str(error) if str(error).startswith(who) else f"{who} ({type(task).__name__}): {error}") from error
+                raise ValueError(
+                    str(error) if str(error).startswith(who) else f"{who} ({type(task).__name__}): {error}"
+                ) from error
         return found
 
     @property
@@ -118,7 +123,11 @@ class Corpus:
         tasks = {name: dict(settings) for name, settings in values["tasks"].items()}
         for name, task in self.objectives.items():
             before = self.run.tasks[name]
-            tasks[name] |= {item.name: getattr(task, item.name) for item in fields(task) if getattr(task, item.name) != getattr(before, item.name)}
+            tasks[name] |= {
+                item.name: getattr(task, item.name)
+                for item in fields(task)
+                if getattr(task, item.name) != getattr(before, item.name)
+            }
         return {**values, "tasks": tasks}
 
     def try_out(self) -> None:
@@ -136,15 +145,21 @@ class Corpus:
             _ = maker[MicroBatchSpec(0, rows, 0.0)]
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
-        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are numbers of rows."""
+        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are
+        numbers of rows."""
         rows = self.run.rows_of(stage)
         if not stage.counted:
             return self._streams({task: amount_of(stage.tasks[task]).value for task in rows}, split, self.run.seed)
         counts = {}
         for task, count in rows.items():
-            counts[task] = apportion({data.label: data.weight for data in self.run.data if data.label in self.feeds[task]}, round(count))
+            counts[task] = apportion(
+                {data.label: data.weight for data in self.run.data if data.label in self.feeds[task]}, round(count)
+            )
         streams = self._streams(rows, split, self.run.seed)
-        return {name: replace(stream, share=float(counts[stream.task][stream.source.name])) for name, stream in streams.items()}
+        return {
+            name: replace(stream, share=float(counts[stream.task][stream.source.name]))
+            for name, stream in streams.items()
+        }
 
     def _streams(self, shares: Mapping[str, float], split: str, seed: int) -> dict[str, Stream]:
         longest, levels = self.run.batch.max_sample_tokens, parts(self.run.masking.strategy.levels())
@@ -156,8 +171,17 @@ class Corpus:
                 objective, row = self.objectives[task], self.run.batch.row
                 feed, room = objective.feed(), longest - objective.special_tokens()
                 part = feed.split if split == "train" else feed.heldout
-                source = Source(name=data.label, prepared=self.prepared[data.label], split=part, max_tokens=room, parts=levels, whole=feed.whole)
-                stream = Stream(source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight)
+                source = Source(
+                    name=data.label,
+                    prepared=self.prepared[data.label],
+                    split=part,
+                    max_tokens=room,
+                    parts=levels,
+                    whole=feed.whole,
+                )
+                stream = Stream(
+                    source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight
+                )
                 found[stream.name] = stream
         return found
 
@@ -167,10 +191,12 @@ class Corpus:
         return self._maker(self.streams(stage, split), tasks, masking, split, self.run.seed)
 
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
-        """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the run's own as well.
+        """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the
+        run's own as well.
 
-        Each task that builds rows is measured on rows of its own, the others on plain ones, and each folder under the levels it has: the
-        figures of one do not change when another joins. Neither the seed of the run nor its stage decides which rows these are.
+        Each task that builds rows is measured on rows of its own, the others on plain ones, and each folder under the
+        levels it has: the figures of one do not change when another joins. Neither the seed of the run nor its stage
+        decides which rows these are.
         """
         groups: dict[str, list[str]] = {self.run.plain_rows: []}
         for name in (name for name in self.run.tasks if name in tasks):
@@ -178,12 +204,16 @@ class Corpus:
         makers = []
         for rows, names in ((rows, names) for rows, names in groups.items() if names):
             for stream in self._streams({rows: 1.0}, "heldout", HELDOUT_SEED).values():
-                for figures, masking in self.run.evaluation.maskings(stream.source.prepared.levels, self.run.masking).items():
+                for figures, masking in self.run.evaluation.maskings(
+                    stream.source.prepared.levels, self.run.masking
+                ).items():
                     maker = self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED)
                     makers.append(replace(maker, figures=figures))
         return makers
 
-    def _maker(self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int) -> BatchMaker:
+    def _maker(
+        self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int
+    ) -> BatchMaker:
         return BatchMaker(
             streams=streams,
             objectives={name: self.objectives[name] for name in tasks},
@@ -196,46 +226,3 @@ class Corpus:
             seed=seed,
             salt=split,
         )
-
-
-def ordinary_ids(tokens: list[str]) -> npt.NDArray[np.int64]:
-    """Ids of the real vocabulary: neither special, nor reserved ([unused7]), nor a gap."""
-    found = [index for index, token in enumerate(tokens) if token and not (token.startswith("[") and token.endswith("]") and len(token) > 2)]
-    return np.array(found, np.int64)
-
-
-def specials(folders: list[Prepared], masking: Masking) -> Specials:
-    """Special ids, and as much about the vocabulary and the corpus as this masking asks for.
-
-    Raises:
-        ValueError: something it needs is missing, with the remedy.
-    """
-    tokenizer = folders[0].tokenizer
-    ids, ordinary_V = tokenizer.special_ids, ordinary_ids(tokenizer.tokens)
-    similar, notes = None, []
-    tables = {corruption.similar_words for corruption in masking.laws if corruption.similar > 0 and corruption.similar_words}
-    if len(tables) > 1:
-        raise ValueError(f"similar_words: the strategies of a mixture name {', '.join(sorted(tables))}; there can be one table")
-    for table in tables:
-        pairs = read_pairs(Path(table), tokenizer)
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in pairs.left_out.items() if count)
-        notes.append(f"{table}: {pairs.pairs:,} pairs of similar words{f'; left out: {reasons}' if reasons else ''}")
-        similar = SimilarWords.build(pairs.word_ids_T, pairs.offsets_P1, pairs.similar_ids_T, pairs.offsets_P1)
-    replacements = Replacements(
-        mask_id=ids["[MASK]"],
-        unknown_id=ids["[UNK]"],
-        ordinary_V=ordinary_V,
-        count_V=token_counts(folders, len(tokenizer.tokens))[ordinary_V] if any(corruption.pool == "corpus" for corruption in masking.laws) else None,
-        similar=similar,
-    )
-    for corruption in masking.laws:
-        corruption.check(replacements)
-    return Specials(
-        pad=ids["[PAD]"],
-        cls=ids["[CLS]"],
-        sep=ids["[SEP]"],
-        replacements=replacements,
-        rarity={level: rarity(folders, level) for level in masking.strategy.weighted()},
-        notes=tuple(notes),
-        vocabulary=len(tokenizer.tokens),
-    )

@@ -3,7 +3,8 @@
     world = join()                               rank, size, device; every process calls it once
     engine = Engine(model, ...)                  wraps a model for one stage
     engine.train_step(micro_batches, scale, lr, seeds)    one optimiser step
-    engine.state() / engine.restore(...)         fp32 weights and Adam moments *by parameter name*: independent of ZeRO stage and world size
+    engine.state() / engine.restore(...)         fp32 weights and Adam moments *by parameter name*: independent of
+                                                 ZeRO stage and world size
 
 DeepSpeed's own checkpoints are tied to stage and world size and are not atomic, so they are not used (checkpoint.py).
 """
@@ -62,7 +63,9 @@ def with_precision(settings: DeepSpeed, world: World) -> tuple[DeepSpeed, list[s
     gpu = world.device.type == "cuda"
     if settings.precision != "auto":
         slow = world.any(emulated(settings.precision, gpu))
-        return settings, [f"precision {settings.precision} is emulated here and many times slower than fp32: `auto` would choose fp32"] if slow else []
+        return settings, [
+            f"precision {settings.precision} is emulated here and many times slower than fp32: `auto` would choose fp32"
+        ] if slow else []
     choice = automatic(gpu)
     if world.any(choice.precision == "fp32") and choice.precision != "fp32":
         choice = Choice("fp32", "another machine of this run has no bf16 units")
@@ -73,7 +76,9 @@ def _quiet_deepspeed() -> Any:
     import deepspeed
 
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")  # names that DeepSpeed still uses
+    warnings.filterwarnings(
+        "ignore", category=FutureWarning, module=r"torch\.distributed"
+    )  # names that DeepSpeed still uses
     # Without this DeepSpeed compiles a shared-memory all-reduce at the first start on a CPU; gloo needs no compiler.
     import deepspeed.ops
 
@@ -89,15 +94,28 @@ class Engine:
     """
 
     def __init__(
-        self, model: nn.Module, settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: World, steps: Mapping[str, int]
+        self,
+        model: nn.Module,
+        settings: DeepSpeed,
+        optimization: Optimization,
+        rows: int,
+        accumulation: int,
+        world: World,
+        steps: Mapping[str, int],
     ) -> None:
         deepspeed = _quiet_deepspeed()
         self.settings, self.optimization, self.world, self.accumulation = settings, optimization, world, accumulation
         groups = parameter_groups(model.named_parameters(), optimization.weight_decay, steps)
         betas = (optimization.betas[0], optimization.betas[1])
-        self.adam = SkippingAdamW(groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=world.device.type == "cuda")
+        self.adam = SkippingAdamW(
+            groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=world.device.type == "cuda"
+        )
         config = deepspeed_config(settings, optimization, rows, accumulation, world.size)
-        frozen = {name: parameter.detach().float().cpu().clone() for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        frozen = {
+            name: parameter.detach().float().cpu().clone()
+            for name, parameter in model.named_parameters()
+            if not parameter.requires_grad
+        }
         self.engine, *_ = deepspeed.initialize(model=model.to(world.device), optimizer=self.adam, config=config)
         self.memory = Memory(self.engine, self.adam, settings, world, steps, frozen)
         set_timeouts(settings.timeout_minutes)
@@ -115,8 +133,11 @@ class Engine:
         result: tuple[torch.Tensor, torch.Tensor] = self.engine(batch, scale)
         return result
 
-    def train_step(self, batches: Sequence[Batch], scale: Mapping[str, float], lr: float, seeds: Sequence[int]) -> tuple[torch.Tensor, float, bool]:
-        """One optimiser step over this rank's micro-batches, left out on every rank when a loss or the gradient is not finite.
+    def train_step(
+        self, batches: Sequence[Batch], scale: Mapping[str, float], lr: float, seeds: Sequence[int]
+    ) -> tuple[torch.Tensor, float, bool]:
+        """One optimiser step over this rank's micro-batches, left out on every rank when a loss or the gradient is not
+        finite.
 
         Args:
             scale: weight / global number of targets, by task; ranks are summed, not averaged.
@@ -136,8 +157,9 @@ class Engine:
         for micro, (batch, seed) in enumerate(zip(batches, seeds, strict=True)):
             torch.manual_seed(seed)
             loss, found = self.forward(batch, summed)
-            # A loss that is not finite may have a finite gradient: make it visible in the gradient, where every rank sees it. The product
-            # is also needed when it is 1: given the very tensor that forward returned, stage 0 of DeepSpeed 0.19.8 divides it once more.
+            # A loss that is not finite may have a finite gradient: make it visible in the gradient, where every rank
+            # sees it. The product is also needed when it is 1: given the very tensor that forward returned, stage 0 of
+            # DeepSpeed 0.19.8 divides it once more.
             self.engine.backward(loss * torch.where(torch.isfinite(loss.detach()), 1.0, math.nan), scale_wrt_gas=False)
             stats = found if stats is None else stats + found
             if self.settings.zero_stage == 0 and micro == len(batches) - 1:
@@ -166,7 +188,9 @@ class Engine:
     def encoder_config(self) -> dict[str, Any]:
         """The encoder's shape as plain values."""
         values: dict[str, Any] = self.engine.module.config.to_dict()
-        return {name: value for name, value in values.items() if name != "transformers_version" and not name.startswith("_")}
+        return {
+            name: value for name, value in values.items() if name != "transformers_version" and not name.startswith("_")
+        }
 
     def close(self) -> None:
         """Let go of the model, its hooks and its buffers before another stage wraps it."""

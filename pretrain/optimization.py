@@ -30,7 +30,8 @@ class Optimization:
     warmup: int = 1000
     """Steps over which the rate rises from 0."""
     restart_per_stage: bool = True
-    """Run the schedule over each stage anew, warm-up included, as ERNIE 2.0 does for each added task; else once over the whole run."""
+    """Run the schedule over each stage anew, warm-up included, as ERNIE 2.0 does for each added task; else once over
+    the whole run."""
     final_share: float = 0.0
     """Rate at the last step, as a share of the peak (linear, cosine, wsd)."""
     decay_share: float = 0.1
@@ -74,11 +75,14 @@ class Optimization:
         return self.lr * (self.final_share + (1 - self.final_share) * share)
 
 
-def parameter_groups(named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, steps: Mapping[str, int]) -> list[dict[str, Any]]:
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, steps: Mapping[str, int]
+) -> list[dict[str, Any]]:
     """Trainable parameters in groups of equal weight decay and equal age.
 
-    Matrices decay; biases, layer norms and other vectors do not. DeepSpeed keeps one step count of Adam for a whole group, so parameters
-    that have seen another number of steps (``steps`` by name, 0 when absent: a head that joins later) stand in groups of their own.
+    Matrices decay; biases, layer norms and other vectors do not. DeepSpeed keeps one step count of Adam for a whole
+    group, so parameters that have seen another number of steps (``steps`` by name, 0 when absent: a head that joins
+    later) stand in groups of their own.
     """
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in named:

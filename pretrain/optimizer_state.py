@@ -1,6 +1,8 @@
-"""What the optimiser knows, by parameter name: independent of how DeepSpeed lays it out at each ZeRO stage and world size.
+"""What the optimiser knows, by parameter name: independent of how DeepSpeed lays it out at each ZeRO stage and world
+size.
 
-    Memory.collect(everywhere)  ->  NAME, NAME#exp_avg, NAME#exp_avg_sq (fp32), NAME#step: Adam's own count, which skipped steps do not raise
+    Memory.collect(everywhere)  ->  NAME, NAME#exp_avg, NAME#exp_avg_sq (fp32), NAME#step: Adam's own count, which
+                                    skipped steps do not raise
     Memory.restore(tensors)         the other way round
 
 With engine.py the only file that imports deepspeed.
@@ -32,22 +34,30 @@ class Memory:
     """
 
     def __init__(
-        self, engine: Any, adam: SkippingAdamW, settings: DeepSpeed, world: World, steps: Mapping[str, int], frozen: Mapping[str, torch.Tensor]
+        self,
+        engine: Any,
+        adam: SkippingAdamW,
+        settings: DeepSpeed,
+        world: World,
+        steps: Mapping[str, int],
+        frozen: Mapping[str, torch.Tensor],
     ) -> None:
         self.engine, self.adam, self.settings, self.world = engine, adam, settings, world
         self.steps, self.applied = dict(steps), 0
         self.restored = False
         self.kept: dict[str, torch.Tensor] = dict(frozen)
-        """Everything about parameters that are not trained, as it was before: exact also where the model holds bf16 copies."""
+        """Everything about parameters that are not trained, as it was before: exact also where the model holds bf16
+        copies."""
 
     def _named(self) -> list[tuple[str, nn.Parameter]]:
         return list(self.engine.module.named_parameters())
 
     def collect(self, everywhere: bool) -> dict[str, torch.Tensor]:
-        """Weights and what Adam knows, by name, on the CPU: ``NAME``, ``NAME#exp_avg``, ``NAME#exp_avg_sq`` in fp32, ``NAME#step``.
+        """Weights and what Adam knows, by name, on the CPU: ``NAME``, ``NAME#exp_avg``, ``NAME#exp_avg_sq`` in fp32,
+        ``NAME#step``.
 
-        A collective: every rank calls it. All tensors reach every rank, or rank 0 alone. Parameters that are not trained keep what they
-        came with.
+        A collective: every rank calls it. All tensors reach every rank, or rank 0 alone. Parameters that are not
+        trained keep what they came with.
         """
         wanted = everywhere or self.world.rank == 0
         tensors: dict[str, torch.Tensor] = dict(self.kept) if wanted else {}
@@ -75,7 +85,8 @@ class Memory:
         return found.view(_shape(parameter))  # type: ignore[no-any-return]
 
     def _link_moments(self) -> None:
-        """ZeRO 1 and 2 link parameters to Adam's state after the first *group* has stepped, when other groups have none: do it again."""
+        """ZeRO 1 and 2 link parameters to Adam's state after the first *group* has stepped, when other groups have
+        none: do it again."""
         optimizer = self.engine.optimizer
         if self.settings.zero_stage in (1, 2) and hasattr(optimizer, "_lazy_init_hp_params_optimizer_state"):
             optimizer._hp_optimizer_states_linked = False
@@ -103,12 +114,16 @@ class Memory:
             if self.settings.precision in ("bf16_parameters", "fp16") and name in tensors:
                 self._set_master(parameter, fitted(tensors[name], self._weight(parameter).detach().float().cpu()))
             for moment in MOMENTS:
-                self._set_moment(parameter, moment, fitted_moment(tensors.get(f"{name}#{moment}"), shape, moment == MOMENTS[1]))
+                self._set_moment(
+                    parameter, moment, fitted_moment(tensors.get(f"{name}#{moment}"), shape, moment == MOMENTS[1])
+                )
 
     def _set_adam(self) -> None:
-        """Give Adam a state, empty but for its step counts, as DeepSpeed lays it out: one flat tensor a group, or every parameter (ZeRO 0).
+        """Give Adam a state, empty but for its step counts, as DeepSpeed lays it out: one flat tensor a group, or every
+        parameter (ZeRO 0).
 
-        Adam makes it in its first step only; a step with an empty gradient would do, but needs a batch whose loss is finite.
+        Adam makes it in its first step only; a step with an empty gradient would do, but needs a batch whose loss is
+        finite.
         """
         names = {id(parameter): name for name, parameter in self._named()}
         base, optimizer = self.adam, self.engine.optimizer
@@ -156,7 +171,8 @@ class Memory:
             self.engine.optimizer.state[parameter][moment].copy_(value)
 
     def _partition(self, parameter: nn.Parameter, value: torch.Tensor) -> torch.Tensor:
-        """This rank's part of ``value`` at stage 3 (DeepSpeed's own full setter fails when ranks do not divide the parameter)."""
+        """This rank's part of ``value`` at stage 3 (DeepSpeed's own full setter fails when ranks do not divide the
+        parameter)."""
         size = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
         flat = nn.functional.pad(value.flatten(), (0, size * self.world.size - value.numel()))
         return flat.narrow(0, self.world.rank * size, size).to(self.world.device)

@@ -1,9 +1,11 @@
 """What a run would be: its stages with tasks, rows and sizes, and how often it reads each folder.
 
-    stage_plans(run, corpus, newest, gpu)  ->  [StagePlan]      models by shape only; a row of every stream of the stages that are left
+    stage_plans(run, corpus, newest, gpu)  ->  [StagePlan]      models by shape only; a row of every stream of the
+                                                                stages that are left
     folder_plans(run, corpus)              ->  [FolderPlan]
 
-Building one row of every folder and task in every stage finds what a start would find at its first batches, however late they come:
+Building one row of every folder and task in every stage finds what a start would find at its first batches, however
+late they come:
 plug-ins that build wrong samples, shards that cannot be read, masking schemes that do not fit the corpus.
 """
 
@@ -91,11 +93,26 @@ def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, 
             found = sizes(model, remembered)
             remembered = found.remembered
             if left:
-                others = [other.config for task in stage.tasks for other in run.tasks[task].companions(model.heads[task]).values()]
-                activations = activation_estimate(model.config, _micro(run, corpus, index, progress), run.engine, gpu, others)
+                others = [
+                    other.config
+                    for task in stage.tasks
+                    for other in run.tasks[task].companions(model.heads[task]).values()
+                ]
+                activations = activation_estimate(
+                    model.config, _micro(run, corpus, index, progress), run.engine, gpu, others
+                )
             progress.learned = learned
         begin = sum(earlier.steps for earlier in run.stages[:index])
-        plans.append(StagePlan(name=stage.name, steps=stage.steps, begin=begin, tasks=_tasks(run, index), sizes=found, activations=activations))
+        plans.append(
+            StagePlan(
+                name=stage.name,
+                steps=stage.steps,
+                begin=begin,
+                tasks=_tasks(run, index),
+                sizes=found,
+                activations=activations,
+            )
+        )
     return plans
 
 
@@ -105,10 +122,21 @@ def _tasks(run: Run, index: int) -> list[TaskPlan]:
     known = {task for earlier in run.stages[:index] for task in earlier.tasks}
     rows = run.rows_of(stage)
     whole = sum(rows.values())
-    return [TaskPlan(task, rows.get(task, 0.0) / whole, round(rows.get(task, 0.0)), not run.tasks[task].HAS_TASK_ID, task not in known) for task in stage.tasks]
+    return [
+        TaskPlan(
+            task,
+            rows.get(task, 0.0) / whole,
+            round(rows.get(task, 0.0)),
+            not run.tasks[task].HAS_TASK_ID,
+            task not in known,
+        )
+        for task in stage.tasks
+    ]
 
 
-def _first_model(run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str]) -> tuple[PretrainingModel, Collection[str]]:
+def _first_model(
+    run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str]
+) -> tuple[PretrainingModel, Collection[str]]:
     """The model that training begins with, by its shape, and the parameters that Adam knows already."""
     if newest is None:
         with torch.device("meta"):
@@ -147,7 +175,8 @@ def _micro(run: Run, corpus: Corpus, index: int, progress: Progress) -> Micro:
 
 
 def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:
-    """All folders; epochs are counted from the text in the rows of each stream's first block, without special tokens and padding."""
+    """All folders; epochs are counted from the text in the rows of each stream's first block, without special tokens
+    and padding."""
     text: dict[str, float] = {}
     read = dict.fromkeys(corpus.prepared, 0.0)
     for stage in run.stages:

@@ -1,7 +1,8 @@
 """Which arithmetic this machine is good at: what ``precision: auto`` means here.
 
 GPU with bf16 units          bf16       GPU without (V100, T4)              fp32 (fp16 is the user's choice)
-processor with bf16 units    bf16       processor without (AVX2, plain AVX-512)   fp32: bf16 would be emulated, 6 to 11 times slower
+processor with bf16 units    bf16       processor without (AVX2, plain AVX-512)
+    fp32: bf16 would be emulated, 6 to 11 times slower
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def processor_units() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
-    flags = next((line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features"))), [])
+    flags = next(
+        (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features"))), []
+    )
     return next((unit for unit in UNITS if unit in flags), "")
 
 

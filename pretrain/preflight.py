@@ -1,9 +1,10 @@
-"""Everything that a start of training would check, and what the run would be, without starting: for `kmask train --dry-run`.
+"""Everything that a start of training would check, and what the run would be, without starting: for `kmask train
+--dry-run`.
 
     preflight(run, resolved, place)  ->  Preflight      in the order of a real start, through its own functions
 
-    precision, processes -> prepared folders -> output free -> newest checkpoint, may it continue -> masking tables, models, rows
-    (plans.py) -> room on the disk
+    precision, processes -> prepared folders -> output free -> newest checkpoint, may it continue -> masking tables,
+    models, rows (plans.py) -> room on the disk
 
 Nothing is written and no model is allocated: parameters are counted on torch's meta device (sizes.py).
 """
@@ -39,7 +40,8 @@ class Place(NamedTuple):
 
     processes: int
     local: int
-    """Processes on this machine, whose GPUs and units decide then; 0 when all are on others, which may have what this one lacks."""
+    """Processes on this machine, whose GPUs and units decide then; 0 when all are on others, which may have what this
+    one lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,10 @@ def preflight(run: Run, resolved: Mapping[str, Any], place: Place) -> Preflight:
     newest = checkpoint.latest(folder / "checkpoints", notes.append)
     changes: list[str] = []
     if newest:
-        changes = [*check_continues(newest.state, run, resolved, fingerprints), *_machine_changes(newest.state, run, place)]
+        changes = [
+            *check_continues(newest.state, run, resolved, fingerprints),
+            *_machine_changes(newest.state, run, place),
+        ]
     stages = stage_plans(run, corpus, newest, bool(place.local) and torch.cuda.is_available(), notes)
     found = Preflight(
         run=run,
@@ -128,11 +133,17 @@ def decided(run: Run, place: Place) -> tuple[Run, str, list[str]]:
         choice = automatic(gpu)
         if asked == "auto":
             engine = replace(run.engine, precision=choice.precision)
-            return replace(run, engine=engine), f"auto: the machines that train decide; this one would take it, {choice.why}", []
+            return (
+                replace(run, engine=engine),
+                f"auto: the machines that train decide; this one would take it, {choice.why}",
+                [],
+            )
         return run, "", ["precision fp16: every machine needs a GPU"] if asked == "fp16" else []
     check_possible(asked, gpu)
     if gpu and place.local > torch.cuda.device_count():
-        raise ValueError(f"{place.local} processes need a GPU each, and this machine has {torch.cuda.device_count()}; start fewer")
+        raise ValueError(
+            f"{place.local} processes need a GPU each, and this machine has {torch.cuda.device_count()}; start fewer"
+        )
     engine, notes = with_precision(run.engine, World(0, 1, torch.device("cuda" if gpu else "cpu")))
     if asked == "auto":
         return replace(run, engine=engine), f"auto: {automatic(gpu).why}", []
@@ -167,10 +178,17 @@ def _advice(run: Run, corpus: Corpus) -> list[str]:
     """What is allowed and yet hardly meant."""
     found = []
     settings = run.optimization
-    lengths = {f"stage {stage.name}": stage.steps for stage in run.stages} if settings.restart_per_stage else {"the run": total_steps(run.stages)}
+    lengths = (
+        {f"stage {stage.name}": stage.steps for stage in run.stages}
+        if settings.restart_per_stage
+        else {"the run": total_steps(run.stages)}
+    )
     for name, steps in lengths.items():
         if settings.warmup >= steps:
-            found.append(f"{name}: all of its {steps:,} steps are warm-up (optimization.warmup: {settings.warmup:,}), so the rate only rises")
+            found.append(
+                f"{name}: all of its {steps:,} steps are warm-up (optimization.warmup: {settings.warmup:,}), so the "
+                "rate only rises"
+            )
     if run.evaluation.every and not any(heldout_documents(folder) for folder in corpus.prepared.values()):
         found.append("no held-out documents: evaluation is skipped (raise `heldout` in the data configuration)")
     return found
@@ -187,6 +205,7 @@ def check_room(found: Preflight) -> None:
     count, size = found.run.checkpoints.keep + 1, found.sizes.checkpoint
     if found.step < found.total and count * size > found.free:
         raise ValueError(
-            f"output: {count:,} checkpoints (checkpoints.keep: {count - 1:,}, and the one being written) take {count * size / 1e9:,.2f} GB, the disk "
-            f"of {_existing(Path(found.run.output))} has room for {found.free / 1e9:,.2f} GB. Make room, keep fewer, or choose another output."
+            f"output: {count:,} checkpoints (checkpoints.keep: {count - 1:,}, and the one being written) take "
+            f"{count * size / 1e9:,.2f} GB, the disk of {_existing(Path(found.run.output))} has room for "
+            f"{found.free / 1e9:,.2f} GB. Make room, keep fewer, or choose another output."
         )

@@ -63,10 +63,11 @@ class Progress:
         )
 
     def enter(self, index: int, stage: Stage, shares: Mapping[str, float], learned: Sequence[str]) -> bool:
-        """Begin a stage or go on with it. Returns whether shares are counted anew, because a folder, a task or a weight changed within it.
+        """Begin a stage or go on with it. Returns whether shares are counted anew, because a folder, a task or a weight
+        changed within it.
 
-        Deficits are what a share should have got less what it got: under other shares, or with another stream among them, the old counts
-        would give one stream every row until it has caught up.
+        Deficits are what a share should have got less what it got: under other shares, or with another stream among
+        them, the old counts would give one stream every row until it has caught up.
         """
         going_on = len(self.done) > index
         changed = going_on and dict(shares) != self.shares

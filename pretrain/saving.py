@@ -23,7 +23,8 @@ from pretrain.state.checkpoint import Snapshot, Store
 from pretrain.tracking import Tracker
 
 Report = Callable[[str, int, Mapping[str, Any]], None]
-"""Called on rank 0 with (event, step, values); event is `begin`, `train`, `evaluation`, `checkpoint`, `stage`, `note` or `end`."""
+"""Called on rank 0 with (event, step, values); event is `begin`, `train`, `evaluation`, `checkpoint`, `stage`, `note`
+or `end`."""
 
 
 class Surroundings(NamedTuple):
@@ -41,7 +42,8 @@ class Surroundings(NamedTuple):
     asked: Callable[[], bool]
     """Was this process asked to stop?"""
     trouble: Callable[[float], str | None]
-    """Something that was found out in the background and must end the run; waits so many seconds for the background's end."""
+    """Something that was found out in the background and must end the run; waits so many seconds for the background's
+    end."""
     machine: Mapping[str, Any]
 
     def note(self, text: str) -> None:
@@ -58,7 +60,8 @@ class Surroundings(NamedTuple):
         raise ValueError(
             f"training stopped at step {self.progress.step}: {why}. "
             + (f"The last good checkpoint is {good}. " if good else "No checkpoint was saved yet. ")
-            + f"Rows of steps that were left out are listed in {Path(self.run.output) / 'skipped.jsonl'}. Lower optimization.lr, raise "
+            + f"Rows of steps that were left out are listed in {Path(self.run.output) / 'skipped.jsonl'}. Lower "
+            "optimization.lr, raise "
             "optimization.warmup, or look at these documents; then run again to continue."
         )
 
@@ -78,7 +81,10 @@ class Saver:
         tensors = self.engine.memory.collect(everywhere)
         bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
         if self.around.world.any(bool(bad)):
-            self.around.give_up(f"{len(bad)} tensors of the model hold numbers that are not finite ({', '.join(bad[:3])}); nothing was saved")
+            self.around.give_up(
+                f"{len(bad)} tensors of the model hold numbers that are not finite ({', '.join(bad[:3])}); nothing "
+                "was saved"
+            )
         progress = self.around.progress
         state = progress.state(
             self.index,
@@ -93,7 +99,8 @@ class Saver:
         return Snapshot(state=state, tensors=tensors)
 
     def save(self, snapshot: Snapshot, must: bool) -> None:
-        """Publish a checkpoint; when the disk is full training goes on and tries again at the next save, unless it ends here (``must``).
+        """Publish a checkpoint; when the disk is full training goes on and tries again at the next save, unless it ends
+        here (``must``).
 
         Raises:
             ValueError: it could not be written and there is no next save.
@@ -111,9 +118,16 @@ class Saver:
         last = f"step {self.around.progress.saved:,}" if self.around.progress.saved >= 0 else "none so far"
         if must:
             raise ValueError(
-                f"the checkpoint of step {self.around.progress.step:,} could not be written ({failed}). The last good checkpoint: {last}. "
-                "Make room and run again: training continues from there."
+                f"the checkpoint of step {self.around.progress.step:,} could not be written ({failed}). The last good "
+                f"checkpoint: {last}. Make room and run again: training continues from there."
             )
         if self.around.tracker:
-            self.around.tracker.log("not_saved", self.around.progress.step, {"stage": self.around.run.stages[self.index].name, "reason": failed})
-        self.around.note(f"the checkpoint of step {self.around.progress.step:,} could not be written ({failed}); the last one: {last}. Training goes on.")
+            self.around.tracker.log(
+                "not_saved",
+                self.around.progress.step,
+                {"stage": self.around.run.stages[self.index].name, "reason": failed},
+            )
+        self.around.note(
+            f"the checkpoint of step {self.around.progress.step:,} could not be written ({failed}); the last one: "
+            f"{last}. Training goes on."
+        )

@@ -5,8 +5,9 @@
       - {name: order, steps: 1000, tasks: {knowledge_masking: 3, span_boundary: 0, sentence_reordering: 1}}
       - {name: counted, tasks: {knowledge_masking: {iterations: 2000}, sentence_reordering: {tokens: 10_000_000}}}
 
-A stage starts from the parameters of the one before, trains its new tasks together with the old ones, and may list any task
-of the run. A plain number is a share of the rows that no count takes; tasks that only ride on rows of others have the share 0.
+A stage starts from the parameters of the one before, trains its new tasks together with the old ones, and may list any
+task of the run. A plain number is a share of the rows that no count takes; tasks that only ride on rows of others have
+the share 0.
 """
 
 from __future__ import annotations
@@ -49,7 +50,13 @@ class Amount:
     @property
     def recorded(self) -> Any:
         """As plain values: a share is a number."""
-        return self.share if not self.counted else {"tokens": self.tokens} if self.iterations is None else {"iterations": self.iterations}
+        return (
+            self.share
+            if not self.counted
+            else {"tokens": self.tokens}
+            if self.iterations is None
+            else {"iterations": self.iterations}
+        )
 
     def rows(self, rows_per_step: int, row_tokens: int) -> int:
         """Rows of a count."""
@@ -100,23 +107,36 @@ def with_steps(stage: Stage, builders: Sequence[str], rows_per_step: int, row_to
     told = " + ".join(f"{task} {rows:,}" for task, rows in counts.items())
     if not stage.steps:
         if shared:
-            raise ValueError(f"stages: {stage.name} needs `steps`: {', '.join(shared)} gets a share of what they leave, not a number of rows")
+            raise ValueError(
+                f"stages: {stage.name} needs `steps`: {', '.join(shared)} gets a share of what they leave, not a "
+                "number of rows"
+            )
         return replace(stage, steps=-(-taken // rows_per_step))
     whole = stage.steps * rows_per_step
     size = f"stages: {stage.name} has {stage.steps:,} steps x {rows_per_step:,} rows = {whole:,} rows"
     if shared and taken >= whole:
-        raise ValueError(f"{size}, its counts take {told} = {taken:,}: none are left for {', '.join(shared)}; raise steps or lower the counts")
+        raise ValueError(
+            f"{size}, its counts take {told} = {taken:,}: none are left for {', '.join(shared)}; raise steps or lower "
+            "the counts"
+        )
     if not shared and not whole - rows_per_step < taken <= whole:
-        raise ValueError(f"{size}, its counts take {told} = {taken:,}; leave `steps` out, or give a task a share of the rest")
+        raise ValueError(
+            f"{size}, its counts take {told} = {taken:,}; leave `steps` out, or give a task a share of the rest"
+        )
     return stage
 
 
 def _counts(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> dict[str, int]:
-    return {task: amount.rows(rows_per_step, row_tokens) for task in builders if (amount := amount_of(stage.tasks[task])).counted}
+    return {
+        task: amount.rows(rows_per_step, row_tokens)
+        for task in builders
+        if (amount := amount_of(stage.tasks[task])).counted
+    }
 
 
 def rows_of(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> dict[str, float]:
-    """Rows of each building task: whole numbers that sum to all rows of the stage where it counts any, else shares of them."""
+    """Rows of each building task: whole numbers that sum to all rows of the stage where it counts any, else shares of
+    them."""
     whole = stage.steps * rows_per_step
     counts = _counts(stage, builders, rows_per_step, row_tokens)
     shares = {task: amount_of(stage.tasks[task]).value for task in builders if task not in counts}

@@ -19,11 +19,13 @@ class DeepSpeed:
     zero_stage: int = 1
     """What is sharded over processes: 0 nothing, 1 optimiser state, 2 and gradients, 3 and parameters."""
     precision: str = "auto"
-    """`auto`: bf16 where the GPU or the processor has units for it, else fp32 (bf16 without units is many times slower; `kmask doctor`
-    says what a machine has); `fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast); `bf16_parameters`: bf16 copies with fp32
-    masters (ZeRO 1 up); `fp16`: fp16 copies with dynamic loss scaling (GPU only, ZeRO 1 up)."""
+    """`auto`: bf16 where the GPU or the processor has units for it, else fp32 (bf16 without units is many times slower;
+    `kmask doctor` says what a machine has); `fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast);
+    `bf16_parameters`: bf16 copies with fp32 masters (ZeRO 1 up); `fp16`: fp16 copies with dynamic loss scaling (GPU
+    only, ZeRO 1 up)."""
     timeout_minutes: float = 10.0
-    """How long a process waits for the others (or for a data worker) before the run ends; for hung processes and dead machines."""
+    """How long a process waits for the others (or for a data worker) before the run ends; for hung processes and dead
+    machines."""
 
     def __post_init__(self) -> None:
         if self.zero_stage not in (0, 1, 2, 3):
@@ -31,12 +33,18 @@ class DeepSpeed:
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision: {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if self.precision in ("bf16_parameters", "fp16") and self.zero_stage == 0:
-            raise ValueError(f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)")
+            raise ValueError(
+                f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)"
+            )
         if not 0 < self.timeout_minutes <= LONGEST_PATIENCE:
-            raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be positive and at most {LONGEST_PATIENCE:,}")
+            raise ValueError(
+                f"timeout_minutes: {self.timeout_minutes} must be positive and at most {LONGEST_PATIENCE:,}"
+            )
 
 
-def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: int) -> dict[str, Any]:
+def deepspeed_config(
+    settings: DeepSpeed, optimization: Optimization, rows: int, accumulation: int, world: int
+) -> dict[str, Any]:
     """The DeepSpeed configuration; defaults that changed between versions are written out."""
     config: dict[str, Any] = {
         "train_batch_size": rows * accumulation * world,
@@ -44,7 +52,12 @@ def deepspeed_config(settings: DeepSpeed, optimization: Optimization, rows: int,
         "gradient_accumulation_steps": accumulation,
         "gradient_clipping": optimization.clip,
         "steps_per_print": 10**9,
-        "zero_optimization": {"stage": settings.zero_stage, "reduce_bucket_size": 25_000_000, "contiguous_gradients": True, "overlap_comm": False},
+        "zero_optimization": {
+            "stage": settings.zero_stage,
+            "reduce_bucket_size": 25_000_000,
+            "contiguous_gradients": True,
+            "overlap_comm": False,
+        },
         "zero_allow_untested_optimizer": True,
     }
     if settings.precision == "bf16":

@@ -1,7 +1,9 @@
 """What happens before the first step of a stage: what does its model look like, and what does it start from?
 
-start_model(run, ...)      the first stage: freshly initialised, or read from model.path (once: afterwards checkpoints hold everything)
-begin_stage(...)           model of all learned tasks, weights by name, grown tables and new heads, engine with Adam's memory
+start_model(run, ...)      the first stage: freshly initialised, or read from model.path (once: afterwards checkpoints
+                           hold everything)
+begin_stage(...)           model of all learned tasks, weights by name, grown tables and new heads, engine with Adam's
+                           memory
 saved_model(run, found)    the model of a checkpoint, for evaluation and export
 """
 
@@ -66,7 +68,11 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
     check_positions(run, config, run.model.path)
     model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
     new = load_weights(model, pretrained.tensors)
-    source = {"path": run.model.path, "config": dict(pretrained.config), "pooler": "ernie.pooler.dense.weight" not in new}
+    source = {
+        "path": run.model.path,
+        "config": dict(pretrained.config),
+        "pooler": "ernie.pooler.dense.weight" not in new,
+    }
     return model, source, _told(run.model.path, pretrained, model, new)
 
 
@@ -76,7 +82,8 @@ def build_model(run: Run, stage: int, tokenizer: Tokenizer) -> PretrainingModel:
 
 
 def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, new: Sequence[str]) -> str:
-    """path: 101 tensors read; new: heads.span_boundary (12), embeddings.task_type_embeddings (1); not used: ernie.x (1)"""
+    """path: 101 tensors read; new: heads.span_boundary (12), embeddings.task_type_embeddings (1); not used: ernie.x
+    (1)"""
     names = {name for name, _ in model.named_parameters()}
     unused = sorted(name for name in pretrained.tensors if name not in names)
 
@@ -84,7 +91,10 @@ def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, n
         counts = Counter(".".join(item.removeprefix("ernie.").split(".")[:2]) for item in items)
         return ", ".join(f"{name} ({count})" for name, count in counts.items()) or "nothing"
 
-    line = f"{path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; left unused: {grouped(unused)}"
+    line = (
+        f"{path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; left "
+        f"unused: {grouped(unused)}"
+    )
     return "; ".join([line, *pretrained.notes])
 
 
@@ -92,8 +102,8 @@ def check_positions(run: Run, config: Any, where: str) -> None:
     """Raise ValueError when samples can be longer than the position table."""
     if config.max_position_embeddings < run.batch.max_sample_tokens:
         raise ValueError(
-            f"batch.max_sample_tokens: {run.batch.max_sample_tokens}, but {where} has {config.max_position_embeddings} positions; "
-            f"use at most {config.max_position_embeddings} (the shards need not be prepared again)"
+            f"batch.max_sample_tokens: {run.batch.max_sample_tokens}, but {where} has {config.max_position_embeddings} "
+            f"positions; use at most {config.max_position_embeddings} (the shards need not be prepared again)"
         )
 
 
@@ -117,10 +127,14 @@ def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
     from transformers import ErnieConfig
 
     learned = found.state.learned
-    model = PretrainingModel(ErnieConfig(**found.state.encoder), {name: run.tasks[name] for name in learned}, learned, run.seed)
+    model = PretrainingModel(
+        ErnieConfig(**found.state.encoder), {name: run.tasks[name] for name in learned}, learned, run.seed
+    )
     missing = load_weights(model, found.tensors(optimizer=False))
     if missing:
-        raise ValueError(f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration")
+        raise ValueError(
+            f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration"
+        )
     return model.eval()
 
 
@@ -143,7 +157,9 @@ def load_weights(model: PretrainingModel, tensors: Mapping[str, torch.Tensor]) -
     return missing
 
 
-def begin_stage(run: Run, stage: int, model: PretrainingModel, snapshot: Snapshot | None, world: World, say: Callable[[str], None]) -> Engine:
+def begin_stage(
+    run: Run, stage: int, model: PretrainingModel, snapshot: Snapshot | None, world: World, say: Callable[[str], None]
+) -> Engine:
     """The engine of a stage, holding everything the snapshot knows."""
     tensors = snapshot.tensors if snapshot else {}
     steps = {name.removesuffix("#step"): int(value) for name, value in tensors.items() if name.endswith("#step")}

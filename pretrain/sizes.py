@@ -2,8 +2,8 @@
 
     with torch.device("meta"): model   ->  Sizes(encoder=102_267_648, heads={"span_boundary": 1_790_616, ...}, ...)
 
-Weights, gradients and Adam follow from how DeepSpeed lays them out (checked against the tensors of real engines at every stage); what
-activations take is an estimate, because it hangs on kernels and on where the allocator leaves gaps.
+Weights, gradients and Adam follow from how DeepSpeed lays them out (checked against the tensors of real engines at
+every stage); what activations take is an estimate, because it hangs on kernels and on where the allocator leaves gaps.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def sizes(model: nn.Module, remembered: Collection[str]) -> Sizes:
     """Of a model with parameters ``ernie.*`` and ``heads.NAME.*``.
 
     Args:
-        remembered: parameters whose Adam state came with a checkpoint or an earlier stage: a checkpoint keeps it while they pause.
+        remembered: parameters whose Adam state came with a checkpoint or an earlier stage: a checkpoint keeps it while
+        they pause.
     """
     named = dict(model.named_parameters())  # shared ones once, under their first name
     heads = dict.fromkeys((name for name, _ in model.heads.named_children()), 0)  # type: ignore[union-attr, operator]
@@ -87,7 +88,8 @@ def checkpoint_bytes(shapes: Mapping[str, Sequence[int]], known: Collection[str]
 
 
 def _file_bytes(tensors: Sequence[tuple[str, str, Sequence[int]]]) -> int:
-    """A safetensors file: length of the header, header padded to 8 bytes, tensors in the order of the widest type, then of names."""
+    """A safetensors file: length of the header, header padded to 8 bytes, tensors in the order of the widest type, then
+    of names."""
     header, end = {}, 0
     for name, kind, shape in sorted(tensors, key=lambda item: (-ITEM[item[1]], item[0])):
         begin, end = end, end + ITEM[kind] * math.prod(shape)
@@ -107,8 +109,8 @@ def training_memory(found: Sizes, settings: DeepSpeed, processes: int) -> Memory
     3               (c P + 4 T) / N          as ZeRO 2                            8 T / N
     ```
 
-    c is 2 for 16-bit copies (bf16_parameters, fp16), else 4: DeepSpeed keeps masters beside fp32 weights too. 6 T are bf16 gradients and
-    their fp32 sum. Masters are kept from ZeRO 1 on.
+    c is 2 for 16-bit copies (bf16_parameters, fp16), else 4: DeepSpeed keeps masters beside fp32 weights too. 6 T are
+    bf16 gradients and their fp32 sum. Masters are kept from ZeRO 1 on.
     """
     whole, trained, shared = found.parameters, found.trained, -(-found.trained // processes)
     copy = 2 if settings.precision in COPIES else 4
@@ -136,11 +138,14 @@ class Micro:
     """Positions at which a task predicts one of the vocabulary's tokens, summed over tasks."""
 
 
-def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: bool, others: Sequence[object] = ()) -> int:
+def activation_estimate(
+    config: object, micro: Micro, settings: DeepSpeed, gpu: bool, others: Sequence[object] = ()
+) -> int:
     """Roughly what one micro-batch keeps for its backward pass, and DeepSpeed's buffer: an estimate, in bytes.
 
     ```
-    layers * tokens * (a D + b I)          a, b = 36, 8 in fp32; 26, 4 in bf16 (autocast: norms stay fp32); 18, 4 in 16-bit copies
+    layers * tokens * (a D + b I)          a, b = 36, 8 in fp32; 26, 4 in bf16 (autocast: norms stay fp32); 18, 4 in
+                                           16-bit copies
       with dropout                         + layers * tokens * 8 D in fp32, 4 D otherwise
       with attention dropout on a CPU      + layers * tokens * heads * longest sample * 5 in fp32, 12 otherwise
     embeddings                             tokens * 12 D
@@ -149,8 +154,8 @@ def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: 
     ZeRO 1 up                              100 MB, a bucket of 25 M gradients
     ```
 
-    D hidden, I intermediate width, V vocabulary. Attention is a fused kernel that keeps no matrix of probabilities. The factors were
-    counted from the tensors that autograd saves (tests/launch/test_dry_run.py compares them again).
+    D hidden, I intermediate width, V vocabulary. Attention is a fused kernel that keeps no matrix of probabilities. The
+    factors were counted from the tensors that autograd saves (tests/launch/test_dry_run.py compares them again).
 
     Second encoders of heads, whose configurations are ``others``, are counted as
     encoders that predict nothing; what a task encodes again is not known here.
@@ -163,7 +168,8 @@ def activation_estimate(config: object, micro: Micro, settings: DeepSpeed, gpu: 
 def _encoder_activations(config: object, micro: Micro, settings: DeepSpeed, gpu: bool) -> int:
     """Of one encoder, by the table of ``activation_estimate``."""
     layers, hidden, inner, heads, vocabulary = (
-        int(getattr(config, name)) for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+        int(getattr(config, name))
+        for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
     )
     single = settings.precision in ("fp32", "auto")
     wide, narrow = (36, 8) if single else (18, 4) if settings.precision in COPIES else (26, 4)

@@ -2,9 +2,10 @@
 
     Guard.look(losses of a step, applied)  ->  Verdict     the same on every rank, because all see the same global sums
 
-A step whose loss or gradient is not finite on any rank is left out by all of them (engine.py): weights and Adam's state stay as they
-were. Guard counts such steps; too many in a row end the run. A spike is a finite loss far above what it lately was: it is reported,
-or the run goes back to its newest checkpoint and on with the rows behind the spike (PaLM, Chowdhery et al. 2022, section 5.1).
+A step whose loss or gradient is not finite on any rank is left out by all of them (engine.py): weights and Adam's state
+stay as they were. Guard counts such steps; too many in a row end the run. A spike is a finite loss far above what it
+lately was: it is reported, or the run goes back to its newest checkpoint and on with the rows behind the spike (PaLM,
+Chowdhery et al. 2022, section 5.1).
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ class Stability:
     """What is done about bad numbers."""
 
     bad_steps: int = 10
-    """Steps in a row without finite loss and gradient that end the run; each is left out by all processes and noted in skipped.jsonl.
-    In fp16 an overflow of the loss scale is no such step."""
+    """Steps in a row without finite loss and gradient that end the run; each is left out by all processes and noted in
+    skipped.jsonl. In fp16 an overflow of the loss scale is no such step."""
     spike: float = 0.0
-    """A task's loss this many times its usual spread above its median over the last `window` steps is a spike; 0: none is looked for.
-    Usual: 10."""
+    """A task's loss this many times its usual spread above its median over the last `window` steps is a spike; 0: none
+    is looked for. Usual: 10."""
     window: int = 200
     """Steps that a spike is compared with; at least 20."""
     on_spike: str = "report"
-    """`report`: a line of metrics and a note; `rollback`: also go back to the newest checkpoint and go on with the rows behind the spike."""
+    """`report`: a line of metrics and a note; `rollback`: also go back to the newest checkpoint and go on with the rows
+    behind the spike."""
     rollbacks: int = 3
     """Times that a run may go back; after that it ends."""
 
@@ -108,7 +110,10 @@ class Guard:
             middle = statistics.median(known)
             spread = max(NORMAL * statistics.median(abs(value - middle) for value in known), LEAST_SPREAD * abs(middle))
             if loss > middle + self.settings.spike * spread:
-                text = f"loss of {task} jumps to {loss:.4f} (median of the last {len(known)} steps {middle:.4f}, spread {spread:.4f})"
+                text = (
+                    f"loss of {task} jumps to {loss:.4f} (median of the last {len(known)} steps {middle:.4f}, spread "
+                    f"{spread:.4f})"
+                )
         known.append(loss)
         del known[: -self.settings.window]
         return text

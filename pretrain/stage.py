@@ -56,7 +56,9 @@ class StageLoop:
         states: dict[int, dict[str, Cursor]] = {}
         per_process = run.batch.rows_per_process
         steps = range(self.first, self.end)
-        specs = micro_batches(self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states)
+        specs = micro_batches(
+            self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states
+        )
         accumulation = run.batch.accumulation(self.world.size)
         batches = StepBatches(self.maker, specs, run, self.world, accumulation)
         if self._evaluation_is_due(self.first):
@@ -65,12 +67,15 @@ class StageLoop:
         counts = self._agree(ready)
         for step in steps:
             if counts.bad:
-                raise ValueError(self.world.first_text(str(ready.fault or self.trouble or "")) or OTHERS) from ready.fault
+                raise ValueError(
+                    self.world.first_text(str(ready.fault or self.trouble or "")) or OTHERS
+                ) from ready.fault
             following = batches.fetch if step + 1 < self.end else batches.none
             ready, counts = self._train(step, ready, counts, following, states.pop(step))
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
-            if self._evaluation_is_due(progress.step) and not (progress.stopping and progress.step < self.end) and not progress.going_back:
+            stopped = progress.going_back or (progress.stopping and progress.step < self.end)
+            if self._evaluation_is_due(progress.step) and not stopped:
                 self._evaluate()
             last = progress.stopping or progress.step == self.end
             if progress.going_back or last:
@@ -87,8 +92,11 @@ class StageLoop:
         self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         return snapshot
 
-    def _train(self, step: int, ready: Ready, counts: Counts, following: Callable[[], Ready], cursors: dict[str, Cursor]) -> tuple[Ready, Counts]:
-        """One step, judged. The batches of the next are fetched meanwhile, and their counts agreed in the message that ends this one."""
+    def _train(
+        self, step: int, ready: Ready, counts: Counts, following: Callable[[], Ready], cursors: dict[str, Cursor]
+    ) -> tuple[Ready, Counts]:
+        """One step, judged. The batches of the next are fetched meanwhile, and their counts agreed in the message that
+        ends this one."""
         progress, world, started = self.progress, self.world, time.perf_counter()
         rows, size = self.run.batch.rows_per_process, world.size
         firsts = range(world.rank * rows, self.run.batch.rows_per_step, size * rows)
@@ -117,11 +125,16 @@ class StageLoop:
 
     def _rate(self, step: int) -> float:
         where = position(self.run.stages, step)
-        return self.run.optimization.rate(*((where.step, where.steps) if self.run.optimization.restart_per_stage else (step, self.total)))
+        return self.run.optimization.rate(
+            *((where.step, where.steps) if self.run.optimization.restart_per_stage else (step, self.total))
+        )
 
     def _agree(self, ready: Ready) -> Counts:
-        """The counts of a step over all ranks; learns from the same message whether a rank was told to stop or found a reason to."""
-        return self._counts(self.world.sum(torch.tensor(self._message(ready), dtype=torch.float64, device=self.world.device)))
+        """The counts of a step over all ranks; learns from the same message whether a rank was told to stop or found a
+        reason to."""
+        return self._counts(
+            self.world.sum(torch.tensor(self._message(ready), dtype=torch.float64, device=self.world.device))
+        )
 
     def _message(self, ready: Ready) -> list[float]:
         self.trouble = self.around.trouble(0.0)
@@ -137,7 +150,8 @@ class StageLoop:
     def _count(self, counts: Counts) -> dict[str, float]:
         """weight / global number of targets of the step, by task."""
         self.progress.tokens += counts.real
-        self.sums.count(real=counts.real, masked=counts.masked, maskable=counts.maskable, slots=counts.slots, given_up=counts.given_up)
+        seen = ("real", "masked", "maskable", "slots", "given_up")
+        self.sums.count(**{name: getattr(counts, name) for name in seen})
         return {name: self.maker.objectives[name].weight / max(count, 1.0) for name, count in counts.targets.items()}
 
     def _global(self, local: torch.Tensor, applied: bool, later: Ready) -> tuple[torch.Tensor, bool, Counts]:
@@ -148,8 +162,8 @@ class StageLoop:
         voted = float(summed[size])
         if voted not in (0, self.world.size):
             raise ValueError(
-                f"step {self.progress.step + 1} was applied by {int(voted)} of {self.world.size} processes: their weights differ now. "
-                "Run again to continue from the last checkpoint."
+                f"step {self.progress.step + 1} was applied by {int(voted)} of {self.world.size} processes: their "
+                "weights differ now. Run again to continue from the last checkpoint."
             )
         return summed[:size].view(local.shape), bool(voted), self._counts(summed[size + 1 :])
 
@@ -161,18 +175,28 @@ class StageLoop:
             progress.skipped += 1
             self.sums.count(skipped=1)
         if tracker:
-            tracker.log(name, progress.step, {"stage": self.stage.name, "reason": verdict.reason, "in_a_row": self.guard.in_a_row})
-            tracker.rows.append({"step": progress.step, "event": name, "reason": verdict.reason, "rows": self._rows(before)})
-        self.around.note(f"step {progress.step}: {verdict.reason}" + ("" if verdict.spike else "; left out by all processes"))
+            reason, rows = verdict.reason, self._rows(before)
+            seen = {"stage": self.stage.name, "reason": reason, "in_a_row": self.guard.in_a_row}
+            tracker.log(name, progress.step, seen)
+            tracker.rows.append({"step": progress.step, "event": name, "reason": reason, "rows": rows})
+        self.around.note(
+            f"step {progress.step}: {verdict.reason}" + ("" if verdict.spike else "; left out by all processes")
+        )
         if verdict.stop:
-            self.around.give_up(f"{self.guard.in_a_row} steps in a row had no finite loss or gradient; in the last one, {verdict.reason}")
+            self.around.give_up(
+                f"{self.guard.in_a_row} steps in a row had no finite loss or gradient; in the last one, "
+                f"{verdict.reason}"
+            )
         if verdict.spike and self.run.stability.on_spike == "rollback":
             if progress.saved < 0:
                 self.around.note("there is no checkpoint to go back to yet")
             elif self.guard.may_roll_back():
                 progress.going_back = True
             else:
-                self.around.give_up(f"the loss jumps again after {self.run.stability.rollbacks} rollbacks; in step {progress.step}, {verdict.reason}")
+                self.around.give_up(
+                    f"the loss jumps again after {self.run.stability.rollbacks} rollbacks; in step {progress.step}, "
+                    f"{verdict.reason}"
+                )
 
     def _rows(self, before: Mapping[str, Cursor]) -> list[dict[str, Any]]:
         """The rows of the step that began at ``before``."""
@@ -193,7 +217,12 @@ class StageLoop:
         values = self.sums.values()
         if self.run.masking.hidden_share.row_targets:
             values["given_up_units"] = self.sums.counts["given_up"]
-        values |= {"lr": self._rate(progress.step - 1), "grad_norm": self.norm, "tokens": progress.tokens, "seconds": progress.seconds}
+        values |= {
+            "lr": self._rate(progress.step - 1),
+            "grad_norm": self.norm,
+            "tokens": progress.tokens,
+            "seconds": progress.seconds,
+        }
         values |= {f"epoch/{name}": float(cursor.epoch) for name, cursor in progress.cursors.items()}
         self.sums.clear()
         if self.around.tracker:

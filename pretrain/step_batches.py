@@ -1,9 +1,11 @@
 """The batches of this process, a step at a time, with what all processes must agree on before it is trained.
 
-    StepBatches.fetch()  ->  Ready     batches on the device, their counts, how long the step waited for them, or the fault there was
+    StepBatches.fetch()  ->  Ready     batches on the device, their counts, how long the step waited for them, or the
+                                       fault there was
     Counts                             the same counts summed over all processes (stage.py)
 
-A fault is no exception here: the other processes hear of it in the message in which the counts are agreed, and all end alike.
+A fault is no exception here: the other processes hear of it in the message in which the counts are agreed, and all end
+alike.
 """
 
 from __future__ import annotations
@@ -54,12 +56,19 @@ class Counts(NamedTuple):
 class StepBatches:
     """The batches of a stage in order, made ahead by data workers where there are some."""
 
-    def __init__(self, maker: BatchMaker, specs: Iterator[MicroBatchSpec], run: Run, world: World, accumulation: int) -> None:
+    def __init__(
+        self, maker: BatchMaker, specs: Iterator[MicroBatchSpec], run: Run, world: World, accumulation: int
+    ) -> None:
         on_gpu = world.device.type == "cuda"
         workers = default_workers(on_gpu, torch.get_num_threads()) if run.data_workers is None else run.data_workers
         if workers:
             start_tracker()
-        self.tasks, self.device, self.accumulation, self.minutes = list(maker.objectives), world.device, accumulation, run.engine.timeout_minutes
+        self.tasks, self.device, self.accumulation, self.minutes = (
+            list(maker.objectives),
+            world.device,
+            accumulation,
+            run.engine.timeout_minutes,
+        )
         self.batches = loader(maker, specs, workers, on_gpu, min(LOOK_MINUTES, self.minutes), accumulation)
 
     def fetch(self) -> Ready:
@@ -81,7 +90,8 @@ class StepBatches:
     def _next(self) -> Batch:
         """The next batch.
 
-        Torch tells of a data worker that dies by SIGCHLD, which comes too early when the worker dies while it starts; so it is also asked.
+        Torch tells of a data worker that dies by SIGCHLD, which comes too early when the worker dies while it starts;
+        so it is also asked.
 
         Raises:
             RuntimeError: a data worker has died, or hangs for engine.timeout_minutes.
@@ -97,4 +107,6 @@ class StepBatches:
             except (ValueError, OSError) as error:
                 if " in DataLoader worker process " not in str(error):
                     raise
-                raise ValueError(re.split(r"(?m)^[\w.]*Error: ", str(error))[-1].strip()) from error  # behind the worker's traceback
+                raise ValueError(
+                    re.split(r"(?m)^[\w.]*Error: ", str(error))[-1].strip()
+                ) from error  # behind the worker's traceback

@@ -1,6 +1,7 @@
 """Metrics: one line of metrics.jsonl per event is the source of truth; wandb and the terminal are sinks that may fail.
 
-{"event": "train", "step": 20, "loss/knowledge_masking": 6.1, "accuracy/knowledge_masking/entity": 0.02, "tokens_per_second": 9100, ...}
+{"event": "train", "step": 20, "loss/knowledge_masking": 6.1, "accuracy/knowledge_masking/entity": 0.02,
+"tokens_per_second": 9100, ...}
 """
 
 from __future__ import annotations
@@ -39,7 +40,14 @@ class Tracking:
 class Tracker:
     """Writes events of rank 0: metrics.jsonl, skipped.jsonl, wandb."""
 
-    def __init__(self, settings: Tracking, folder: Path, lines: Mapping[str, int], config: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Tracking,
+        folder: Path,
+        lines: Mapping[str, int],
+        config: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
         self.say = say
         self.metrics, self.rows = Lines(folder / "metrics.jsonl", say), Lines(folder / "skipped.jsonl", say)
         self._known: set[tuple[str, int, str]] = set()
@@ -90,7 +98,10 @@ class Tracker:
         self._known.add((event, step, str(values.get("stage"))))
         if self._wandb is not None:
             try:
-                self._wandb.log({f"{event}/{name}": value for name, value in values.items() if isinstance(value, int | float)}, step=step)
+                self._wandb.log(
+                    {f"{event}/{name}": value for name, value in values.items() if isinstance(value, int | float)},
+                    step=step,
+                )
             except Exception as error:
                 self.say(f"wandb stopped: {type(error).__name__}: {error}")
                 self._wandb = None

@@ -4,7 +4,8 @@
 
     for each stage:   model (grown by new tasks) -> Engine -> StageLoop -> Snapshot, from which the next stage begins
 
-Starting is resuming: a fresh run is one whose cursors are (0, 0, 0). Losses after a kill are bitwise those of an undisturbed run.
+Starting is resuming: a fresh run is one whose cursors are (0, 0, 0). Losses after a kill are bitwise those of an
+undisturbed run.
 """
 
 from __future__ import annotations
@@ -41,7 +42,14 @@ FIRST_LOOK_SECONDS = 3.0
 class Trainer:
     """Trains a run to its end, or until it is asked to stop."""
 
-    def __init__(self, run: Run, resolved: Mapping[str, Any], world: World, report: Report, asked: Callable[[], bool] = stopping.asked) -> None:
+    def __init__(
+        self,
+        run: Run,
+        resolved: Mapping[str, Any],
+        world: World,
+        report: Report,
+        asked: Callable[[], bool] = stopping.asked,
+    ) -> None:
         self.resolved, self.world, self.asked = resolved, world, asked
         settings, self.notes = with_precision(run.engine, world)
         self.run = replace(run, engine=settings)
@@ -74,7 +82,11 @@ class Trainer:
         with contextlib.ExitStack() as stack:
             self._lock(stack)
             snapshot = self._newest()
-            self.report("begin", self.progress.step, {"total": self.total, "resumed": snapshot is not None, "world": self.world.size})
+            self.report(
+                "begin",
+                self.progress.step,
+                {"total": self.total, "resumed": snapshot is not None, "world": self.world.size},
+            )
             if self.progress.step >= self.total:
                 return True
             self.progress.fingerprints.update(self.corpus.fingerprints)
@@ -98,12 +110,19 @@ class Trainer:
     def _newest(self) -> Snapshot | None:
         """The newest checkpoint, if this configuration may continue it."""
         found = self.store.latest()
-        self.world.agree(found.state.step if found else -1, f"the newest checkpoint in {self.folder} (it must lie on a disk that all machines share)")
+        self.world.agree(
+            found.state.step if found else -1,
+            f"the newest checkpoint in {self.folder} (it must lie on a disk that all machines share)",
+        )
         if found is None:
             return None
         changed = check_continues(found.state, self.run, self.resolved, self.corpus.fingerprints)
         machine = self._machine()
-        changed += [f"{key}: {value} -> {machine[key]}" for key, value in found.state.machine.items() if machine.get(key, value) != value]
+        changed += [
+            f"{key}: {value} -> {machine[key]}"
+            for key, value in found.state.machine.items()
+            if machine.get(key, value) != value
+        ]
         if changed:
             self.note("changed since the checkpoint: " + "; ".join(changed))
         self.progress = Progress.of(found.state)
@@ -112,13 +131,20 @@ class Trainer:
         return found.snapshot()
 
     def _machine(self) -> dict[str, Any]:
-        return {"processes": self.world.size, "device": self.world.device.type, "precision": self.run.engine.precision, **versions()}
+        return {
+            "processes": self.world.size,
+            "device": self.world.device.type,
+            "precision": self.run.engine.precision,
+            **versions(),
+        }
 
     def _stages(self, snapshot: Snapshot | None) -> bool:
         tracker = watch = None
         if self.world.rank == 0:
             keep_tokenizer(self.corpus.tokenizer.folder, self.folder / "tokenizer")
-            tracker = Tracker(self.run.tracking, self.folder, snapshot.state.lines if snapshot else {}, self.resolved, self.note)
+            tracker = Tracker(
+                self.run.tracking, self.folder, snapshot.state.lines if snapshot else {}, self.resolved, self.note
+            )
             watch = ShardWatch(self.corpus.prepared, self.folder / "shards.json")
             watch.start()
             watch.wait(FIRST_LOOK_SECONDS)
@@ -152,7 +178,11 @@ class Trainer:
             model = grown_model(run, index, snapshot)
         if progress.enter(index, stage, shares, learned_tasks(run, progress.learned, index)):
             self.note(f"stage {stage.name}: folders, tasks or weights changed, so shares of rows are counted from here")
-        self.report("stage", progress.step, {"name": stage.name, "tasks": list(stage.tasks), "steps": stage.steps, "index": index})
+        self.report(
+            "stage",
+            progress.step,
+            {"name": stage.name, "tasks": list(stage.tasks), "steps": stage.steps, "index": index},
+        )
         engine = begin_stage(run, index, model, snapshot, world, self.note)
         around = Surroundings(
             run=run,

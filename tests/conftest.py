@@ -29,8 +29,18 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from launch.settings.components import decode, load
 
     folder = tmp_path_factory.mktemp("prepared") / "data"
-    names = ("corpus/zh.jsonl", "corpus/en.jsonl", "lexicons/entities.zh.tsv", "lexicons/entities.en.tsv", "lexicons/phrases.zh.txt", "lexicons/phrases.en.txt")
-    source = load(ROOT / "configs/data/demo.yaml", [f"output={folder}", "engine.workers=1", "part_bytes=100000", "vocabulary.size=3000"])
+    names = (
+        "corpus/zh.jsonl",
+        "corpus/en.jsonl",
+        "lexicons/entities.zh.tsv",
+        "lexicons/entities.en.tsv",
+        "lexicons/phrases.zh.txt",
+        "lexicons/phrases.en.txt",
+    )
+    source = load(
+        ROOT / "configs/data/demo.yaml",
+        [f"output={folder}", "engine.workers=1", "part_bytes=100000", "vocabulary.size=3000"],
+    )
     source.value["corpora"][0]["paths"] = [str(ROOT / "examples" / name) for name in names[:2]]
     source.value["annotators"][0]["paths"] = [str(ROOT / "examples" / name) for name in names[2:4]]
     source.value["annotators"][1]["paths"] = [str(ROOT / "examples" / name) for name in names[4:]]

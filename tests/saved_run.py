@@ -18,7 +18,9 @@ from pretrain.state.checkpoint import Snapshot, State, Store
 TASKS = ["knowledge_masking", "span_boundary", "sentence_reordering"]
 
 
-def toy_state(run: Run, step: int, encoder: Mapping[str, Any], fingerprints: Mapping[str, str], **changes: Any) -> State:
+def toy_state(
+    run: Run, step: int, encoder: Mapping[str, Any], fingerprints: Mapping[str, str], **changes: Any
+) -> State:
     """A state in the second stage, two steps after the first ended; ``changes`` are fields of it."""
     values: dict[str, Any] = {
         "step": step,
@@ -27,7 +29,11 @@ def toy_state(run: Run, step: int, encoder: Mapping[str, Any], fingerprints: Map
         "shares": {},
         "done": [
             {"name": "one", "steps": step - 2, "tasks": {"knowledge_masking": 1.0, "span_boundary": 0.0}},
-            {"name": "two", "steps": 2, "tasks": {"knowledge_masking": 1.0, "span_boundary": 0.0, "sentence_reordering": 1.0}},
+            {
+                "name": "two",
+                "steps": 2,
+                "tasks": {"knowledge_masking": 1.0, "span_boundary": 0.0, "sentence_reordering": 1.0},
+            },
         ],
         "learned": TASKS,
         "fingerprints": dict(fingerprints),
@@ -39,7 +45,8 @@ def toy_state(run: Run, step: int, encoder: Mapping[str, Any], fingerprints: Map
 
 
 def save_run(file: Path, steps: tuple[int, ...] = (6,), overrides: tuple[str, ...] = (), **changes: Any) -> Path:
-    """The run folder of a configuration (tiny.TINY_RUN) with a checkpoint of each of ``steps``; ``changes`` are fields of their states."""
+    """The run folder of a configuration (tiny.TINY_RUN) with a checkpoint of each of ``steps``; ``changes`` are fields
+    of their states."""
     run = read_config(Run, file, list(overrides))
     corpus, folder = Corpus(run=run), Path(run.output)
     keep_tokenizer(corpus.tokenizer.folder, folder / "tokenizer")

@@ -1,7 +1,8 @@
-"""The rules of DESIGN.md sections 1, 3 and 4 that a reader can see in the source, checked in the source: imports, names, docs, sizes.
+"""The rules of DESIGN.md sections 1, 3 and 4 that a reader can see in the source, checked in the source: imports,
+names, docs, sizes.
 
-Nothing is imported from the project; every file is parsed. A rule that a file breaks today stands in one of the KNOWN tables, as an
-expected failure: mend the file and the test asks for the entry to be removed.
+Nothing is imported from the project; every file is parsed. A rule that a file breaks today stands in one of the KNOWN
+tables, as an expected failure: mend the file and the test asks for the entry to be removed.
 """
 
 from __future__ import annotations
@@ -21,15 +22,38 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("data_prep", "masking", "pretrain", "launch")
-PLUGIN_FOLDERS = ("corpora", "languages", "segmenters", "annotators", "engines", "strategies", "objectives", "backends", "evaluation")
-HEAVY = ("torch", "transformers", "tokenizers", "jieba", "rjieba", "spacy", "datasets", "pyarrow", "wandb", "deepspeed", "numba")
+PLUGIN_FOLDERS = (
+    "corpora",
+    "languages",
+    "segmenters",
+    "annotators",
+    "engines",
+    "strategies",
+    "objectives",
+    "backends",
+    "evaluation",
+)
+HEAVY = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "jieba",
+    "rjieba",
+    "spacy",
+    "datasets",
+    "pyarrow",
+    "wandb",
+    "deepspeed",
+    "numba",
+)
 FILES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 IMPORTERS = ("importlib.import_module", "import_module", "__import__")
 LONGEST_MODULE = 250
 LONGEST_FUNCTION = 45
 COMPILED = ("masking/kernels.py", "data_prep/kernels.py", "pretrain/feed/kernels.py")
-"""Compiled loops live in one file a package and cannot be divided into small functions without cost: exempt from both limits."""
+"""Compiled loops live in one file a package and cannot be divided into small functions without cost: exempt from both
+limits."""
 
 FLOORS = (
     "masking",
@@ -85,7 +109,14 @@ KNOWN_FOLDER_CIRCLES: tuple[tuple[str, ...], ...] = ()
 MAY_IMPORT = {
     "masking": ("masking",),
     "data_prep": ("data_prep", "masking.keyed"),
-    "pretrain": ("pretrain", "masking", *(f"data_prep.{name}" for name in ("shard", "shards", "encoding", "files", "code_points", "word_lists.similar_pairs"))),
+    "pretrain": (
+        "pretrain",
+        "masking",
+        *(
+            f"data_prep.{name}"
+            for name in ("shard", "shards", "encoding", "files", "code_points", "word_lists.similar_pairs")
+        ),
+    ),
     "launch": PACKAGES,
 }
 
@@ -120,7 +151,11 @@ def imports(file: str) -> list[Import]:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 yield Import(inner if is_module(inner) else node.module, node.lineno, at_import)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in IMPORTERS and isinstance(node.args[0], ast.Constant):
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) in IMPORTERS
+            and isinstance(node.args[0], ast.Constant)
+        ):
             yield Import(str(node.args[0].value), node.lineno, at_import)
         deferred = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         deferred = deferred or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
@@ -149,17 +184,27 @@ def test_there_are_files_to_check() -> None:
 @every_file
 def test_a_package_imports_only_the_packages_below_it(file: str) -> None:
     ours = [item for item in imports(file) if inside(item.module, PACKAGES)]
-    wrong = [f"{file}:{item.line} imports {item.module}" for item in ours if not inside(item.module, MAY_IMPORT[package_of(file)])]
+    wrong = [
+        f"{file}:{item.line} imports {item.module}"
+        for item in ours
+        if not inside(item.module, MAY_IMPORT[package_of(file)])
+    ]
     assert not wrong, wrong
 
 
 @every_file
 def test_an_imported_module_of_ours_exists(file: str) -> None:
-    missing = [f"{file}:{item.line} imports {item.module}" for item in imports(file) if inside(item.module, PACKAGES) and not is_module(item.module)]
+    missing = [
+        f"{file}:{item.line} imports {item.module}"
+        for item in imports(file)
+        if inside(item.module, PACKAGES) and not is_module(item.module)
+    ]
     assert not missing, missing
 
 
-@pytest.mark.parametrize(("library", "home"), [("numba", COMPILED), ("deepspeed", ("pretrain/engine.py", "pretrain/optimizer_state.py"))])
+@pytest.mark.parametrize(
+    ("library", "home"), [("numba", COMPILED), ("deepspeed", ("pretrain/engine.py", "pretrain/optimizer_state.py"))]
+)
 def test_a_library_with_one_home_is_imported_nowhere_else(library: str, home: str) -> None:
     users = {file for file in FILES for item in imports(file) if inside(item.module, (library,))}
     assert users == set(home)
@@ -167,7 +212,11 @@ def test_a_library_with_one_home_is_imported_nowhere_else(library: str, home: st
 
 @pytest.mark.parametrize("file", [file for file in FILES if package_of(file) != "pretrain" and file not in COMPILED])
 def test_heavy_libraries_are_imported_inside_functions(file: str) -> None:
-    wrong = [f"{file}:{item.line} imports {item.module}" for item in imports(file) if item.at_import and inside(item.module, HEAVY)]
+    wrong = [
+        f"{file}:{item.line} imports {item.module}"
+        for item in imports(file)
+        if item.at_import and inside(item.module, HEAVY)
+    ]
     assert not wrong, wrong
 
 
@@ -204,11 +253,18 @@ def circles(imported: Mapping[str, Collection[str]]) -> set[tuple[str, ...]]:
                 seen.add(one)
                 waiting += imported.get(one, ())
         reached[name] = seen
-    return {tuple(sorted(other for other in reached[name] if name in reached.get(other, ()))) for name in imported if name in reached[name]}
+    return {
+        tuple(sorted(other for other in reached[name] if name in reached.get(other, ())))
+        for name in imported
+        if name in reached[name]
+    }
 
 
 def test_circles_are_found() -> None:
-    assert circles({"a": ["b"], "b": ["a", "c"], "c": [], "d": ["e"], "e": ["f"], "f": ["d", "a"]}) == {("a", "b"), ("d", "e", "f")}
+    assert circles({"a": ["b"], "b": ["a", "c"], "c": [], "d": ["e"], "e": ["f"], "f": ["d", "a"]}) == {
+        ("a", "b"),
+        ("d", "e", "f"),
+    }
 
 
 def test_imports_count_wherever_they_stand(tmp_path: Path) -> None:
@@ -217,7 +273,12 @@ def test_imports_count_wherever_they_stand(tmp_path: Path) -> None:
         "if TYPE_CHECKING:\n    from data_prep.documents import Spans\n"
         "def lazily():\n    from data_prep import kernels\n    import masking.keyed\n    return importlib.import_module('data_prep.corpora')\n"
     )
-    assert imported_files(str(file)) == {"data_prep/documents.py", "data_prep/kernels.py", "masking/keyed.py", "data_prep/corpora/__init__.py"}
+    assert imported_files(str(file)) == {
+        "data_prep/documents.py",
+        "data_prep/kernels.py",
+        "masking/keyed.py",
+        "data_prep/corpora/__init__.py",
+    }
 
 
 def test_files_import_each_other_in_no_circle() -> None:
@@ -230,7 +291,9 @@ def test_folders_import_each_other_in_no_circle() -> None:
     """A folder is the one that a file lies in: ``data_prep`` itself and ``data_prep/inputs`` are two."""
     imported: dict[str, set[str]] = {}
     for file in FILES:
-        imported.setdefault(folder_of(file), set()).update({folder_of(one) for one in imported_files(file)} - {folder_of(file)})
+        imported.setdefault(folder_of(file), set()).update(
+            {folder_of(one) for one in imported_files(file)} - {folder_of(file)}
+        )
     found = circles(imported)
     assert sorted(found - set(KNOWN_FOLDER_CIRCLES)) == [], "a new circle"
     assert sorted(set(KNOWN_FOLDER_CIRCLES) - found) == [], "mended: remove it from KNOWN_FOLDER_CIRCLES"
@@ -256,14 +319,20 @@ LAUNCH = [file for file in FILES if package_of(file) == "launch"]
 
 @pytest.mark.parametrize("file", LAUNCH)
 def test_launch_imports_the_other_packages_inside_functions(file: str) -> None:
-    wrong = [f"{file}:{item.line} imports {item.module}" for item in imports(file) if item.at_import and inside(item.module, PACKAGES[:3])]
+    wrong = [
+        f"{file}:{item.line} imports {item.module}"
+        for item in imports(file)
+        if item.at_import and inside(item.module, PACKAGES[:3])
+    ]
     assert not wrong, wrong
 
 
 @every_file
 def test_imports_are_absolute_and_name_what_they_take(file: str) -> None:
     nodes = [node for node in ast.walk(tree(file)) if isinstance(node, ast.ImportFrom)]
-    assert [f"{file}:{node.lineno}" for node in nodes if node.level or any(alias.name == "*" for alias in node.names)] == []
+    assert [
+        f"{file}:{node.lineno}" for node in nodes if node.level or any(alias.name == "*" for alias in node.names)
+    ] == []
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.endswith("__init__.py")])
@@ -272,13 +341,20 @@ def test_init_files_hold_a_docstring_and_no_re_exports(file: str) -> None:
     if Path(file).parent.name not in PLUGIN_FOLDERS:
         assert len(body) == 1, f"{file} holds more than its docstring"
     used = {node.id for node in ast.walk(tree(file)) if isinstance(node, ast.Name)}
-    taken = [alias.asname or alias.name for node in body if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
+    taken = [
+        alias.asname or alias.name
+        for node in body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
     assert [name for name in taken if name not in used and name != "annotations"] == []
     assert "__all__" not in used
 
 
 def test_every_folder_with_modules_is_a_package() -> None:
-    assert {folder for folder in {Path(file).parent.as_posix() for file in FILES} if f"{folder}/__init__.py" not in FILES} == set()
+    assert {
+        folder for folder in {Path(file).parent.as_posix() for file in FILES} if f"{folder}/__init__.py" not in FILES
+    } == set()
 
 
 @every_file
@@ -289,17 +365,29 @@ def test_a_module_opens_with_its_story(file: str) -> None:
 
 def base_classes(file: str, cls: ast.ClassDef) -> Iterator[tuple[str, ast.ClassDef]]:
     """The base classes of ``cls`` that are ours, with their files."""
-    homes = {alias.asname or alias.name: node.module for node in tree(file).body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    homes = {
+        alias.asname or alias.name: node.module
+        for node in tree(file).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
     for base in cls.bases:
         home = (homes.get(ast.unparse(base)) or "").replace(".", "/")
         places = [place for place in (f"{home}.py", f"{home}/__init__.py", file) if place in FILES]
-        yield from ((place, node) for place in places for node in tree(place).body if isinstance(node, ast.ClassDef) and node.name == ast.unparse(base))
+        yield from (
+            (place, node)
+            for place in places
+            for node in tree(place).body
+            if isinstance(node, ast.ClassDef) and node.name == ast.unparse(base)
+        )
 
 
 def documented_above(file: str, cls: ast.ClassDef, method: str) -> bool:
     """Does a base class of ours document this method?"""
     for place, above in base_classes(file, cls):
-        if any(isinstance(node, ast.FunctionDef) and node.name == method and ast.get_docstring(node) for node in above.body):
+        if any(
+            isinstance(node, ast.FunctionDef) and node.name == method and ast.get_docstring(node) for node in above.body
+        ):
             return True
         if documented_above(place, above, method):
             return True
@@ -340,20 +428,32 @@ def borrowed(module: ast.Module) -> list[str]:
     nodes = [node for node in ast.walk(module) if isinstance(node, ast.ImportFrom | ast.Import)]
     ours = [node for node in nodes if inside(getattr(node, "module", None) or node.names[0].name, PACKAGES)]
     names = {(alias.asname or alias.name).partition(".")[0] for node in ours for alias in node.names}
-    functions = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef) and any("njit" in ast.unparse(mark) for mark in node.decorator_list)]
-    return [f"{item.name}: {node.id}" for item in functions for node in ast.walk(item) if isinstance(node, ast.Name) and node.id in names]
+    functions = [
+        node
+        for node in ast.walk(module)
+        if isinstance(node, ast.FunctionDef) and any("njit" in ast.unparse(mark) for mark in node.decorator_list)
+    ]
+    return [
+        f"{item.name}: {node.id}"
+        for item in functions
+        for node in ast.walk(item)
+        if isinstance(node, ast.Name) and node.id in names
+    ]
 
 
 @every_file
 def test_a_compiled_function_uses_only_what_its_own_file_compiles(file: str) -> None:
-    """numba's cache on disk looks at the function's own file alone: an edited helper in another file would silently not be taken."""
+    """numba's cache on disk looks at the function's own file alone: an edited helper in another file would silently not
+    be taken."""
     assert borrowed(tree(file)) == []
 
 
 def test_a_compiled_helper_of_another_file_would_be_found() -> None:
     source = "from numba import njit\nfrom masking.keyed import mix\n@njit(cache=True)\ndef one(a):\n    return mix(a)\ndef two(a):\n    return mix(a)\n"
     assert borrowed(ast.parse(source)) == ["one: mix"]
-    assert borrowed(ast.parse(source.replace("from masking.keyed import mix", "import masking.keyed as mix"))) == ["one: mix"]
+    assert borrowed(ast.parse(source.replace("from masking.keyed import mix", "import masking.keyed as mix"))) == [
+        "one: mix"
+    ]
     assert borrowed(ast.parse(source.replace("from masking.keyed", "from numpy"))) == []
 
 
@@ -363,7 +463,11 @@ def foreign_modules() -> frozenset[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirements = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     names = {re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-") for requirement in requirements}
-    installed = {module for module, homes in packages_distributions().items() if {home.lower().replace("_", "-") for home in homes} & names}
+    installed = {
+        module
+        for module, homes in packages_distributions().items()
+        if {home.lower().replace("_", "-") for home in homes} & names
+    }
     return frozenset({*sys.stdlib_module_names, *installed, *(name.replace("-", "_") for name in names)})
 
 
@@ -376,9 +480,13 @@ def test_no_file_is_named_after_a_foreign_module(file: str) -> None:
     assert not {*Path(file).parts[:-1], Path(file).stem} & foreign_modules()
 
 
-@pytest.mark.parametrize("modules", ["launch.cli", "launch.cli, launch.backends.local, launch.backends.hostfile, launch.settings.components"])
+@pytest.mark.parametrize(
+    "modules", ["launch.cli", "launch.cli, launch.backends.local, launch.backends.hostfile, launch.settings.components"]
+)
 def test_the_command_line_starts_without_heavy_libraries(modules: str) -> None:
     code = f"import sys, {modules}; print(*(name for name in {HEAVY!r} if name in sys.modules))"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == []

@@ -32,7 +32,11 @@ def data_yaml(tmp_path: Path, corpus: Path) -> Path:
 
 
 def corpus_with_bad_lines(tmp_path: Path) -> Path:
-    good = [line for name in ("zh", "en") for line in (ROOT / f"examples/corpus/{name}.jsonl").read_bytes().splitlines()[:25]]
+    good = [
+        line
+        for name in ("zh", "en")
+        for line in (ROOT / f"examples/corpus/{name}.jsonl").read_bytes().splitlines()[:25]
+    ]
     bad = [b"{not json", b'{"id": "x"}', b'{"text": ""}', b'{"text": "\xff\xfe"}', b"[1, 2]"]
     file = tmp_path / "corpus.jsonl"
     file.write_bytes(b"\n".join([*good[:3], *bad, *good[3:]]) + b"\n")
@@ -45,7 +49,13 @@ def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -
     assert "5 document(s) set aside" in prepared.stderr and "corpus.jsonl:4: not JSON" in prepared.stderr
     rejected = [json.loads(line) for line in (tmp_path / "data/rejected.jsonl").read_text().splitlines()]
     assert [item["line"] for item in rejected] == [4, 5, 6, 7, 8]
-    assert [item["reason"] for item in rejected] == ["not JSON", "no text", "no text", "invalid UTF-8", "not a JSON object"]
+    assert [item["reason"] for item in rejected] == [
+        "not JSON",
+        "no text",
+        "no text",
+        "invalid UTF-8",
+        "not a JSON object",
+    ]
     manifest = json.loads((tmp_path / "data/manifest.json").read_text())
     assert sum(shard["documents"] for shard in manifest["shards"]) == 50
 
@@ -60,23 +70,35 @@ def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -
     process.wait()
     trained = kmask("train", run, "stages.0.steps=20", "stages.1.steps=10")
     assert trained.returncode == 0 and "continuing at step" in trained.stderr, trained.stderr
-    steps = [json.loads(line)["step"] for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines() if '"train"' in line]
+    steps = [
+        json.loads(line)["step"]
+        for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+        if '"train"' in line
+    ]
     assert steps == list(range(1, 31))
 
     measured = kmask("eval", run, "stages.0.steps=20", "stages.1.steps=10")
-    assert measured.returncode == 0 and "entity" in measured.stdout and "sentence_reordering" in measured.stdout, measured.stderr
+    assert measured.returncode == 0 and "entity" in measured.stdout and "sentence_reordering" in measured.stdout, (
+        measured.stderr
+    )
     exported = kmask("export", tmp_path / "run", tmp_path / "model")
     assert exported.returncode == 0 and "largest logit difference" in exported.stdout, exported.stderr
     assert "pooler was trained" in (tmp_path / "model/README.md").read_text()
     again = kmask("export", tmp_path / "run", tmp_path / "model")
     assert again.returncode == 2 and "exists already" in again.stderr
     tried = subprocess.run(
-        [sys.executable, "examples/fill_mask.py", tmp_path / "model", tmp_path / "data"], capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "examples/fill_mask.py", tmp_path / "model", tmp_path / "data"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
     assert tried.returncode == 0 and "best guesses" in tried.stdout, tried.stderr
 
 
-def test_show_draws_every_view_in_the_terminal_and_as_a_page(kmask: Kmask, prepared: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_show_draws_every_view_in_the_terminal_and_as_a_page(
+    kmask: Kmask, prepared: Path, tiny_run: Path, tmp_path: Path
+) -> None:
     document = kmask("show", "document", prepared, "--number", 1)
     assert document.returncode == 0 and "[LOC " in document.stdout and "黄河" in document.stdout, document.stderr
     batch = kmask("show", "batch", tiny_run, "--number", 5, "--html", tmp_path / "batch.html")
@@ -122,16 +144,27 @@ def test_init_writes_recipes_that_decode(kmask: Kmask, prepared: Path, tmp_path:
     checkpoint = [f"vocabulary.path={prepared / 'tokenizer'}"] if recipe == "continue" else []
     data = read_config(Preparation, tmp_path / "my/data.yaml", checkpoint)
     run = read_config(Run, tmp_path / "my/pretrain.yaml", [])
-    assert run.output == "runs/my/run" and run.data[0].path == data.output == "runs/my/data" and run.data[0].name == "my"
+    assert (
+        run.output == "runs/my/run" and run.data[0].path == data.output == "runs/my/data" and run.data[0].name == "my"
+    )
     for kind in ("data", "pretrain"):  # recipe and schema name each other
-        assert (tmp_path / f"my/{kind}.yaml").read_text().startswith(f"# yaml-language-server: $schema={kind}.schema.json\n")
+        assert (
+            (tmp_path / f"my/{kind}.yaml")
+            .read_text()
+            .startswith(f"# yaml-language-server: $schema={kind}.schema.json\n")
+        )
         schema = json.loads((tmp_path / f"my/{kind}.schema.json").read_text())
-        assert f"# yaml-language-server: $schema={kind}.schema.json" in schema["$comment"] and "output" in schema["properties"]
+        assert (
+            f"# yaml-language-server: $schema={kind}.schema.json" in schema["$comment"]
+            and "output" in schema["properties"]
+        )
     again = kmask("init", recipe, tmp_path / "my")
     assert again.returncode == 2 and "exists already" in again.stderr
 
 
-@pytest.mark.parametrize(("folder", "name"), [("laws", "laws"), ("a: b #1", "a-b-1"), ("法律 2", "法律-2"), ("x/.hidden", "hidden")])
+@pytest.mark.parametrize(
+    ("folder", "name"), [("laws", "laws"), ("a: b #1", "a-b-1"), ("法律 2", "法律-2"), ("x/.hidden", "hidden")]
+)
 def test_a_recipe_names_its_outputs_after_its_folder(folder: str, name: str, tmp_path: Path) -> None:
     from data_prep.preparing.plan import Preparation
     from launch.settings.components import read_config
@@ -189,5 +222,10 @@ def test_a_lexicon_with_a_malformed_line_stops_preparation_with_file_and_line(km
     lexicon = tmp_path / "terms.tsv"
     lexicon.write_text("北京\tLOC\n上海\tLOC\textra\n", encoding="utf-8")
     done = kmask("prepare", data_yaml(tmp_path, ROOT / "examples/corpus/zh.jsonl"), f"annotators.0.paths=['{lexicon}']")
-    assert done.returncode == 2 and "terms.tsv:2" in done.stderr and "on_malformed: skip" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "terms.tsv:2" in done.stderr
+        and "on_malformed: skip" in done.stderr
+        and "Traceback" not in done.stderr
+    )
     assert not (tmp_path / "data").exists()

@@ -1,4 +1,5 @@
-"""What is installed: one distribution, four packages that are really ours, pinned dependencies, an honest README tree."""
+"""What is installed: one distribution, four packages that are really ours, pinned dependencies, an honest README
+tree."""
 
 from __future__ import annotations
 
@@ -47,7 +48,11 @@ def test_only_the_four_packages_are_found_and_all_of_their_folders() -> None:
     setuptools = pytest.importorskip("setuptools")
     found = setuptools.find_packages(str(ROOT), include=PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"])
     assert {name.partition(".")[0] for name in found} == set(PACKAGES) == {"data_prep", "masking", "pretrain", "launch"}
-    folders = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    folders = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
     assert set(found) == folders
 
 
@@ -64,7 +69,9 @@ def test_our_own_packages_pass_the_check() -> None:
 
 
 @pytest.mark.parametrize("shadowed", PACKAGES)
-def test_a_foreign_package_is_named_with_its_place(shadowed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_foreign_package_is_named_with_its_place(
+    shadowed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     real = importlib.util.find_spec
     place = tmp_path / "site-packages" / shadowed
 
@@ -72,14 +79,20 @@ def test_a_foreign_package_is_named_with_its_place(shadowed: str, monkeypatch: p
         return ModuleSpec(name, None, origin=str(place / "__init__.py")) if name == shadowed else real(name, package)
 
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
-    with pytest.raises(ValueError, match=rf"package `{shadowed}` at {re.escape(str(place))} is not kmask's .* environment of its own"):
+    with pytest.raises(
+        ValueError, match=rf"package `{shadowed}` at {re.escape(str(place))} is not kmask's .* environment of its own"
+    ):
         check_packages()
 
 
 @pytest.mark.parametrize("found", [None, ModuleSpec("masking", None)], ids=["missing", "a folder without __init__.py"])
-def test_a_package_without_a_file_is_no_package_of_ours(found: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_without_a_file_is_no_package_of_ours(
+    found: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: found if name == "masking" else real(name, package))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, package=None: found if name == "masking" else real(name, package)
+    )
     with pytest.raises(ValueError, match=r"package `masking` (at|.not found)"):
         check_packages()
 
@@ -105,7 +118,11 @@ def test_a_pin_satisfies_the_requirement_of_the_project(requirement: str) -> Non
         pytest.skip("constraints.txt is not written yet")
     requirements = pytest.importorskip("packaging.requirements")
     wanted = requirements.Requirement(requirement)
-    pins = {distribution(line): line.split("==")[1].split(";")[0].strip() for line in file.read_text(encoding="utf-8").splitlines() if "==" in line}
+    pins = {
+        distribution(line): line.split("==")[1].split(";")[0].strip()
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    }
     pin = pins.get(distribution(requirement))
     assert pin is not None
     assert wanted.specifier.contains(pin, prereleases=True), f"{requirement} is pinned to {pin}"
@@ -113,7 +130,13 @@ def test_a_pin_satisfies_the_requirement_of_the_project(requirement: str) -> Non
 
 def tracked_modules() -> list[str]:
     """The .py files of the four packages that git tracks; all of them where there is no git."""
-    listed = subprocess.run(["git", "ls-files", "--", *(f"{name}/**.py" for name in PACKAGES)], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *(f"{name}/**.py" for name in PACKAGES)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if listed.returncode == 0 and listed.stdout:
         return [line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
     return sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
@@ -135,10 +158,15 @@ def test_the_readme_tree_lists_every_module(readme_tree: str) -> None:
     modules = [Path(file) for file in tracked_modules()]
     assert len(modules) > 40
     written = Counter(re.findall(r"[\w-]+\.py\b", readme_tree))
-    # A name that two folders use (engines/local.py, backends/local.py) must be written twice; __init__.py is its folder's line.
+    # A name that two folders use (engines/local.py, backends/local.py) must be written twice; __init__.py is its
+    # folder's line.
     wanted = Counter(path.name for path in modules if path.name != "__init__.py")
     assert {name: count for name, count in wanted.items() if written[name] < count} == {}
-    assert [path.parent.as_posix() for path in modules if path.name == "__init__.py" and f"{path.parent.name}/" not in readme_tree] == []
+    assert [
+        path.parent.as_posix()
+        for path in modules
+        if path.name == "__init__.py" and f"{path.parent.name}/" not in readme_tree
+    ] == []
 
 
 def test_the_readme_tree_lists_nothing_that_does_not_exist(readme_tree: str) -> None:
@@ -147,5 +175,7 @@ def test_the_readme_tree_lists_nothing_that_does_not_exist(readme_tree: str) -> 
     assert set(re.findall(r"[\w-]+\.py\b", readme_tree)) - existing == set()
     # Names at the beginning of a line, behind indentation and tree characters: folders end in a slash.
     folders = re.findall(r"^[\s│├└─|`+-]*([\w./-]+)/(?=\s|$)", readme_tree, re.MULTILINE)
-    places = {path.name for path in ROOT.rglob("*") if path.is_dir() and not ignored & set(path.relative_to(ROOT).parts)}
+    places = {
+        path.name for path in ROOT.rglob("*") if path.is_dir() and not ignored & set(path.relative_to(ROOT).parts)
+    }
     assert [name for name in folders if not (ROOT / name).is_dir() and Path(name).name not in places] == []

@@ -1,4 +1,5 @@
-"""Every character unit of all raw text looked up in the tokenizer's offsets, by the checker of tests/data_prep/test_alignment.py."""
+"""Every character unit of all raw text looked up in the tokenizer's offsets, by the checker of
+tests/data_prep/test_alignment.py."""
 
 from __future__ import annotations
 
@@ -23,7 +24,11 @@ def documents(preparation: Preparation) -> Iterator[Document]:
         for path in corpus.files():
             for piece in corpus.survey(path, 1 << 40).slices:
                 for record in corpus.read(Slice(*piece)):
-                    document = preparation.cleaning.clean(record, path.name.removesuffix(".jsonl.gz")) if isinstance(record, Record) else record
+                    document = (
+                        preparation.cleaning.clean(record, path.name.removesuffix(".jsonl.gz"))
+                        if isinstance(record, Record)
+                        else record
+                    )
                     if isinstance(document, Document):
                         yield document
 
@@ -34,7 +39,14 @@ def bench_alignment(data: Path, folder: Path) -> None:
     from test_alignment import Alignment, added, backend_of, check
 
     preparation = read_config(Preparation, REAL, [])
-    preparation = replace(preparation, corpora=[replace(preparation.corpora[0], paths=[str(data / f"raw/{language}/*.jsonl.gz") for language in ("zh", "en")])])
+    preparation = replace(
+        preparation,
+        corpora=[
+            replace(
+                preparation.corpora[0], paths=[str(data / f"raw/{language}/*.jsonl.gz") for language in ("zh", "en")]
+            )
+        ],
+    )
     annotation = annotation_of(preparation, [*preparation.annotators, Chunks(level="chunk")])
     tokenizer, backend = Tokenizer(folder=folder), backend_of(folder)
     results: dict[str, dict[str, Alignment]] = {}
@@ -46,9 +58,19 @@ def bench_alignment(data: Path, folder: Path) -> None:
         counted[document.source] = counted.get(document.source, 0) + 1
         characters += len(document.text)
     rows = [
-        [f"{source}, {level}", *(f"{count:,}" for count in counts)] for source, levels in results.items() for level, counts in levels.items() if counts.seen
+        [f"{source}, {level}", *(f"{count:,}" for count in counts)]
+        for source, levels in results.items()
+        for level, counts in levels.items()
+        if counts.seen
     ]
-    rows += [[f"all, {level}", *(f"{count:,}" for count in counts)] for level, counts in added(list(results.values())).items()]
+    rows += [
+        [f"all, {level}", *(f"{count:,}" for count in counts)]
+        for level, counts in added(list(results.values())).items()
+    ]
     head = ["", *(name.replace("_", " ") for name in Alignment._fields)]
-    table(f"Units of {sum(counted.values()):,} documents ({characters:,} characters) against the tokenizer's offsets", head, rows)
+    table(
+        f"Units of {sum(counted.values()):,} documents ({characters:,} characters) against the tokenizer's offsets",
+        head,
+        rows,
+    )
     print(f"\n{time.monotonic() - begun:.0f} s; token ids equal to the tokenizers library's on every document")

@@ -1,4 +1,5 @@
-"""What a lexicon's `boundaries` do: gold entities at the edges of units, the entity level, and the share of words cut on raw text."""
+"""What a lexicon's `boundaries` do: gold entities at the edges of units, the entity level, and the share of words cut
+on raw text."""
 
 from __future__ import annotations
 
@@ -26,7 +27,10 @@ SAMPLED = 2_000_000
 def annotations(preparation: Preparation) -> dict[str, Annotation]:
     """The preparation's lexicons alone, under each setting."""
     lexicons = [annotator for annotator in preparation.annotators if isinstance(annotator, Lexicon)]
-    return {name: annotation_of(preparation, [replace(lexicon, boundaries=name) for lexicon in lexicons]) for name in BOUNDARIES}
+    return {
+        name: annotation_of(preparation, [replace(lexicon, boundaries=name) for lexicon in lexicons])
+        for name in BOUNDARIES
+    }
 
 
 def bench_boundaries(data: Path) -> None:
@@ -41,14 +45,27 @@ def bench_boundaries(data: Path) -> None:
             row, scores = entity_rows(annotation, gold, language)
             edges.append([f"{name}, {setting}", *row])
             level.append([f"{name}, {setting}", *scores])
-    table("Gold entities at the edges of units (%), lexicons alone", ["", "both edges", "exactly one unit", "words cut of 1,000"], edges)
-    table("The entity level of the lexicons (%)", ["", "found", "P", "R", "F1", "typed P", "typed R", "typed F1"], level)
+    table(
+        "Gold entities at the edges of units (%), lexicons alone",
+        ["", "both edges", "exactly one unit", "words cut of 1,000"],
+        edges,
+    )
+    table(
+        "The entity level of the lexicons (%)", ["", "found", "P", "R", "F1", "typed P", "typed R", "typed F1"], level
+    )
     rows = []
     for file in sorted(data.glob("raw/*/*.jsonl.gz")):
         documents = list(sample(preparation, file))
-        rows += [[f"{file.name.removesuffix('.jsonl.gz')}, {setting}", *cut_row(annotation, documents)] for setting, annotation in settings.items()]
+        rows += [
+            [f"{file.name.removesuffix('.jsonl.gz')}, {setting}", *cut_row(annotation, documents)]
+            for setting, annotation in settings.items()
+        ]
     head = ["", "words", "cut", "share", "entities", "phrases", "refused", "MB/s"]
-    table(f"Words cut by the lexicons' units, first {SAMPLED / 1e6:.0f} MB of each file; MB/s of annotation alone, one process", head, rows)
+    table(
+        f"Words cut by the lexicons' units, first {SAMPLED / 1e6:.0f} MB of each file; MB/s of annotation alone, one process",
+        head,
+        rows,
+    )
 
 
 def sample(preparation: Preparation, file: Path) -> Iterator[Document]:

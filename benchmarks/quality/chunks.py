@@ -23,14 +23,19 @@ SANITY = (
 
 
 def chunk_scores(sentences: Sequence[Chunked], tagger: str, least: int) -> dict[str, Score]:
-    """Noun phrases of at least ``least`` words: with gold tags on gold words, and with a pipeline's own on the text as in print."""
+    """Noun phrases of at least ``least`` words: with gold tags on gold words, and with a pipeline's own on the text as
+    in print."""
     matcher = TagMatcher(ENGLISH)
     noun_phrase = list(ENGLISH).index("NP")
     chunks = Chunks(level="phrase", tagger=tagger, min_words=1)
     scores = {"gold tags": Score(), "trained tagger": Score()}
     for sentence in sentences:
         wanted = {(first, end) for first, end, kind in sentence.chunks if kind == "NP" and end - first >= least}
-        matched = {(first, end) for first, end, kind in matcher.find(sentence.tags, []) if kind == noun_phrase and end - first >= least}
+        matched = {
+            (first, end)
+            for first, end, kind in matcher.find(sentence.tags, [])
+            if kind == noun_phrase and end - first >= least
+        }
         scores["gold tags"] = scores["gold tags"].plus(matched, wanted)
         shown, spaces = written(sentence.words)
         end_W = np.cumsum([len(word) + space for word, space in zip(shown, spaces, strict=True)]).tolist()
@@ -39,8 +44,14 @@ def chunk_scores(sentences: Sequence[Chunked], tagger: str, least: int) -> dict[
         document = Document(id="", language="en", text=text, title="", source="")
         units = chunks.annotate(document, split_sentences(document.characters)[0])
         found = zip(units.start_U.tolist(), units.end_U.tolist(), units.label_U.tolist(), strict=True)
-        phrases = {(start, end) for start, end, kind in found if kind == noun_phrase and sum(start <= place < end for place in start_W) >= least}
-        scores["trained tagger"] = scores["trained tagger"].plus(phrases, {(start_W[first], start_W[end - 1] + len(shown[end - 1])) for first, end in wanted})
+        phrases = {
+            (start, end)
+            for start, end, kind in found
+            if kind == noun_phrase and sum(start <= place < end for place in start_W) >= least
+        }
+        scores["trained tagger"] = scores["trained tagger"].plus(
+            phrases, {(start_W[first], start_W[end - 1] + len(shown[end - 1])) for first, end in wanted}
+        )
     return scores
 
 
@@ -65,14 +76,23 @@ def bench_chunks(data: Path, models: Path) -> None:
     sentences = divided(chunked(data / "chunk/conll2000_train.txt.gz"))[1]
     rows = []
     for name, least in (("of two words or more", 2), ("all", 1)):
-        rows += [[f"{name}, {tags}", f"{score.gold:,}", f"{score.found:,}", *score.cells()] for tags, score in chunk_scores(sentences, tagger, least).items()]
+        rows += [
+            [f"{name}, {tags}", f"{score.gold:,}", f"{score.found:,}", *score.cells()]
+            for tags, score in chunk_scores(sentences, tagger, least).items()
+        ]
     title = f"English noun phrases of the rules against CoNLL-2000's, last {len(sentences):,} sentences (%); the tagger's accuracy there is"
-    table(f"{title} {100 * tag_accuracy(sentences, tagger):.1f} %", ["noun phrases", "gold", "found", "P", "R", "F1"], rows)
+    table(
+        f"{title} {100 * tag_accuracy(sentences, tagger):.1f} %",
+        ["noun phrases", "gold", "found", "P", "R", "F1"],
+        rows,
+    )
     print("\nChinese chunks of the rules, with rjieba's tags\n")
     chunks = Chunks(level="phrase")
     for text in SANITY:
         document = Document(id="", language="zh", text=text, title="", source="")
         units = chunks.annotate(document, split_sentences(document.characters)[0])
-        for start, end, label in reversed(list(zip(units.start_U.tolist(), units.end_U.tolist(), units.label_U.tolist(), strict=True))):
+        for start, end, label in reversed(
+            list(zip(units.start_U.tolist(), units.end_U.tolist(), units.label_U.tolist(), strict=True))
+        ):
             text = f"{text[:start]}[{text[start:end]}]{chunks.labels()[label].type}{text[end:]}"
         print(text)

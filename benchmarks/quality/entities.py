@@ -30,13 +30,20 @@ TYPED = ("PER", "LOC", "ORG")
 def sources(preparation: Preparation, language: str, models: Path) -> dict[str, list[Annotator]]:
     """The ways to find entities that are compared; within each, earlier ones win."""
     lexicons: list[Annotator] = [annotator for annotator in preparation.annotators if isinstance(annotator, Lexicon)]
-    untitled: list[Annotator] = [annotator for annotator in lexicons if isinstance(annotator, Lexicon) and annotator.type != "TITLE"]
+    untitled: list[Annotator] = [
+        annotator for annotator in lexicons if isinstance(annotator, Lexicon) and annotator.type != "TITLE"
+    ]
     hints: list[Annotator] = [PartOfSpeech(level="entity")]
     recogniser: list[Annotator] = [SpacyPipeline(level="entity", pipeline=str(models / f"{language}_ner"))]
     found: dict[str, list[Annotator]] = {"words only": [], "lexicons": lexicons, "lexicons without titles": untitled}
     if language == "zh":
         found |= {"POS hints": hints, "lexicons + hints": [*lexicons, *hints]}
-    return {**found, "spaCy NER": recogniser, "all, lexicons first": [*lexicons, *recogniser, *hints], "all, NER first": [*recogniser, *lexicons, *hints]}
+    return {
+        **found,
+        "spaCy NER": recogniser,
+        "all, lexicons first": [*lexicons, *recogniser, *hints],
+        "all, NER first": [*recogniser, *lexicons, *hints],
+    }
 
 
 def bench_entities(data: Path, models: Path) -> None:
@@ -54,7 +61,9 @@ def bench_entities(data: Path, models: Path) -> None:
             edges.append([f"  {source}", *row])
             if annotators:
                 level.append([f"  {source}", *scores])
-    table("Gold entities at the edges of units (%)", ["", "both edges", "exactly one unit", "words cut of 1,000"], edges)
+    table(
+        "Gold entities at the edges of units (%)", ["", "both edges", "exactly one unit", "words cut of 1,000"], edges
+    )
     table(
         "The entity level against the gold entities (%); typed: PER, LOC and ORG on both sides, others left out",
         ["", "found", "P", "R", "F1", "typed P", "typed R", "typed F1"],
@@ -70,7 +79,10 @@ def entity_rows(annotation: Annotation, gold: Sequence[Marked], language: str) -
     for text, marked in gold:
         document = Document(id="", language=language, text=text, title="", source="")
         annotated = annotation.annotate(document)
-        spans = {name: set(zip(units.start_U.tolist(), units.end_U.tolist(), strict=True)) for name, units in annotated.units.items()}
+        spans = {
+            name: set(zip(units.start_U.tolist(), units.end_U.tolist(), strict=True))
+            for name, units in annotated.units.items()
+        }
         inside = {place for start, end in spans["word"] for place in range(start + 1, end)}
         listed = set[tuple[int, int]]().union(*spans.values())
         on_edges = {(start, end) for start, end, _ in marked if start not in inside and end not in inside}
@@ -79,7 +91,15 @@ def entity_rows(annotation: Annotation, gold: Sequence[Marked], language: str) -
         cut += annotated.dropped.get(CUT, 0)
         seen += len(spans["word"])
         units = annotated.units.get("entity")
-        found = set(zip(units.start_U.tolist(), units.end_U.tolist(), (kinds[label] for label in units.label_U), strict=True)) if units else set()
+        found = (
+            set(
+                zip(
+                    units.start_U.tolist(), units.end_U.tolist(), (kinds[label] for label in units.label_U), strict=True
+                )
+            )
+            if units
+            else set()
+        )
         plain = plain.plus((span[:2] for span in found), (span[:2] for span in marked))
         typed = typed.plus((span for span in found if span[2] in TYPED), (span for span in marked if span[2] in TYPED))
     total = max(1, plain.gold)

@@ -1,10 +1,12 @@
-"""Readers of the gold sets that the quality benchmark measures on (not part of the repository; expected in ../shared/data).
+"""Readers of the gold sets that the quality benchmark measures on (not part of the repository; expected in
+../shared/data).
 
     words("cws/wtb_dev.conll.gz")              ->  [["不论", "你", "是", ...], ...]            sentences of words
     entities("ner/en/wnut17dev.conll.gz")      ->  [Marked("Stabilized approach or ...", ((32, 52, "LOC"),)), ...]
     chunked("chunk/conll2000_train.txt.gz")    ->  [Chunked(words, tags, ((1, 3, "NP"), ...)), ...]    spans count words
 
-Types of entities are brought to PER, LOC, ORG and MISC by ``TYPES``; what stands for "" there is no named entity and left out.
+Types of entities are brought to PER, LOC, ORG and MISC by ``TYPES``; what stands for "" there is no named entity and
+left out.
 """
 
 from __future__ import annotations
@@ -20,10 +22,33 @@ TYPES = {
     **{"PER": "PER", "LOC": "LOC", "ORG": "ORG"},  # People's Daily
     **{"PER.NAM": "PER", "LOC.NAM": "LOC", "GPE.NAM": "LOC", "ORG.NAM": "ORG"},  # Weibo: names
     **{"PER.NOM": "", "LOC.NOM": "", "GPE.NOM": "", "ORG.NOM": ""},  # Weibo: common nouns
-    **{"name": "PER", "address": "LOC", "scene": "LOC", "company": "ORG", "government": "ORG", "organization": "ORG"},  # CLUENER
+    **{
+        "name": "PER",
+        "address": "LOC",
+        "scene": "LOC",
+        "company": "ORG",
+        "government": "ORG",
+        "organization": "ORG",
+    },  # CLUENER
     **{"game": "MISC", "book": "MISC", "movie": "MISC", "position": ""},
-    **{"person": "PER", "location": "LOC", "corporation": "ORG", "group": "ORG", "product": "MISC", "creative-work": "MISC"},  # WNUT 2017
-    **{"place": "LOC", "object": "MISC", "event": "MISC", "abstract": "MISC", "substance": "MISC", "animal": "MISC", "plant": "MISC", "time": ""},  # GUM
+    **{
+        "person": "PER",
+        "location": "LOC",
+        "corporation": "ORG",
+        "group": "ORG",
+        "product": "MISC",
+        "creative-work": "MISC",
+    },  # WNUT 2017
+    **{
+        "place": "LOC",
+        "object": "MISC",
+        "event": "MISC",
+        "abstract": "MISC",
+        "substance": "MISC",
+        "animal": "MISC",
+        "plant": "MISC",
+        "time": "",
+    },  # GUM
 }
 
 
@@ -99,7 +124,9 @@ def _marked(tokens: Sequence[str], labels: Sequence[str], between: str) -> Marke
         text += between if text else ""
         starts.append(len(text))
         text += token
-    spans = [(starts[first], starts[end - 1] + len(tokens[end - 1]), TYPES[kind]) for first, end, kind in spans_of(labels)]
+    spans = [
+        (starts[first], starts[end - 1] + len(tokens[end - 1]), TYPES[kind]) for first, end, kind in spans_of(labels)
+    ]
     return Marked(text, tuple(span for span in spans if span[2]))
 
 
@@ -110,7 +137,11 @@ def _cluener(path: Path) -> Iterator[Marked]:
         while place < len(text) and text[place].isspace():
             place += 1
         spans = [
-            (start, last + 1, TYPES[kind]) for kind, mentions in value["label"].items() for places in mentions.values() for start, last in places if TYPES[kind]
+            (start, last + 1, TYPES[kind])
+            for kind, mentions in value["label"].items()
+            for places in mentions.values()
+            for start, last in places
+            if TYPES[kind]
         ]
         yield Marked(value["text"], _disjoint(spans))
 
@@ -129,7 +160,8 @@ OPENED_OR_CLOSED = re.compile(r"\((\d+)-([a-z]+)-|(\d+)\)|\)")
 
 
 def _gum(block: list[list[str]]) -> Marked:
-    """Mentions that are names: all words proper nouns or joining words, proper nouns at both ends (a leading `the` aside)."""
+    """Mentions that are names: all words proper nouns or joining words, proper nouns at both ends (a leading `the`
+    aside)."""
     text = next(row[0] for row in block if row[0].startswith("# text = ")).removeprefix("# text = ")
     tokens, position = [], 0
     for row in (row for row in block if row[0].isdecimal()):
@@ -150,7 +182,12 @@ def _gum(block: list[list[str]]) -> Marked:
             opened.remove(chosen)
             first = chosen[2] + (tokens[chosen[2]][3].lower() == "the")
             inside = tokens[first : number + 1]
-            named = inside and inside[0][2] and inside[-1][2] and all(proper or word.lower() in JOINERS for _, _, proper, word, _ in inside)
+            named = (
+                inside
+                and inside[0][2]
+                and inside[-1][2]
+                and all(proper or word.lower() in JOINERS for _, _, proper, word, _ in inside)
+            )
             if named and TYPES[chosen[1]]:
                 spans.append((inside[0][0], inside[-1][1], TYPES[chosen[1]]))
     return Marked(text, _disjoint(spans))
@@ -180,7 +217,11 @@ WRITTEN = {"``": '"', "''": '"', "-LRB-": "(", "-RRB-": ")", "-LCB-": "{", "-RCB
 
 
 def written(tokens: Sequence[str]) -> tuple[list[str], list[bool]]:
-    """Penn's tokens as they stand in print: the words, and whether a space follows each. ``do n't ''`` -> ``don't"``."""
+    """Penn's tokens as they stand in print: the words, and whether a space follows each. ``do n't ''`` ->
+    ``don't"``."""
     after = [*tokens[1:], ""]
-    spaces = [token not in NO_SPACE_AFTER and follower not in NO_SPACE_BEFORE for token, follower in zip(tokens, after, strict=True)]
+    spaces = [
+        token not in NO_SPACE_AFTER and follower not in NO_SPACE_BEFORE
+        for token, follower in zip(tokens, after, strict=True)
+    ]
     return [WRITTEN.get(token, token) for token in tokens], [*spaces[:-1], False]

@@ -35,7 +35,10 @@ class Score(NamedTuple):
     def cells(self) -> list[str]:
         """Precision, recall and F1 in per cent."""
         precision, recall = self.common / max(1, self.found), self.common / max(1, self.gold)
-        return [f"{100 * value:.1f}" for value in (precision, recall, 2 * precision * recall / max(1e-9, precision + recall))]
+        return [
+            f"{100 * value:.1f}"
+            for value in (precision, recall, 2 * precision * recall / max(1e-9, precision + recall))
+        ]
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -43,7 +46,12 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     print(f"\n{title}\n")
     for row in [head, *rows]:
-        print("  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True))))
+        print(
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )
     sys.stdout.flush()
 
 
@@ -52,4 +60,6 @@ def annotation_of(preparation: Preparation, annotators: Sequence[Annotator]) -> 
     labels = dict.fromkeys([WORD, *(label for annotator in annotators for label in annotator.labels())])
     numbered = {label: number for number, label in enumerate(labels)}
     languages = preparation.cleaning.known
-    return Annotation(segmenters=preparation.all_segmenters, annotators=annotators, labels=numbered, languages=languages)
+    return Annotation(
+        segmenters=preparation.all_segmenters, annotators=annotators, labels=numbered, languages=languages
+    )

@@ -1,4 +1,5 @@
-"""F1 of words, single characters included, on segmented text; with and without a dictionary of the same kind of text."""
+"""F1 of words, single characters included, on segmented text; with and without a dictionary of the same kind of
+text."""
 
 from __future__ import annotations
 
@@ -43,13 +44,24 @@ def bench_words(data: Path) -> None:
         **{f"jieba, hmm {state}": Jieba(hmm=state == "on") for state in ("on", "off")},
         "spacy, blank zh": Spacy(pipeline="zh"),
     }
-    rows = [[name, *(cell for gold in sets.values() for cell in word_score(segmenter, gold).cells())] for name, segmenter in plain.items()]
+    rows = [
+        [name, *(cell for gold in sets.values() for cell in word_score(segmenter, gold).cells())]
+        for name, segmenter in plain.items()
+    ]
     head = ["", *(cell for name in sets for cell in (f"{name} P", "R", "F1"))]
-    table("Precision, recall and F1 of words (%)", head, [["sentences", *(cell for gold in sets.values() for cell in ("", "", f"{len(gold):,}"))], *rows])
+    table(
+        "Precision, recall and F1 of words (%)",
+        head,
+        [["sentences", *(cell for gold in sets.values() for cell in ("", "", f"{len(gold):,}"))], *rows],
+    )
     rows = []
     with TemporaryDirectory() as temporary:
         for name, gold in sets.items():
-            seen, measured = (words(data / "cws/wtb_train.conll.gz"), gold) if name == "wtb dev" else (gold[: len(gold) // 2], gold[len(gold) // 2 :])
+            seen, measured = (
+                (words(data / "cws/wtb_train.conll.gz"), gold)
+                if name == "wtb dev"
+                else (gold[: len(gold) // 2], gold[len(gold) // 2 :])
+            )
             dictionaries: dict[str, list[str]] = {"none": []}
             for title, least in (("all words", 2), ("3 characters and more", 3)):
                 own = dict.fromkeys(word for sentence in seen for word in sentence if len(word) >= least)
@@ -60,4 +72,8 @@ def bench_words(data: Path) -> None:
             for title, chosen in dictionaries.items():
                 segmenters = [kind(hmm=hmm, user_words=chosen) for kind in (Rjieba, Jieba) for hmm in (True, False)]
                 rows.append([f"  {title}", *(word_score(segmenter, measured).cells()[2] for segmenter in segmenters)])
-    table("F1 of words with a user dictionary: words of the set's first half, measured on the second (wtb: train, dev)", ["", *list(plain)[:4]], rows)
+    table(
+        "F1 of words with a user dictionary: words of the set's first half, measured on the second (wtb: train, dev)",
+        ["", *list(plain)[:4]],
+        rows,
+    )

@@ -17,16 +17,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.annotating.word_spans import has_letters, with_guests
 from data_prep.annotators import NONE, Annotator, Together
 from data_prep.blocks import AnnotatedBlock, Block, BlockUnits
-from data_prep.cleaning.characters import DIGIT, LETTER, UNASSIGNED_HAN, class_table
-from data_prep.cleaning.characters import HAN as HAN_CLASS
 from data_prep.code_points import character_class
 from data_prep.documents import SEGMENT, Annotated, Document, Label, Spans, Units
 from data_prep.languages import Language, by_code, ends_of
@@ -58,12 +57,16 @@ class Annotation:
         kinds: dict[type[Annotator], list[int]] = {}
         for number, annotator in enumerate(self.annotators):
             kinds.setdefault(type(annotator), []).append(number)
-        return [(numbers, kind.together([self.annotators[number] for number in numbers])) for kind, numbers in kinds.items()]
+        return [
+            (numbers, kind.together([self.annotators[number] for number in numbers])) for kind, numbers in kinds.items()
+        ]
 
     @cached_property
     def _numbers(self) -> list[npt.NDArray[np.uint8]]:
         """For each annotator: its own label numbers -> the plan's."""
-        return [np.array([self.labels[label] for label in annotator.labels()], np.uint8) for annotator in self.annotators]
+        return [
+            np.array([self.labels[label] for label in annotator.labels()], np.uint8) for annotator in self.annotators
+        ]
 
     def annotate(self, document: Document) -> Annotated:
         """Everything known about ``document``."""
@@ -78,22 +81,15 @@ class Annotation:
         sentences_S2, sentences_D1, paragraph_ends_P, paragraphs_D1 = block_sentences(characters_N, offsets_D1, ends)
         whole_W2 = np.ascontiguousarray(self._words(block))
         dropped: Counter[str] = Counter()
-        units: dict[str, Units] = {}
-        for level, numbers_L, found in [*self._given(block), *self._found(block, sentences_S2, whole_W2, dropped)]:
-            earlier = units.get(level, NONE)
-            start_U, end_U, label_U, crossing, clashing = kernels.merge_units(
-                earlier.start_U, earlier.end_U, earlier.label_U, found.start_U, found.end_U, found.label_U, numbers_L, sentences_S2
-            )
-            units[level] = Units(start_U, end_U, label_U)
-            for labels, reason in ((crossing, "crosses a sentence end"), (clashing, "overlaps one of higher precedence")):
-                if len(labels):
-                    self._count(dropped, labels, level, reason)
-        edges = np.concatenate([sentences_S2[:, 0], *(array for found in units.values() for array in (found.start_U, found.end_U))])
+        units = self._merged(block, sentences_S2, whole_W2, dropped)
+        edges = np.concatenate(
+            [sentences_S2[:, 0], *(array for found in units.values() for array in (found.start_U, found.end_U))]
+        )
         edges.sort()
         words_W2, crossed = kernels.cut(whole_W2, edges)
         if crossed:
             dropped[CUT] += crossed
-        kept_W = _has_letters(words_W2, characters_N)
+        kept_W = has_letters(words_W2, characters_N)
         if signs := len(words_W2) - int(kept_W.sum()):
             dropped[SIGNS] += signs
             words_W2 = words_W2[kept_W]
@@ -106,12 +102,41 @@ class Annotation:
             sentences_D1=sentences_D1,
             paragraph_ends_P=paragraph_ends_P,
             paragraphs_D1=paragraphs_D1,
-            units={level: BlockUnits(found, np.searchsorted(found.start_U, offsets_D1.astype(np.int32))) for level, found in units.items()},
+            units={
+                level: BlockUnits(found, np.searchsorted(found.start_U, offsets_D1.astype(np.int32)))
+                for level, found in units.items()
+            },
             levels=list(dict.fromkeys([*(annotator.level for annotator in self.annotators), "word"])),
             dropped=dropped,
             words_D=words_D,
             cut_D=cut_D,
         )
+
+    def _merged(self, block: Block, sentences_S2: Spans, words_W2: Spans, dropped: Counter[str]) -> dict[str, Units]:
+        """The units of every level but `word`, by precedence; those that give way are counted."""
+        from data_prep import kernels
+
+        units: dict[str, Units] = {}
+        for level, numbers_L, found in [*self._given(block), *self._found(block, sentences_S2, words_W2, dropped)]:
+            earlier = units.get(level, NONE)
+            start_U, end_U, label_U, crossing, clashing = kernels.merge_units(
+                earlier.start_U,
+                earlier.end_U,
+                earlier.label_U,
+                found.start_U,
+                found.end_U,
+                found.label_U,
+                numbers_L,
+                sentences_S2,
+            )
+            units[level] = Units(start_U, end_U, label_U)
+            for labels, reason in (
+                (crossing, "crosses a sentence end"),
+                (clashing, "overlaps one of higher precedence"),
+            ):
+                if len(labels):
+                    self._count(dropped, labels, level, reason)
+        return units
 
     def _given(self, block: Block) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
         """What the users have marked themselves, by level."""
@@ -119,11 +144,15 @@ class Annotation:
         for document, start in zip(block.documents, block.offsets_D1.tolist(), strict=False):
             for level, spans in document.given.items():
                 if level not in ("word", SEGMENT):
-                    marked = ((start + span.start, start + span.end, self.labels[Label(span.type, "user")]) for span in spans)
+                    marked = (
+                        (start + span.start, start + span.end, self.labels[Label(span.type, "user")]) for span in spans
+                    )
                     units.setdefault(level, []).extend(marked)
         return [(level, ALL_LABELS, Units.of(found)) for level, found in units.items()]
 
-    def _found(self, block: Block, sentences_S2: Spans, words_W2: Spans, dropped: Counter[str]) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
+    def _found(
+        self, block: Block, sentences_S2: Spans, words_W2: Spans, dropped: Counter[str]
+    ) -> list[tuple[str, npt.NDArray[np.uint8], Units]]:
         """What each annotator finds, in their order, with what its label numbers are in the plan; what it refuses is
         counted."""
         found: dict[int, Units] = {}
@@ -131,8 +160,13 @@ class Annotation:
             for number, (units, refused) in zip(numbers, annotate(block, sentences_S2, words_W2), strict=True):
                 found[number] = units
                 if len(refused):
-                    self._count(dropped, self._numbers[number][refused.label_U], self.annotators[number].level, "crosses a word")
-        return [(self.annotators[number].level, self._numbers[number], found[number]) for number in range(len(self.annotators))]
+                    self._count(
+                        dropped, self._numbers[number][refused.label_U], self.annotators[number].level, "crosses a word"
+                    )
+        return [
+            (self.annotators[number].level, self._numbers[number], found[number])
+            for number in range(len(self.annotators))
+        ]
 
     def _count(self, dropped: Counter[str], labels: npt.NDArray[np.uint8], level: str, reason: str) -> None:
         names = list(self.labels)
@@ -146,11 +180,13 @@ class Annotation:
         if "word" in document.given:
             return np.array([(span.start, span.end) for span in document.given["word"]], np.int32).reshape(-1, 2)
         main = self.segmenters.get(document.language)
-        words_W2 = np.asarray(main.words(document.text), np.int32).reshape(-1, 2) if main else np.zeros((0, 2), np.int32)
+        words_W2 = (
+            np.asarray(main.words(document.text), np.int32).reshape(-1, 2) if main else np.zeros((0, 2), np.int32)
+        )
         for guest in self._guests(document):
             letter, _ = self._letters[guest]
             guest_W2 = np.asarray(self.segmenters[guest].words(document.text), np.int32).reshape(-1, 2)
-            words_W2 = _with_guests(words_W2, guest_W2, document, letter)
+            words_W2 = with_guests(words_W2, guest_W2, document, letter)
         return words_W2
 
     def _guests(self, document: Document) -> list[str]:
@@ -166,8 +202,12 @@ class Annotation:
     @cached_property
     def _letters(self) -> dict[str, tuple[re.Pattern[str], bool]]:
         """One letter of each language, and whether none of them is ASCII."""
-        patterns = {code: re.compile(f"[{character_class(language.scripts)}]") for code, language in self.languages.items()}
-        return {code: (pattern, not pattern.search("".join(map(chr, range(128))))) for code, pattern in patterns.items()}
+        patterns = {
+            code: re.compile(f"[{character_class(language.scripts)}]") for code, language in self.languages.items()
+        }
+        return {
+            code: (pattern, not pattern.search("".join(map(chr, range(128))))) for code, pattern in patterns.items()
+        }
 
     def _words(self, block: Block) -> Spans:
         """The words of all documents: each segmenter is asked once for the documents that it has to itself."""
@@ -182,7 +222,9 @@ class Annotation:
         for language, numbers in languages.items():
             segmenter = self.segmenters.get(language)
             if segmenter:
-                words_W2 = np.asarray(segmenter.block_words([block.documents[number].text for number in numbers]), np.int32).reshape(-1, 2)
+                words_W2 = np.asarray(
+                    segmenter.block_words([block.documents[number].text for number in numbers]), np.int32
+                ).reshape(-1, 2)
                 if len(numbers) == len(block):
                     return words_W2
                 found.append(block.moved(numbers, words_W2))
@@ -190,34 +232,3 @@ class Annotation:
             return found[0] if found else np.zeros((0, 2), np.int32)
         joined: Any = np.concatenate(found)
         return joined[np.argsort(joined[:, 0], kind="stable")]  # type: ignore[no-any-return]
-
-
-def _has_letters(words_W2: Spans, characters_N: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
-    """bool[W]: does a word hold a letter, a digit or an ideograph?"""
-    bearing_C = _bearing()
-    kept_W = bearing_C.take(characters_N.take(words_W2[:, 0]), mode="clip")
-    unsure_V = np.flatnonzero(~kept_W)  # those that do not begin with one: few
-    if len(unsure_V):
-        bearing_N = np.append(bearing_C.take(characters_N, mode="clip"), False)
-        kept_W[unsure_V] = np.logical_or.reduceat(bearing_N, words_W2[unsure_V].reshape(-1))[::2]
-    return kept_W
-
-
-@cache
-def _bearing() -> npt.NDArray[np.bool_]:
-    """By code point: a letter, a digit or an ideograph?"""
-    return np.isin(class_table(), (HAN_CLASS, UNASSIGNED_HAN, LETTER, DIGIT))
-
-
-def _with_guests(words_W2: Spans, guest_W2: Spans, document: Document, letter: re.Pattern[str]) -> Spans:
-    """The guest's words that begin with one of its letters join the others, which are cut at their edges and give way
-    inside them."""
-    from data_prep import kernels
-
-    guest_W2 = guest_W2[[letter.match(document.text, start) is not None for start in guest_W2[:, 0].tolist()]]
-    if not len(guest_W2):
-        return words_W2
-    pieces_W2, _ = kernels.cut(words_W2, np.ascontiguousarray(guest_W2.reshape(-1)))
-    free_W = kernels.free_of(guest_W2[:, 0], guest_W2[:, 1], pieces_W2[:, 0], pieces_W2[:, 1])
-    joined: Any = np.concatenate([guest_W2, pieces_W2[free_W]])
-    return joined[np.argsort(joined[:, 0], kind="stable")]  # type: ignore[no-any-return]

@@ -33,7 +33,9 @@ class Annotator(Portable, ABC):
 
     def __post_init__(self) -> None:
         if self.level == "word" or not self.level.isidentifier():
-            raise ValueError(f"level: {self.level!r} must be a simple name other than `word` (segmenters make the words)")
+            raise ValueError(
+                f"level: {self.level!r} must be a simple name other than `word` (segmenters make the words)"
+            )
 
     @abstractmethod
     def labels(self) -> list[Label]:
@@ -55,7 +57,9 @@ class Annotator(Portable, ABC):
     def together(cls, annotators: Sequence[Annotator]) -> Together:
         """How annotators of this kind work on documents, their sentences and their words, all over the characters of
         the block: what each finds, in order. A kind may share work between them."""
-        return lambda block, sentences_S2, words_W2: [FoundUnits(_singly(annotator, block, sentences_S2)) for annotator in annotators]
+        return lambda block, sentences_S2, words_W2: [
+            FoundUnits(_singly(annotator, block, sentences_S2)) for annotator in annotators
+        ]
 
 
 Together = Callable[[Block, Spans, Spans], list[FoundUnits]]

@@ -30,7 +30,10 @@ CHINESE = {
 }
 """Over jieba's tags: 普通 列车, 佛殿 屋顶; 已经 完成 了, 打算 整修."""
 ENGLISH = {
-    "NP": r"(<DT|PDT|POS|PRP\$|WP\$|DET>{1,2}<RB.*|ADV>?<VBG|VBN>?)?<CD|JJ.*|NN.*|RBR|RBS|\$|#|ADJ|NOUN|NUM|PROPN>{0,6}<CD|NN.*|NOUN|NUM|PROPN>",
+    "NP": (
+        r"(<DT|PDT|POS|PRP\$|WP\$|DET>{1,2}<RB.*|ADV>?<VBG|VBN>?)?"
+        r"<CD|JJ.*|NN.*|RBR|RBS|\$|#|ADJ|NOUN|NUM|PROPN>{0,6}<CD|NN.*|NOUN|NUM|PROPN>"
+    ),
     "VP": "<MD|TO|VB.*|AUX|PART|VERB>(<RB.*|ADV|PART>?<TO|VB.*|AUX|VERB>){1,4}",
 }
 """Over Penn's tags and the universal ones: the old town, its best steam engine; will not be sold, has risen. Groups of
@@ -92,5 +95,9 @@ class Chunks(Annotator):
         return Units(start_T[table_U3[:, 0]], end_T[table_U3[:, 1] - 1], table_U3[:, 2].astype(np.uint8))
 
     def fingerprint(self) -> dict[str, Any]:
-        settings = {"rules": [list(rule) for rule in self.rules.items()], "min_words": self.min_words, "languages": sorted(self.languages)}
+        settings = {
+            "rules": [list(rule) for rule in self.rules.items()],
+            "min_words": self.min_words,
+            "languages": sorted(self.languages),
+        }
         return {"kind": "chunks", "level": self.level, **settings, **self._tagger.fingerprint()}

@@ -75,7 +75,11 @@ class Lexicon(Annotator):
 
     @cached_property
     def _entries(self) -> Entries:
-        rules: dict[str, Any] = {"min_characters": self.min_characters, "min_frequency": self.min_frequency, "on_malformed": self.on_malformed}
+        rules: dict[str, Any] = {
+            "min_characters": self.min_characters,
+            "min_frequency": self.min_frequency,
+            "on_malformed": self.on_malformed,
+        }
         return load_entries(self.paths, default_type=self.type, format=self.format, **rules)
 
     @property
@@ -151,7 +155,14 @@ class Matcher:
         trie = Trie.build(surfaces)
         latin_C = np.array([chr(point).isalnum() for point in range(0x370)])
         most_G = np.array([BOUNDARIES.index(name) for name in boundaries or ["any"] * label_EG.shape[1]], np.int8)
-        return Matcher(trie=trie, label_EG=label_EG, first_C=trie.first(), pairs_B=pair_bits(surfaces), latin_C=latin_C, most_G=most_G)
+        return Matcher(
+            trie=trie,
+            label_EG=label_EG,
+            first_C=trie.first(),
+            pairs_B=pair_bits(surfaces),
+            latin_C=latin_C,
+            most_G=most_G,
+        )
 
     def find(self, document: Document, sentences_S2: Spans, words_W2: Spans) -> list[FoundUnits]:
         """What each lexicon finds in the document, and what it refuses because of the words."""
@@ -163,8 +174,8 @@ class Matcher:
 
         trie = self.trie
         start_M, end_M, label_M, offsets_F1 = kernels.match(
-            block.characters_N, block.offsets_D1, self.latin_C, self.first_C, self.pairs_B, trie.keys_H, trie.children_H, trie.value_N, self.label_EG,
-            trie.shift, words_W2, self.most_G,
+            block.characters_N, block.offsets_D1, self.latin_C, self.first_C, self.pairs_B,
+            trie.keys_H, trie.children_H, trie.value_N, self.label_EG, trie.shift, words_W2, self.most_G,
         )  # fmt: skip
         bounds = offsets_F1.tolist()
         units = [Units(start_M[first:last], end_M[first:last], label_M[first:last]) for first, last in pairwise(bounds)]

@@ -42,7 +42,10 @@ class PartOfSpeech(Annotator):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.engine not in JIEBA_ENGINES:
-            raise ValueError(f"engine: {self.engine!r} is not one of {', '.join(JIEBA_ENGINES)} (for a spaCy pipeline use `kind: spacy_pipeline`)")
+            raise ValueError(
+                f"engine: {self.engine!r} is not one of {', '.join(JIEBA_ENGINES)} (for a spaCy pipeline use "
+                "`kind: spacy_pipeline`)"
+            )
         if not self.types or not all(self.types.values()):
             raise ValueError("types: give at least one line `tag: TYPE`, and a type for each tag")
         if self.min_characters < 1:
@@ -71,5 +74,9 @@ class PartOfSpeech(Annotator):
         return Units(start_U, end_U, np.array([self._number[tags[token]] for token in named], np.uint8))[long_U]
 
     def fingerprint(self) -> dict[str, Any]:
-        settings = {"types": dict(sorted(self.types.items())), "min_characters": self.min_characters, "languages": sorted(self.languages)}
+        settings = {
+            "types": dict(sorted(self.types.items())),
+            "min_characters": self.min_characters,
+            "languages": sorted(self.languages),
+        }
         return {"kind": "part_of_speech", "level": self.level, **settings, **self._tagger.fingerprint()}

@@ -17,10 +17,22 @@ from typing import Any
 
 from data_prep.annotators import Annotator
 from data_prep.documents import Document, Label, Spans, Units
-from data_prep.spacy_pipelines import LEMMATIZERS, PARSERS, RECOGNISERS, SENTENCES, TAGGERS, Pipeline, factories, pipeline
+from data_prep.spacy_pipelines import (
+    LEMMATIZERS,
+    PARSERS,
+    RECOGNISERS,
+    SENTENCES,
+    TAGGERS,
+    Pipeline,
+    factories,
+    pipeline,
+)
 
 RULERS = frozenset({"entity_ruler", "future_entity_ruler", "span_ruler"})
-UNNEEDED = {"entities": SENTENCES | LEMMATIZERS | PARSERS | TAGGERS, "noun_chunks": RECOGNISERS | SENTENCES | LEMMATIZERS}
+UNNEEDED = {
+    "entities": SENTENCES | LEMMATIZERS | PARSERS | TAGGERS,
+    "noun_chunks": RECOGNISERS | SENTENCES | LEMMATIZERS,
+}
 PROBE = "It rained."
 
 
@@ -55,20 +67,30 @@ class SpacyPipeline(Annotator):
             try:
                 list(found.nlp(PROBE).noun_chunks)
             except (ValueError, NotImplementedError):
-                why = "it has no parser" if "noun_chunks" in found.nlp.Defaults.syntax_iterators else f"spaCy has none for the language {found.nlp.lang!r}"
+                why = (
+                    "it has no parser"
+                    if "noun_chunks" in found.nlp.Defaults.syntax_iterators
+                    else f"spaCy has none for the language {found.nlp.lang!r}"
+                )
                 raise ValueError(
-                    f"take: the spaCy pipeline {self.pipeline!r} finds no noun chunks: {why}. Use a pipeline with a parser, or `kind: chunks`."
+                    f"take: the spaCy pipeline {self.pipeline!r} finds no noun chunks: {why}. Use a pipeline with a "
+                    "parser, or `kind: chunks`."
                 ) from None
         return found
 
     def _sources(self) -> dict[str, str]:
         """The components that make entities, with their factories."""
         nlp = self._pipeline.nlp
-        makers = {name: factory for name, factory in factories(nlp).items() if factory in RULERS or "doc.ents" in nlp.get_pipe_meta(name).assigns}
+        makers = {
+            name: factory
+            for name, factory in factories(nlp).items()
+            if factory in RULERS or "doc.ents" in nlp.get_pipe_meta(name).assigns
+        }
         if not makers and not self.types:
             raise ValueError(
-                f"pipeline: {self.pipeline!r} has no component that finds entities (its components: {', '.join(self._pipeline.components) or 'none'}). "
-                "Train or add an `ner` or `entity_ruler`; if a component of your own finds them, list its labels under `types`."
+                f"pipeline: {self.pipeline!r} has no component that finds entities (its components: "
+                f"{', '.join(self._pipeline.components) or 'none'}). Train or add an `ner` or `entity_ruler`; if a "
+                "component of your own finds them, list its labels under `types`."
             )
         return makers
 
@@ -106,7 +128,8 @@ class SpacyPipeline(Annotator):
                 kind = self._kinds.get(label)
                 if kind is None and not self.types:
                     raise ValueError(
-                        f"pipeline: {self.pipeline!r} found an entity {label!r} that none of its components announces; list its labels under `types`"
+                        f"pipeline: {self.pipeline!r} found an entity {label!r} that none of its components "
+                        "announces; list its labels under `types`"
                     )
                 if kind is not None and span.text.strip():
                     text = span.text

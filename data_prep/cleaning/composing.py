@@ -49,13 +49,18 @@ def _is_crowded(text: str) -> bool:
     are marks are looked at."""
     step = MOST_MARKS + 1
     mark, run = _patterns()
-    return any(run.search(text, max(0, step * found.start() - MOST_MARKS), step * (found.start() + 1)) for found in mark.finditer(text[::step]))
+    return any(
+        run.search(text, max(0, step * found.start() - MOST_MARKS), step * (found.start() + 1))
+        for found in mark.finditer(text[::step])
+    )
 
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """A mark; more than 30 of them."""
     codes = (code for code in range(FIRST_MARK, LAST_MARK) if unicodedata.combining(chr(code)))
-    groups = ([code for _, code in group] for _, group in itertools.groupby(enumerate(codes), lambda item: item[1] - item[0]))
+    groups = (
+        [code for _, code in group] for _, group in itertools.groupby(enumerate(codes), lambda item: item[1] - item[0])
+    )
     marks = "[" + "".join(f"{chr(group[0])}-{chr(group[-1])}" for group in groups) + "]"
     return re.compile(marks), re.compile(f"{marks}{{{MOST_MARKS + 1},}}")

@@ -18,7 +18,9 @@ def check_package(field: str, package: str) -> None:
     ValueError: an optional package is not installed; says how to get it.
     """
     if importlib.util.find_spec(package) is None:
-        raise ValueError(f"{field}: needs the package {package}, which is not installed. Run: pip install 'kmask[{package}]'")
+        raise ValueError(
+            f"{field}: needs the package {package}, which is not installed. Run: pip install 'kmask[{package}]'"
+        )
 
 
 def package_version(package: str) -> str:
@@ -43,7 +45,9 @@ def _repair_settings() -> Any:
     import ftfy
 
     # Its defaults rewrite clean Chinese (， becomes a comma), and composing is ours (see composing.py).
-    return ftfy.TextFixerConfig(fix_character_width=False, uncurl_quotes=False, fix_latin_ligatures=False, normalization=None, explain=False)
+    return ftfy.TextFixerConfig(
+        fix_character_width=False, uncurl_quotes=False, fix_latin_ligatures=False, normalization=None, explain=False
+    )
 
 
 def repaired(text: str) -> str:

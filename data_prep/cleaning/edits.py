@@ -47,7 +47,9 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def move(starts_P: npt.NDArray[np.int64], ends_P: npt.NDArray[np.int64], edits: Sequence[Edit]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def move(
+    starts_P: npt.NDArray[np.int64], ends_P: npt.NDArray[np.int64], edits: Sequence[Edit]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Where spans lie after ``edits``. Order is kept: a position never overtakes another."""
     start_E = np.array([edit.start for edit in edits], np.int64)
     end_E = np.array([edit.end for edit in edits], np.int64)
@@ -132,18 +134,27 @@ def differences(before: str, after: str, separators: str = SEPARATORS) -> list[E
             edits, offset = [], 0
             for left, right in zip(old, new, strict=True):
                 if left != right:
-                    edits += [Edit(offset + start, offset + end, text) for start, end, text in differences(left, right, separators[index + 1 :])]
+                    edits += [
+                        Edit(offset + start, offset + end, text)
+                        for start, end, text in differences(left, right, separators[index + 1 :])
+                    ]
                 offset += len(left) + 1
             return edits
     if len(before) == len(after):
-        return [Edit(index, index + 1, new) for index, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+        return [
+            Edit(index, index + 1, new)
+            for index, (old, new) in enumerate(zip(before, after, strict=True))
+            if old != new
+        ]
     if len(before) * len(after) > COMPARED:
         return [Edit(0, len(before), after)]
     changes: list[tuple[int, int, int, int]] = []
     for kind, start, end, low, high in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind == "equal":
             continue
-        if changes and start - changes[-1][1] <= 1:  # a single character between two changes belongs to them: 程式 -> 编程
+        if (
+            changes and start - changes[-1][1] <= 1
+        ):  # a single character between two changes belongs to them: 程式 -> 编程
             start, _, low, _ = changes.pop()
         changes.append((start, end, low, high))
     return [Edit(start, end, after[low:high]) for start, end, low, high in changes]

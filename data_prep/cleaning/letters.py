@@ -1,6 +1,7 @@
 """Which letters a text is written in: what languages are recognised by.
 
-    Letters("彼は東京へ行った。")  ->  total 8, han 4, kana 4, chinese False        (Japanese: kana among the Han characters)
+    Letters("彼は東京へ行った。")  ->  total 8, han 4, kana 4, chinese False
+        (Japanese: kana among the Han characters)
     Letters("我喜欢の歌")          ->  total 5, han 4, kana 1, chinese True         (欢 is in Chinese standards only)
 
 One table look-up a character. ``foreign`` are the letters of all other alphabets; the signs of phonetics, mathematics
@@ -22,11 +23,28 @@ from data_prep.code_points import HAN_RANGES, Ranges, code_points, members
 NONE, HAN, LATIN, KANA, HANGUL, COMMON, FOREIGN = range(7)
 KIND_COUNT = 7
 LATIN_RANGES: Ranges = (
-    *((0x41, 0x5A), (0x61, 0x7A), (0xAA, 0xAA), (0xBA, 0xBA), (0xC0, 0xD6), (0xD8, 0xF6), (0xF8, 0x24F), (0x1E00, 0x1EFF), (0x2C60, 0x2C7F)),
+    *(
+        (0x41, 0x5A),
+        (0x61, 0x7A),
+        (0xAA, 0xAA),
+        (0xBA, 0xBA),
+        (0xC0, 0xD6),
+        (0xD8, 0xF6),
+        (0xF8, 0x24F),
+        (0x1E00, 0x1EFF),
+        (0x2C60, 0x2C7F),
+    ),
     *((0xA722, 0xA7FF), (0xAB30, 0xAB64), (0xFB00, 0xFB06), (0xFF21, 0xFF3A), (0xFF41, 0xFF5A), (0x1D400, 0x1D7FF)),
 )
 """With ligatures and the letters of mathematics, which are also written as ornaments."""
-KANA_RANGES: Ranges = ((0x3041, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9D), (0x1AFF0, 0x1B16F))
+KANA_RANGES: Ranges = (
+    (0x3041, 0x309F),
+    (0x30A1, 0x30FA),
+    (0x30FC, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0xFF66, 0xFF9D),
+    (0x1AFF0, 0x1B16F),
+)
 HANGUL_RANGES: Ranges = ((0x1100, 0x11FF), (0x3131, 0x318E), (0xA960, 0xA97C), (0xAC00, 0xD7FB), (0xFFA0, 0xFFDC))
 COMMON_RANGES: Ranges = (
     *((0xB5, 0xB5), (0x250, 0x2FF), (0x1D00, 0x1DBF), (0x2100, 0x214F), (0x3006, 0x3006)),
@@ -60,7 +78,9 @@ def only_chinese() -> npt.NDArray[np.bool_]:
         pairs = b"\n".join(bytes((row, column)) for row in rows for column in columns)
         return set(pairs.decode(codec, "ignore"))
 
-    chinese = listed("gb2312", range(0xB0, 0xF8), range(0xA1, 0xFF)) | listed("big5", range(0xA4, 0xFA), range(0x40, 0xFF))
+    chinese = listed("gb2312", range(0xB0, 0xF8), range(0xA1, 0xFF)) | listed(
+        "big5", range(0xA4, 0xFA), range(0x40, 0xFF)
+    )
     only = np.zeros(LAST + 1, np.bool_)
     only[[ord(character) for character in chinese - listed("euc_jp", range(0xB0, 0xF5), range(0xA1, 0xFF))]] = True
     only &= letter_kinds() == HAN
@@ -83,7 +103,9 @@ class Letters:
         self.han_share = han_share
         """Least share of the letters that makes a text one of Han characters: a word has fewer of them than of Latin
         letters."""
-        self._counts: list[int] | None = None  # `cached_property` takes a lock before Python 3.12: 3 us for each short document
+        self._counts: list[int] | None = (
+            None  # `cached_property` takes a lock before Python 3.12: 3 us for each short document
+        )
 
     @property
     def counts(self) -> list[int]:
@@ -98,7 +120,9 @@ class Letters:
             for point in map(ord, self.text):
                 found[kinds[point]] += 1
             return found
-        counts: list[int] = np.bincount(letter_kinds().take(code_points(self.text), mode="clip"), minlength=KIND_COUNT).tolist()
+        counts: list[int] = np.bincount(
+            letter_kinds().take(code_points(self.text), mode="clip"), minlength=KIND_COUNT
+        ).tolist()
         return counts
 
     @property

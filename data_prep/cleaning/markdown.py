@@ -15,12 +15,21 @@ import re
 FRONT_MATTER = re.compile(r"\A---\n(?:[^\n]*\n){0,200}?(?:---|\.\.\.)(?:\n|\Z)")
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*$")
 BLOCKS = (
-    (re.compile(r"^ {0,3}#{1,6}[ \t]{1,20}([^\n]{0,1000}?)(?:[ \t]{1,20}#{1,20})?[ \t]{0,20}$", re.MULTILINE), r"\1"),  # headings
-    (re.compile(r"^ {0,3}(?:=+[ \t]*|(?:[*_-][ \t]*){3,}|--[ \t]*)$\n?", re.MULTILINE), ""),  # underlines of headings, rules
+    (
+        re.compile(r"^ {0,3}#{1,6}[ \t]{1,20}([^\n]{0,1000}?)(?:[ \t]{1,20}#{1,20})?[ \t]{0,20}$", re.MULTILINE),
+        r"\1",
+    ),  # headings
+    (
+        re.compile(r"^ {0,3}(?:=+[ \t]*|(?:[*_-][ \t]*){3,}|--[ \t]*)$\n?", re.MULTILINE),
+        "",
+    ),  # underlines of headings, rules
     (re.compile(r"^[ \t]*\|[^\n]*\|[ \t]*$\n?", re.MULTILINE), ""),  # rows of tables
     (re.compile(r"^ {0,3}(?:>[ \t]?)+", re.MULTILINE), ""),  # quotations
     (re.compile(r"^[ \t]*(?:[*+-]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?", re.MULTILINE), ""),  # items of lists
-    (re.compile(r"^ {0,3}\[\^?[^\]\n]{1,200}\]:[ \t]*(?:<[^>\n]*>|\S+)?[^\n]*$\n?", re.MULTILINE), ""),  # definitions of links and notes
+    (
+        re.compile(r"^ {0,3}\[\^?[^\]\n]{1,200}\]:[ \t]*(?:<[^>\n]*>|\S+)?[^\n]*$\n?", re.MULTILINE),
+        "",
+    ),  # definitions of links and notes
 )
 SPANS = (
     (re.compile(r"!\[[^\]\n]{0,500}\](?:\([^)\n]{0,2000}\)|\[[^\]\n]{0,200}\])"), ""),  # images

@@ -69,8 +69,12 @@ class QualityLimits(Portable):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
         if 0 < self.max_characters < self.min_characters:
-            raise ValueError(f"max_characters: {self.max_characters} is less than min_characters ({self.min_characters})")
+            raise ValueError(
+                f"max_characters: {self.max_characters} is less than min_characters ({self.min_characters})"
+            )
         if not self.min_word_length <= self.max_word_length:
-            raise ValueError(f"max_word_length: {self.max_word_length} is less than min_word_length ({self.min_word_length})")
+            raise ValueError(
+                f"max_word_length: {self.max_word_length} is less than min_word_length ({self.min_word_length})"
+            )
         if not all(phrase.strip() for phrase in self.boilerplate):
             raise ValueError("boilerplate: holds an empty phrase")

@@ -35,7 +35,9 @@ SIMPLIFICATIONS = ("", "t2s", "tw2s", "tw2sp", "hk2s", "hk2sp")
 
 _ENDS = "\r\u2028\u2029\x0b\x0c\x85"
 _SPACES = "\t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-_REMOVED = "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
+_REMOVED = (
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
+)
 UNUSUAL = re.compile(f"[{_ENDS}{_SPACES}{_REMOVED}]")
 UNUSUAL_RUN = re.compile(f"\r\n?|[{_ENDS}{_SPACES}{_REMOVED}]")
 USUAL_ASCII = bytes(code for code in range(128) if not UNUSUAL.match(chr(code)))
@@ -63,7 +65,9 @@ class Rule:
 
 
 def _substitution(pattern: str, replacement: str) -> Rule:
-    compiled = re.compile(pattern)  # a pattern that begins with plain characters: those are searched for at the speed of memory
+    compiled = re.compile(
+        pattern
+    )  # a pattern that begins with plain characters: those are searched for at the speed of memory
     return Rule(lambda text: compiled.sub(replacement, text), lambda text: substitutions(compiled, replacement, text))
 
 
@@ -113,9 +117,14 @@ COMPOSE = Rule(composed, compositions)
 HALVE = Rule(_half_width, lambda text: differences(text, _half_width(text), ""))
 JOIN = Rule(_joined, lambda text: substitutions(SINGLE_BREAK, " ", text) if _is_wrapped(text) else [])
 WHITE_SPACE_RULES = (
-    Rule(_without_unusual, lambda text: [Edit(match.start(), match.end(), _usual(match[0][0])) for match in UNUSUAL_RUN.finditer(text)]),
+    Rule(
+        _without_unusual,
+        lambda text: [Edit(match.start(), match.end(), _usual(match[0][0])) for match in UNUSUAL_RUN.finditer(text)],
+    ),
     _substitution("  +", " "),
-    Rule(lambda text: text.replace(" \n", "\n").replace("\n ", "\n"), lambda text: substitutions(EDGE_SPACES, "\n", text)),
+    Rule(
+        lambda text: text.replace(" \n", "\n").replace("\n ", "\n"), lambda text: substitutions(EDGE_SPACES, "\n", text)
+    ),
     _substitution("\n\n\n+", "\n\n"),
     Rule(str.strip, _strip_edits),
 )
@@ -157,7 +166,13 @@ class TextRules(Portable):
         """
         if not raw:
             return raw
-        if self._plain and len(raw) < SHORT and not UNTIDY.search(raw) and raw.count("\n") < FEWEST_BREAKS and composed(raw) == raw:
+        if (
+            self._plain
+            and len(raw) < SHORT
+            and not UNTIDY.search(raw)
+            and raw.count("\n") < FEWEST_BREAKS
+            and composed(raw) == raw
+        ):
             return raw.strip()  # no rule finds anything to do, apart from the edges
         text, last = raw, None
         for rule in self._rules:
@@ -190,7 +205,12 @@ class TextRules(Portable):
     def _rules(self) -> tuple[Rule, ...]:
         rules = [Rule(repaired, lambda text: differences(text, repaired(text)))] if self.repair else []
         rules += [Rule(markdown_text, lambda text: differences(text, markdown_text(text), ""))] if self.markdown else []
-        rules += [COMPOSE, *WHITE_SPACE_RULES, *([HALVE] if self.half_width else []), *([JOIN] if self.join_wrapped_lines else [])]
+        rules += [
+            COMPOSE,
+            *WHITE_SPACE_RULES,
+            *([HALVE] if self.half_width else []),
+            *([JOIN] if self.join_wrapped_lines else []),
+        ]
         if name := self.simplify:
             rules.append(Rule(lambda text: simplified(text, name), lambda text: _simplification_edits(text, name)))
         return (*rules, COMPOSE)

@@ -1,6 +1,7 @@
 """What the quality rules say of a page, and what they look at.
 
-Page(text, characters)  ->  counts of character classes, once  ->  Verdict("digit ratio", .61, .5, above=True)  ->  "0.61 > 0.50"
+Page(text, characters)  ->  counts of character classes, once  ->  Verdict("digit ratio", .61, .5, above=True)
+    ->  "0.61 > 0.50"
 """
 
 from __future__ import annotations
@@ -11,7 +12,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.cleaning.characters import CLASS_COUNT, DIGIT, HAN, LETTER, NEWLINE, OTHER, SPACE, SYMBOL, UNASSIGNED_HAN, classes
+from data_prep.cleaning.characters import (
+    CLASS_COUNT,
+    DIGIT,
+    HAN,
+    LETTER,
+    NEWLINE,
+    OTHER,
+    SPACE,
+    SYMBOL,
+    UNASSIGNED_HAN,
+    classes,
+)
 from data_prep.cleaning.quality_limits import QualityLimits
 
 
@@ -32,7 +44,9 @@ class Verdict(NamedTuple):
     @property
     def figures(self) -> str:
         """``0.61 > 0.50``: the value and the limit it keeps or breaks."""
-        sign = {(True, True): "<=", (True, False): ">", (False, True): ">=", (False, False): "<"}[self.above, self.passed]
+        sign = {(True, True): "<=", (True, False): ">", (False, True): ">=", (False, False): "<"}[
+            self.above, self.passed
+        ]
         value, threshold = _shown(self.value, self.threshold)
         return f"{value} {sign} {threshold}"
 

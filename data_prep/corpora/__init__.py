@@ -64,7 +64,9 @@ class Corpus(Portable, ABC):
         if not self.paths:
             raise ValueError("paths: give at least one file or pattern")
         if self.language and not self.language.replace("-", "_").isidentifier():
-            raise ValueError(f"language: {self.language!r} is no code of a language, such as zh, en, other (or leave it out)")
+            raise ValueError(
+                f"language: {self.language!r} is no code of a language, such as zh, en, other (or leave it out)"
+            )
 
     @abstractmethod
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
@@ -97,7 +99,8 @@ class Corpus(Portable, ABC):
             OSError: it is not there.
         """
         state = path.stat()
-        return f"{path.absolute()}\0{state.st_dev}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\0{state.st_ino}"
+        times = f"{state.st_mtime_ns}\0{state.st_ctime_ns}"
+        return f"{path.absolute()}\0{state.st_dev}\0{state.st_size}\0{times}\0{state.st_ino}"
 
     def given_labels(self) -> dict[str, list[Label]]:
         """By level, every label that the spans given with this corpus' documents can carry (none by default)."""
@@ -136,7 +139,9 @@ class LineCorpus(Corpus):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.encoding not in ENCODINGS:
-            hint = "; gb18030 reads GBK and GB2312 too" if self.encoding.lower().startswith(("gb", "cp936", "euc")) else ""
+            hint = (
+                "; gb18030 reads GBK and GB2312 too" if self.encoding.lower().startswith(("gb", "cp936", "euc")) else ""
+            )
             raise ValueError(f"encoding: {self.encoding!r} is not one of {', '.join(ENCODINGS)}{hint}")
 
     @abstractmethod
@@ -175,7 +180,10 @@ class LineCorpus(Corpus):
         with open_slice(Path(piece.path), piece.start, piece.end, cache, self.encoding) as stream:
             for place, raw, size in self._documents(stream, piece):
                 if size > LONGEST_DOCUMENT:
-                    detail = f"{size} bytes; one document may have {LONGEST_DOCUMENT}. Divide it, or choose a setting under which the file holds several"
+                    detail = (
+                        f"{size} bytes; one document may have {LONGEST_DOCUMENT}. Divide it, or choose a setting "
+                        "under which the file holds several"
+                    )
                     yield Rejected(place, "document too long", detail)
                 elif (result := self.parse(raw, place, source)) is not None:
                     yield self._by_encoding(result)
@@ -185,7 +193,8 @@ class LineCorpus(Corpus):
         if self.encoding == "utf-8" or not isinstance(result, Rejected) or result.reason != INVALID:
             return result
         return result._replace(
-            reason=f"invalid {self.encoding}", detail=f"in the document at line {result.place.line}, bytes that are no text in {self.encoding}"
+            reason=f"invalid {self.encoding}",
+            detail=f"in the document at line {result.place.line}, bytes that are no text in {self.encoding}",
         )
 
     def _documents(self, stream: IO[bytes], piece: Slice) -> Iterator[tuple[Place, bytes, int]]:
@@ -197,7 +206,9 @@ class LineCorpus(Corpus):
         while offset < piece.end:
             line = stream.readline(LONGEST_DOCUMENT)
             if not line:
-                raise ValueError(f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files.")
+                raise ValueError(
+                    f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files."
+                )
             if previous is not None and self.starts_document(line, previous):
                 yield place, b"".join(lines), size
                 place, lines, size = Place(piece.path, number, offset), [], 0

@@ -73,7 +73,9 @@ class AnnotatedJsonl(Jsonl):
     def given(self, spans: Any, record: Record) -> Mapping[str, Sequence[Given]] | Problem:
         """The spans of a document by level, or what is wrong with them."""
         if not isinstance(spans, list):
-            return Problem("no spans", f"key {self.spans_key!r} is missing or not a list (write [] where nothing is marked)")
+            return Problem(
+                "no spans", f"key {self.spans_key!r} is missing or not a list (write [] where nothing is marked)"
+            )
         levels: dict[str, list[Given]] = {self.level_of(kind): [] for kind in self.kinds}
         for item in spans:
             span = self.span(item, record.text)
@@ -85,7 +87,10 @@ class AnnotatedJsonl(Jsonl):
             found.sort()
             for left, right in itertools.pairwise(found):
                 if left.end > right.start:
-                    return Problem("spans overlap", f"{list(left)} and {list(right)} at level {level}; give them different levels, or keep one")
+                    return Problem(
+                        "spans overlap",
+                        f"{list(left)} and {list(right)} at level {level}; give them different levels, or keep one",
+                    )
         return {level: tuple(found) for level, found in levels.items()}
 
     def span(self, item: Any, text: str) -> Given | Problem:
@@ -93,7 +98,12 @@ class AnnotatedJsonl(Jsonl):
         if isinstance(item, dict):
             item = [item.get(self.start_key), item.get(self.end_key), item.get(self.kind_key)]
         shown = reprlib.repr(item)
-        if not isinstance(item, list) or len(item) != 3 or not all(type(edge) is int for edge in item[:2]) or not as_text(item[2]):
+        if (
+            not isinstance(item, list)
+            or len(item) != 3
+            or not all(type(edge) is int for edge in item[:2])
+            or not as_text(item[2])
+        ):
             wanted = f"[start, end, kind] or {{{self.start_key}, {self.end_key}, {self.kind_key}}} with whole numbers"
             return Problem("not a span", f"{shown}; wanted: {wanted}")
         start, end, kind = item[0], item[1], as_text(item[2])
@@ -102,7 +112,9 @@ class AnnotatedJsonl(Jsonl):
         if start >= end:
             return Problem("span without characters", f"{shown} ends before it begins; positions are [start, end)")
         if start < 0 or end > len(text):
-            return Problem("span outside the text", f"{shown}; the text has {len(text)} characters (code points, not bytes)")
+            return Problem(
+                "span outside the text", f"{shown}; the text has {len(text)} characters (code points, not bytes)"
+            )
         return Given(start, end, kind)
 
 

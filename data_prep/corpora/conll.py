@@ -57,7 +57,9 @@ class Conll(LineCorpus):
         if not self.kinds or len(set(self.kinds)) < len(self.kinds) or not all(kind.strip() for kind in self.kinds):
             raise ValueError(f"kinds: {self.kinds} must name every kind of entity once, for example [PER, LOC, ORG]")
         if not self.level.strip() or self.level == "word":
-            raise ValueError(f"level: {self.level!r} must be a name, and not `word` (entity, phrase or one of your own)")
+            raise ValueError(
+                f"level: {self.level!r} must be a name, and not `word` (entity, phrase or one of your own)"
+            )
         if self.document not in ("sentence", "docstart", "file"):
             raise ValueError(f"document: {self.document!r} is not one of sentence, docstart, file")
         if self.token_column == self.tag_column:
@@ -86,7 +88,18 @@ class Conll(LineCorpus):
             if token:
                 sentences[-1].append(token)
         text, given = join_tokens(sentences)
-        return Record(text=text, id=stand_in_id(raw, place, source), title="", language=self.language, place=place, given={self.level: given}) if text else None
+        return (
+            Record(
+                text=text,
+                id=stand_in_id(raw, place, source),
+                title="",
+                language=self.language,
+                place=place,
+                given={self.level: given},
+            )
+            if text
+            else None
+        )
 
     def token(self, line: str, number: int) -> Token | str | None:
         """A line's token, what is wrong with it, or None for a comment of CoNLL-U."""
@@ -97,7 +110,14 @@ class Conll(LineCorpus):
             text, tag = "", ""
         match = TAG.fullmatch(tag)
         if match is None or len(columns) < 2:
-            return None if line.startswith("#") else f"line {number}: {line.strip()[:60]!r} has no tag such as O, B-PER or I-PER in column {self.tag_column}"
+            return (
+                None
+                if line.startswith("#")
+                else (
+                    f"line {number}: {line.strip()[:60]!r} has no tag such as O, B-PER or I-PER in column "
+                    f"{self.tag_column}"
+                )
+            )
         if match[2] and match[2] not in self.kinds:
             return f"line {number}: {tag} is of no declared kind ({', '.join(self.kinds)}). Add it to `kinds`"
         return Token(text, match[1] or "O", match[2] or "")

@@ -31,8 +31,8 @@ from data_prep.inputs.tables import ROLES, TableColumns, Values, naming
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 ROWS_AT_ONCE = 256
-END_OF_STREAM = bytes(4)
 UNREADABLE = "cannot be read with `datasets`"
+END_OF_STREAM = bytes(4)
 """How every Arrow stream ends; a file that was cut between two record batches lacks it."""
 
 
@@ -52,7 +52,10 @@ class HubDataset(TableColumns, Corpus):
         if not self.split:
             raise ValueError("split: give the name of a split, for example train")
         if self.revision and not re.fullmatch("[0-9a-f]{40}", self.revision):
-            raise ValueError(f"revision: {self.revision!r} is not a full commit hash (40 hexadecimal digits, on the dataset's page under History)")
+            raise ValueError(
+                f"revision: {self.revision!r} is not a full commit hash (40 hexadecimal digits, on the dataset's page "
+                "under History)"
+            )
 
     def files(self) -> list[Path]:
         """The folders and ids.
@@ -62,15 +65,24 @@ class HubDataset(TableColumns, Corpus):
         """
         for entry in self.paths:
             if Path(entry).is_file():
-                raise ValueError(f"corpus path {entry}: it is a file; read it with the kind of its format (jsonl, parquet, plain_text), or give its folder")
+                raise ValueError(
+                    f"corpus path {entry}: it is a file; read it with the kind of its format (jsonl, parquet, "
+                    "plain_text), or give its folder"
+                )
             if Path(entry).is_dir():
                 if self.revision:
-                    raise ValueError(f"revision: {entry} is a folder on this machine, which has no revisions; give hub ids an entry of their own")
+                    raise ValueError(
+                        f"revision: {entry} is a folder on this machine, which has no revisions; give hub ids an "
+                        "entry of their own"
+                    )
             elif not HUB_ID.fullmatch(entry):
                 raise FileNotFoundError(f"corpus path {entry}: no such folder (looked from {Path.cwd()})")
             elif not self.revision:
                 remedy = "if it is a dataset of the hub, give its `revision`"
-                raise FileNotFoundError(f"corpus path {entry}: no such folder (looked from {Path.cwd()}); {remedy}, a commit hash of 40 digits")
+                raise FileNotFoundError(
+                    f"corpus path {entry}: no such folder (looked from {Path.cwd()}); {remedy}, a commit hash of 40 "
+                    "digits"
+                )
         return self.found().files
 
     def found(self) -> FoundFiles:
@@ -146,7 +158,8 @@ class HubDataset(TableColumns, Corpus):
         """The settings too: they decide the rows, which are kept under this name."""
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
         states = [f"{file.resolve()}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files]
-        return "\0".join([str(path), self.name, self.split, self.revision, self.text_key, self.id_key, self.title_key, self.language_key, *states])
+        keys = (self.text_key, self.id_key, self.title_key, self.language_key)
+        return "\0".join([str(path), self.name, self.split, self.revision, *keys, *states])
 
     def rows(self, path: Path, start: int) -> Iterator[Values]:
         """What a few hundred rows at a time hold, from row ``start`` on.
@@ -169,7 +182,10 @@ class HubDataset(TableColumns, Corpus):
             folder = path / self.split
         state = read_json(folder / "state.json")
         if state.get("_indices_data_files"):
-            raise ValueError(f"{folder} was saved by an old version of `datasets`, with its rows in another order. Load it there and save it again")
+            raise ValueError(
+                f"{folder} was saved by an old version of `datasets`, with its rows in another order. Load it there "
+                "and save it again"
+            )
         row = 0
         for entry in state["_data_files"]:
             for batch in _arrow_batches(folder / entry["filename"]):
@@ -180,7 +196,9 @@ class HubDataset(TableColumns, Corpus):
     def _streamed(self, path: Path, start: int) -> Iterator[Any]:
         import datasets
 
-        found = datasets.load_dataset(str(path), self.name or None, split=self.split, revision=self.revision or None, streaming=True)
+        found = datasets.load_dataset(
+            str(path), self.name or None, split=self.split, revision=self.revision or None, streaming=True
+        )
         rows: Iterator[Any] = found.with_format("arrow").skip(start).iter(ROWS_AT_ONCE)
         return rows
 
@@ -219,6 +237,9 @@ def _arrow_batches(file: Path) -> Iterator[Any]:
     import pyarrow as pa
 
     with pa.memory_map(str(file)) as source:
-        if source.size() < len(END_OF_STREAM) or source.read_at(len(END_OF_STREAM), source.size() - len(END_OF_STREAM)) != END_OF_STREAM:
+        if (
+            source.size() < len(END_OF_STREAM)
+            or source.read_at(len(END_OF_STREAM), source.size() - len(END_OF_STREAM)) != END_OF_STREAM
+        ):
             raise ValueError(f"{file} is cut short: an Arrow stream has an end mark. Fetch or save it again.")
         yield from pa.ipc.open_stream(source)

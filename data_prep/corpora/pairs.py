@@ -22,13 +22,12 @@ from typing import IO, Any
 
 from data_prep.corpora import LineCorpus, Slice, Survey
 from data_prep.documents import SEGMENT, Given, Place, Record, Rejected
+from data_prep.inputs.quoted_rows import quoted_rows
 from data_prep.inputs.raw_text import BOM, as_text, decode, json_object, stand_in_id
 from data_prep.inputs.streams import COMPRESSED, LONGEST_DOCUMENT, LineScan, open_bytes, rest_of_line
 
 FORMATS = {".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv"}
 MAX_CLASSES = 32767
-MAX_ROW_LINES = 1000
-"""A quote that is not closed within so many lines is taken for a stray one: its line stands alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,9 @@ class LabelledPairs(LineCorpus):
         if self.format not in ("", *FORMATS.values()):
             raise ValueError(f"format: {self.format!r} is not one of jsonl, tsv, csv (or leave it out)")
         if self.columns and (missing := [key for key in self._needed if key not in self.columns]):
-            raise ValueError(f"columns: {', '.join(missing)} not among them; first_key, second_key and label_key must be")
+            raise ValueError(
+                f"columns: {', '.join(missing)} not among them; first_key, second_key and label_key must be"
+            )
 
     @property
     def _needed(self) -> list[str]:
@@ -86,7 +87,9 @@ class LabelledPairs(LineCorpus):
         inner = Path(path).with_suffix("") if Path(path).suffix in COMPRESSED else Path(path)
         found = self.format or FORMATS.get(inner.suffix.lower(), "")
         if not found:
-            raise ValueError(f"pairs {path}: the suffix {inner.suffix!r} names no format. Set `format` to jsonl, tsv or csv.")
+            raise ValueError(
+                f"pairs {path}: the suffix {inner.suffix!r} names no format. Set `format` to jsonl, tsv or csv."
+            )
         return found
 
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
@@ -95,7 +98,11 @@ class LabelledPairs(LineCorpus):
         with open_bytes(path, self.encoding) as stream:
             if stream.read(1):
                 self._check_header(str(path))
-        return super().survey(path, slice_bytes, cache) if self.format_of(str(path)) == "tsv" else self._survey_rows(path, slice_bytes, cache)
+        return (
+            super().survey(path, slice_bytes, cache)
+            if self.format_of(str(path)) == "tsv"
+            else self._survey_rows(path, slice_bytes, cache)
+        )
 
     def _survey_rows(self, path: Path, slice_bytes: int, cache: Path | None) -> Survey:
         """Like a survey of lines, for rows that may reach over several."""
@@ -126,7 +133,9 @@ class LabelledPairs(LineCorpus):
             place = place._replace(line=place.line + max(1, row.count(b"\n")), offset=place.offset + size)
             if place.offset >= piece.end:
                 return
-        raise ValueError(f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files.")
+        raise ValueError(
+            f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files."
+        )
 
     def starts_document(self, line: bytes, previous: bytes | None) -> bool:
         return True
@@ -144,7 +153,9 @@ class LabelledPairs(LineCorpus):
         if isinstance(fields, Rejected):
             return fields
         if len(fields) != len(header):
-            return Rejected(place, "wrong number of columns", f"{len(fields)}, not {len(header)} ({', '.join(header)[:200]})")
+            return Rejected(
+                place, "wrong number of columns", f"{len(fields)}, not {len(header)} ({', '.join(header)[:200]})"
+            )
         return self.record(dict(zip(header, fields, strict=True)), raw, place, source)
 
     def record(self, value: Mapping[str, Any], raw: bytes, place: Place, source: str) -> Record | Rejected:
@@ -153,13 +164,23 @@ class LabelledPairs(LineCorpus):
         for key in filter(None, (self.first_key, self.second_key)):
             text = value.get(key)
             if not isinstance(text, str) or not text.strip():
-                return Rejected(place, "no text", f"key {key!r} is missing, empty or not text; keys here: {', '.join(list(value)[:8])}")
+                return Rejected(
+                    place,
+                    "no text",
+                    f"key {key!r} is missing, empty or not text; keys here: {', '.join(list(value)[:8])}",
+                )
             texts.append(text)
         label = _label(value.get(self.label_key)) if self.label_key else ""
         if not label and not self.allow_unlabelled:
-            return Rejected(place, "no label", f"key {self.label_key!r} is missing or empty; `allow_unlabelled: true` keeps such pairs")
+            return Rejected(
+                place,
+                "no label",
+                f"key {self.label_key!r} is missing or empty; `allow_unlabelled: true` keeps such pairs",
+            )
         if label and label not in self.classes:
-            return Rejected(place, "unknown label", f"{label[:80]!r}; classes are {', '.join(self.classes)[:200] or 'not given'}")
+            return Rejected(
+                place, "unknown label", f"{label[:80]!r}; classes are {', '.join(self.classes)[:200] or 'not given'}"
+            )
         spans, start = [], 0
         for text in texts:
             spans.append(Given(start, start + len(text), label))
@@ -183,7 +204,11 @@ class LabelledPairs(LineCorpus):
             rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
         except csv.Error as error:
             return Rejected(place, "malformed CSV", str(error))
-        return rows[0] if len(rows) == 1 else Rejected(place, "malformed CSV", f"{len(rows)} rows in one line; lines must end in \\n")
+        return (
+            rows[0]
+            if len(rows) == 1
+            else Rejected(place, "malformed CSV", f"{len(rows)} rows in one line; lines must end in \\n")
+        )
 
     @cached_property
     def _headers(self) -> dict[str, list[str]]:
@@ -193,7 +218,9 @@ class LabelledPairs(LineCorpus):
         """The names of a file's columns."""
         if not self.columns and path not in self._headers:
             with open_bytes(Path(path), self.encoding) as stream:
-                rows = quoted_rows(stream) if self.format_of(path) == "csv" else iter([stream.readline(LONGEST_DOCUMENT)])
+                rows = (
+                    quoted_rows(stream) if self.format_of(path) == "csv" else iter([stream.readline(LONGEST_DOCUMENT)])
+                )
                 fields = self._fields(next(rows).removeprefix(BOM), Place(path, 1, 0))
             if isinstance(fields, Rejected):
                 raise ValueError(f"pairs {path}: the header line cannot be read: {fields.reason} ({fields.detail})")
@@ -206,7 +233,9 @@ class LabelledPairs(LineCorpus):
         missing = [key for key in self._needed if key not in header]
         if missing or len(set(header)) < len(header):
             what = f"no column {', '.join(missing)}" if missing else "two columns of one name"
-            remedy = "Set first_key, second_key and label_key to what the file has, or `columns` if it has no header line."
+            remedy = (
+                "Set first_key, second_key and label_key to what the file has, or `columns` if it has no header line."
+            )
             raise ValueError(f"pairs {path}: {what} in the header line ({', '.join(header)[:200]}). {remedy}")
 
 
@@ -215,32 +244,3 @@ def _label(value: Any) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value).strip()
-
-
-def quoted_rows(stream: IO[bytes]) -> Iterator[bytes]:
-    """The rows of a CSV file: lines, joined while a quoted field is open. Where that leads to no row, the first line
-    stands alone."""
-    waiting: list[bytes] = []
-    while line := waiting.pop(0) if waiting else stream.readline(LONGEST_DOCUMENT):
-        row, lines = line, [line]
-        state = _state(row) if b'"' in line else "row"
-        while state == "open" and len(lines) < MAX_ROW_LINES and len(row) < LONGEST_DOCUMENT:
-            more = waiting.pop(0) if waiting else stream.readline(LONGEST_DOCUMENT)
-            if not more:
-                break
-            lines.append(more)
-            row += more
-            state = _state(row) if b'"' in more else "open"
-        if len(lines) > 1 and state != "row":
-            waiting[:0] = lines[1:]
-            row = line
-        yield row
-
-
-def _state(row: bytes) -> str:
-    """`row`; `open` when the text ends inside a quoted field; `malformed`."""
-    try:
-        list(csv.reader(io.StringIO(row.decode("utf-8", "replace"), newline=""), strict=True))
-    except csv.Error as error:
-        return "open" if "unexpected end of data" in str(error) else "malformed"
-    return "row"

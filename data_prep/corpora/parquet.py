@@ -57,7 +57,9 @@ class Parquet(TableColumns, Corpus):
                         start, end = max(piece.start - at, 0), min(piece.end - at, batch.num_rows)
                         if start < end:
                             values = self.values(batch.slice(start, end - start), path)
-                            yield from self.records(values, at + start, piece.path, self.source_of(piece.path), self.language)
+                            yield from self.records(
+                                values, at + start, piece.path, self.source_of(piece.path), self.language
+                            )
                         at += batch.num_rows
                         if at >= piece.end:
                             break
@@ -65,7 +67,9 @@ class Parquet(TableColumns, Corpus):
                         raise ValueError(f"row group {group} has {at - row} rows instead of {rows}")
                 row += rows
         if row < piece.end:
-            raise ValueError(f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files.")
+            raise ValueError(
+                f"{piece.path} became shorter while it was read. Run `kmask prepare` again on unchanged files."
+            )
 
 
 @contextlib.contextmanager
@@ -73,7 +77,9 @@ def open_parquet(path: Path) -> Iterator[Any]:
     """An open Parquet file that is read in small pieces and checks its checksums where it has any."""
     from pyarrow.parquet import ParquetFile
 
-    with ParquetFile(path, memory_map=True, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True) as file:
+    with ParquetFile(
+        path, memory_map=True, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True
+    ) as file:
         yield file
 
 

@@ -48,7 +48,9 @@ class PreSegmented(PlainText):
             closed_up = CLOSED_UP if CHINESE.search(line) else NEVER
             last = ""
             for word in line.split():
-                before = ("" if closed_up.match(last) or closed_up.match(word) else " ") if last else "\n" if pieces else ""
+                before = (
+                    ("" if closed_up.match(last) or closed_up.match(word) else " ") if last else "\n" if pieces else ""
+                )
                 last = word[-1]
                 pieces += [before, word]
                 position += len(before) + len(word)
@@ -56,4 +58,11 @@ class PreSegmented(PlainText):
                     words.append(Given(position - len(word), position, ""))
         if not pieces:
             return None
-        return Record(text="".join(pieces), id=stand_in_id(raw, place, source), title="", language=self.language, place=place, given={"word": tuple(words)})
+        return Record(
+            text="".join(pieces),
+            id=stand_in_id(raw, place, source),
+            title="",
+            language=self.language,
+            place=place,
+            given={"word": tuple(words)},
+        )

@@ -1,6 +1,7 @@
 """A MediaWiki XML dump (``zhwiki-20260901-pages-articles.xml.bz2``), streamed: one page is one document.
 
-    <page> <title>数学</title> <ns>0</ns> <id>13</id> <revision> ... <text>'''数学'''是...</text>   ->   Record(id="13", title="数学", text="数学是...")
+    <page> <title>数学</title> <ns>0</ns> <id>13</id> <revision> ... <text>'''数学'''是...</text>
+        ->   Record(id="13", title="数学", text="数学是...")
 
 Only articles become documents. Redirects, pages of other namespaces and pages that hold no wikitext are counted with
 the reason.
@@ -16,7 +17,8 @@ from xml.etree import ElementTree
 from data_prep.corpora import LineCorpus
 from data_prep.documents import Place, Record, Rejected
 from data_prep.inputs.raw_text import decode, stand_in_id
-from data_prep.inputs.wikitext import FALLBACKS, Wikitext
+from data_prep.inputs.wikitext import Wikitext
+from data_prep.inputs.wikitext_elements import FALLBACKS
 
 PAGE = b"<page>"
 HEADER = re.compile(
@@ -26,7 +28,23 @@ HEADER = re.compile(
 )
 REDIRECT = re.compile(r"\s*#\s*(?:redirect|重定向|重新導向)\s*:?\s*\[\[", re.IGNORECASE)
 SHOWN = {
-    **dict.fromkeys(["nowrap", "nobold", "le", "link-en", "link-ja", "link-de", "link-fr", "ill", "interlanguage link", "lang-zh", "zy", "ruby"], 1),
+    **dict.fromkeys(
+        [
+            "nowrap",
+            "nobold",
+            "le",
+            "link-en",
+            "link-ja",
+            "link-de",
+            "link-fr",
+            "ill",
+            "interlanguage link",
+            "lang-zh",
+            "zy",
+            "ruby",
+        ],
+        1,
+    ),
     **dict.fromkeys(["lang", "langx", "transl", "transliteration"], 2),
     "tsl": 3,
 }
@@ -54,14 +72,21 @@ class WikiDump(LineCorpus):
     @cached_property
     def wikitext(self) -> Wikitext:
         """The converter with these settings."""
-        return Wikitext(variant=self.variant, shown_templates={name.replace("_", " ").lower(): at for name, at in self.shown_templates.items()})
+        return Wikitext(
+            variant=self.variant,
+            shown_templates={name.replace("_", " ").lower(): at for name, at in self.shown_templates.items()},
+        )
 
     def starts_document(self, line: bytes, previous: bytes | None) -> bool:
         return line.lstrip().startswith(PAGE)
 
     def parse(self, raw: bytes, place: Place, source: str) -> Record | Rejected | None:
         if not self.starts_document(raw[:200], None):
-            return None if HEADER.fullmatch(raw) else Rejected(place, "not a page", f"{raw.strip()[:60]!r}: is this a pages-articles XML dump?")
+            return (
+                None
+                if HEADER.fullmatch(raw)
+                else Rejected(place, "not a page", f"{raw.strip()[:60]!r}: is this a pages-articles XML dump?")
+            )
         decoded = decode(raw, place)
         if isinstance(decoded, Rejected):
             return decoded
@@ -91,6 +116,10 @@ class WikiDump(LineCorpus):
             return Rejected(place, "page without wikitext", f"{title}: {model}")
         plain = self.wikitext.plain(text)
         if not plain:
-            return Rejected(place, "no text", f"{title}: {len(text)} characters of wikitext leave nothing" if text else f"{title}: the page is empty")
+            return Rejected(
+                place,
+                "no text",
+                f"{title}: {len(text)} characters of wikitext leave nothing" if text else f"{title}: the page is empty",
+            )
         id = (page.findtext("id") or "").strip() or stand_in_id(raw, place, source)
         return Record(text=plain, id=id, title=title, language=self.language, place=place)

@@ -51,8 +51,12 @@ class Wikiextractor(LineCorpus):
         if title and first.strip() == title:
             text = rest.strip()
         if not text:
-            return Rejected(place, "no text", f"the article {title!r} is empty" if title else "an article without text and title")
-        return Record(text=text, id=id or stand_in_id(raw, place, source), title=title, language=self.language, place=place)
+            return Rejected(
+                place, "no text", f"the article {title!r} is empty" if title else "an article without text and title"
+            )
+        return Record(
+            text=text, id=id or stand_in_id(raw, place, source), title=title, language=self.language, place=place
+        )
 
     def _from_json(self, raw: bytes, place: Place) -> tuple[str, str, str] | Rejected:
         value = json_object(raw, place)
@@ -61,7 +65,9 @@ class Wikiextractor(LineCorpus):
             return value._replace(detail=value.detail + hint)
         text = value.get("text")
         if not isinstance(text, str):
-            return Rejected(place, "no text", f"key 'text' is missing or not text; keys here: {', '.join(list(value)[:8])}")
+            return Rejected(
+                place, "no text", f"key 'text' is missing or not text; keys here: {', '.join(list(value)[:8])}"
+            )
         return text, as_text(value.get("id")), as_text(value.get("title"))
 
     def _from_plain(self, raw: bytes, place: Place) -> tuple[str, str, str] | Rejected:

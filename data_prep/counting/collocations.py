@@ -2,9 +2,12 @@
 statistics.
 
     pairs     every pair of neighbouring tokens is counted; pairs below min_count make no longer n-gram worth counting
-    n-grams   2 .. max_words + 1 tokens, wherever all pairs inside are frequent: one sorted table a block and length, merged
-    NPMI      min over all cuts a|b of  log(p(ab) / p(a)p(b)) / -log p(ab)              Bouma 2009, for n words the weakest cut decides
-    entropy   log2 N - 1/N sum c log2 c  over what follows (and precedes) the N occurrences       branching entropy, in bits
+    n-grams   2 .. max_words + 1 tokens, wherever all pairs inside are frequent: one sorted table a block and length,
+              merged
+    NPMI      min over all cuts a|b of  log(p(ab) / p(a)p(b)) / -log p(ab)
+              Bouma 2009, for n words the weakest cut decides
+    entropy   log2 N - 1/N sum c log2 c  over what follows (and precedes) the N occurrences
+              branching entropy, in bits
 
 All counts are exact. The punctuation that an n-gram meets is a neighbour like a word (so a phrase of a template, always
 followed by a number, has no freedom). A quotation or title mark, and a neighbour whose pair with the n-gram's edge is
@@ -60,7 +63,9 @@ def look_up(key_D: Keys, wanted: Keys) -> npt.NDArray[np.int64]:
     return np.where(key_D[place] == wanted, place, -1)
 
 
-def write_ngrams(path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: dict[str, npt.NDArray[Any]], number: int = 0) -> None:
+def write_ngrams(
+    path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: dict[str, npt.NDArray[Any]], number: int = 0
+) -> None:
     """Write the table of the n-grams at positions P: counts, and with ``columns`` (equal wherever the key is) the first
     place, too."""
     import pyarrow
@@ -70,7 +75,11 @@ def write_ngrams(path: Path, key_P: Keys, at_P: npt.NDArray[np.int64], columns: 
     first_D = np.flatnonzero(np.concatenate([np.ones(min(1, len(key_P)), bool), sorted_P[1:] != sorted_P[:-1]]))
     earliest_D = np.minimum.reduceat(order_P, first_D) if len(first_D) else order_P
     count_D = np.diff(np.append(first_D, len(key_P)))
-    table = {"key": sorted_P[first_D], "count": count_D, **{name: column[earliest_D] for name, column in columns.items()}}
+    table = {
+        "key": sorted_P[first_D],
+        "count": count_D,
+        **{name: column[earliest_D] for name, column in columns.items()},
+    }
     if columns:
         table["place"] = (np.uint64(number) << PLACE_BITS) + at_P[earliest_D].astype(np.uint64)
     write_sorted_table(path, pyarrow.table(table))
@@ -88,7 +97,9 @@ def frequent(paths: Sequence[Path], min_count: int, folder: Path) -> dict[str, n
     """The rows of the merged tables that count at least ``min_count``: key, count and whatever else the tables hold."""
     import pyarrow
 
-    rows = pyarrow.concat_tables([piece.filter(piece.column("count").to_numpy() >= min_count) for piece in merged(paths, ["count"], folder)])
+    rows = pyarrow.concat_tables(
+        [piece.filter(piece.column("count").to_numpy() >= min_count) for piece in merged(paths, ["count"], folder)]
+    )
     return {name: rows.column(name).to_numpy() for name in rows.column_names}
 
 
@@ -110,7 +121,11 @@ def write_block_ngrams(block: StoredTokenBlock, number: int, pair_D: Keys, longe
             at_P = at_P[alive_N[at_P + length - 2]]
             shorter_N, gram_N = gram_N, np.zeros(len(key_N), np.uint64)
             gram_N[at_P] = fold(shorter_N[at_P], key_N[at_P + length - 1], join_N[at_P + length - 1])
-        columns = {"prefix": shorter_N[at_P], "suffix": shorter_N[at_P + 1], "words": ~(edge_N[at_P] | edge_N[at_P + length - 1])}
+        columns = {
+            "prefix": shorter_N[at_P],
+            "suffix": shorter_N[at_P + 1],
+            "words": ~(edge_N[at_P] | edge_N[at_P + length - 1]),
+        }
         write_ngrams(folder / f"{length}-{number}.arrow", gram_N[at_P], at_P, columns, number)
 
 
@@ -154,7 +169,13 @@ def _add_neighbours(shorter: Ngrams, piece: Any) -> None:
         np.add.at(sums_D, index[several], count[several] * np.log2(count[several]))
 
 
-def npmi(key_Dn: Keys, join_Dn: npt.NDArray[np.uint8], total_D: npt.NDArray[np.int64], words: tuple[Keys, Any], longer: dict[int, Ngrams]) -> Any:
+def npmi(
+    key_Dn: Keys,
+    join_Dn: npt.NDArray[np.uint8],
+    total_D: npt.NDArray[np.int64],
+    words: tuple[Keys, Any],
+    longer: dict[int, Ngrams],
+) -> Any:
     """float64[D]: normalised pointwise mutual information of n-grams, given by the keys and joins of their words, at
     their weakest cut.
 
@@ -179,7 +200,9 @@ def ngram_keys(key_Dn: Keys, join_Dn: npt.NDArray[np.uint8], start: int, end: in
     return key_D
 
 
-def ngram_words(blocks: Sequence[StoredTokenBlock], place_D: npt.NDArray[np.uint64], length: int) -> tuple[Keys, npt.NDArray[np.uint8]]:
+def ngram_words(
+    blocks: Sequence[StoredTokenBlock], place_D: npt.NDArray[np.uint64], length: int
+) -> tuple[Keys, npt.NDArray[np.uint8]]:
     """Keys and joins of the words of n-grams, read where they first occur."""
     key_Dn, join_Dn = np.zeros((len(place_D), length), np.uint64), np.zeros((len(place_D), length), np.uint8)
     for number, here in by_block(place_D):

@@ -1,29 +1,34 @@
 """Mine a lexicon: the n-grams of a corpus that hold together and stand free, as a list for a person to review.
 
-    map      the documents of a part -> blocks: keys of tokens, texts, tables of words and of neighbouring pairs      (ngrams.py)
-    reduce   blocks -> n-grams with counts, NPMI and branching entropy -> chosen, fragments dropped -> lexicon.tsv   (collocations.py)
+    map      the documents of a part -> blocks: keys of tokens, texts, tables of words and of neighbouring pairs
+             (ngrams.py)
+    reduce   blocks -> n-grams with counts, NPMI and branching entropy -> chosen, fragments dropped -> lexicon.tsv
+             (collocations.py)
 
     人民 共和 国   seen 90 times, NPMI .81, left entropy 4.1, right entropy 3.7   ->  kept
     人民 共和      seen 91 times, 90 of them inside the line above                ->  dropped as its fragment
 
 Counts are exact, so the file is the same for any number of workers and any size of parts. What bounds time and disk
-(about six times the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory: 500 MB a worker.
+(about six times the text read) on a large corpus is `sample_bytes`: documents are drawn by a hash of their id. Memory:
+500 MB a worker.
 
     kmask lexicon mine configs/data/demo.yaml -o mined.tsv min_count=3
 
 The masking vocabulary of PMI-Masking (Levine et al. 2021; segmentations.py) is mined with its own measure and quotas,
 and no other threshold:
 
-    kmask lexicon mine ... score=pmi_squared quotas=[0.5,0.25,0.125,0.125] min_npmi=-1 min_entropy=0 nested_share=1 max_entries=800000
+    kmask lexicon mine ... score=pmi_squared quotas=[0.5,0.25,0.125,0.125] min_npmi=-1 min_entropy=0 nested_share=1
+        max_entries=800000
 
-(Function words begin and end no entry here, and one entry replaces fragments that never occur without it; theirs keep both.)
+(Function words begin and end no entry here, and one entry replaces fragments that never occur without it; theirs keep
+both.)
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,19 +36,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from data_prep.annotating.annotation import Annotation
-from data_prep.counting.collocations import Ngrams, by_block, count_ngrams, frequent, look_up, ngram_keys, ngram_words, npmi, write_counts
+from data_prep.counting.collocations import (
+    Ngrams,
+    by_block,
+    count_ngrams,
+    frequent,
+    look_up,
+    ngram_keys,
+    ngram_words,
+    npmi,
+)
 from data_prep.counting.counted_tables import Keys
-from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
+from data_prep.counting.ngrams import StoredTokenBlock, TokenKeys
 from data_prep.counting.segmentations import weakest_pmi, within_quotas
-from data_prep.documents import Document
-from data_prep.files import write_atomic
 from data_prep.languages import Language
-from data_prep.running.steps import Step
-from masking.keyed import hash_key, uniform
 
-LEXICON = "lexicon.tsv"
-COLUMNS = ("surface", "score", "count", "npmi", "left entropy", "right entropy", "example")
 CONTEXT = 16
 SCORES = ("npmi", "pmi", "pmi_squared")
 
@@ -67,10 +74,12 @@ class Mining:
     max_entries: int = 100_000
     """The best so many are kept."""
     score: str = "npmi"
-    """What is best: `npmi` times the lesser entropy; `pmi` at the most likely division into parts, in bits (PMI-Masking, equation 3);
-    `pmi_squared` the same with the squared probability of the entry, which favours frequent ones (as in the lists its authors released)."""
+    """What is best: `npmi` times the lesser entropy; `pmi` at the most likely division into parts, in bits
+    (PMI-Masking, equation 3); `pmi_squared` the same with the squared probability of the entry, which favours frequent
+    ones (as in the lists its authors released)."""
     quotas: list[float] = field(default_factory=list)
-    """Shares of `max_entries` for entries of 2, 3 ... words, each length ranked by itself (PMI-Masking: 0.5, 0.25, 0.125, 0.125); empty: all together."""
+    """Shares of `max_entries` for entries of 2, 3 ... words, each length ranked by itself (PMI-Masking: 0.5, 0.25,
+    0.125, 0.125); empty: all together."""
     sample_bytes: int = 500_000_000
     """About so many bytes of text are read; of a larger corpus, documents chosen by a hash of their id."""
 
@@ -89,8 +98,13 @@ class Mining:
             raise ValueError(f"nested_share: {self.nested_share} must lie above 0 and not above 1")
         if self.score not in SCORES:
             raise ValueError(f"score: {self.score!r} is not one of {', '.join(SCORES)}")
-        if self.quotas and not (len(self.quotas) < self.max_words and min(self.quotas) >= 0 and 0 < sum(self.quotas) <= 1 + 1e-9):
-            raise ValueError(f"quotas: {self.quotas} must be shares for 2 .. max_words = {self.max_words} words, 0 or more, with a sum of at most 1")
+        if self.quotas and not (
+            len(self.quotas) < self.max_words and min(self.quotas) >= 0 and 0 < sum(self.quotas) <= 1 + 1e-9
+        ):
+            raise ValueError(
+                f"quotas: {self.quotas} must be shares for 2 .. max_words = {self.max_words} words, 0 or more, with a "
+                "sum of at most 1"
+            )
         for name in ("max_entries", "sample_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
@@ -109,45 +123,6 @@ class Entry:
     example: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class MiningStep(Step):
-    """Mining as a corpus-wide step."""
-
-    mining: Mining
-    annotation: Annotation
-    """Finds the words."""
-    share: float
-    """Of the documents that are read, in (0, 1]."""
-    name: str = "mining"
-
-    def fingerprint(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self.mining), "share": self.share, "rules": 1}
-
-    def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
-        blocks = {language: TokenBlock(TokenKeys(language)) for language in self.mining.languages}
-        written = 0
-        for _, document in documents:
-            if document.language not in blocks or uniform(hash_key("mining", document.id), 0) >= self.share:
-                continue
-            blocks[document.language].add(document, self.annotation.words(document))
-            if blocks[document.language].full:
-                self._write(blocks[document.language], folder / f"{document.language}-{written:06d}")
-                blocks[document.language] = TokenBlock(blocks[document.language].keys)
-                written += 1
-        for language, block in blocks.items():
-            self._write(block, folder / f"{language}-{written:06d}")
-
-    @staticmethod
-    def _write(block: TokenBlock, folder: Path) -> None:
-        if block.write(folder):
-            write_counts(StoredTokenBlock(folder))
-
-    def reduce(self, folders: Sequence[Path], folder: Path) -> None:
-        blocks = [StoredTokenBlock(path) for part in folders for path in sorted(part.iterdir()) if path.is_dir()]
-        entries = select(blocks, self.mining, self.annotation.languages, folder) if blocks else []
-        write_lexicon(folder / LEXICON, entries, {**dataclasses.asdict(self.mining), "share": self.share})
-
-
 @dataclass(frozen=True)
 class Candidates:
     """The n-grams of one length that pass the thresholds."""
@@ -160,7 +135,9 @@ class Candidates:
     ngrams: Ngrams
 
     def __getitem__(self, chosen_D: npt.NDArray[Any]) -> Candidates:
-        key_Dn, join_Dn, npmi_D, score_D = (getattr(self, name)[chosen_D] for name in ("key_Dn", "join_Dn", "npmi_D", "score_D"))
+        key_Dn, join_Dn, npmi_D, score_D = (
+            getattr(self, name)[chosen_D] for name in ("key_Dn", "join_Dn", "npmi_D", "score_D")
+        )
         return Candidates(key_Dn, join_Dn, npmi_D, score_D, take(self.ngrams, chosen_D))
 
 
@@ -169,7 +146,9 @@ def take(ngrams: Ngrams, chosen_D: npt.NDArray[Any]) -> Ngrams:
     return Ngrams(*(getattr(ngrams, item.name)[chosen_D] for item in dataclasses.fields(ngrams)))
 
 
-def select(blocks: Sequence[StoredTokenBlock], mining: Mining, languages: Mapping[str, Language], folder: Path) -> list[Entry]:
+def select(
+    blocks: Sequence[StoredTokenBlock], mining: Mining, languages: Mapping[str, Language], folder: Path
+) -> list[Entry]:
     """The entries of the lexicon, best first. ``folder`` is for intermediate tables."""
     counted = count_ngrams(blocks, mining.min_count, mining.max_words, folder)
     words = frequent([block.folder / "words.arrow" for block in blocks], mining.min_count, folder)
@@ -177,7 +156,10 @@ def select(blocks: Sequence[StoredTokenBlock], mining: Mining, languages: Mappin
     for block in blocks:
         total[block.language] += int((block.array("ends") > block.array("starts")).sum())
     total_B = np.array([total[block.language] for block in blocks], np.int64)
-    stop_D = np.array([TokenKeys(language)[word] for language in mining.languages for word in languages[language].function_words], np.uint64)
+    stop_D = np.array(
+        [TokenKeys(language)[word] for language in mining.languages for word in languages[language].function_words],
+        np.uint64,
+    )
     chosen: dict[int, Candidates] = {}
     for length, ngrams in counted.items():
         free = take(ngrams, np.minimum(*ngrams.entropy()) >= mining.min_entropy)
@@ -201,17 +183,30 @@ def without_fragments(chosen: dict[int, Candidates], share: float) -> dict[int, 
     for length, found in chosen.items():
         for inner in range(2, length):
             for start in range(length - inner + 1):
-                index = look_up(chosen[inner].ngrams.key_D, ngram_keys(found.key_Dn, found.join_Dn, start, start + inner))
-                inside = found.ngrams.count_D >= share * chosen[inner].ngrams.count_D[index] if len(chosen[inner].ngrams) else index >= 0
+                index = look_up(
+                    chosen[inner].ngrams.key_D, ngram_keys(found.key_Dn, found.join_Dn, start, start + inner)
+                )
+                inside = (
+                    found.ngrams.count_D >= share * chosen[inner].ngrams.count_D[index]
+                    if len(chosen[inner].ngrams)
+                    else index >= 0
+                )
                 keep[inner][index[(index >= 0) & inside]] = False
     return {length: found[keep[length]] for length, found in chosen.items()}
 
 
-def entries(blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], limit: int, quotas: Sequence[float]) -> list[Entry]:
+def entries(
+    blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], limit: int, quotas: Sequence[float]
+) -> list[Entry]:
     """The best ``limit`` with surface and example, best first; equal scores by count, then by surface."""
     length_D = np.concatenate([np.full(len(found.ngrams), length) for length, found in chosen.items()])
-    npmi_D, score_D = (np.concatenate([getattr(found, name) for found in chosen.values()]) for name in ("npmi_D", "score_D"))
-    key_D, count_D, place_D = (np.concatenate([getattr(found.ngrams, name) for found in chosen.values()]) for name in ("key_D", "count_D", "place_D"))
+    npmi_D, score_D = (
+        np.concatenate([getattr(found, name) for found in chosen.values()]) for name in ("npmi_D", "score_D")
+    )
+    key_D, count_D, place_D = (
+        np.concatenate([getattr(found.ngrams, name) for found in chosen.values()])
+        for name in ("key_D", "count_D", "place_D")
+    )
     left_D, right_D = (np.concatenate([found.ngrams.entropy()[side] for found in chosen.values()]) for side in (0, 1))
     score_D = np.round(score_D, 3)
     order = np.lexsort((key_D, -count_D, -score_D))
@@ -224,7 +219,9 @@ def entries(blocks: Sequence[StoredTokenBlock], chosen: dict[int, Candidates], l
             first = int(place_D[row]) & 0xFFFFFFFF
             start, end = int(start_N[first]), int(end_N[first + int(length_D[row]) - 1])
             score, npmi_, left, right = (round(float(column[row]), 3) for column in (score_D, npmi_D, left_D, right_D))
-            found.append(Entry(text[start:end], score, int(count_D[row]), npmi_, left, right, example(text, start, end)))
+            found.append(
+                Entry(text[start:end], score, int(count_D[row]), npmi_, left, right, example(text, start, end))
+            )
     distinct: dict[str, Entry] = {}
     for entry in sorted(found, key=lambda entry: (-entry.score, -entry.count, entry.surface)):
         distinct.setdefault(entry.surface, entry)
@@ -236,15 +233,3 @@ def example(text: str, start: int, end: int) -> str:
     before = text[max(0, start - CONTEXT) : start].rpartition("\n")[2]
     after = text[end : end + CONTEXT].partition("\n")[0]
     return f"{before}【{text[start:end]}】{after}".replace("\t", " ")
-
-
-def write_lexicon(file: Path, found: Sequence[Entry], settings: dict[str, Any]) -> None:
-    """Write the reviewable list."""
-    notes = [
-        "Mined by `kmask lexicon mine`: delete the lines that are no terms, then name this file under `annotators` (kind: lexicon, origin: mined).",
-        f"{len(found)} entries; " + " ".join(f"{key}={value}" for key, value in settings.items()),
-        "\t".join(COLUMNS),
-    ]
-    lines = [f"# {note}" for note in notes]
-    lines += [f"{e.surface}\t{e.score:.3f}\t{e.count}\t{e.npmi:.3f}\t{e.left:.3f}\t{e.right:.3f}\t{e.example}" for e in found]
-    write_atomic(file, "\n".join(lines) + "\n")

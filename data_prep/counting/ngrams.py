@@ -1,7 +1,8 @@
 """Documents -> blocks of tokens: the arrays behind mining.
 
     text     他在 New York 工作。2015年       tokens  \\n  他 | 在 | New | York | 工作  。   0  年  \\n
-    joins    BREAK TOUCHING SPACED SPACED SPACED TOUCHING BREAK TOUCHING TOUCHING     (how a token is joined to the one before it)
+    joins    BREAK TOUCHING SPACED SPACED SPACED TOUCHING BREAK TOUCHING TOUCHING
+             (how a token is joined to the one before it)
 
 A word token is a word of the segmenter, or a single letter that no word covers (so names the segmenter has torn apart
 can be found). Numbers, punctuation, symbols and line ends break the text: no n-gram of words runs across one. What a
@@ -62,7 +63,11 @@ def edge_keys(language: str) -> npt.NDArray[np.uint64]:
     keys[[ord(mark) for mark in QUOTES]] = 0
     keys[0x30:0x3A] = keys[0x30]
     keys[0xFF10:0xFF1A] = keys[0x30]
-    return np.where((character_classes() == LETTER) | (keys == 0), np.uint64(0), mix_array(keys + np.uint64(hash_key("edge", language))))
+    return np.where(
+        (character_classes() == LETTER) | (keys == 0),
+        np.uint64(0),
+        mix_array(keys + np.uint64(hash_key("edge", language))),
+    )
 
 
 @cache
@@ -77,7 +82,9 @@ def character_classes() -> npt.NDArray[np.uint8]:
     return table
 
 
-def word_tokens(character_C: npt.NDArray[np.uint32], words_W2: Spans) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def word_tokens(
+    character_C: npt.NDArray[np.uint32], words_W2: Spans
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Starts and ends of the word tokens of a text. ``words_W2`` are its words of two characters or more."""
     class_C = character_classes()[character_C]
     words_W2 = words_W2.astype(np.int64)
@@ -123,7 +130,9 @@ class TokenBlock:
         words = map(text.__getitem__, map(slice, start_T.tolist(), end_T.tolist()))
         key_T = np.fromiter(map(self.keys.__getitem__, words), np.uint64, len(start_T))
         folder.mkdir()
-        arrays: tuple[npt.NDArray[Any], ...] = with_edges(character_C, key_T, start_T, end_T, edge_keys(self.keys.language))
+        arrays: tuple[npt.NDArray[Any], ...] = with_edges(
+            character_C, key_T, start_T, end_T, edge_keys(self.keys.language)
+        )
         for name, array in zip(("keys", "starts", "ends", "joins"), arrays, strict=True):
             np.save(folder / f"{name}.npy", array)
         (folder / "texts.zst").write_bytes(zstandard.compress(text.encode("utf-8", "surrogatepass"), 1))
@@ -131,7 +140,11 @@ class TokenBlock:
 
 
 def with_edges(
-    character_C: npt.NDArray[np.uint32], key_T: Keys, start_T: npt.NDArray[np.int64], end_T: npt.NDArray[np.int64], edges: Keys
+    character_C: npt.NDArray[np.uint32],
+    key_T: Keys,
+    start_T: npt.NDArray[np.int64],
+    end_T: npt.NDArray[np.int64],
+    edges: Keys,
 ) -> tuple[Keys, npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
     """Keys, starts, ends and joins of the tokens, edge tokens put between the words. An edge token is empty: it ends
     where it starts."""
@@ -145,10 +158,15 @@ def with_edges(
     right_T = character_C[end_T + ((character_C[end_T] == 32) & (end_T < len(character_C) - 1))]
     key_T3 = np.stack([np.where(broken_T[:-1], edges[left_T], 0), key_T, np.where(broken_T[1:], edges[right_T], 0)], 1)
     join_T3 = np.zeros(key_T3.shape, np.uint8)
-    join_T3[:, 1] = np.where(broken_T[:-1], np.where(key_T3[:, 0] > 0, TOUCHING, BREAK), np.where(spaced_T[:-1], SPACED, TOUCHING))
+    join_T3[:, 1] = np.where(
+        broken_T[:-1], np.where(key_T3[:, 0] > 0, TOUCHING, BREAK), np.where(spaced_T[:-1], SPACED, TOUCHING)
+    )
     join_T3[:, 2] = TOUCHING
     present_T3 = key_T3 > 0
-    start_T3, end_T3 = (np.stack(arrays, 1, dtype=np.uint32, casting="unsafe") for arrays in ((start_T, start_T, end_T), (start_T, end_T, end_T)))
+    start_T3, end_T3 = (
+        np.stack(arrays, 1, dtype=np.uint32, casting="unsafe")
+        for arrays in ((start_T, start_T, end_T), (start_T, end_T, end_T))
+    )
     return key_T3[present_T3], start_T3[present_T3], end_T3[present_T3], join_T3[present_T3]
 
 

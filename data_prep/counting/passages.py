@@ -3,7 +3,8 @@
 A document is a sample when the hash of its id is among the smallest of its language; the hash also chooses where the
 passage begins.
 
-    Annotated, hash  ->  {"id", "title", "source", "language", "text", "units": {level: [[start, end, type], ...]}}   (characters of "text")
+    Annotated, hash  ->  {"id", "title", "source", "language", "text", "units": {level: [[start, end, type], ...]}}
+                         (characters of "text")
 """
 
 from __future__ import annotations
@@ -30,9 +31,17 @@ def passage(annotated: Annotated, key: int, types: Sequence[str]) -> dict[str, A
     units = {}
     for level, found in annotated.units.items():
         inside = range(int(np.searchsorted(found.start_U, start)), int(np.searchsorted(found.end_U, end, "right")))
-        units[level] = [[int(found.start_U[u]) - start, int(found.end_U[u]) - start, types[found.label_U[u]]] for u in inside]
+        units[level] = [
+            [int(found.start_U[u]) - start, int(found.end_U[u]) - start, types[found.label_U[u]]] for u in inside
+        ]
     text = document.text[start:end]
-    named = {"id": document.id, "title": document.title, "source": document.source, "language": document.language, "text": text}
+    named = {
+        "id": document.id,
+        "title": document.title,
+        "source": document.source,
+        "language": document.language,
+        "text": text,
+    }
     return {**{name: value.encode("utf-8", "replace").decode() for name, value in named.items()}, "units": units}
 
 

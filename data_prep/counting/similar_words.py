@@ -1,7 +1,8 @@
 """Which words of a corpus may stand in for each other: words with similar neighbours, as a table for MacBERT-style
 masking.
 
-    prepared folder -> words and how near they stand (word_contexts.py)          提高: 水平 412, 效率 200 ...    提升: 水平 230, 效率 190 ...
+    prepared folder -> words and how near they stand (word_contexts.py)          提高: 水平 412, 效率 200 ...
+        提升: 水平 230, 效率 190 ...
                     -> positive PMI, singular vectors (word_vectors.py)          a unit vector for each word
                     -> nearest words by cosine                                   提高<TAB>提升<TAB>0.69
 
@@ -70,7 +71,12 @@ class Similarity:
     """Of the randomised SVD."""
 
     def __post_init__(self) -> None:
-        for name, least, most in (("max_words", 2, 1_000_000), ("window", 1, 100), ("dimensions", 1, 10_000), ("seed", 0, 1 << 63)):
+        for name, least, most in (
+            ("max_words", 2, 1_000_000),
+            ("window", 1, 100),
+            ("dimensions", 1, 10_000),
+            ("seed", 0, 1 << 63),
+        ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"{name}: {getattr(self, name)} must lie between {least} and {most}")
         for name in ("min_count", "max_tokens", "neighbours"):
@@ -109,19 +115,33 @@ def similar_words(prepared: Prepared, similarity: Similarity, listen: StepListen
         ValueError: the folder has no words, fewer than two frequent ones, or none that are similar.
     """
     total = tokens_read(prepared, similarity.max_tokens)
-    counted = count_frequent_words(prepared, similarity.max_tokens, similarity.min_count, _counter("counting words", total, listen))
+    counted = count_frequent_words(
+        prepared, similarity.max_tokens, similarity.min_count, _counter("counting words", total, listen)
+    )
     frequent = counted.take(np.arange(min(similarity.max_words, len(counted.key_V))))
     words, surfaces = _readable(frequent, prepared.tokenizer)
     if len(surfaces) < 2:
-        raise ValueError(f"{prepared.folder}: {len(surfaces)} word(s) occur {similarity.min_count} times or more, two are needed. Lower min_count.")
-    cells = count_cells(prepared, similarity.max_tokens, words, similarity.window, _counter("counting neighbours", total, listen))
+        raise ValueError(
+            f"{prepared.folder}: {len(surfaces)} word(s) occur {similarity.min_count} times or more, two are needed. "
+            "Lower min_count."
+        )
+    cells = count_cells(
+        prepared, similarity.max_tokens, words, similarity.window, _counter("counting neighbours", total, listen)
+    )
     listen("making vectors", 0, 1)
-    vectors_VK = embed(attraction(cells, len(surfaces), similarity.smoothing, similarity.shift), similarity.dimensions, similarity.seed)
+    vectors_VK = embed(
+        attraction(cells, len(surfaces), similarity.smoothing, similarity.shift), similarity.dimensions, similarity.seed
+    )
     listen("making vectors", 1, 1)
     group_V = np.diff(words.offsets_V1) * len(SCRIPTS) + np.array([script_group(surface) for surface in surfaces])
-    word_P, similar_P, cosine_P = nearest(vectors_VK, group_V, similarity, lambda done: listen("comparing", done, len(surfaces)))
+    word_P, similar_P, cosine_P = nearest(
+        vectors_VK, group_V, similarity, lambda done: listen("comparing", done, len(surfaces))
+    )
     if not len(word_P):
-        raise ValueError(f"{prepared.folder}: no two of {len(surfaces)} words are similar. Lower min_similarity or min_count, or read a larger corpus.")
+        raise ValueError(
+            f"{prepared.folder}: no two of {len(surfaces)} words are similar. Lower min_similarity or min_count, or "
+            "read a larger corpus."
+        )
     alone = len(surfaces) - len(np.unique(word_P))
     return Table(surfaces, word_P, similar_P, cosine_P, alone, len(frequent.key_V) - len(surfaces), cells.forgotten)
 
@@ -146,7 +166,9 @@ def _readable(words: Words, tokenizer: Tokenizer) -> tuple[Words, list[str]]:
     for glue in (" ", ""):
         surfaces = [glue.join(tokens[index] for index in row) for row in wanted]
         found = _rows(*tokenize_surfaces(surfaces, tokenizer))
-        chosen |= {row: surface for row, surface in enumerate(surfaces) if found[row] == wanted[row] and surface[0] != "#"}
+        chosen |= {
+            row: surface for row, surface in enumerate(surfaces) if found[row] == wanted[row] and surface[0] != "#"
+        }
     rows = sorted(chosen)
     return words.take(np.array(rows, np.int64)), [chosen[row] for row in rows]
 
@@ -165,11 +187,19 @@ def script_group(surface: str) -> int:
     letters = [character for character in surface if character.isalnum()]
     if letters and all(map(HAN.match, letters)):
         return 0
-    return 1 if letters and all((letter.isalpha() and letter < "\u0250") or "\u1e00" <= letter < "\u1f00" for letter in letters) else 2
+    return (
+        1
+        if letters
+        and all((letter.isalpha() and letter < "\u0250") or "\u1e00" <= letter < "\u1f00" for letter in letters)
+        else 2
+    )
 
 
 def nearest(
-    vectors_VK: npt.NDArray[np.float32], group_V: npt.NDArray[np.int64], similarity: Similarity, listen: Callable[[int], None]
+    vectors_VK: npt.NDArray[np.float32],
+    group_V: npt.NDArray[np.int64],
+    similarity: Similarity,
+    listen: Callable[[int], None],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Words, similar words of the same group and rounded cosines, sorted by word and then by cosine; equal cosines by
     word."""
@@ -200,9 +230,12 @@ def write_table(path: Path, table: Table, prepared: Prepared, similarity: Simila
     """Write the file that data_prep/word_lists/similar_pairs.py reads, atomically."""
     settings = " ".join(f"{name}={value}" for name, value in dataclasses.asdict(similarity).items())
     notes = [
-        f"Similar words of the prepared corpus with fingerprint {prepared.fingerprint}, by `kmask lexicon similar`: word, similar word, cosine.",
+        f"Similar words of the prepared corpus with fingerprint {prepared.fingerprint}, "
+        "by `kmask lexicon similar`: word, similar word, cosine.",
         f"{len(table.surfaces)} words, {len(table.word_P)} pairs; {settings}",
     ]
     columns = zip(table.word_P.tolist(), table.similar_P.tolist(), table.cosine_P.tolist(), strict=True)
-    lines = [f"{table.surfaces[word]}\t{table.surfaces[similar]}\t{cosine:.{DIGITS}f}" for word, similar, cosine in columns]
+    lines = [
+        f"{table.surfaces[word]}\t{table.surfaces[similar]}\t{cosine:.{DIGITS}f}" for word, similar, cosine in columns
+    ]
     write_atomic(path, "\n".join([*(f"# {note}" for note in notes), *lines]) + "\n")

@@ -1,6 +1,7 @@
 """Which units occur most often, in bounded memory and at array speed.
 
-    a batch of documents as one array of characters + units [start, end) + a class for each  ->  the most frequent surfaces by class
+    a batch of documents as one array of characters + units [start, end) + a class for each
+        ->  the most frequent surfaces by class
 
 Equal surfaces are recognised by a hash of their characters, so no string is made for a unit that is not kept:
 
@@ -58,15 +59,31 @@ class Surfaces:
     batches: Counter[int] = field(default_factory=Counter)
     """By class: batches that held a unit of it."""
 
-    def add(self, characters_N: npt.NDArray[np.uint32], start_U: npt.NDArray[Any], end_U: npt.NDArray[Any], class_U: npt.NDArray[Any], weight: int = 1) -> None:
+    def add(
+        self,
+        characters_N: npt.NDArray[np.uint32],
+        start_U: npt.NDArray[Any],
+        end_U: npt.NDArray[Any],
+        class_U: npt.NDArray[Any],
+        weight: int = 1,
+    ) -> None:
         """Count units, each ``weight`` times (more than 1 when only every weight-th is handed over)."""
         for begin in range(0, len(start_U), 1 << INDEX_BITS):
             chosen = slice(begin, begin + (1 << INDEX_BITS))
             self._add(characters_N, start_U[chosen], end_U[chosen], class_U[chosen], weight)
 
-    def _add(self, characters_N: npt.NDArray[np.uint32], start_U: npt.NDArray[Any], end_U: npt.NDArray[Any], class_U: npt.NDArray[Any], weight: int) -> None:
+    def _add(
+        self,
+        characters_N: npt.NDArray[np.uint32],
+        start_U: npt.NDArray[Any],
+        end_U: npt.NDArray[Any],
+        class_U: npt.NDArray[Any],
+        weight: int,
+    ) -> None:
         low = np.uint64((1 << INDEX_BITS) - 1)
-        key_U = (surface_hashes(characters_N, start_U, end_U, class_U) & ~low) | np.arange(len(start_U), dtype=np.uint64)
+        key_U = (surface_hashes(characters_N, start_U, end_U, class_U) & ~low) | np.arange(
+            len(start_U), dtype=np.uint64
+        )
         key_U.sort()
         new_U = np.diff(key_U >> np.uint64(INDEX_BITS), prepend=np.uint64(0)) > 0
         new_U[:1] = True
@@ -119,7 +136,9 @@ def surface_hashes(
     within_C = np.arange(int(length_U.sum())) - np.repeat(first_U, length_U)
     powers = np.full(int(length_U.max(initial=0)) + 1, BASE, np.uint64)
     powers[0] = 1
-    values_C = (characters_N[np.repeat(start_U, length_U) + within_C] + np.uint32(1)) * np.cumprod(powers, dtype=np.uint64)[within_C]
+    values_C = (characters_N[np.repeat(start_U, length_U) + within_C] + np.uint32(1)) * np.cumprod(
+        powers, dtype=np.uint64
+    )[within_C]
     raw_U: npt.NDArray[np.uint64] = np.add.reduceat(values_C, first_U) if len(start_U) else np.zeros(0, np.uint64)
     raw_U += (class_U.astype(np.uint64) << np.uint64(32) | length_U.astype(np.uint64)) * MIXER
     raw_U ^= raw_U >> np.uint64(32)

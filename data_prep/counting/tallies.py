@@ -1,7 +1,8 @@
 """What a report tells about a prepared corpus and plain counters cannot: histograms, frequent units, unknown
 characters, samples.
 
-    part       Tally.add_block(AnnotatedBlock, EncodedBlock) for each block  ->  Tally.plain()  ->  parts/NNNNNN/tally.json
+    part       Tally.add_block(AnnotatedBlock, EncodedBlock) for each block  ->  Tally.plain()
+               ->  parts/NNNNNN/tally.json
     finish     merge([every part's])                            ->  PREPARED/tally.json
 
 Documents are collected and counted four million characters at a time, as arrays. Nothing depends on how the corpus was
@@ -18,9 +19,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import zip_longest
 from typing import Any
 from zlib import crc32
 
@@ -29,8 +29,8 @@ import numpy.typing as npt
 
 from data_prep.blocks import AnnotatedBlock
 from data_prep.code_points import HAN
-from data_prep.counting.passages import SAMPLES, passage, smallest
-from data_prep.counting.surfaces import Top, largest, merge_tops
+from data_prep.counting.merging import merge
+from data_prep.counting.passages import SAMPLES, passage
 from data_prep.counting.unit_counts import STRIDE, UnitCounts
 from data_prep.documents import Annotated, Label
 from data_prep.encoded import Encoded, EncodedBlock
@@ -44,9 +44,6 @@ EDGES = np.array(sorted({round(2 ** (step / 4)) for step in range(4 * 32)}), np.
 HISTOGRAMS = ("document_characters", "document_tokens", "sentence_tokens")
 BATCH_CHARACTERS = 1 << 22
 Pending = tuple[AnnotatedBlock, EncodedBlock, npt.NDArray[np.uint64]]
-MERGED, HELD, UNKNOWN = 1000, 256, 200
-"""Frequent surfaces of a class that a merged tally keeps, lists of them that are held before they are joined; unknown
-characters."""
 
 
 class Tally:
@@ -75,7 +72,8 @@ class Tally:
     def add_block(self, annotated: AnnotatedBlock, encoded: EncodedBlock) -> None:
         """Count several documents."""
         ends_D = annotated.block.offsets_D1[1:]
-        filled = int(np.searchsorted(ends_D, BATCH_CHARACTERS - self._size)) + 1  # with so many documents a batch is full
+        # With so many documents a batch is full.
+        filled = int(np.searchsorted(ends_D, BATCH_CHARACTERS - self._size)) + 1
         if filled < len(annotated):
             chosen_D = np.arange(len(annotated)) < filled
             self.add_block(annotated.part(0, filled), encoded.take(chosen_D))
@@ -104,27 +102,39 @@ class Tally:
         pending, self._pending, self._size = self._pending, [], 0
         blocks, encoded = [annotated.block for annotated, _, _ in pending], [e for _, e, _ in pending]
         names = [names for e in encoded for names in e.names]
-        group_D = np.array([self.groups.setdefault((source, language), len(self.groups)) for _, language, source, _ in names], np.int64)
+        group_D = np.array(
+            [self.groups.setdefault((source, language), len(self.groups)) for _, language, source, _ in names], np.int64
+        )
         characters_D = np.concatenate([np.diff(block.offsets_D1) for block in blocks])
         tokens_D = np.concatenate([np.diff(e.token_ids[1]) for e in encoded])
         sentences_D = np.concatenate([np.diff(e.sentence_ends[1]) for e in encoded])
-        unknown = np.flatnonzero(np.concatenate([e.token_ids[0] for e in encoded]) == self.tokenizer.special_ids["[UNK]"])
+        unknown = np.flatnonzero(
+            np.concatenate([e.token_ids[0] for e in encoded]) == self.tokenizer.special_ids["[UNK]"]
+        )
         unknown_D = np.bincount(np.searchsorted(np.cumsum(tokens_D), unknown, "right"), minlength=len(names))
         columns = (np.ones_like(tokens_D), characters_D, tokens_D, sentences_D, unknown_D)
-        self.sums = _added(self.sums, np.stack([np.bincount(group_D, column, len(self.groups)).astype(np.int64) for column in columns], 1))
+        counts = [np.bincount(group_D, column, len(self.groups)).astype(np.int64) for column in columns]
+        self.sums = _added(self.sums, np.stack(counts, 1))
         ends_S = np.concatenate([e.sentence_ends[0] for e in encoded]).astype(np.int64)
         lengths_S = np.diff(ends_S, prepend=0)
         first_D = (np.cumsum(sentences_D) - sentences_D)[sentences_D > 0]
         lengths_S[first_D] = ends_S[first_D]
-        for name, group, lengths in zip(HISTOGRAMS, (group_D, group_D, np.repeat(group_D, sentences_D)), (characters_D, tokens_D, lengths_S), strict=True):
+        for name, group, lengths in zip(
+            HISTOGRAMS,
+            (group_D, group_D, np.repeat(group_D, sentences_D)),
+            (characters_D, tokens_D, lengths_S),
+            strict=True,
+        ):
             bins = np.searchsorted(EDGES, np.maximum(lengths, 1), "right") - 1
-            table = np.bincount(group * len(EDGES) + bins, minlength=len(self.groups) * len(EDGES)).reshape(-1, len(EDGES))
-            self.tables[name] = _added(self.tables[name], table)
+            table = np.bincount(group * len(EDGES) + bins, minlength=len(self.groups) * len(EDGES))
+            self.tables[name] = _added(self.tables[name], table.reshape(-1, len(EDGES)))
         characters_N = np.concatenate([block.characters_N for block in blocks])
         self.sampled = _sum_of(self.sampled, np.bincount(characters_N[STRIDE // 2 :: STRIDE]))
         if len(unknown):
             self.unknown.update(self.alphabet.unknown(characters_near_unknowns(pending, unknown, unknown_D)))
-        language_D = np.array([self.languages.setdefault(language, len(self.languages)) for _, language, _, _ in names], np.int64)
+        language_D = np.array(
+            [self.languages.setdefault(language, len(self.languages)) for _, language, _, _ in names], np.int64
+        )
         keys_D = np.concatenate([keys_D for _, _, keys_D in pending])
         for level in sorted({level for a, _, _ in pending for level in a.units}):
             self.units.add(level, [(a, e) for a, e, _ in pending], characters_N, language_D, keys_D)
@@ -146,7 +156,11 @@ class Tally:
         names_of_languages = list(self.languages)
         for level, found in sorted(self.units.surfaces.items()):
             for number in found.counts:
-                named = {"level": level, "type": self.types[number // 256], "language": names_of_languages[number % 256]}
+                named = {
+                    "level": level,
+                    "type": self.types[number // 256],
+                    "language": names_of_languages[number % 256],
+                }
                 surfaces.append({**named, **found.top(number)._asdict()})
         scripts: Counter[str] = Counter()
         for code in np.flatnonzero(self.sampled).tolist():
@@ -155,12 +169,18 @@ class Tally:
             [
                 {
                     "groups": groups,
-                    "unit_lengths": {level: np.trim_zeros(counts, "b").tolist() for level, counts in self.units.lengths.items()},
+                    "unit_lengths": {
+                        level: np.trim_zeros(counts, "b").tolist() for level, counts in self.units.lengths.items()
+                    },
                     "surfaces": surfaces,
                     "scripts": scripts,
                     "unknown_characters": list(self.unknown.items()),
                     "unknown_alone": self.unknown.total(),
-                    "samples": [{"key": key, **passage(found, key, self.type_names)} for kept in self.samples.values() for key, found in kept],
+                    "samples": [
+                        {"key": key, **passage(found, key, self.type_names)}
+                        for kept in self.samples.values()
+                        for key, found in kept
+                    ],
                 }
             ]
         )
@@ -175,53 +195,6 @@ def _added(before: npt.NDArray[np.int64], more: npt.NDArray[np.int64]) -> npt.ND
     """``more`` plus the rows of ``before``, which may be fewer."""
     more[: len(before)] += before
     return more
-
-
-def merge(tallies: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Several tallies as one, whatever their order; merged tallies may be merged again."""
-    groups: dict[tuple[str, str], dict[str, Any]] = {}
-    lengths: dict[str, list[int]] = {}
-    tops: dict[tuple[str, str, str], list[Top]] = {}
-    scripts: Counter[str] = Counter()
-    unknown: Counter[str] = Counter()
-    samples: list[dict[str, Any]] = []
-    alone = 0
-    for tally in tallies:
-        for group in tally["groups"]:
-            present = groups.setdefault((group["source"], group["language"]), {})
-            for name, value in group.items():
-                present[name] = value if isinstance(value, str) else _sum(present.get(name, type(value)()), value)
-        for level, counts in tally["unit_lengths"].items():
-            lengths[level] = _sum(lengths.get(level, []), counts)
-        for item in tally["surfaces"]:
-            held = tops.setdefault((item["level"], item["type"], item["language"]), [])
-            held.append(Top(item["surfaces"], item["floor"], item["error"]))
-            if len(held) > HELD:
-                held[:] = [merge_tops(held, MERGED)]
-        scripts.update(tally["scripts"])
-        unknown.update(dict(tally["unknown_characters"]))
-        alone += tally["unknown_alone"]
-        samples = smallest([*samples, *tally["samples"]])
-    return {
-        "groups": [groups[key] for key in sorted(groups)],
-        "unit_lengths": dict(sorted(lengths.items())),
-        "surfaces": [dict(zip(("level", "type", "language"), key, strict=True)) | _plain(merge_tops(held, MERGED)) for key, held in sorted(tops.items())],
-        "scripts": dict(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))),
-        "unknown_characters": [list(item) for item in largest(unknown, 0, 0, UNKNOWN).surfaces],
-        "unknown_alone": alone,
-        "samples": samples,
-    }
-
-
-def _plain(top: Top) -> dict[str, Any]:
-    return {**top._asdict(), "surfaces": [list(item) for item in top.surfaces]}
-
-
-def _sum(left: Any, right: Any) -> Any:
-    """Numbers added; lists of numbers added place by place, the shorter one as if it ended in zeros."""
-    if not isinstance(right, list):
-        return left + right
-    return [a + b for a, b in zip_longest(left, right, fillvalue=0)]
 
 
 @cache
@@ -239,4 +212,11 @@ def writing_system(code: int) -> str:
     if unicodedata.category(character)[0] not in "LM":
         return "punctuation and symbols"
     name = unicodedata.name(character, "").split()[0:1]
-    return {"LATIN": "Latin", "HIRAGANA": "kana", "KATAKANA": "kana", "HANGUL": "Hangul", "CYRILLIC": "Cyrillic", "GREEK": "Greek"}.get("".join(name), "other")
+    return {
+        "LATIN": "Latin",
+        "HIRAGANA": "kana",
+        "KATAKANA": "kana",
+        "HANGUL": "Hangul",
+        "CYRILLIC": "Cyrillic",
+        "GREEK": "Greek",
+    }.get("".join(name), "other")

@@ -1,6 +1,7 @@
 """How long units are and which surfaces occur most often, for a whole batch of documents at once.
 
-    UnitCounts.add("word", blocks, characters_N, ...)   ->   lengths["word"]: units by their tokens,  surfaces["word"]: see surfaces.py
+    UnitCounts.add("word", blocks, characters_N, ...)   ->   lengths["word"]: units by their tokens,
+        surfaces["word"]: see surfaces.py
 
 Of words only some are looked at, the same ones of a document wherever it stands: a key of the document says with which
 to begin.
@@ -72,10 +73,14 @@ class UnitCounts:
             counted = np.bincount(np.minimum(length_V[at_V], LONGEST_UNIT), minlength=LONGEST_UNIT + 1) * weight
             self.lengths[level] = self.lengths.get(level, 0) + counted
             at_U = at_U[end_U[at_U] - start_U[at_U] > (level == "word")]  # a single character is no word worth naming
-            self.surfaces.setdefault(level, Surfaces()).add(characters_N, start_U[at_U], end_U[at_U], class_U[at_U], weight)
+            self.surfaces.setdefault(level, Surfaces()).add(
+                characters_N, start_U[at_U], end_U[at_U], class_U[at_U], weight
+            )
 
 
-def every(stride: int, keys_D: npt.NDArray[np.uint64], count_D: npt.NDArray[np.int64], chosen_D: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+def every(
+    stride: int, keys_D: npt.NDArray[np.uint64], count_D: npt.NDArray[np.int64], chosen_D: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
     """Numbers of every ``stride``-th unit of each chosen document, from the one its key says.
 
     stride 2, counts 3, 4, 2, keys 1, 0, 1, the first two chosen   ->   1, 3, 5

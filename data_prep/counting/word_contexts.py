@@ -1,8 +1,10 @@
 """Which words of a prepared folder occur often, and which stand near each other: two passes over its shards.
 
-    shard   兰 州 | 公 交 | 集 团 | ， | play ##ing | x        items: words of level `word`, and every other token by itself
+    shard   兰 州 | 公 交 | 集 团 | ， | play ##ing | x        items: words of level `word`, and every other token by
+            itself
     pass 1  count_words   -> the kept words, each by its token ids: 公交 412, 集团 390, playing 57 ...
-    pass 2  count_cells   -> how near the kept words stand: cell (公交, 集团) gains `window`, next but one `window - 1` ...
+    pass 2  count_cells   -> how near the kept words stand: cell (公交, 集团) gains `window`, next but one `window - 1`
+            ...
 
 An item is a word when it is whole (no `##` piece begins it or follows it), has a letter or digit, and holds no special
 token. All items keep their place, so a comma between two words keeps them apart by one; nothing is counted across the
@@ -120,7 +122,10 @@ def blocks(prepared: Prepared, max_tokens: int) -> Iterator[SentenceBlock]:
         ValueError: the shards have no level `word`.
     """
     if "word" not in prepared.levels:
-        raise ValueError(f"{prepared.folder} has no level `word`, only {', '.join(prepared.levels) or 'none'}. Prepare the corpus with a segmenter.")
+        raise ValueError(
+            f"{prepared.folder} has no level `word`, only {', '.join(prepared.levels) or 'none'}. Prepare the corpus "
+            "with a segmenter."
+        )
     total, seen, read = prepared.tokens("train"), 0, 0
     for shard in prepared.shards("train"):
         seen += len(shard.token_ids.values)
@@ -135,7 +140,9 @@ def _blocks_of(shard: Shard, limit: int) -> Iterator[SentenceBlock]:
     unit = shard.units["word"]
     start_U = unit.start_U.astype(np.int64) + np.repeat(offsets_D1[:-1], np.diff(unit.offsets_D1))
     sentences = shard.sentence_ends
-    end_S = np.unique(np.concatenate([sentences.values + np.repeat(offsets_D1[:-1], np.diff(sentences.offsets_D1)), offsets_D1[1:]]))
+    end_S = np.unique(
+        np.concatenate([sentences.values + np.repeat(offsets_D1[:-1], np.diff(sentences.offsets_D1)), offsets_D1[1:]])
+    )
     end_S = end_S[(end_S > 0) & (end_S <= limit)]
     first = begin = 0
     while first < len(end_S):
@@ -148,14 +155,19 @@ def _blocks_of(shard: Shard, limit: int) -> Iterator[SentenceBlock]:
 
 
 def _items(
-    token_ids_T: npt.NDArray[np.uint32], start_U: npt.NDArray[np.int64], length_U: npt.NDArray[np.uint16], end_S: npt.NDArray[np.int64]
+    token_ids_T: npt.NDArray[np.uint32],
+    start_U: npt.NDArray[np.int64],
+    length_U: npt.NDArray[np.uint16],
+    end_S: npt.NDArray[np.int64],
 ) -> SentenceBlock:
     """Tokens inside a unit, after its first, begin no item."""
     steps_T1 = np.zeros(len(token_ids_T) + 1, np.int8)
     steps_T1[start_U + 1] += 1
     steps_T1[start_U + length_U] -= 1
     first_I = np.flatnonzero(np.cumsum(steps_T1[:-1], dtype=np.int8) == 0)
-    return SentenceBlock(token_ids_T, first_I, np.diff(first_I, append=len(token_ids_T)), np.searchsorted(end_S, first_I, "right"))
+    return SentenceBlock(
+        token_ids_T, first_I, np.diff(first_I, append=len(token_ids_T)), np.searchsorted(end_S, first_I, "right")
+    )
 
 
 def count_frequent_words(prepared: Prepared, max_tokens: int, min_count: int, listen: TokenListener) -> Words:
@@ -211,7 +223,9 @@ def count_cells(prepared: Prepared, max_tokens: int, words: Words, window: int, 
     return Cells(key_C, count_C, forgotten)
 
 
-def _near(word_I: npt.NDArray[np.int64], sentence_I: npt.NDArray[np.int64], size: int, window: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _near(
+    word_I: npt.NDArray[np.int64], sentence_I: npt.NDArray[np.int64], size: int, window: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Sorted cell keys of a block with their weighted counts."""
     found = []
     for distance in range(1, window + 1):

@@ -1,6 +1,7 @@
 """From how near words stand to a vector for each: shifted positive PMI, then a truncated singular value decomposition.
 
-    Cells of 30,000 words  ->  attraction: PMI(提高, 水平) = 3.1 ...  ->  embed: float32[30000, 200], rows of unit length
+    Cells of 30,000 words  ->  attraction: PMI(提高, 水平) = 3.1 ...  ->  embed: float32[30000, 200], rows of unit
+                                                                          length
 
 The choices are those that Levy, Goldberg and Dagan (Improving distributional similarity with lessons learned from word
 embeddings, TACL 2015) recommend for counted vectors: context counts to the power .75, and left singular vectors times
@@ -40,7 +41,9 @@ def attraction(cells: Cells, size: int, smoothing: float, shift: float) -> Attra
     smoothed_V = count_V**smoothing
     with np.errstate(divide="ignore", invalid="ignore"):
         log_word_V, log_context_V = np.log(count_V), np.log(smoothed_V / smoothed_V.sum())
-    log_C = np.log(np.where(row_C == column_C, 2 * cells.count_C, cells.count_C)) - shift  # both halves meet on the diagonal
+    log_C = (
+        np.log(np.where(row_C == column_C, 2 * cells.count_C, cells.count_C)) - shift
+    )  # both halves meet on the diagonal
     halves = []
     for word_C, context_C, wanted_C in ((row_C, column_C, True), (column_C, row_C, row_C != column_C)):
         pmi_C = log_C - log_word_V[word_C] - log_context_V[context_C]
@@ -60,7 +63,9 @@ def embed(attracted: Attraction, dimensions: int, seed: int) -> npt.NDArray[np.f
     size = len(starts_V1) - 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that this layout is young
-        matrix_VV = torch.sparse_csr_tensor(torch.from_numpy(starts_V1), torch.from_numpy(context_N), torch.from_numpy(value_N), size=(size, size))
+        matrix_VV = torch.sparse_csr_tensor(
+            torch.from_numpy(starts_V1), torch.from_numpy(context_N), torch.from_numpy(value_N), size=(size, size)
+        )
     vectors_VK = _singular(matrix_VV, min(dimensions, size), seed).numpy()
     vectors_VK[np.diff(starts_V1) == 0] = 0
     return np.asarray(vectors_VK / np.maximum(np.linalg.norm(vectors_VK, axis=1, keepdims=True), 1e-12), np.float32)
@@ -72,5 +77,7 @@ def _singular(matrix_VV: Any, dimensions: int, seed: int) -> Any:
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(seed)
-        left_VK, values_K, _ = torch.svd_lowrank(matrix_VV, q=min(dimensions + OVERSAMPLING, len(matrix_VV)), niter=POWER_ITERATIONS)
+        left_VK, values_K, _ = torch.svd_lowrank(
+            matrix_VV, q=min(dimensions + OVERSAMPLING, len(matrix_VV)), niter=POWER_ITERATIONS
+        )
     return (left_VK * values_K.sqrt())[:, :dimensions]

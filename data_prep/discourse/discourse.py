@@ -97,7 +97,8 @@ class Discourse:
             without = [marker.name for marker in self.marker_list.markers if not marker.sense]
             if without:
                 raise ValueError(
-                    f"label: sense, but {len(without)} marker(s) have none, first {without[0]!r}. Add it in a second column, or use label: marker."
+                    f"label: sense, but {len(without)} marker(s) have none, first {without[0]!r}. Add it in a second "
+                    "column, or use label: marker."
                 )
             names = list(dict.fromkeys(marker.sense for marker in self.marker_list.markers))
         if len(names) > MAX_CLASSES:
@@ -106,10 +107,18 @@ class Discourse:
 
     def fingerprint(self) -> dict[str, Any]:
         """What decides the pairs."""
-        settings = {"label": self.label, "min_words": self.min_words, "max_words": self.max_words, "cap": self.cap, "on_malformed": self.on_malformed}
+        settings = {
+            "label": self.label,
+            "min_words": self.min_words,
+            "max_words": self.max_words,
+            "cap": self.cap,
+            "on_malformed": self.on_malformed,
+        }
         return {**settings, "files": [sha256_file(resolve(path)) for path in self.markers], "rules": 1}
 
-    def pairs(self, document: Document, sentences_S2: Spans, paragraph_ends_P: npt.NDArray[np.int64]) -> Iterator[DiscoursePair]:
+    def pairs(
+        self, document: Document, sentences_S2: Spans, paragraph_ends_P: npt.NDArray[np.int64]
+    ) -> Iterator[DiscoursePair]:
         """The pairs of a document, in order; none of a document that is a labelled pair itself."""
         if SEGMENT in document.given:
             return
@@ -126,7 +135,9 @@ class Discourse:
             if found.seconds and (split := known.split(text, start, end, found)):
                 yield from self._pair(document, split.first, split.second, split.marker)
 
-    def _pair(self, document: Document, first: tuple[int, int], second: tuple[int, int], marker: Marker) -> Iterator[DiscoursePair]:
+    def _pair(
+        self, document: Document, first: tuple[int, int], second: tuple[int, int], marker: Marker
+    ) -> Iterator[DiscoursePair]:
         text = document.text
         pieces = [text[start:end] for start, end in (first, second)]
         if not all(self.min_words <= len(WORD.findall(piece)) <= self.max_words for piece in pieces):
@@ -135,10 +146,16 @@ class Discourse:
             return
         name = marker.name if self.label == "marker" else marker.sense
         shift = len(pieces[0]) + 2
-        given: dict[str, list[Given]] = {SEGMENT: [Given(0, len(pieces[0]), name), Given(shift, shift + len(pieces[1]), name)]}
+        given: dict[str, list[Given]] = {
+            SEGMENT: [Given(0, len(pieces[0]), name), Given(shift, shift + len(pieces[1]), name)]
+        }
         for level, spans in document.given.items():
             moved = [Given(s - first[0], e - first[0], kind) for s, e, kind in spans if first[0] <= s and e <= first[1]]
-            given[level] = moved + [Given(s - second[0] + shift, e - second[0] + shift, kind) for s, e, kind in spans if second[0] <= s and e <= second[1]]
+            given[level] = moved + [
+                Given(s - second[0] + shift, e - second[0] + shift, kind)
+                for s, e, kind in spans
+                if second[0] <= s and e <= second[1]
+            ]
         yield DiscoursePair(
             document=Document(
                 id=f"{document.id}#{second[0]}",

@@ -26,7 +26,10 @@ from data_prep.code_points import HAN
 from data_prep.inputs.text_lines import lines_of, refusal
 
 BETWEEN = re.compile(r"\s*(?:…+|\.{3,}|⋯+)\s*")
-FORM = "Write `marker`, `marker<TAB>sense` or `marker<TAB>sense<TAB>count` on each line, a marker of two parts as `first…second`, Chinese without spaces"
+FORM = (
+    "Write `marker`, `marker<TAB>sense` or `marker<TAB>sense<TAB>count` on each line, a marker of two parts as "
+    "`first…second`, Chinese without spaces"
+)
 AFTER_LATIN = re.compile(r"[\s,，:：]")
 COMMA = re.compile(r"\s*([,，:：]?)\s*")
 CLAUSE = re.compile(r"[,，;；]\s*")
@@ -85,7 +88,9 @@ class MarkerList:
         for surface in dict.fromkeys([*self.alike, *singles, *seconds]):
             items = tuple(sorted(seconds.get(surface, []), key=lambda item: (-len(item[0]), item[0])))
             starts.setdefault(surface[:2], []).append(Start(surface, singles.get(surface), items))
-        return {key: sorted(found, key=lambda item: (-len(item.surface), item.surface)) for key, found in starts.items()}
+        return {
+            key: sorted(found, key=lambda item: (-len(item.surface), item.surface)) for key, found in starts.items()
+        }
 
     @cached_property
     def _first(self) -> frozenset[str]:
@@ -103,7 +108,11 @@ class MarkerList:
                     continue
                 if found.surface in self.alike:
                     return None
-                if found.single and found.single.comma and after(text, start + len(found.surface), end)[1] == start + len(found.surface):
+                if (
+                    found.single
+                    and found.single.comma
+                    and after(text, start + len(found.surface), end)[1] == start + len(found.surface)
+                ):
                     found = found._replace(single=None)
                 if found.single or found.seconds:
                     return found
@@ -116,11 +125,19 @@ class MarkerList:
         for comma in CLAUSE.finditer(text, begin, end):
             for surface, marker in found.seconds:
                 if stands_at(text, comma.end(), end, surface) and not self._misleads(text, comma.end(), end, surface):
-                    return Split((after(text, begin, comma.start())[0], comma.start()), (after(text, comma.end() + len(surface), end)[0], end), marker)
+                    return Split(
+                        (after(text, begin, comma.start())[0], comma.start()),
+                        (after(text, comma.end() + len(surface), end)[0], end),
+                        marker,
+                    )
         return None
 
     def _misleads(self, text: str, start: int, end: int, surface: str) -> bool:
-        return any(len(word) > len(surface) and stands_at(text, start, end, word) for word in self.alike if word.startswith(surface))
+        return any(
+            len(word) > len(surface) and stands_at(text, start, end, word)
+            for word in self.alike
+            if word.startswith(surface)
+        )
 
 
 def stands_at(text: str, start: int, end: int, surface: str) -> bool:
@@ -167,11 +184,16 @@ def read_markers(paths: Iterable[str], *, skip_malformed: bool) -> MarkerList:
             if name is None or len(fields) > 3 or (len(fields) == 3 and not fields[2].isdecimal()):
                 malformed.append(f"{path}:{number}: {line[:60]!r}")
                 continue
-            senses.setdefault(name, Counter())[fields[1] if len(fields) > 1 else ""] += int(fields[2]) if len(fields) == 3 else 1
+            senses.setdefault(name, Counter())[fields[1] if len(fields) > 1 else ""] += (
+                int(fields[2]) if len(fields) == 3 else 1
+            )
             comma[name] = comma.get(name, True) and fields[0].endswith((",", "，"))
     if malformed and not skip_malformed:
         raise refusal("markers", malformed, f"{FORM}, or set `on_malformed: skip` to leave such lines out.")
-    markers = [Marker(name, max(found, key=lambda sense: (bool(sense), found[sense])), comma[name]) for name, found in senses.items()]
+    markers = [
+        Marker(name, max(found, key=lambda sense: (bool(sense), found[sense])), comma[name])
+        for name, found in senses.items()
+    ]
     if not markers:
         raise ValueError(f"markers {', '.join(paths)}: no marker in them. {FORM}.")
     return MarkerList(markers=markers, alike=frozenset(alike - senses.keys()), malformed=malformed)

@@ -57,7 +57,9 @@ def answer(work: Callable[[int], Any], part: int) -> Any:
     """``work(part)`` inside a worker. One that is out of memory ends as if the kernel had ended it: nothing it still
     holds can be trusted."""
     global _timed
-    with contextlib.suppress(ValueError):  # a worker whose tasks do not run in its main thread keeps what it does at SIGALRM: end, by default
+    with contextlib.suppress(
+        ValueError
+    ):  # a worker whose tasks do not run in its main thread keeps what it does at SIGALRM: end, by default
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
     _timed = True

@@ -50,7 +50,12 @@ class Ray(Engine):
         if not parts:
             return
         ray = self.connect()
-        deaths = ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError, ray.exceptions.ObjectLostError
+        deaths = (
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.OutOfMemoryError,
+            ray.exceptions.ObjectLostError,
+        )
         task = ray.remote(max_retries=0, num_cpus=1)(run_part)
         name, payload = uuid.uuid4().hex, ray.put(pickle.dumps((str(Path.cwd()), sys.path, pickle.dumps(work))))
         waiting = list(reversed(parts))
@@ -85,11 +90,17 @@ class Ray(Engine):
         try:
             import ray
         except ImportError:
-            raise ValueError("engine.kind: ray needs the package ray, which is not installed. Run: pip install 'kmask[ray]'") from None
+            raise ValueError(
+                "engine.kind: ray needs the package ray, which is not installed. Run: pip install 'kmask[ray]'"
+            ) from None
         if ray.is_initialized():
             return ray
         where = self.address or os.environ.get("RAY_ADDRESS", "")
-        settings: dict[str, Any] = {"runtime_env": {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}}, "log_to_driver": False, "logging_level": "ERROR"}
+        settings: dict[str, Any] = {
+            "runtime_env": {"env_vars": {"TOKENIZERS_PARALLELISM": "false"}},
+            "log_to_driver": False,
+            "logging_level": "ERROR",
+        }
         if where == "local":
             settings.update(object_store_memory=OBJECT_BYTES, include_dashboard=False)
         try:
@@ -98,8 +109,8 @@ class Ray(Engine):
         except (OSError, RuntimeError, ValueError, ImportError) as error:
             reason = str(error).strip().split("\n")[0]
             raise ConnectionError(
-                f"engine.address {where or '(empty)'}: no Ray cluster could be reached ({reason}). "
-                "Start one with `ray start --head` and `ray start --address=...` on the other machines, or use engine.kind=local."
+                f"engine.address {where or '(empty)'}: no Ray cluster could be reached ({reason}). Start one with "
+                "`ray start --head` and `ray start --address=...` on the other machines, or use engine.kind=local."
             ) from None
         return ray
 

@@ -1,6 +1,7 @@
 """A record as it was read -> the document that preparation works on, or why it is set aside.
 
-    Record  ->  final text (cleaning/text_rules.py)  ->  long enough?  ->  its language, as declared or by script (languages/)  ->  Document
+    Record  ->  final text (cleaning/text_rules.py)  ->  long enough?
+        ->  its language, as declared or by script (languages/)  ->  Document
 
 A document that ends up too short is rejected with a reason, never silently; ``lost_spans`` counts the user's spans of
 which nothing is left.
@@ -69,12 +70,18 @@ class Cleaning(Portable):
         """The finished document, or why it was set aside."""
         text, given = self.spanned(record.text, record.given) if record.given else (self.text(record.text), {})
         if len(text) < self.min_characters:
-            return Rejected(record.place, "too short", f"{len(text)} characters after cleaning, {self.min_characters} wanted")
+            return Rejected(
+                record.place, "too short", f"{len(text)} characters after cleaning, {self.min_characters} wanted"
+            )
         language = self.language(text, record.language)
         if not language:
             found = f"declared {record.language!r}" if record.language else "by its letters"
-            return Rejected(record.place, "other language", f"{found}, none of {', '.join(self.known)} (`cleaning.languages`)")
-        return Document(id=record.id, language=language, text=text, title=self.text(record.title), source=source, given=given)
+            return Rejected(
+                record.place, "other language", f"{found}, none of {', '.join(self.known)} (`cleaning.languages`)"
+            )
+        return Document(
+            id=record.id, language=language, text=text, title=self.text(record.title), source=source, given=given
+        )
 
     @cached_property
     def text_rules(self) -> TextRules:
@@ -108,4 +115,8 @@ class Cleaning(Portable):
 def lost_spans(record: Record, document: Document) -> dict[str, int]:
     """By level, how many of the user's spans had nothing left after cleaning (they covered white space or invisible
     characters only)."""
-    return {level: lost for level, spans in record.given.items() if (lost := len(spans) - len(document.given.get(level, ())))}
+    return {
+        level: lost
+        for level, spans in record.given.items()
+        if (lost := len(spans) - len(document.given.get(level, ())))
+    }

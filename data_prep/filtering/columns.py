@@ -36,9 +36,13 @@ def rows(file: Path, kind: Any, start: int, stop: int, width: int = 0) -> Array:
     """Rows ``start`` to ``stop`` of a column, read into memory: [rows], or [rows, width]."""
     wide = max(1, width)
     count = (stop - start) * wide
-    values = np.fromfile(file, kind, count, offset=start * wide * np.dtype(kind).itemsize) if count else np.zeros(0, kind)
+    values = (
+        np.fromfile(file, kind, count, offset=start * wide * np.dtype(kind).itemsize) if count else np.zeros(0, kind)
+    )
     if len(values) != count:
-        raise ValueError(f"{file} is damaged (it ends before row {stop}). Delete its folder and run the same command again.")
+        raise ValueError(
+            f"{file} is damaged (it ends before row {stop}). Delete its folder and run the same command again."
+        )
     return values.reshape(-1, width) if width else values
 
 

@@ -1,7 +1,8 @@
 """Decontamination: documents that share a long n-gram with the user's evaluation files are dropped.
 
     evaluation files  --tokens, n-gram hashes-->  sorted uint64[M] with the place of each     (once a process)
-    Document          --tokens, n-gram hashes-->  a bit table, then binary searches          ->  Rejected(place, "contaminated: FILE", "FILE:LINE: ...")
+    Document          --tokens, n-gram hashes-->  a bit table, then binary searches
+                      ->  Rejected(place, "contaminated: FILE", "FILE:LINE: ...")
 
 An n-gram is 25 characters of Chinese or 13 words of English, whatever stands between them (white space, punctuation,
 letter case do not count; see `shingles.py`); the language of each evaluation text decides which. A document is looked
@@ -94,7 +95,10 @@ class Decontamination:
                 owners[n].append(len(places))
                 places.append(place)
         if not places:
-            raise ValueError(f"paths: no text in {', '.join(texts) or 'the files'} is as long as {self.words} words or {self.characters} Chinese characters")
+            raise ValueError(
+                f"paths: no text in {', '.join(texts) or 'the files'} is as long as {self.words} words or "
+                f"{self.characters} Chinese characters"
+            )
         grams = [_Grams.of(n, hashes[n], owners[n]) for n in hashes if hashes[n]]
         sieve = _Sieve.of(_Grams.of(shortest, beginnings, list(range(len(places)))))
         return Evaluation(sieve, grams, places, dict(texts), dict(short), self.min_matches)
@@ -167,10 +171,14 @@ class Evaluation:
         hashes_T = tokens(document.characters)[0]
         if not self.sieve.passes(hashes_T):
             return None
-        found = [(grams.n, owners) for grams in self.grams if len(owners := grams.find(ngram_hashes(hashes_T, grams.n)))]
+        found = [
+            (grams.n, owners) for grams in self.grams if len(owners := grams.find(ngram_hashes(hashes_T, grams.n)))
+        ]
         total = sum(len(owners) for _, owners in found)
         if total < self.min_matches:
             return None
         n, owners = found[0]
         file, _, line = self.places[owners[0]].rpartition(":")
-        return Rejected(place, f"contaminated: {file}", f"{file}:{line}: {total} n-gram(s) of {n} words or characters in common")
+        return Rejected(
+            place, f"contaminated: {file}", f"{file}:{line}: {total} n-gram(s) of {n} words or characters in common"
+        )

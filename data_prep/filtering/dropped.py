@@ -52,7 +52,9 @@ class Dropped:
             FileNotFoundError: the folder holds no such result.
         """
         if not (folder / "entries").is_file():
-            raise FileNotFoundError(f"{folder} holds no list of duplicates (entries is missing). Run `kmask prepare` again.")
+            raise FileNotFoundError(
+                f"{folder} holds no list of duplicates (entries is missing). Run `kmask prepare` again."
+            )
         return cls(folder)
 
     @cached_property
@@ -69,10 +71,17 @@ class Dropped:
             if not 0 <= part < len(self._part_ends):
                 raise ValueError(f"{self.folder} knows {len(self._part_ends)} parts; there is no part {part}")
             start, end = int(self._part_ends[part - 1]) if part else 0, int(self._part_ends[part])
-            self._part, self._rows = part, dict(zip(self._entries["number"][start:end].tolist(), range(start, end), strict=True))
+            self._part, self._rows = (
+                part,
+                dict(zip(self._entries["number"][start:end].tolist(), range(start, end), strict=True)),
+            )
         row = self._rows.get(number)
         if row is None:
             return None
         entry = self._entries[row]
         kept = self.kept[int(entry["kept"])]
-        return Reason("near duplicate", f"{float(entry['similarity']):.2f} like {kept}") if entry["near"] else Reason("duplicate", f"same text as {kept}")
+        return (
+            Reason("near duplicate", f"{float(entry['similarity']):.2f} like {kept}")
+            if entry["near"]
+            else Reason("duplicate", f"same text as {kept}")
+        )

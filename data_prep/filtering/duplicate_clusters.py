@@ -1,7 +1,9 @@
 """Clusters: which document stands for each, and what is written about the others.
 
-    clusters   all pairs, one process     ->  roots uint32: the first document of each one's cluster; kept: the roots of clusters
-    entries    the documents of a run     ->  an entry for each that is not its own root (see dropped.py), and the ids of those that stay
+    clusters   all pairs, one process     ->  roots uint32: the first document of each one's cluster; kept: the roots of
+               clusters
+    entries    the documents of a run     ->  an entry for each that is not its own root (see dropped.py), and the ids
+               of those that stay
     result     one after the other
 
 Joining takes 5 bytes a document (5 GB for 10^9), whatever the pairs; they are read in blocks.
@@ -63,14 +65,21 @@ def describe(made: StepOutputs, run: int, folder: Path, *, near: bool, places: i
     dropped = np.flatnonzero(roots_D != np.arange(start, stop))
     kept = mapped(made.task("clusters", 0) / "kept", np.int64)
     entries = np.zeros(len(dropped), ENTRY)
-    numbers_D = np.concatenate([rows(made.parts[item.part] / "numbers", np.int64, item.start, item.stop) for item in layout.pieces(start, stop)])
+    numbers_D = np.concatenate(
+        [
+            rows(made.parts[item.part] / "numbers", np.int64, item.start, item.stop)
+            for item in layout.pieces(start, stop)
+        ]
+    )
     entries["part"] = np.searchsorted(layout.starts, start + dropped, "right") - 1
     entries["number"] = numbers_D[dropped]
     entries["kept"] = np.searchsorted(kept, roots_D[dropped])
     entries["similarity"] = 1
     inexact = np.flatnonzero(first_equal(made, layout, run)[dropped] != roots_D[dropped])
     if near:
-        pairs_P = (start + dropped[inexact]).astype(np.uint64) << np.uint64(32) | roots_D[dropped[inexact]].astype(np.uint64)
+        pairs_P = (start + dropped[inexact]).astype(np.uint64) << np.uint64(32) | roots_D[dropped[inexact]].astype(
+            np.uint64
+        )
         entries["similarity"][inexact] = similarity(agreement(made, layout, pairs_P, places) / places)
     entries["near"][inexact] = True
     append(folder / "entries", entries)
@@ -119,4 +128,7 @@ def publish_clusters(made: StepOutputs, folder: Path) -> None:
         exact += len(entries)
         kept += len(ends)
     append(folder / "part_ends", np.cumsum(in_part))
-    write_json(folder / "counts.json", {"documents": layout.documents, "duplicates": exact - near, "near_duplicates": near, "clusters": kept})
+    write_json(
+        folder / "counts.json",
+        {"documents": layout.documents, "duplicates": exact - near, "near_duplicates": near, "clusters": kept},
+    )

@@ -2,7 +2,8 @@
 sketches agree.
 
     equal        a task has all digests with some prefixes     ->  pairs (first document with that text, later one)
-    candidates   a task has all band keys with some prefixes   ->  pairs (first document with that key, later one), and each with its NEIGHBOURS
+    candidates   a task has all band keys with some prefixes   ->  pairs (first document with that key, later one), and
+                 each with its NEIGHBOURS
     alike        a task has all pairs whose later is in a run  ->  those that agree in enough places
 
 A key that n documents share gives fewer than (1 + NEIGHBOURS) n pairs, not n^2, and a task that meets too many keys
@@ -21,7 +22,16 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.filtering.columns import append, mapped
-from data_prep.filtering.duplicate_runs import TASK_RECORDS, Layout, distinct, earlier, later, pairs_between, slice_of, write_pairs
+from data_prep.filtering.duplicate_runs import (
+    TASK_RECORDS,
+    Layout,
+    distinct,
+    earlier,
+    later,
+    pairs_between,
+    slice_of,
+    write_pairs,
+)
 from data_prep.running.rounds import StepOutputs
 
 NEIGHBOURS = 3
@@ -117,11 +127,15 @@ def agreement(made: StepOutputs, layout: Layout, pairs_P: npt.NDArray[np.uint64]
     for start in range(0, len(order), BLOCK_PAIRS):
         chosen = order[start : start + BLOCK_PAIRS]
         one_P, two_P = earlier(pairs_P[chosen]), later(pairs_P[chosen])
-        agree_P[chosen] = (sketches_of(made, layout, one_P, places) == sketches_of(made, layout, two_P, places)).sum(axis=1)
+        agree_P[chosen] = (sketches_of(made, layout, one_P, places) == sketches_of(made, layout, two_P, places)).sum(
+            axis=1
+        )
     return agree_P
 
 
-def sketches_of(made: StepOutputs, layout: Layout, documents_P: npt.NDArray[np.int64], places: int) -> npt.NDArray[np.uint8]:
+def sketches_of(
+    made: StepOutputs, layout: Layout, documents_P: npt.NDArray[np.int64], places: int
+) -> npt.NDArray[np.uint8]:
     """uint8[P, K]: the sketches of some documents, from disk."""
     found_PK = np.empty((len(documents_P), places), np.uint8)
     runs = documents_P // layout.run_documents

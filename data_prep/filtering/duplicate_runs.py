@@ -1,8 +1,10 @@
 """Runs: the columns of many small parts gathered into few large files, so that what is alike can be brought together by
 reading slices.
 
-    parts    8 MB of text each: hundreds of thousands of them       ->  runs of RUN_DOCUMENTS documents each, across parts
-    run      digests and band keys, sorted, with the document each is of; `fences` say where each of 4,096 prefixes begins; sketches
+    parts    8 MB of text each: hundreds of thousands of them       ->  runs of RUN_DOCUMENTS documents each, across
+             parts
+    run      digests and band keys, sorted, with the document each is of; `fences` say where each of 4,096 prefixes
+             begins; sketches
 
 A task that is to see all keys with some prefixes reads one slice of every run, one file after the other: no process
 holds more than a few files open, however many parts there are. Documents have numbers from 0 over all parts, less than
@@ -94,7 +96,10 @@ def lay_out(made: StepOutputs, task: int, folder: Path, *, bands: int) -> None:
     if documents >= MOST_DOCUMENTS:
         raise ValueError(f"duplicates: {documents:,} documents are more than {MOST_DOCUMENTS - 1:,}; divide the corpus")
     append(folder / "starts", np.cumsum([0, *counts], dtype=np.int64))
-    tasks = {name: min(1 << PREFIX_BITS, -(-documents * keys // TASK_RECORDS)) for name, keys in (("equal_tasks", 1), ("key_tasks", bands))}
+    tasks = {
+        name: min(1 << PREFIX_BITS, -(-documents * keys // TASK_RECORDS))
+        for name, keys in (("equal_tasks", 1), ("key_tasks", bands))
+    }
     write_json(folder / "layout.json", {"run_documents": RUN_DOCUMENTS, **tasks})
 
 
@@ -102,7 +107,12 @@ def gather_digests(made: StepOutputs, run: int, folder: Path) -> None:
     """Sort the digests of a run. Of equal ones only the first goes on; the others are `pairs` already."""
     layout = Layout.read(made)
     start, stop = layout.bounds(run)
-    digests_D2 = np.concatenate([rows(made.parts[item.part] / "digests", np.uint64, item.start, item.stop, 2) for item in layout.pieces(start, stop)])
+    digests_D2 = np.concatenate(
+        [
+            rows(made.parts[item.part] / "digests", np.uint64, item.start, item.stop, 2)
+            for item in layout.pieces(start, stop)
+        ]
+    )
     order = np.lexsort((digests_D2[:, 1], digests_D2[:, 0]))  # stable: equal digests stay in their order
     sorted_D2 = digests_D2[order]
     new = np.append(True, (sorted_D2[1:] != sorted_D2[:-1]).any(axis=1))
@@ -117,7 +127,9 @@ def gather_keys(made: StepOutputs, run: int, folder: Path, *, bands: int, places
     """Sort the band keys of a run; copy its sketches. Documents that are equal to an earlier one have no keys."""
     layout = Layout.read(made)
     start, stop = layout.bounds(run)
-    wanted_D = np.concatenate([rows(made.parts[item.part] / "usable", np.bool_, item.start, item.stop) for item in layout.pieces(start, stop)])
+    wanted_D = np.concatenate(
+        [rows(made.parts[item.part] / "usable", np.bool_, item.start, item.stop) for item in layout.pieces(start, stop)]
+    )
     for pairs in equal_pairs(made, layout, run):
         wanted_D[later(pairs) - start] = False
     keys = np.empty(np.count_nonzero(wanted_D) * bands, np.uint64)
@@ -172,7 +184,9 @@ def distinct(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 def pairs_between(file: Path, start: int, stop: int) -> npt.NDArray[np.uint64]:
     """Those pairs of a file of which the later is one of the documents ``start`` to ``stop``."""
-    values = mapped(file, np.uint64) if file.stat().st_size else np.zeros(0, np.uint64)  # none is not the same as no file
+    values = (
+        mapped(file, np.uint64) if file.stat().st_size else np.zeros(0, np.uint64)
+    )  # none is not the same as no file
     first, last = np.searchsorted(values, np.array([start, stop], np.uint64) << _LATER)
     return np.array(values[first:last])
 

@@ -1,8 +1,8 @@
 """Duplicates: which documents say what an earlier one has said already.
 
     map     Document  ->  digest of its text without white space (128 bits), MinHash sketch and band keys of its 5-grams
-    reduce  equal digests; equal keys -> candidate pairs -> kept if their sketches agree enough -> clusters; the first document
-            of each, by part and number, stays
+    reduce  equal digests; equal keys -> candidate pairs -> kept if their sketches agree enough -> clusters; the first
+            document of each, by part and number, stays
     read    Dropped.open(result).reason(part, number)  ->  ("near duplicate", "0.91 like zhwiki/17") or None
 
     part 0: "a b c d e f"                          part 1, number 0: ("duplicate", "same text as x/0")
@@ -75,16 +75,26 @@ class Duplicates(Step):
         if not 16 <= self.permutations <= 1024 or self.permutations & (self.permutations - 1):
             raise ValueError(f"permutations: {self.permutations} must be a power of two from 16 to 1024")
         if not 0 <= self.bands <= self.permutations:
-            raise ValueError(f"bands: {self.bands} must lie between 0 (automatic) and permutations ({self.permutations})")
+            raise ValueError(
+                f"bands: {self.bands} must lie between 0 (automatic) and permutations ({self.permutations})"
+            )
         _ = self._division
 
     def fingerprint(self) -> dict[str, Any]:
-        return {"kind": self.name, "rules": RULES_VERSION, **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)}}
+        return {
+            "kind": self.name,
+            "rules": RULES_VERSION,
+            **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
+        }
 
     @cached_property
     def _division(self) -> tuple[int, int]:
         """Bands and rows."""
-        return (self.bands, self.permutations // self.bands) if self.bands else bands_for(self.threshold, self.permutations)
+        return (
+            (self.bands, self.permutations // self.bands)
+            if self.bands
+            else bands_for(self.threshold, self.permutations)
+        )
 
     def map(self, documents: Iterable[tuple[int, Document]], folder: Path) -> None:
         ids: list[str] = []
@@ -136,7 +146,11 @@ class Duplicates(Step):
         near = (
             Round("runs", _runs, partial(gather_keys, bands=bands, places=self.permutations)),
             Round("candidates", _key_tasks, find_candidates),
-            Round("alike", _runs, partial(find_alike, places=self.permutations, least=least_agreement(self.threshold, self.permutations))),
+            Round(
+                "alike",
+                _runs,
+                partial(find_alike, places=self.permutations, least=least_agreement(self.threshold, self.permutations)),
+            ),
         )
         return (
             Round("layout", _one, partial(lay_out, bands=bands if self.near else 0)),

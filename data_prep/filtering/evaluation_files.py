@@ -1,10 +1,12 @@
 """The user's evaluation files as a list of texts with their places: what must not be found in the training corpus.
 
     .txt             every line
-    .jsonl .json     texts under the given keys, at any depth; every text when no keys are given (.json: one value, or a value a line)
+    .jsonl .json     texts under the given keys, at any depth; every text when no keys are given (.json: one value, or a
+                     value a line)
     .csv .tsv        the given columns by their names in the first line; every column of every line when none are given
 
-All may be .gz, .zst, .bz2 or .xz.  test.jsonl, line 2: {"q": "...", "choices": ["...", "..."]}  ->  ("test.jsonl:2", "...") three times
+All may be .gz, .zst, .bz2 or .xz.  test.jsonl, line 2: {"q": "...", "choices": ["...", "..."]}
+    ->  ("test.jsonl:2", "...") three times
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ def file_format(path: Path) -> str:
     for suffix in COMPRESSED:
         name = name.removesuffix(suffix)
     if Path(name).suffix not in FORMATS:
-        raise ValueError(f"{path}: {Path(name).suffix or 'no suffix'} is not one of {', '.join(FORMATS)} (each may be {', '.join(COMPRESSED)})")
+        raise ValueError(
+            f"{path}: {Path(name).suffix or 'no suffix'} is not one of {', '.join(FORMATS)} (each may be "
+            f"{', '.join(COMPRESSED)})"
+        )
     return Path(name).suffix
 
 
@@ -49,7 +54,10 @@ def find_evaluation_files(paths: Collection[str]) -> list[Path]:
         unread: list[LeftOut] = []
         files = [Path(name) for name, _ in matching(pattern, unread)]
         if unread:
-            raise ValueError(f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in the corpus")
+            raise ValueError(
+                f"evaluation file {unread[0].path}: {unread[0].reason} ({unread[0].detail}); its texts would stay in "
+                "the corpus"
+            )
         if not files:
             raise FileNotFoundError(f"evaluation file {pattern}: no such file (looked from {Path.cwd()})")
         found.update(dict.fromkeys(files))
@@ -69,11 +77,19 @@ def read_texts(path: Path, keys: Collection[str]) -> Iterator[tuple[str, str]]:
                 for number, line in enumerate(lines_within(stream, path), 1):
                     yield f"{path.name}:{number}", line.decode("utf-8-sig" if number == 1 else "utf-8")
             elif kind in (".csv", ".tsv"):
-                yield from _table(path, io.TextIOWrapper(stream, "utf-8-sig", newline=""), "," if kind == ".csv" else "\t", keys)
+                yield from _table(
+                    path, io.TextIOWrapper(stream, "utf-8-sig", newline=""), "," if kind == ".csv" else "\t", keys
+                )
             else:
-                yield from _json(path, enumerate(_one_value(stream.read()) if kind == ".json" else lines_within(stream, path), 1), keys)
+                yield from _json(
+                    path,
+                    enumerate(_one_value(stream.read()) if kind == ".json" else lines_within(stream, path), 1),
+                    keys,
+                )
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8 ({error.reason} at byte {error.start} of a line). Convert it, or leave it out.") from None
+            raise ValueError(
+                f"{path} is not UTF-8 ({error.reason} at byte {error.start} of a line). Convert it, or leave it out."
+            ) from None
 
 
 def _one_value(content: bytes) -> list[bytes]:

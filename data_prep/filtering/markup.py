@@ -12,15 +12,20 @@ from __future__ import annotations
 import re
 
 _NAMES = """
-html head body title meta link base script style noscript template iframe object embed param header footer main nav section article aside address
-div span p br hr pre blockquote h1 h2 h3 h4 h5 h6 ul ol li dl dt dd a abbr b strong i em u s small sub sup big center font cite code kbd samp var mark
-q del ins ruby rb rt rp bdi bdo wbr time data img picture source figure figcaption map area audio video track canvas svg path g table caption
-colgroup col thead tbody tfoot tr td th form fieldset legend label input button select option optgroup textarea output progress meter details
+html head body title meta link base script style noscript template iframe object embed param header footer main nav
+section article aside address
+div span p br hr pre blockquote h1 h2 h3 h4 h5 h6 ul ol li dl dt dd a abbr b strong i em u s small sub sup big center
+font cite code kbd samp var mark
+q del ins ruby rb rt rp bdi bdo wbr time data img picture source figure figcaption map area audio video track canvas svg
+path g table caption
+colgroup col thead tbody tfoot tr td th form fieldset legend label input button select option optgroup textarea output
+progress meter details
 summary dialog menu frame frameset noframes marquee tt strike
 """
 LONGEST_TAG = 2000
+_NAME = "|".join(sorted(_NAMES.split(), key=len, reverse=True))
 PIECE = re.compile(
-    rf"<(?:(?P<comment>!--)|(?P<close>/)?(?P<name>{'|'.join(sorted(_NAMES.split(), key=len, reverse=True))})(?=[\s/>])[^<>]{{0,{LONGEST_TAG}}}>"
+    rf"<(?:(?P<comment>!--)|(?P<close>/)?(?P<name>{_NAME})(?=[\s/>])[^<>]{{0,{LONGEST_TAG}}}>"
     rf"|!doctype[^<>]{{0,{LONGEST_TAG}}}>)|&(?:[a-z]{{2,8}}|\#[0-9]{{1,7}}|\#x[0-9a-f]{{1,6}});",
     re.IGNORECASE,
 )
@@ -38,7 +43,9 @@ def markup_characters(text: str) -> int:
         end = piece.end()
         name = "comment" if piece["comment"] else "" if piece["close"] else (piece["name"] or "").lower()
         if name in ("comment", *HIDDEN) and name not in unclosed:
-            close = re.compile("-->" if name == "comment" else f"</{name}[^<>]{{0,100}}>", re.IGNORECASE).search(text, end)
+            close = re.compile("-->" if name == "comment" else f"</{name}[^<>]{{0,100}}>", re.IGNORECASE).search(
+                text, end
+            )
             end = close.end() if close else end
             unclosed |= set() if close else {name}
         count += end - piece.start()

@@ -1,15 +1,16 @@
 """MinHash signatures: two documents have equal places in their signatures about as often as their sets of n-grams
 overlap.
 
-    set of n-gram hashes  --K permutations-->  signature uint32[K]  --bands of r places-->  keys uint64[B]     equal keys: a candidate pair
-                                                                    --lowest 8 bits-->      sketch uint8[K]    how alike a pair is
+    set of n-gram hashes  --K permutations-->  signature uint32[K]
+        --bands of r places-->  keys uint64[B]     equal keys: a candidate pair
+        --lowest 8 bits-->      sketch uint8[K]    how alike a pair is
 
 A place is the least value of the set under its own permutation of 32 bits (Broder: On the resemblance and containment
 of documents, 1997). Of two documents of similarity s, a place is equal with probability s, so
 
     they share a key                       1 - (1 - s^r)^B
-    m of the K places of sketches agree    s + (1 - s) / 256 of them on average: eight bits agree by chance too (Li, König: b-bit minwise
-                                           hashing, 2010)
+    m of the K places of sketches agree    s + (1 - s) / 256 of them on average: eight bits agree by chance too
+                                           (Li, König: b-bit minwise hashing, 2010)
 
 ``bands_for`` and ``least_agreement`` choose r, B and the least m so that a pair *at* the threshold fails each with
 probability .005 at most: 99 in 100 such pairs are found, and more above it. The price is paid below the threshold, see
@@ -42,7 +43,9 @@ def _permutations(places: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.u
     return factors | np.uint32(1), offsets
 
 
-def signatures(hashes_N: npt.NDArray[np.uint64], document_N: npt.NDArray[np.int64], documents: int, places: int) -> npt.NDArray[np.uint32]:
+def signatures(
+    hashes_N: npt.NDArray[np.uint64], document_N: npt.NDArray[np.int64], documents: int, places: int
+) -> npt.NDArray[np.uint32]:
     """uint32[D, K]: the signatures of some documents from their n-grams together; the greatest value everywhere for one
     without any.
 
@@ -96,7 +99,10 @@ def agreeing(alike: float, places: int, least: int) -> float:
     chance = alike + (1 - alike) * CHANCE
     if chance >= 1 or least <= 0:
         return 1.0
-    ways = (lgamma(places + 1) - lgamma(m + 1) - lgamma(places - m + 1) + m * log(chance) + (places - m) * log(1 - chance) for m in range(least, places + 1))
+    ways = (
+        lgamma(places + 1) - lgamma(m + 1) - lgamma(places - m + 1) + m * log(chance) + (places - m) * log(1 - chance)
+        for m in range(least, places + 1)
+    )
     return min(1.0, sum(map(exp, ways)))
 
 

@@ -1,6 +1,7 @@
 """Explainable quality rules: every document that is dropped comes with the figure and the threshold.
 
-    Document  ->  figures (one pass over its character classes, lines and n-grams)  ->  verdicts  ->  Rejected(place, "quality: digit ratio", "0.61 > 0.50")
+    Document  ->  figures (one pass over its character classes, lines and n-grams)  ->  verdicts
+        ->  Rejected(place, "quality: digit ratio", "0.61 > 0.50")
 
 Shares are of the characters that are not white space, unless said otherwise. What a rule looks at depends on the
 document's language (languages/). The defaults keep what people wrote to be read (encyclopedias,
@@ -32,12 +33,76 @@ from data_prep.languages import OTHER, Language, by_code
 
 RULES_VERSION = 2
 BOILERPLATE = [
-    *("加微信", "微信号", "微信公众号", "扫描二维码", "扫码关注", "点击关注", "点击下载", "点击进入", "立即购买", "立即下载", "免费领取", "加群"),
-    *("全国包邮", "货到付款", "客服电话", "在线客服", "招商加盟", "加盟热线", "代开发票", "办证", "博彩", "真人娱乐", "彩票平台", "成人视频"),
-    *("版权所有", "转载请注明", "未经授权", "免责声明", "上一篇", "下一篇", "返回首页", "设为首页", "加入收藏", "友情链接", "备案号"),
-    *("click here", "buy now", "add to cart", "sign up for", "subscribe to our", "subscribe now", "free shipping", "limited time offer"),
-    *("all rights reserved", "terms of use", "terms of service", "privacy policy", "cookie policy", "uses cookies", "accept cookies"),
-    *("enable javascript", "powered by wordpress", "leave a comment", "share this", "log in to your", "lorem ipsum", "online casino", "buy viagra"),
+    *(
+        "加微信",
+        "微信号",
+        "微信公众号",
+        "扫描二维码",
+        "扫码关注",
+        "点击关注",
+        "点击下载",
+        "点击进入",
+        "立即购买",
+        "立即下载",
+        "免费领取",
+        "加群",
+    ),
+    *(
+        "全国包邮",
+        "货到付款",
+        "客服电话",
+        "在线客服",
+        "招商加盟",
+        "加盟热线",
+        "代开发票",
+        "办证",
+        "博彩",
+        "真人娱乐",
+        "彩票平台",
+        "成人视频",
+    ),
+    *(
+        "版权所有",
+        "转载请注明",
+        "未经授权",
+        "免责声明",
+        "上一篇",
+        "下一篇",
+        "返回首页",
+        "设为首页",
+        "加入收藏",
+        "友情链接",
+        "备案号",
+    ),
+    *(
+        "click here",
+        "buy now",
+        "add to cart",
+        "sign up for",
+        "subscribe to our",
+        "subscribe now",
+        "free shipping",
+        "limited time offer",
+    ),
+    *(
+        "all rights reserved",
+        "terms of use",
+        "terms of service",
+        "privacy policy",
+        "cookie policy",
+        "uses cookies",
+        "accept cookies",
+    ),
+    *(
+        "enable javascript",
+        "powered by wordpress",
+        "leave a comment",
+        "share this",
+        "log in to your",
+        "lorem ipsum",
+        "online casino",
+        "buy viagra",
+    ),
 ]
 
 
@@ -62,7 +127,9 @@ class Quality(QualityLimits):
     def check(self, document: Document, place: Place, language: Language | None = None) -> Rejected | None:
         """Why the document is dropped, by the first rule it breaks; None when it stays. ``language`` is that of its
         code, where it is no file of ours."""
-        for verdict in self._verdicts(Page(document.text, document.characters), language or _language(document.language)):
+        for verdict in self._verdicts(
+            Page(document.text, document.characters), language or _language(document.language)
+        ):
             if not verdict.passed:
                 return Rejected(place, f"quality: {verdict.rule}", verdict.figures)
         return None
@@ -83,7 +150,9 @@ class Quality(QualityLimits):
         yield from language.verdicts(page, self)
         lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) >= self.terminal_lines:
-            yield Verdict("terminal punctuation ratio", _terminal_ratio(lines, language.stops), self.min_terminal_ratio, False)
+            yield Verdict(
+                "terminal punctuation ratio", _terminal_ratio(lines, language.stops), self.min_terminal_ratio, False
+            )
         if self.min_sentences:
             yield Verdict("too few sentences", _sentence_ends(page.classes_C), self.min_sentences, False)
         yield Verdict("repeated line ratio", _repeated_line_ratio(lines), self.max_repeated_line_ratio, True)
@@ -99,7 +168,9 @@ class Quality(QualityLimits):
     def _matcher(self) -> Any:
         import ahocorasick_rs
 
-        return ahocorasick_rs.BytesAhoCorasick(list(map(_lower, self.phrases)), matchkind=ahocorasick_rs.MATCHKIND_LEFTMOST_LONGEST)
+        return ahocorasick_rs.BytesAhoCorasick(
+            list(map(_lower, self.phrases)), matchkind=ahocorasick_rs.MATCHKIND_LEFTMOST_LONGEST
+        )
 
 
 def _lower(text: str) -> bytes:

@@ -1,6 +1,7 @@
 """Hashes of what stands side by side: the common ground of near duplicates and contamination.
 
-    "New York, 北京 2008"  ->  tokens  new | york | 北 | 京 | 2008      ->  2-grams  (new york) (york 北) (北 京) (京 2008)
+    "New York, 北京 2008"  ->  tokens  new | york | 北 | 京 | 2008      ->  2-grams
+        (new york) (york 北) (北 京) (京 2008)
 
 A token is one Han character or a run of other letters and digits, in lower case; white space and punctuation do not
 count. So n tokens are n characters of Chinese and n words of English. Everything is arithmetic on whole arrays, modulo
@@ -55,7 +56,9 @@ def tokens(characters: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint64], 
     return np.concatenate(hashes), np.concatenate(starts)
 
 
-def _block_tokens(folded_C: npt.NDArray[np.uint32], offset: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+def _block_tokens(
+    folded_C: npt.NDArray[np.uint32], offset: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
     """A token c0 c1 c2 has the value c0 + c1 m + c2 m^2: a difference of running sums of c_i m^i, divided by the power
     at its start."""
     inside = folded_C != 0
@@ -80,7 +83,10 @@ def _steps(n: int, bits: int) -> tuple[tuple[int, Any, Any], ...]:
     half = n // 2
     kind = np.uint64 if bits == 64 else np.uint32
     modulus = 1 << bits
-    return (*_steps(half, bits), (half, kind(pow(MULTIPLIER, half, modulus)), kind(MULTIPLIER % modulus) if n % 2 else None))
+    return (
+        *_steps(half, bits),
+        (half, kind(pow(MULTIPLIER, half, modulus)), kind(MULTIPLIER % modulus) if n % 2 else None),
+    )
 
 
 def ngram_hashes(values: npt.NDArray[U], n: int) -> npt.NDArray[U]:

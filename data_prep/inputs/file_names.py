@@ -1,6 +1,7 @@
 """Names of files: patterns -> files, each once; and what a pattern names that cannot be read.
 
-    ["wiki/*.txt", "wiki/../wiki/a.txt"]  ->  files [wiki/a.txt]   left out [wiki/gone.txt: no file]   again [(wiki/../wiki/a.txt, wiki/a.txt)]
+    ["wiki/*.txt", "wiki/../wiki/a.txt"]  ->  files [wiki/a.txt]   left out [wiki/gone.txt: no file]
+        again [(wiki/../wiki/a.txt, wiki/a.txt)]
 
 A name that is not UTF-8 reaches Python with lone surrogates in the place of its bytes; it can stand in no plan, report
 or shard.
@@ -123,7 +124,11 @@ def _look(name: str) -> os.stat_result | LeftOut | None:
         return LeftOut(shown_name(name), CLOSED, "in a folder that may not be entered")
     except OSError:
         path = Path(name)
-        detail = f"a link to {shown_name(path.readlink())}, where there is nothing" if path.is_symlink() else "nothing is there"
+        detail = (
+            f"a link to {shown_name(path.readlink())}, where there is nothing"
+            if path.is_symlink()
+            else "nothing is there"
+        )
         return LeftOut(shown_name(name), ABSENT, detail)
     if stat.S_ISDIR(state.st_mode):
         return None
@@ -138,7 +143,9 @@ def _nothing(pattern: str, unread: Sequence[LeftOut]) -> str:
     """Why a pattern names no file."""
     here = f"(looked from {Path.cwd()})"
     if not unread:
-        return f"{'it is a folder; add a pattern such as /*.jsonl' if Path(pattern).is_dir() else 'no such file'} {here}"
+        return (
+            f"{'it is a folder; add a pattern such as /*.jsonl' if Path(pattern).is_dir() else 'no such file'} {here}"
+        )
     example = unread[0]
     if all(item.reason == MISNAMED for item in unread):
         return f"only files whose names are not UTF-8, such as {example.path}. Rename them."

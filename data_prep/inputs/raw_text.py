@@ -1,6 +1,7 @@
 """Bytes of a document -> text or an object, or why there is none; what all readers need of it.
 
-b'{"text": "one"}'  --json_object-->  {"text": "one"}           b"\\xff"  --decode-->  Rejected("invalid UTF-8", "byte 40: ...")
+b'{"text": "one"}'  --json_object-->  {"text": "one"}           b"\\xff"
+                    --decode-->  Rejected("invalid UTF-8", "byte 40: ...")
 """
 
 from __future__ import annotations
@@ -53,4 +54,10 @@ def stand_in_id(raw: bytes, place: Place, source: str) -> str:
 
 def as_text(value: Any) -> str:
     """A metadata value as text; numbers are accepted, anything else counts as absent."""
-    return value if isinstance(value, str) else str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+    return (
+        value
+        if isinstance(value, str)
+        else str(value)
+        if isinstance(value, int) and not isinstance(value, bool)
+        else ""
+    )

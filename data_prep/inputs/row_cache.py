@@ -1,6 +1,7 @@
 """The rows of a stream, kept as one Arrow file: nobody has to read the stream from its start to reach its end.
 
-    survey of org/name          ->  CACHE/<dataset>.arrow      while the survey passes anyway: batches of 256 rows, compressed
+    survey of org/name          ->  CACHE/<dataset>.arrow      while the survey passes anyway: batches of 256 rows,
+                                                               compressed
     read of rows 81,920 ...     ->  that file, from batch 320 on
 
 It is only a cache: it appears whole by one rename, is made anew by whoever misses it, and is given up with a warning
@@ -88,7 +89,9 @@ class RowWriter:
         assert self._staging is not None
         self._staging.parent.mkdir(parents=True, exist_ok=True)
         sink = self._stack.enter_context(pa.OSFile(str(self._staging), "wb"))
-        self._writer = self._stack.enter_context(pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")))
+        self._writer = self._stack.enter_context(
+            pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd"))
+        )
 
     @contextlib.contextmanager
     def _giving_up(self) -> Iterator[None]:
@@ -129,7 +132,9 @@ def _rows(file: Path, source: Any, reader: Any, start: int) -> Iterator[Rows]:
                 batch = reader.get_batch(number).slice(max(start - number * ROWS, 0))
                 batch.validate(full=True)
             except (OSError, pa.ArrowInvalid) as error:
-                raise ValueError(f"{file} is damaged ({error}). It is only a cache: remove it and run the same command again.") from None
+                raise ValueError(
+                    f"{file} is damaged ({error}). It is only a cache: remove it and run the same command again."
+                ) from None
             yield {role: batch.column(role).to_pylist() for role in batch.schema.names}
 
 

@@ -1,7 +1,8 @@
 """Slices of a compressed file, or one in another encoding than UTF-8, unpacked once: nobody has to read it from its
 start to reach its end.
 
-    survey of zhwiki.jsonl.gz   ->  CACHE/<file>/67108864-134217800.zst ...   one file a slice, while the survey passes anyway
+    survey of zhwiki.jsonl.gz   ->  CACHE/<file>/67108864-134217800.zst ...
+        one file a slice, while the survey passes anyway
     read of that slice          ->  that file, or the original from its start where the cache has nothing usable
 
 It is only a cache. A slice is found again by the path, the size and the modification time of its file and by its
@@ -25,7 +26,9 @@ from data_prep.inputs.streams import COMPRESSED, decompressed, is_damage, open_b
 def identity(path: Path, encoding: str = "utf-8") -> str:
     """A file as it is now: another content, or the same read in another encoding, has another identity."""
     status = path.stat()
-    return f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}" + (f"\0{encoding}" if encoding != "utf-8" else "")
+    return f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}" + (
+        f"\0{encoding}" if encoding != "utf-8" else ""
+    )
 
 
 def is_sequential(path: Path, encoding: str = "utf-8") -> bool:
@@ -35,7 +38,11 @@ def is_sequential(path: Path, encoding: str = "utf-8") -> bool:
 
 def slice_file(cache: Path, owner: str, start: int, end: int) -> Path:
     """Where the content of ``[start, end)`` belongs, of the file (or whatever else) with the identity ``owner``."""
-    return cache / hashlib.blake2b(owner.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest() / f"{start}-{end}.zst"
+    return (
+        cache
+        / hashlib.blake2b(owner.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+        / f"{start}-{end}.zst"
+    )
 
 
 class SliceWriter:

@@ -49,27 +49,39 @@ def open_bytes(path: Path, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
     try:
         with contextlib.ExitStack() as stack:
             if path.suffix == ".gz":
-                stream: IO[bytes] = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, gzip.open(path, "rb")), 1 << 20))  # noqa: SIM115
+                unpacked = cast(io.RawIOBase, gzip.open(path, "rb"))  # noqa: SIM115
+                stream: IO[bytes] = stack.enter_context(io.BufferedReader(unpacked, 1 << 20))
             elif path.suffix == ".bz2":
-                stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, bz2.open(path, "rb")), 1 << 20))  # noqa: SIM115
+                unpacked = cast(io.RawIOBase, bz2.open(path, "rb"))  # noqa: SIM115
+                stream = stack.enter_context(io.BufferedReader(unpacked, 1 << 20))
             elif path.suffix == ".xz":
-                stream = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, lzma.open(path, "rb")), 1 << 20))  # noqa: SIM115
+                unpacked = cast(io.RawIOBase, lzma.open(path, "rb"))  # noqa: SIM115
+                stream = stack.enter_context(io.BufferedReader(unpacked, 1 << 20))
             elif path.suffix == ".zst":
                 stream = stack.enter_context(decompressed(stack.enter_context(path.open("rb"))))
             else:
                 stream = stack.enter_context(path.open("rb", buffering=1 << 20))
-            yield stream if encoding == "utf-8" else stack.enter_context(io.BufferedReader(Transcoded(stream, encoding, path), 1 << 20))
+            yield (
+                stream
+                if encoding == "utf-8"
+                else stack.enter_context(io.BufferedReader(Transcoded(stream, encoding, path), 1 << 20))
+            )
     except UnreadableFrameError as error:
         raise ValueError(f"{path} {error}") from None
     except Exception as error:
         if is_damage(error):
-            raise ValueError(f"{path} is damaged or cut short ({error}). Fetch it again, or remove it from the configuration.") from None
+            raise ValueError(
+                f"{path} is damaged or cut short ({error}). Fetch it again, or remove it from the configuration."
+            ) from None
         raise
 
 
 def is_damage(error: Exception) -> bool:
     """Do the compressed data themselves cause this error?"""
-    if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile | lzma.LZMAError | UnreadableFrameError) or type(error).__name__ == "ZstdError":
+    if (
+        isinstance(error, EOFError | zlib.error | gzip.BadGzipFile | lzma.LZMAError | UnreadableFrameError)
+        or type(error).__name__ == "ZstdError"
+    ):
         return True
     return type(error) is OSError and error.errno is None  # bz2 reports damage as a bare OSError without a number
 

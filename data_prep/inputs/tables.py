@@ -70,11 +70,17 @@ class TableColumns:
             if schema.names.count(name) == 1:
                 found[role] = name
             elif role == "text" or name != field.default:
-                raise ValueError(f"{where} has no column {name!r} ({field.name}); its columns: {', '.join(map(str, schema.names)) or 'none'}")
+                raise ValueError(
+                    f"{where} has no column {name!r} ({field.name}); its columns: "
+                    f"{', '.join(map(str, schema.names)) or 'none'}"
+                )
         kind = schema.field(found["text"]).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not _is_text(kind):
-            raise ValueError(f"{where}: column {found['text']!r} (text_key) holds {kind}, not text; its columns: {', '.join(map(str, schema.names))}")
+            raise ValueError(
+                f"{where}: column {found['text']!r} (text_key) holds {kind}, not text; its columns: "
+                f"{', '.join(map(str, schema.names))}"
+            )
         return found
 
     def values(self, table: Any, where: object) -> Values:
@@ -97,10 +103,18 @@ class TableColumns:
                 yield text._replace(place=place, detail=f"row {row + 1}, {text.detail}")
                 continue
             if not text.strip():
-                yield Rejected(place, "no text", f"row {row + 1}: column {self.text_key!r} is {'null' if raw is None else 'empty'}")
+                yield Rejected(
+                    place, "no text", f"row {row + 1}: column {self.text_key!r} is {'null' if raw is None else 'empty'}"
+                )
                 continue
             id, title, declared = ((value or b"").decode("utf-8", "replace") for value in others)
-            yield Record(text=text, id=id or stand_in_id(raw or b"", place, source), title=title, language=language or declared, place=place)
+            yield Record(
+                text=text,
+                id=id or stand_in_id(raw or b"", place, source),
+                title=title,
+                language=language or declared,
+                place=place,
+            )
 
 
 def column_bytes(column: Any) -> list[bytes | None]:
@@ -140,5 +154,12 @@ def _as_bytes(array: Any) -> Any:
 def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
-    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    checks = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_binary_view,
+    )
     return any(check(kind) for check in checks)

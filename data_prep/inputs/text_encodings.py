@@ -1,6 +1,7 @@
 """Text in other encodings as a stream of UTF-8, and a guess at the encoding of what is not UTF-8.
 
-    b"\\xb1\\xb1\\xbe\\xa9" (北京 in GB18030)  --Transcoded-->  b"\\xe5\\x8c\\x97\\xe4\\xba\\xac"      --likely_encoding-->  "gb18030"
+    b"\\xb1\\xb1\\xbe\\xa9" (北京 in GB18030)  --Transcoded-->  b"\\xe5\\x8c\\x97\\xe4\\xba\\xac"
+        --likely_encoding-->  "gb18030"
 
 Everything behind the stream counts bytes of UTF-8: offsets, slices, hashes. A sequence of bytes that the encoding does
 not know becomes ``BAD``, which no UTF-8 decoder takes: so the one document it stands in is set aside, and not the file.
@@ -14,7 +15,14 @@ from typing import IO, Any
 
 from data_prep.code_points import HAN
 
-ENCODINGS = {"utf-8": "utf-8", "gb18030": "gb18030", "big5": "cp950", "utf-16": "utf-16", "utf-16-le": "utf-16-le", "utf-16-be": "utf-16-be"}
+ENCODINGS = {
+    "utf-8": "utf-8",
+    "gb18030": "gb18030",
+    "big5": "cp950",
+    "utf-16": "utf-16",
+    "utf-16-le": "utf-16-le",
+    "utf-16-be": "utf-16-be",
+}
 """The names in a configuration, and the codec behind each: GB18030 holds GBK and GB2312; Big5 is read as Windows writes
 it."""
 BAD = "\udcff"
@@ -53,7 +61,10 @@ class Transcoded(io.RawIOBase):
         while not self._ready and not self._ended:
             block = self._raw.read(BLOCK)
             if not self._begun and is_utf8(block):
-                raise ValueError(f"{self._name} is UTF-8, not {self._encoding}. Leave `encoding` out, or give such files an entry of their own.")
+                raise ValueError(
+                    f"{self._name} is UTF-8, not {self._encoding}. Leave `encoding` out, or give such files an entry "
+                    "of their own."
+                )
             self._begun, self._ended = True, not block
             self._ready = memoryview(self._decoder.decode(block, final=not block).encode("utf-8", "surrogatepass"))
         count = min(len(target), len(self._ready))
@@ -109,7 +120,10 @@ def _decoded(probe: bytes, name: str) -> str:
 def _han_share(text: str) -> float:
     """Share of Han characters and their punctuation beyond ASCII; 0 where nearly all is ASCII."""
     beyond = [character for character in text if not character.isascii()]
-    han = sum(0x3000 <= ord(character) <= 0x303F or 0xFF00 <= ord(character) <= 0xFFEF or HAN.match(character) is not None for character in beyond)
+    han = sum(
+        0x3000 <= ord(character) <= 0x303F or 0xFF00 <= ord(character) <= 0xFFEF or HAN.match(character) is not None
+        for character in beyond
+    )
     return han / len(beyond) if len(beyond) >= max(FEWEST_PAIRS, len(text) // 6) else 0.0
 
 

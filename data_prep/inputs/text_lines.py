@@ -1,6 +1,7 @@
 """The lines of word lists and dictionaries: UTF-8, any line end, and a list of what could not be read.
 
-"\\ufeff北京\\r# note\\r\\n\\xff\\n上海"  ->  (1, "北京"), (4, "上海")      malformed: ["f.txt:3: not UTF-8 (byte 0 of the line)"]
+"\\ufeff北京\\r# note\\r\\n\\xff\\n上海"  ->  (1, "北京"), (4, "上海")      malformed: ["f.txt:3: not UTF-8 (byte 0 of
+                                                                            the line)"]
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ def lines_of(path: str, malformed: list[str], *, what: str, comments: bool = Fal
         while block := stream.read(BLOCK_BYTES):
             rest = stream.readline(LONGEST_LINE) if not block.endswith(b"\n") else b""
             if len(rest) == LONGEST_LINE and not rest.endswith(b"\n"):
-                raise ValueError(f"{what} {path}: line {number + block.count(bytes([10])) + 1} has more than {LONGEST_LINE:,} bytes; this is no list of lines")
+                raise ValueError(
+                    f"{what} {path}: line {number + block.count(bytes([10])) + 1} has more than {LONGEST_LINE:,} "
+                    "bytes; this is no list of lines"
+                )
             block = (block + rest).removesuffix(b"\n").removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             if number == 0:
                 block = block.removeprefix(b"\xef\xbb\xbf")
@@ -58,8 +62,14 @@ def lines_of(path: str, malformed: list[str], *, what: str, comments: bool = Fal
 def refusal(what: str, malformed: Sequence[str], remedy: str) -> ValueError:
     """The error that shows the first malformed lines of each file, counts the rest and says what to do."""
     shown: list[str] = []
-    for path, group in groupby(malformed, key=lambda line: line[: match.start() if (match := AT_LINE.search(line)) else 0]):
+    for path, group in groupby(
+        malformed, key=lambda line: line[: match.start() if (match := AT_LINE.search(line)) else 0]
+    ):
         lines = list(group)
-        more = [f"... and {len(lines) - SHOWN_ERRORS} more{f' in {path}' if path else ''}"] if len(lines) > SHOWN_ERRORS else []
+        more = (
+            [f"... and {len(lines) - SHOWN_ERRORS} more{f' in {path}' if path else ''}"]
+            if len(lines) > SHOWN_ERRORS
+            else []
+        )
         shown += [*lines[:SHOWN_ERRORS], *more]
     return ValueError(f"{what} with malformed lines:\n  " + "\n  ".join(shown) + f"\n{remedy}")

@@ -3,11 +3,14 @@
     '''数学'''（{{lang|en|Mathematics}}）研究-{zh-hans:信息;zh-hant:資訊}-[[数|數]]。<ref>书</ref>\\n== 历史 ==\\n* 古代
         ->  数学（Mathematics）研究信息數。 \\n 历史 \\n 古代
 
-    1. one scan   comments, templates, links, tables, tags: a stack of what is open; what is never closed was text after all
-    2. marks      -{zh-hans:..;zh-hant:..}- become the text of one variant (https://www.mediawiki.org/wiki/Writing_systems/Syntax)
+    1. one scan   comments, templates, links, tables, tags: a stack of what is open; what is never closed was text after
+                  all
+    2. marks      -{zh-hans:..;zh-hant:..}- become the text of one variant
+                  (https://www.mediawiki.org/wiki/Writing_systems/Syntax)
     3. lines      a paragraph, a list item or a heading is one line; headings with nothing below them go
 
-Files, categories, references, formulas, tables and templates leave nothing behind, apart from the templates that are listed as shown.
+Files, categories, references, formulas, tables and templates leave nothing behind, apart from the templates that are
+listed as shown.
 """
 
 from __future__ import annotations
@@ -19,24 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from data_prep.code_points import HAN
+from data_prep.inputs.wikitext_elements import ELEMENT_KIND, FALLBACKS
 
-FALLBACKS = {
-    **dict.fromkeys(["zh-hans", "zh-cn"], ("zh-hans", "zh-cn", "zh-sg", "zh-my", "zh")),
-    **dict.fromkeys(["zh-sg", "zh-my"], ("zh-my", "zh-sg", "zh-hans", "zh-cn", "zh")),
-    **dict.fromkeys(["zh-hant", "zh-tw"], ("zh-hant", "zh-tw", "zh-hk", "zh-mo", "zh")),
-    **dict.fromkeys(["zh-hk", "zh-mo"], ("zh-hk", "zh-mo", "zh-hant", "zh-tw", "zh")),
-}
-"""For each variant, which ones stand in for it where a mark does not have it, the nearest first."""
-ELEMENTS = {
-    "dropped": "ref references gallery table math chem ce score timeline imagemap templatestyles graph mapframe maplink hiero syntaxhighlight "
-    "source script style section indicator inputbox categorytree includeonly",
-    "verbatim": "nowiki pre",
-    "breaking": "br hr p div li ul ol dl dt dd tr td th center blockquote poem h1 h2 h3 h4 h5 h6",
-    "inline": "b i u s em strong small big sub sup span font code tt var kbd samp cite q abbr del ins strike mark bdi bdo ruby rb rt rp rtc wbr "
-    "time data noinclude onlyinclude caption thead tbody tfoot",
-}
-"""`dropped` with their content, content taken as it is, a line break at their place, nothing at their place."""
-ELEMENT_KIND = {name: kind for kind, names in ELEMENTS.items() for name in names.split()}
 FILE = re.compile(r"\s*+(?:file|image|media|文件|檔案|档案|图像|圖像|图片|圖片|媒体|媒體)\s*+:", re.IGNORECASE)
 HIDDEN_LINK = re.compile(r"\s*+(?:(?i:category|分类|分類)|simple|[a-z]{2,3}(?:-[a-z-]{2,12})?)\s*+:")
 """Categories and links to the same article in other languages."""
@@ -177,7 +164,10 @@ class Wikitext:
         if flags & {"R", "N"} or not rules:
             return content
         texts = {rule[1]: rule[2].strip() for rule in rules}
-        return next((texts[name] for name in (self.variant, *FALLBACKS[self.variant]) if name in texts), next(iter(texts.values())))
+        return next(
+            (texts[name] for name in (self.variant, *FALLBACKS[self.variant]) if name in texts),
+            next(iter(texts.values())),
+        )
 
 
 def _open(stack: list[Frame], opener: str) -> None:

@@ -88,7 +88,10 @@ class ZstdFile(io.RawIOBase):
                 "Write it anew: zstd -d -D DICTIONARY --stdout FILE | zstd -o NEW.zst"
             )
         if header.window > LARGEST_WINDOW:
-            raise UnreadableFrameError(f"needs {header.window:,} bytes of memory to unpack; at most {LARGEST_WINDOW:,} (zstd --long=31) are given")
+            raise UnreadableFrameError(
+                f"needs {header.window:,} bytes of memory to unpack; at most {LARGEST_WINDOW:,} (zstd --long=31) are "
+                "given"
+            )
         self._frame = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW).decompressobj()
         self._checksum = header.checksum
         self._ready = memoryview(self._frame.decompress(header.content))
@@ -105,7 +108,12 @@ class ZstdFile(io.RawIOBase):
         else:
             base = 1 << (10 + (window[0] >> 3))
             needed = base + base // 8 * (window[0] & 7)
-        return Header(magic + flags + window + dictionary + size, needed, int.from_bytes(dictionary, "little"), bool(flags[0] >> 2 & 1))
+        return Header(
+            magic + flags + window + dictionary + size,
+            needed,
+            int.from_bytes(dictionary, "little"),
+            bool(flags[0] >> 2 & 1),
+        )
 
     def _block(self) -> bytes:
         """The content of the next block."""

@@ -4,7 +4,8 @@ kind is a module of yours.
 A file says by which letters a language is recognised, what finds its words, where its sentences end, which words are
 function words and what its pages look like to the quality rules. Nothing else in the project knows a language by name.
 
-    Letters  --speaks, in the order of `asked`-->  the language of a document        declared "zh-TW", "eng" --names-->  zh, en
+    Letters  --speaks, in the order of `asked`-->  the language of a document
+             declared "zh-TW", "eng" --names-->  zh, en
 
 A document in none of the languages belongs to `other`; where a configuration leaves that one out, such documents are
 set aside.
@@ -85,8 +86,14 @@ class Language(Portable, ABC):
 
     def fingerprint(self) -> dict[str, Any]:
         """What decides the language of a document, its sentences and what stays."""
-        facts = {name: getattr(self, name) for name in ("names", "scripts", "asked", "stops", "begins", "spaced", "guests", "function_words")}
-        return {"facts": sha256_json(facts)[:16], **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)}}
+        facts = {
+            name: getattr(self, name)
+            for name in ("names", "scripts", "asked", "stops", "begins", "spaced", "guests", "function_words")
+        }
+        return {
+            "facts": sha256_json(facts)[:16],
+            **{item.name: getattr(self, item.name) for item in dataclasses.fields(self)},
+        }
 
 
 @cache
@@ -95,7 +102,11 @@ def languages() -> tuple[Language, ...]:
     found: list[Language] = []
     for entry in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{entry.name}")
-        found += [item() for item in vars(module).values() if isinstance(item, type) and issubclass(item, Language) and item.__module__ == module.__name__]
+        found += [
+            item()
+            for item in vars(module).values()
+            if isinstance(item, type) and issubclass(item, Language) and item.__module__ == module.__name__
+        ]
     return tuple(in_order(found))
 
 

@@ -13,12 +13,18 @@ from data_prep.segmenters import Segmenter
 from data_prep.segmenters.pretokenizer import Pretokenizer
 
 FUNCTION_WORDS = """
-a an the this that these those some any each every all both either neither no not such own same other another many much more most few several
-i me my we us our you your he him his she her it its they them their who whom whose which what when where why how there here
-of in on at by for with from to into onto upon over under about above below after before between among through during against within without
-toward towards across along around behind beside beyond off out up down near since until till via per as than like despite throughout
-and or but nor so yet if because although though while whereas unless whether then also too very just only even still again ever never always
-often however therefore thus hence moreover is am are was were be been being do does did done doing have has had having will would shall should can
+a an the this that these those some any each every all both either neither no not such own same other another many much
+more most few several
+i me my we us our you your he him his she her it its they them their who whom whose which what when where why how there
+here
+of in on at by for with from to into onto upon over under about above below after before between among through during
+against within without
+toward towards across along around behind beside beyond off out up down near since until till via per as than like
+despite throughout
+and or but nor so yet if because although though while whereas unless whether then also too very just only even still
+again ever never always
+often however therefore thus hence moreover is am are was were be been being do does did done doing have has had having
+will would shall should can
 could may might must ought let lets s t d ll re ve m one two first later including became become called made went came
 """
 
@@ -35,7 +41,9 @@ class English(Language):
     trial = "The river."
     begins = ()
     guests = ("zh",)
-    function_words = tuple(dict.fromkeys(form for word in FUNCTION_WORDS.split() for form in (word, word.capitalize(), word.upper())))
+    function_words = tuple(
+        dict.fromkeys(form for word in FUNCTION_WORDS.split() for form in (word, word.capitalize(), word.upper()))
+    )
 
     def segmenter(self) -> Segmenter:
         return Pretokenizer()

@@ -35,5 +35,7 @@ class Other(Language):
         return True
 
     def verdicts(self, page: Page, limits: QualityLimits) -> Iterator[Verdict]:
-        yield Verdict("letter ratio", page.share(page.letters + page.marks), limits.min_letter_ratio, False)  # vowels may be marks on letters
+        yield Verdict(
+            "letter ratio", page.share(page.letters + page.marks), limits.min_letter_ratio, False
+        )  # vowels may be marks on letters
         yield from page.signs(limits)

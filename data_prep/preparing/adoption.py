@@ -32,7 +32,9 @@ def adopt_plan(folder: Path, plan: Plan, scratch: Path) -> Plan:
     before, now = file_hashes(Plan.read(folder)), file_hashes(plan)
     changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
     if changed:
-        differences += f"\n  changed, new or removed inputs: {', '.join(changed[:8])}{' ...' if len(changed) > 8 else ''}"
+        differences += (
+            f"\n  changed, new or removed inputs: {', '.join(changed[:8])}{' ...' if len(changed) > 8 else ''}"
+        )
     remedy = f"Nothing was touched. Choose another output folder (output=...), or delete {folder} to start over."
     raise ValueError(f"{folder} was begun with other settings:\n  {differences}\n{remedy}")
 
@@ -63,7 +65,13 @@ def difference(path: str, before: Any, now: Any) -> list[str]:
     """Lines `key: before -> now` for everything that differs between two plain values."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted(before.keys() | now.keys())
-        return [line for key in keys for line in difference(f"{path}.{key}" if path else key, before.get(key), now.get(key))]
+        return [
+            line for key in keys for line in difference(f"{path}.{key}" if path else key, before.get(key), now.get(key))
+        ]
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        return [line for index, pair in enumerate(zip(before, now, strict=True)) for line in difference(f"{path}[{index}]", *pair)]
+        return [
+            line
+            for index, pair in enumerate(zip(before, now, strict=True))
+            for line in difference(f"{path}[{index}]", *pair)
+        ]
     return [] if before == now else [f"{path}: {before} -> {now}"]

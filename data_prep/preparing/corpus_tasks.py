@@ -15,7 +15,8 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from data_prep.counting.mining import LEXICON, Mining, MiningStep
+from data_prep.counting.mining import Mining
+from data_prep.counting.mining_step import LEXICON, MiningStep
 from data_prep.documents import Document
 from data_prep.files import staging_name, write_atomic
 from data_prep.inputs.file_names import FoundFiles
@@ -43,7 +44,8 @@ def survey(preparation: Preparation, listen: Listener) -> PartWorker:
 
 
 def kept_plan(preparation: Preparation, listen: Listener, found: Sequence[FoundFiles] | None = None) -> Plan:
-    """The plan of ``preparation``; a large corpus is surveyed once for all commands. ``found``: its files, where they are listed already."""
+    """The plan of ``preparation``; a large corpus is surveyed once for all commands. ``found``: its files, where they
+    are listed already."""
     watch = Watch(folder=Path(preparation.output), launch=staging_name(NOTES))
     try:
         return make_plan(preparation, listen, watch, found)
@@ -59,22 +61,36 @@ def train(preparation: Preparation, folder: Path, mapped: Callable[[int, int], N
     reader = dataclasses.replace(worker.reader, sample=Sample.of(worker.plan, preparation.vocabulary.train_characters))
     work = folder.with_name(f".{folder.name}.work")
     step = TokenizerStep(vocabulary=preparation.vocabulary)
-    result = run_step(step, reader.documents, parts, preparation.engine, work, worker.plan.fingerprint, lambda done: mapped(done, parts))
+    result = run_step(
+        step,
+        reader.documents,
+        parts,
+        preparation.engine,
+        work,
+        worker.plan.fingerprint,
+        lambda done: mapped(done, parts),
+    )
     place_tokenizer(result, folder)
     shutil.rmtree(work)
 
 
-def mine(preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]) -> int:
+def mine(
+    preparation: Preparation, mining: Mining, file: Path, listen: Listener, mapped: Callable[[int, int], None]
+) -> int:
     """Write the mined lexicon to ``file`` and return its number of entries. ``mapped(done, parts)`` hears how far it
     is."""
     if unknown := set(mining.languages) - set(preparation.cleaning.known):
-        raise ValueError(f"languages: {', '.join(sorted(unknown))}; give some of {', '.join(preparation.cleaning.known)}")
+        raise ValueError(
+            f"languages: {', '.join(sorted(unknown))}; give some of {', '.join(preparation.cleaning.known)}"
+        )
     worker = survey(preparation, listen)
     plan, parts = worker.plan, worker.plan.parts
     share = min(1.0, mining.sample_bytes / max(1, plan.bytes))
     step = MiningStep(mining=mining, annotation=worker.annotation, share=share)
     work = file.with_name(f".{file.name}.work")
-    result = run_step(step, worker.documents, parts, preparation.engine, work, plan.fingerprint, lambda done: mapped(done, parts))
+    result = run_step(
+        step, worker.documents, parts, preparation.engine, work, plan.fingerprint, lambda done: mapped(done, parts)
+    )
     lexicon = (result / LEXICON).read_text(encoding="utf-8")
     write_atomic(file, lexicon)
     shutil.rmtree(work)

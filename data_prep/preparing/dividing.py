@@ -57,6 +57,8 @@ def sources_of(corpora: Sequence[Corpus], numbers: Sequence[int], listing: Listi
     common: dict[int, str] = {}
     for number, count in Counter(numbers).items():
         if count > MANY_FILES and not corpora[number].source:
-            folder = os.path.commonpath([str(Path(path).parent) for path, owner in zip(paths, numbers, strict=True) if owner == number])
+            folder = os.path.commonpath(
+                [str(Path(path).parent) for path, owner in zip(paths, numbers, strict=True) if owner == number]
+            )
             common[number] = Path(folder).name or f"corpus-{number + 1}"
     return [common.get(number) or corpora[number].source_of(path) for number, path in zip(numbers, paths, strict=True)]

@@ -1,7 +1,8 @@
 """What a preparation will cost, measured before it begins: a sample of every source goes through the real worker on
 this machine.
 
-    Preparation, plan  ->  sample documents, spread over each source  ->  cleaned, annotated, encoded, written  ->  Estimate
+    Preparation, plan  ->  sample documents, spread over each source  ->  cleaned, annotated, encoded, written
+        ->  Estimate
 
 Nothing is written outside a temporary folder. A vocabulary that has yet to be trained is trained on the sample, so that
 sizes and speed are near the truth and the documents can be looked at.
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from data_prep.corpora import Corpus, Slice
 from data_prep.documents import Document, Record, Rejected
-from data_prep.planned import Plan, PlannedFile
+from data_prep.plan_columns import PlannedFile
+from data_prep.planned import Plan
 from data_prep.preparing.parts import PartWorker
 from data_prep.preparing.plan import Preparation
 from data_prep.shard_writer import write_shard
@@ -69,7 +71,11 @@ class Estimate:
     def hours(self) -> float:
         """Wall time of the whole, the survey (already done) left out."""
         sharing = min(self.workers, self.parts)
-        once = (self.cleaning_seconds + self.training_seconds) * self.train_bytes / max(self.sample_bytes, 1) if self.training_seconds else 0.0
+        once = (
+            (self.cleaning_seconds + self.training_seconds) * self.train_bytes / max(self.sample_bytes, 1)
+            if self.training_seconds
+            else 0.0
+        )
         return (self.loading_seconds + (once + self.text_bytes / self.bytes_per_second) / sharing) / 3600
 
     @property
@@ -90,7 +96,13 @@ def spread(preparation: Preparation, plan: Plan) -> dict[str, list[tuple[int, Sl
             found.setdefault(file.source, []).append((index, Slice(file.path, *place)))
     step = max(1, len(found) // MOST_SOURCES)
     sources = sorted(found)[::step][:MOST_SOURCES]
-    return {name: [found[name][i] for i in sorted({round(k * (len(found[name]) - 1) / max(PLACES - 1, 1)) for k in range(PLACES)})] for name in sources}
+    return {
+        name: [
+            found[name][i]
+            for i in sorted({round(k * (len(found[name]) - 1) / max(PLACES - 1, 1)) for k in range(PLACES)})
+        ]
+        for name in sources
+    }
 
 
 def is_read_through(corpus: Corpus, file: PlannedFile) -> bool:
@@ -112,12 +124,15 @@ def sample_records(preparation: Preparation, plan: Plan) -> Iterator[tuple[str, 
                     break
 
 
-def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
-    """Prepare a sample into ``folder`` (a temporary one): `tokenizer/` and `sample.arrow`."""
+def sample_documents(preparation: Preparation, plan: Plan) -> tuple[list[Document], Counter[str], int]:
+    """Cleaned documents of every source, those set aside by reason, and the bytes of text they all stand for.
+
+    Raises:
+        ValueError: not one of them is usable.
+    """
     set_aside: Counter[str] = Counter()
     documents: list[Document] = []
     size = 0
-    begun = time.perf_counter()
     for source, record, read in sample_records(preparation, plan):
         cleaned = preparation.cleaning.clean(record, source) if isinstance(record, Record) else record
         if isinstance(cleaned, Rejected):
@@ -125,18 +140,35 @@ def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
         else:
             documents.append(cleaned)
         size += read
-    cleaned_at = time.perf_counter()
     if not documents:
         first = ", ".join(f"{reason} ({count})" for reason, count in set_aside.most_common(3))
         raise ValueError(f"no usable document in a sample of every source: {first or 'no text'}")
+    return documents, set_aside, size
+
+
+def measure(preparation: Preparation, plan: Plan, folder: Path) -> Estimate:
+    """Prepare a sample into ``folder`` (a temporary one): `tokenizer/` and `sample.arrow`."""
+    begun = time.perf_counter()
+    documents, set_aside, size = sample_documents(preparation, plan)
+    cleaned_at = time.perf_counter()
     preparation.vocabulary.make(folder / "tokenizer", iter([document.text for document in documents]))
     trained_at = time.perf_counter()
     worker = PartWorker(preparation=preparation, plan=plan, folder=folder)
     examples = {document.language: document for document in reversed(documents)}
-    write_shard(folder / "sample.arrow", list(worker.encode(examples.values(), Counter())), preparation.levels, len(worker.tokenizer.tokens))
+    write_shard(
+        folder / "sample.arrow",
+        list(worker.encode(examples.values(), Counter())),
+        preparation.levels,
+        len(worker.tokenizer.tokens),
+    )
     loaded_at = time.perf_counter()
     counts: Counter[str] = Counter()
-    write_shard(folder / "sample.arrow", list(worker.encode(documents, counts)), preparation.levels, len(worker.tokenizer.tokens))
+    write_shard(
+        folder / "sample.arrow",
+        list(worker.encode(documents, counts)),
+        preparation.levels,
+        len(worker.tokenizer.tokens),
+    )
     done_at = time.perf_counter()
     text_bytes = plan.bytes
     return Estimate(

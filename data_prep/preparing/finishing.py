@@ -1,8 +1,10 @@
 """The last step: manifest, list of documents set aside, and statistics of a prepared folder, from the reports of its
 parts.
 
-parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json (it says that all is there)
-all of that with its sizes                              ->  inventory.arrow, by which the next launch sees at a glance that nothing is to do
+parts/*/part.json, rejected.jsonl, tally.json, poison/  ->  rejected.jsonl, tally.json, manifest.json
+                                                            (it says that all is there)
+all of that with its sizes                              ->  inventory.arrow, by which the next launch sees at a glance
+                                                            that nothing is to do
 
 One launch does it; those that come meanwhile wait and take its result.
 """
@@ -20,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.arrow_files import read_table, write_table
-from data_prep.counting.tallies import TALLY, merge
+from data_prep.counting.merging import merge
+from data_prep.counting.tallies import TALLY
 from data_prep.files import fsync_file, read_json, remove_staging, staging_name, write_json
 from data_prep.planned import PLAN, Plan
 from data_prep.preparing.parts import PartWorker
@@ -77,10 +80,19 @@ def take_inventory(folder: Path, plan: Plan) -> None:
     import pyarrow as pa
 
     found: list[tuple[str, int]] = []
-    places = [".", "tokenizer", *(f"steps/{step.name}/result" for step in folder.glob("steps/*")), *(f"parts/{part:06d}" for part in range(plan.parts))]
+    places = [
+        ".",
+        "tokenizer",
+        *(f"steps/{step.name}/result" for step in folder.glob("steps/*")),
+        *(f"parts/{part:06d}" for part in range(plan.parts)),
+    ]
     for place in places:
         with contextlib.suppress(FileNotFoundError), os.scandir(folder / place) as entries:
-            names = [(entry.name, entry.stat().st_size) for entry in entries if entry.is_file() and not entry.name.startswith(".")]
+            names = [
+                (entry.name, entry.stat().st_size)
+                for entry in entries
+                if entry.is_file() and not entry.name.startswith(".")
+            ]
             found += [(name if place == "." else f"{place}/{name}", size) for name, size in names if name != INVENTORY]
     paths, sizes = zip(*sorted(found), strict=True)
     table = pa.table([pa.array(paths, pa.large_string()), pa.array(sizes, pa.int64())], ["path", "size"])
@@ -104,33 +116,57 @@ def finish(worker: PartWorker) -> dict[str, Any]:
     for part in parts:
         report = worker.finished(part)
         if report is None:
-            raise OSError(f"{worker.part_folder(part)} was removed or damaged while the run finished. Run the same command again: it is made anew.")
+            raise OSError(
+                f"{worker.part_folder(part)} was removed or damaged while the run finished. Run the same command "
+                "again: it is made anew."
+            )
         counts.update(report["counts"])
         shards += report["shards"]
     others = [*left_out_files(plan), *empty_files(plan), *left_out_elsewhere(worker)]
     counts.update(f"rejected.{item['reason']}" for item in others)
     if not shards:
-        raise ValueError(f"no usable document in the whole corpus ({_total(counts)} set aside).{first_reason(worker, others)}")
+        raise ValueError(
+            f"no usable document in the whole corpus ({_total(counts)} set aside).{first_reason(worker, others)}"
+        )
     write_rejected(worker, others)
     write_json(folder / TALLY, merge(read_json(worker.part_folder(part) / TALLY) for part in parts))
-    tokenizer = worker.tokenizer
-    manifest = {
+    manifest = manifest_of(worker, shards, counts)
+    write_json(folder / MANIFEST, manifest)
+    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+    for place in (
+        folder,
+        *(folder / name for name in ("parts", "survey", "steps")),
+        *folder.glob("steps/*/"),
+        *folder.glob("poison/*/"),
+    ):
+        remove_staging(place)
+    take_inventory(folder, plan)
+    return manifest
+
+
+def manifest_of(worker: PartWorker, shards: list[dict[str, Any]], counts: Counter[str]) -> dict[str, Any]:
+    """What manifest.json holds, from the shards and the counts of all parts."""
+    plan, tokenizer = worker.plan, worker.tokenizer
+    return {
         "schema": SCHEMA_VERSION,
         "fingerprint": plan.fingerprint,
-        "tokenizer": {"vocabulary_sha256": tokenizer.vocabulary_sha256, "rules_sha256": tokenizer.rules_sha256, "size": len(tokenizer.tokens)},
+        "tokenizer": {
+            "vocabulary_sha256": tokenizer.vocabulary_sha256,
+            "rules_sha256": tokenizer.rules_sha256,
+            "size": len(tokenizer.tokens),
+        },
         "settings": plan.settings,
         "levels": worker.preparation.levels,
         "labels": plan.labels,
         **({"classes": worker.preparation.classes} if worker.preparation.classes else {}),
-        **({"evaluation": {"texts": evaluation.texts, "too_short": evaluation.short}} if (evaluation := worker.reader.evaluation) else {}),
+        **(
+            {"evaluation": {"texts": evaluation.texts, "too_short": evaluation.short}}
+            if (evaluation := worker.reader.evaluation)
+            else {}
+        ),
         "shards": shards,
         "counts": dict(sorted(counts.items())),
     }
-    write_json(folder / MANIFEST, manifest)
-    for place in (folder, *(folder / name for name in ("parts", "survey", "steps")), *folder.glob("steps/*/"), *folder.glob("poison/*/")):
-        remove_staging(place)
-    take_inventory(folder, plan)
-    return manifest
 
 
 def _total(counts: Counter[str]) -> int:
@@ -139,12 +175,18 @@ def _total(counts: Counter[str]) -> int:
 
 def empty_files(plan: Plan) -> list[dict[str, Any]]:
     """Inputs without a single byte, listed like documents that were set aside."""
-    return [{"path": path, "line": 1, "offset": 0, "reason": "empty file", "detail": "no bytes in it"} for path in plan.empty_files()]
+    return [
+        {"path": path, "line": 1, "offset": 0, "reason": "empty file", "detail": "no bytes in it"}
+        for path in plan.empty_files()
+    ]
 
 
 def left_out_files(plan: Plan) -> list[dict[str, Any]]:
     """What the patterns name and nobody can read, listed like documents that were set aside."""
-    return [{"path": item["path"], "line": 1, "offset": 0, "reason": item["reason"], "detail": item["detail"]} for item in plan.left_out]
+    return [
+        {"path": item["path"], "line": 1, "offset": 0, "reason": item["reason"], "detail": item["detail"]}
+        for item in plan.left_out
+    ]
 
 
 def left_out_elsewhere(worker: PartWorker) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """How far preparation is, seen from outside: read from the folder alone, while it runs, after it was killed, or when it
 is done.
 
-    status(PREPARED)  ->  {"state": "running", "stage": "parts", "parts": {"done": 12, "total": 64}, "workers": [...], ...}
+    status(PREPARED)  ->  {"state": "running", "stage": "parts", "parts": {"done": 12, "total": 64}, "workers": [...],
+                          ...}
 
 Finished parts tell what is done and how fast; the claims of living processes (claims.py) tell who is at what, their
 notes (supervision.py) at which line.
@@ -52,11 +53,21 @@ def status(folder: Path) -> dict[str, Any]:
     speed = bytes_per_second(times, [report["bytes"] for report in reports])
     reasons: Counter[str] = Counter()
     for report in reports:
-        reasons.update({name.removeprefix("rejected."): count for name, count in report["counts"].items() if name.startswith("rejected.")})
+        reasons.update(
+            {
+                name.removeprefix("rejected."): count
+                for name, count in report["counts"].items()
+                if name.startswith("rejected.")
+            }
+        )
     return {
         "folder": str(folder),
         "state": "running" if running else "finished" if finished else "stopped",
-        "stage": working[0]["stage"] if working else "finished" if finished and not running else stage(folder, bool(reports)),
+        "stage": working[0]["stage"]
+        if working
+        else "finished"
+        if finished and not running
+        else stage(folder, bool(reports)),
         "parts": {"done": len(reports), "total": plan.parts},
         "bytes": {"done": done, "total": total},
         "documents": sum(shard["documents"] for report in reports for shard in report["shards"]),
@@ -80,7 +91,11 @@ def stage(folder: Path, parts_begun: bool) -> str:
 def steps(folder: Path, parts: int) -> dict[str, Any]:
     """The corpus-wide steps that were begun, with their finished parts."""
     return {
-        step.name: {"finished": (step / "result").is_dir(), "parts": len(list((step / "parts").glob("[0-9]*"))), "of": parts}
+        step.name: {
+            "finished": (step / "result").is_dir(),
+            "parts": len(list((step / "parts").glob("[0-9]*"))),
+            "of": parts,
+        }
         for step in sorted((folder / "steps").glob("*"))
         if step.is_dir() and not step.name.startswith(STAGING_PREFIX)
     }
@@ -123,7 +138,9 @@ def workers(folder: Path) -> list[dict[str, Any]]:
             host, process, _ = json.loads(file.read_bytes())
         except (OSError, ValueError):
             host, process = "", ""
-        found.append({"stage": stage, "part": int(part), "host": host, "process": process, "line": line_of(folder, file.name)})
+        found.append(
+            {"stage": stage, "part": int(part), "host": host, "process": process, "line": line_of(folder, file.name)}
+        )
     return found
 
 

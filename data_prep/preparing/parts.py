@@ -1,13 +1,13 @@
 """One part of the plan: its documents cleaned, annotated, encoded and published as shards by one rename.
 
-    parts/000003/  train.arrow  heldout.arrow  (discourse.arrow)  rejected.jsonl  tally.json  part.json (counts, shards with sizes and hashes)
+    parts/000003/  train.arrow  heldout.arrow  (discourse.arrow)  rejected.jsonl  tally.json
+                   part.json (counts, shards with sizes and hashes)
 
 A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,27 +21,26 @@ import numpy.typing as npt
 
 from data_prep.annotating.annotation import Annotation
 from data_prep.blocks import AnnotatedBlock, Block, in_blocks
-from data_prep.counting.tallies import TALLY
 from data_prep.discourse.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.discourse.discourse_step import Balance
 from data_prep.documents import Document, Rejected
 from data_prep.encoded import EncodedBlock
 from data_prep.encoding import Tokenizer, encode_block
 from data_prep.engines import untimed
-from data_prep.files import read_json, sha256_file, staged_folder, write_atomic, write_json
+from data_prep.files import staged_folder, write_json
 from data_prep.filtering.dropped import Dropped
 from data_prep.planned import Plan
 from data_prep.portable import Portable
 from data_prep.preparing.part_content import PartContent, count
+from data_prep.preparing.part_files import PART, complete_report, described, write_lists
 from data_prep.preparing.plan import Preparation
-from data_prep.preparing.reading import OUR_CONCERN, REJECTED, PartReader
+from data_prep.preparing.reading import OUR_CONCERN, PartReader
 from data_prep.running.notes import Moment
 from data_prep.running.rounds import remove_stale
 from data_prep.running.supervision import NOWHERE, Task, Watch
 from data_prep.shard_writer import write_shard
 
 BlockResult = tuple[AnnotatedBlock, EncodedBlock]
-PART = "part.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,10 @@ class PartWorker(Portable, Task):
         """Segmenters and annotators, loaded once per process."""
         preparation = self.preparation
         return Annotation(
-            segmenters=preparation.all_segmenters, annotators=preparation.annotators, labels=preparation.labels, languages=preparation.cleaning.known
+            segmenters=preparation.all_segmenters,
+            annotators=preparation.annotators,
+            labels=preparation.labels,
+            languages=preparation.cleaning.known,
         )
 
     @cached_property
@@ -75,7 +77,14 @@ class PartWorker(Portable, Task):
     @cached_property
     def reader(self) -> PartReader:
         """Reads the documents."""
-        return PartReader(preparation=self.preparation, plan=self.plan, folder=self.folder, stage=self.stage, watch=self.watch, duplicates=self.duplicates)
+        return PartReader(
+            preparation=self.preparation,
+            plan=self.plan,
+            folder=self.folder,
+            stage=self.stage,
+            watch=self.watch,
+            duplicates=self.duplicates,
+        )
 
     @cached_property
     def _tried(self) -> set[str]:
@@ -109,7 +118,9 @@ class PartWorker(Portable, Task):
         counts = content.counts
         counts.update({f"dropped.{reason}": count for reason, count in lost.items()})
         counts["tokens.unknown"] += 0
-        counts.update({f"rejected.{reason}": count for reason, count in Counter(item.reason for item in content.rejected).items()})
+        counts.update(
+            {f"rejected.{reason}": count for reason, count in Counter(item.reason for item in content.rejected).items()}
+        )
         if self.threshold is not None:
             counts["heldout.kept apart although the share selects none"] = sum(map(len, content.encoded["heldout"]))
         return self.publish(part, content)
@@ -122,14 +133,19 @@ class PartWorker(Portable, Task):
         for number in range(len(annotated)):
             alone = annotated.document(number)
             try:
-                pairs = list(self.preparation.discourse.pairs(alone.document, alone.sentences_S2, alone.paragraph_ends_P))
+                pairs = list(
+                    self.preparation.discourse.pairs(alone.document, alone.sentences_S2, alone.paragraph_ends_P)
+                )
             except OUR_CONCERN:
                 raise
             except Exception as error:
                 counts[f"discourse.failed.{type(error).__name__}"] += 1
                 continue
             keeps = [self.balance.keeps(pair) for pair in pairs]
-            counts.update(f"discourse.{'kept' if keep else 'left out'}.{pair.name}" for pair, keep in zip(pairs, keeps, strict=True))
+            counts.update(
+                f"discourse.{'kept' if keep else 'left out'}.{pair.name}"
+                for pair, keep in zip(pairs, keeps, strict=True)
+            )
             kept += [pair.document for pair, keep in zip(pairs, keeps, strict=True) if keep]
             heldout += [bool(heldout_D[number])] * sum(keeps)
         done = 0
@@ -138,7 +154,9 @@ class PartWorker(Portable, Task):
                 counts[f"discourse.failed.{type(result).__name__}"] += 1
                 done += 1
                 continue
-            counts.update({f"discourse.dropped.{reason}": count for found in result for reason, count in found.dropped.items()})
+            counts.update(
+                {f"discourse.dropped.{reason}": count for found in result for reason, count in found.dropped.items()}
+            )
             content.divide(result[1], np.array(heldout[done : done + len(result[1])]), DISCOURSE_SPLITS)
             done += len(result[1])
 
@@ -146,7 +164,11 @@ class PartWorker(Portable, Task):
     def balance(self) -> Balance:
         """Which discourse pairs are kept."""
         discourse = self.preparation.discourse
-        return Balance.read(discourse, self.folder / "steps" / "discourse" / "result") if discourse and discourse.cap else Balance({})
+        return (
+            Balance.read(discourse, self.folder / "steps" / "discourse" / "result")
+            if discourse and discourse.cap
+            else Balance({})
+        )
 
     def attempt(self, documents: Sequence[Document], split: str = "train") -> Iterator[BlockResult | Exception]:
         """Annotate and encode documents, in order: blocks of them, and what went wrong with single ones.
@@ -155,7 +177,8 @@ class PartWorker(Portable, Task):
         """
         for document in documents:
             if document.language not in self._tried:
-                trial = Document(id="", language=document.language, text=self.annotation.languages[document.language].trial, title="", source="")
+                text = self.annotation.languages[document.language].trial
+                trial = Document(id="", language=document.language, text=text, title="", source="")
                 with untimed():  # loads all that is needed
                     self.made([trial])
                 self._tried.add(document.language)
@@ -176,7 +199,8 @@ class PartWorker(Portable, Task):
 
     def made(self, documents: Sequence[Document], classes: Sequence[str] = ()) -> BlockResult:
         """Annotate and encode documents, all or none."""
-        _ = "".join([f"{document.id}{document.title}" for document in documents]).encode()  # half a surrogate pair cannot be written
+        names = "".join([f"{document.id}{document.title}" for document in documents])
+        _ = names.encode()  # half a surrogate pair cannot be written
         annotated = self.annotation.annotate_block(Block(documents))
         return annotated, encode_block(annotated, self.tokenizer, classes)
 
@@ -195,16 +219,12 @@ class PartWorker(Portable, Task):
         with staged_folder(folder) as staging:
             shards = []
             for split, items in content.encoded.items():
-                if not items:
-                    continue
-                file = staging / f"{split}.arrow"
-                write_shard(file, items, self.preparation.levels, vocabulary_size, pairs=split in self.preparation.classes)
-                documents, tokens = sum(map(len, items)), sum(len(item.token_ids[0]) for item in items)
-                described = {"path": f"parts/{part:06d}/{file.name}", "split": split, "documents": documents, "tokens": tokens}
-                shards.append({**described, "sha256": sha256_file(file), "size": file.stat().st_size})
-            lines = ({**item.place._asdict(), "reason": item.reason, "detail": item.detail} for item in content.rejected)
-            write_atomic(staging / REJECTED, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-            write_atomic(staging / TALLY, json.dumps(content.tally.plain(), ensure_ascii=False))
+                if items:
+                    file = staging / f"{split}.arrow"
+                    pairs = split in self.preparation.classes
+                    write_shard(file, items, self.preparation.levels, vocabulary_size, pairs=pairs)
+                    shards.append(described(file, f"parts/{part:06d}/{file.name}", split, items))
+            write_lists(staging, content)
             report = {
                 "part": part,
                 "fingerprint": self.plan.fingerprint,
@@ -221,20 +241,9 @@ class PartWorker(Portable, Task):
     def finished(self, part: int, thorough: bool = False) -> dict[str, Any] | None:
         """The report of a part that is complete on disk, None otherwise. Shards are known by their sizes; ``thorough``:
         by their hashes."""
-        folder = self.part_folder(part)
-        try:
-            report: dict[str, Any] = read_json(folder / PART)
-            if report["fingerprint"] != self.plan.fingerprint or not all((folder / name).is_file() for name in (REJECTED, TALLY)):
-                return None
-            if self.threshold is not None and report["threshold"] != self.threshold:
-                return None
-            for shard in report["shards"]:
-                file = self.folder / shard["path"]
-                if file.stat().st_size != shard["size"] or (thorough and sha256_file(file) != shard["sha256"]):
-                    return None
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-            return None
-        return report
+        report = complete_report(self.folder, self.part_folder(part), self.plan.fingerprint, thorough)
+        fits = report is not None and self.threshold in (None, report.get("threshold"))
+        return report if fits else None
 
     def path_of(self, part: int, moment: Moment | None) -> str:
         return self.reader.path_of(part, moment)

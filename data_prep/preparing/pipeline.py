@@ -3,8 +3,8 @@
     1. survey   read every file once: hash, size, slices that begin at documents
     2. plan     an immutable plan.json: settings, content hashes, parts; a different plan for the same folder is refused
     3. steps    what needs the whole corpus: duplicates, the vocabulary
-    4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped; where the share held out is so small
-                that it selects no document, the part with the nearest one is made again with it
+    4. parts    each part -> parts/NNNNNN/, staged, fsynced, renamed; finished parts are skipped; where the share held
+                out is so small that it selects no document, the part with the nearest one is made again with it
     5. finish   manifest.json, rejected.jsonl and tally.json from the parts' own reports
 
 A part is a pure function of (plan, part number), so killing, repeating and running twice all end in the same bytes.
@@ -27,7 +27,7 @@ from typing import Any
 
 from data_prep.discourse.discourse_step import DiscourseStep
 from data_prep.documents import Document
-from data_prep.files import remove_staging, staging_name
+from data_prep.files import staging_name
 from data_prep.filtering.dropped import Dropped
 from data_prep.inputs.file_names import FoundFiles
 from data_prep.preparing.adoption import adopt_plan
@@ -35,7 +35,7 @@ from data_prep.preparing.finishing import finish_once, finished, remove_unpacked
 from data_prep.preparing.parts import PartWorker
 from data_prep.preparing.plan import Listener, Preparation, StageProgress, check_not_empty, make_plan
 from data_prep.preparing.reading import PartReader
-from data_prep.running.steps import Step, run_step
+from data_prep.running.steps import Step, open_parts, run_step
 from data_prep.running.supervision import NOTES, Watch, run_all
 from data_prep.shards import SPLITS
 from data_prep.vocabularies.sampling import Sample
@@ -69,7 +69,9 @@ def prepare(preparation: Preparation, listen: Listener, found: Sequence[FoundFil
         shutil.rmtree(folder / watch.launch, ignore_errors=True)
 
 
-def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Listener, found: Sequence[FoundFiles] | None) -> dict[str, Any]:
+def _prepare(
+    preparation: Preparation, folder: Path, watch: Watch, listen: Listener, found: Sequence[FoundFiles] | None
+) -> dict[str, Any]:
     plan = make_plan(preparation, listen, watch, found)
     check_not_empty(plan)
     plan = adopt_plan(folder, plan, folder / watch.launch)
@@ -77,28 +79,22 @@ def _prepare(preparation: Preparation, folder: Path, watch: Watch, listen: Liste
         remove_unpacked(folder)
         listen(StageProgress("parts", plan.slice_bytes, plan.slice_bytes, _documents(manifest["shards"]), 0))
         return manifest
-    (folder / "parts").mkdir(exist_ok=True)
-    for place in (folder, folder / "parts"):
-        remove_staging(place)
+    open_parts(folder)
     everything = range(plan.parts)
     duplicates: Dropped | None = None
+    opened = PartReader(preparation=preparation, plan=plan, folder=folder, watch=watch)
 
     def run(step: Step, parts: range, sample: Sample | None = None) -> Path:
-        reader = PartReader(
-            preparation=preparation,
-            plan=plan,
-            folder=folder,
-            stage=step.name,
-            watch=watch,
-            duplicates=duplicates,
-            sample=sample,
-        )
+        reader = dataclasses.replace(opened, stage=step.name, duplicates=duplicates, sample=sample)
 
         def listen_round(name: str, done: int, tasks: int) -> None:
             listen(StageProgress(f"{step.name}, {name}" if name else step.name, done, tasks, 0, 0))
 
         mapped = partial(listen_round, "", tasks=len(parts))
-        return run_step(step, reader.documents, parts, preparation.engine, folder, plan.fingerprint, mapped, watch, reader.path_of, listen_round)
+        where, engine = reader.path_of, preparation.engine
+        return run_step(
+            step, reader.documents, parts, engine, folder, plan.fingerprint, mapped, watch, where, listen_round
+        )
 
     if preparation.duplicates:
         duplicates = Dropped.open(run(preparation.duplicates, everything))

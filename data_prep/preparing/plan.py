@@ -1,6 +1,7 @@
 """What will be done, before anything is done: the settings, the inputs by content, and the parts.
 
-    Preparation (from YAML)  --survey the files-->  Plan (planned.py): settings, files with their hashes, labels, parts as slices of files
+    Preparation (from YAML)  --survey the files-->  Plan (planned.py): settings, files with their hashes, labels, parts
+                                                    as slices of files
 
 The plan is pure: equal inputs and settings give an equal plan, and its fingerprint names the shards. A folder that was
 begun with another plan is refused with the difference.
@@ -13,7 +14,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_prep.annotating.annotation import WORD
@@ -25,19 +25,19 @@ from data_prep.discourse.discourse import Discourse
 from data_prep.documents import SEGMENT, Label
 from data_prep.engines import Engine
 from data_prep.engines.local import Local
-from data_prep.files import sha256_file
 from data_prep.filtering.cleaning import Cleaning
 from data_prep.filtering.decontamination import Decontamination
 from data_prep.filtering.duplicates import Duplicates
 from data_prep.filtering.quality import Quality
 from data_prep.inputs.file_names import FoundFiles
 from data_prep.planned import Plan
+from data_prep.preparing.content_hashes import segmenter_settings, vocabulary_settings
 from data_prep.preparing.dividing import joined_slices, parts_of, sources_of, wanted_bytes
 from data_prep.preparing.surveying import SHARED_BYTES, SHARED_FILES, UNPACKED, Listing, Surveyor, survey_all
 from data_prep.running.supervision import NOWHERE, Watch
 from data_prep.segmenters import Segmenter
 from data_prep.shards import SCHEMA_VERSION, SPLITS
-from data_prep.vocabularies.vocabulary import Vocabulary, check_folder
+from data_prep.vocabularies.vocabulary import Vocabulary
 
 RULES_VERSION = 2
 """Raised whenever cleaning, sentences, annotation or encoding change what they produce."""
@@ -89,7 +89,9 @@ class Preparation:
         known = ", ".join(self.cleaning.known)
         if unknown := set(self.segmenters) - set(self.cleaning.known):
             raise ValueError(f"segmenters: {', '.join(sorted(unknown))} unknown; languages are {known}")
-        if strange := [corpus.language for corpus in self.corpora if corpus.language and corpus.language not in self.cleaning.known]:
+        if strange := [
+            corpus.language for corpus in self.corpora if corpus.language and corpus.language not in self.cleaning.known
+        ]:
             raise ValueError(f"corpora: language {strange[0]!r} is not one of {known} (`cleaning.languages`)")
         if SEGMENT in self.levels:
             raise ValueError(f"annotators: the level name `{SEGMENT}` is reserved for the parts of labelled pairs")
@@ -98,13 +100,15 @@ class Preparation:
     @cached_property
     def all_segmenters(self) -> dict[str, Segmenter]:
         """The segmenter of every language: the one named, or its own."""
-        return {code: self.segmenters.get(code) or language.segmenter() for code, language in self.cleaning.known.items()}
+        return {
+            code: self.segmenters.get(code) or language.segmenter() for code, language in self.cleaning.known.items()
+        }
 
     @cached_property
     def levels(self) -> list[str]:
         """Level names, `word` first."""
         given = [level for corpus in self.corpora for level in corpus.given_labels()]
-        return ["word", *(level for level in dict.fromkeys([*given, *(annotator.level for annotator in self.annotators)]) if level != "word")]
+        return list(dict.fromkeys(["word", *given, *(annotator.level for annotator in self.annotators)]))
 
     @cached_property
     def classes(self) -> dict[str, list[str]]:
@@ -116,7 +120,10 @@ class Preparation:
         pairs = [found for corpus in self.corpora if (found := corpus.pair_classes()) is not None]
         named: list[list[str]] = [found for found in pairs if found] or [[]]
         if any(found != named[0] for found in named):
-            raise ValueError("corpora: labelled pairs with different classes. Prepare them into a folder each, or write the same `classes` for all.")
+            raise ValueError(
+                "corpora: labelled pairs with different classes. Prepare them into a folder each, or write the same "
+                "`classes` for all."
+            )
         classes = dict.fromkeys(SPLITS, named[0]) if pairs else {}
         return classes | (dict.fromkeys(DISCOURSE_SPLITS.values(), self.discourse.classes) if self.discourse else {})
 
@@ -141,7 +148,10 @@ class Preparation:
             raise problems[0]
         labels = dict.fromkeys([WORD, *given, *found])
         if len(labels) > MAX_LABELS:
-            raise ValueError(f"annotators: {len(labels)} different types; at most {MAX_LABELS} fit. Merge rare types in the lexicons.")
+            raise ValueError(
+                f"annotators: {len(labels)} different types; at most {MAX_LABELS} fit. Merge rare types in the "
+                "lexicons."
+            )
         return {label: index for index, label in enumerate(labels)}
 
 
@@ -165,36 +175,29 @@ def find_all(preparation: Preparation) -> list[FoundFiles]:
     return [corpus.found() for corpus in preparation.corpora]
 
 
-def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = None, found: Sequence[FoundFiles] | None = None) -> Plan:
+def make_plan(
+    preparation: Preparation, listen: Listener, watch: Watch | None = None, found: Sequence[FoundFiles] | None = None
+) -> Plan:
     """Survey the inputs and divide them into parts. Pure: equal inputs and settings give an equal plan.
 
-    ``found`` are the files, where they are listed already. With ``watch``, a large corpus is surveyed by the engine, and
-    what was found is kept in the prepared folder.
+    ``found`` are the files, where they are listed already. With ``watch``, a large corpus is surveyed by the engine,
+    and what was found is kept in the prepared folder.
     """
     found = find_all(preparation) if found is None else found
     listing = Listing.of(found)
     total = int(listing.bytes_F.sum())
     part_bytes = preparation.part_bytes or wanted_bytes(total)
-    shared = watch if total >= SHARED_BYTES or len(listing.bytes_F) >= SHARED_FILES or listing.lies_elsewhere() else None
+    shared = (
+        watch if total >= SHARED_BYTES or len(listing.bytes_F) >= SHARED_FILES or listing.lies_elsewhere() else None
+    )
     surveyor = Surveyor(corpora=preparation.corpora, listing=listing, part_bytes=part_bytes, watch=shared or NOWHERE)
     unpacked = watch.folder / UNPACKED if watch else None
-    surveys = survey_all(surveyor, preparation.engine if shared else None, unpacked, lambda seen: listen(StageProgress("survey", seen, total, 0, 0)))
-    settings = {
-        "schema": SCHEMA_VERSION,
-        "rules": RULES_VERSION,
-        "corpora": [settings_of(corpus, drop=("paths",)) for corpus in preparation.corpora],
-        "cleaning": preparation.cleaning.fingerprint(),
-        **{name: chosen.fingerprint() if (chosen := getattr(preparation, name)) is not None else None for name in ("quality", "decontamination", "duplicates")},
-        "segmenters": {
-            language: {**settings_of(segmenter, drop=("user_words", "lexicons")), **word_list_hashes(segmenter), "version": segmenter.version()}
-            for language, segmenter in sorted(preparation.all_segmenters.items())
-        },
-        "annotators": [annotator.fingerprint() for annotator in preparation.annotators],
-        "vocabulary": settings_of(preparation.vocabulary, drop=("path",)) if not preparation.vocabulary.path else vocabulary_files(preparation.vocabulary),
-        "discourse": preparation.discourse.fingerprint() if preparation.discourse else None,
-        "heldout": preparation.heldout,
-        "part_bytes": part_bytes,
-    }
+    surveys = survey_all(
+        surveyor,
+        preparation.engine if shared else None,
+        unpacked,
+        lambda seen: listen(StageProgress("survey", seen, total, 0, 0)),
+    )
     slices_S5 = joined_slices(listing, surveys)
     files = {
         "path": listing.table.column("path").to_pylist(),
@@ -204,8 +207,32 @@ def make_plan(preparation: Preparation, listen: Listener, watch: Watch | None = 
         "size": [size for survey in surveys for size in survey.size],
     }
     labels = [label._asdict() for label in preparation.labels]
-    plan = Plan.of(settings, labels, preparation.levels, files, parts_of(slices_S5[:, 4].tolist(), part_bytes), slices_S5)
+    parts = parts_of(slices_S5[:, 4].tolist(), part_bytes)
+    plan = Plan.of(plan_settings(preparation, part_bytes), labels, preparation.levels, files, parts, slices_S5)
     return dataclasses.replace(plan, left_out=[item._asdict() for one in found for item in one.left_out])
+
+
+def plan_settings(preparation: Preparation, part_bytes: int) -> dict[str, Any]:
+    """All settings that decide what is in the shards, word lists and vocabulary by content."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "rules": RULES_VERSION,
+        "corpora": [settings_of(corpus, drop=("paths",)) for corpus in preparation.corpora],
+        "cleaning": preparation.cleaning.fingerprint(),
+        **{
+            name: chosen.fingerprint() if (chosen := getattr(preparation, name)) is not None else None
+            for name in ("quality", "decontamination", "duplicates")
+        },
+        "segmenters": {
+            language: segmenter_settings(segmenter)
+            for language, segmenter in sorted(preparation.all_segmenters.items())
+        },
+        "annotators": [annotator.fingerprint() for annotator in preparation.annotators],
+        "vocabulary": vocabulary_settings(preparation.vocabulary),
+        "discourse": preparation.discourse.fingerprint() if preparation.discourse else None,
+        "heldout": preparation.heldout,
+        "part_bytes": part_bytes,
+    }
 
 
 def check_not_empty(plan: Plan) -> None:
@@ -213,22 +240,3 @@ def check_not_empty(plan: Plan) -> None:
     if not plan.parts:
         first = ", ".join(file.path for file in itertools.islice(plan.all_files(), 3))
         raise ValueError(f"the corpus is empty: {plan.files} file(s), no text in any of them ({first})")
-
-
-def word_list_hashes(segmenter: Segmenter) -> dict[str, Any]:
-    """Hashes of a segmenter's user dictionaries and lexicons, of those it has."""
-    found: dict[str, list[str]] = {name: paths for name in ("user_words", "lexicons") if (paths := getattr(segmenter, name, []))}
-    for name, paths in found.items():
-        for path in paths:
-            if not Path(path).is_file():
-                raise FileNotFoundError(f"{name} {path}: no such file (looked from {Path.cwd()})")
-    _ = getattr(segmenter, "dictionary", None)  # a malformed line is told now, not by every worker
-    return {name: [sha256_file(Path(path)) for path in paths] for name, paths in found.items()}
-
-
-def vocabulary_files(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Hashes of an adopted tokenizer's files."""
-    folder = Path(vocabulary.path)
-    check_folder(folder)
-    files = [folder / name for name in ("tokenizer.json", "vocab.txt", "tokenizer_config.json") if (folder / name).is_file()]
-    return {"files": {file.name: sha256_file(file) for file in files}}

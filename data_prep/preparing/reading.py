@@ -1,6 +1,7 @@
 """The documents of a part: read, cleaned, and without those that an earlier stage has sorted out.
 
-    plan.slices(17) = [(file, start, end, line, size), ...]  ->  (place, Document | Rejected) for each record, in order, singly or in blocks
+    plan.slices(17) = [(file, start, end, line, size), ...]  ->  (place, Document | Rejected) for each record, in order,
+                                                                 singly or in blocks
 
 An exception on one document sets that document aside; what concerns the run itself (a full disk, a missing package,
 memory) passes on.
@@ -95,7 +96,9 @@ class PartReader(Portable):
                 yield held
                 note.after(*last, held[-1][0])
 
-    def _noted(self, part: int, lost: Counter[str] | None, note: Note) -> Iterator[tuple[int, int, Place, Document | Rejected]]:
+    def _noted(
+        self, part: int, lost: Counter[str] | None, note: Note
+    ) -> Iterator[tuple[int, int, Place, Document | Rejected]]:
         """Each record's number, file, place and document; the note says that it is worked on until the next one is
         asked for."""
         quarantined = self.watch.quarantined(self.stage, part)
@@ -145,11 +148,17 @@ class PartReader(Portable):
 
     def _sampled(self, record: Record, source: str, shares: dict[tuple[str, str], float]) -> Document | Rejected:
         """The chosen passages of a document; it is cleaned only when there are some."""
-        numbers = chosen(record.id, record.place.line, len(record.text), shares.get((source, self._language(record)), 1.0))
+        numbers = chosen(
+            record.id, record.place.line, len(record.text), shares.get((source, self._language(record)), 1.0)
+        )
         if not numbers:
             return Rejected(record.place, "not sampled", "")
         document = self._clean(record, source, None)
-        return dataclasses.replace(document, text=passages(document.text, numbers), given={}) if isinstance(document, Document) else document
+        return (
+            dataclasses.replace(document, text=passages(document.text, numbers), given={})
+            if isinstance(document, Document)
+            else document
+        )
 
     def _clean(self, record: Record, source: str, lost: Counter[str] | None) -> Document | Rejected:
         try:
@@ -160,7 +169,9 @@ class PartReader(Portable):
             if self.evaluation and isinstance(document, Document):
                 document = self.evaluation.check(document, record.place) or document
             if SEGMENT in record.given and isinstance(document, Document) and SEGMENT in lost_spans(record, document):
-                return Rejected(record.place, "no text", "a part of the pair is nothing but white space and invisible characters")
+                return Rejected(
+                    record.place, "no text", "a part of the pair is nothing but white space and invisible characters"
+                )
             if lost is not None and isinstance(document, Document):
                 for level, count in lost_spans(record, document).items() if record.given else ():
                     lost[f"{level} given by the user: cleaning left nothing of it"] += count

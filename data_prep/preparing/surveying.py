@@ -68,7 +68,10 @@ class Listing:
         paths, sizes = [name for one in found for name in one.names], [size for one in found for size in one.sizes]
         numbers = np.repeat(np.arange(len(found), dtype=np.int32), [len(one.names) for one in found])
         columns = [pa.array(numbers), pa.array(paths, pa.large_string()), pa.array(sizes, pa.int64())]
-        return Listing(None, pa.table([*columns, pa.array(batches(paths, sizes), pa.int32())], ["corpus", "path", "bytes", "batch"]))
+        return Listing(
+            None,
+            pa.table([*columns, pa.array(batches(paths, sizes), pa.int32())], ["corpus", "path", "bytes", "batch"]),
+        )
 
     def kept_in(self, folder: Path) -> Listing:
         """The same, mapped from a file of its own in ``folder``."""
@@ -97,7 +100,10 @@ class Listing:
 
     def lies_elsewhere(self) -> bool:
         """Is something not on the disk, a dataset of the hub?"""
-        return any(not Path(self.table.column("path")[int(number)].as_py()).exists() for number in np.flatnonzero(self.bytes_F == 0))
+        return any(
+            not Path(self.table.column("path")[int(number)].as_py()).exists()
+            for number in np.flatnonzero(self.bytes_F == 0)
+        )
 
     @property
     def batches(self) -> int:
@@ -108,7 +114,10 @@ class Listing:
         """Corpus and path of the files of a batch."""
         first, last = (int(place) for place in np.searchsorted(self._batch_F, [batch, batch + 1]))
         piece = self.table.slice(first, last - first)
-        return [(number, Path(path)) for number, path in zip(piece.column("corpus").to_pylist(), piece.column("path").to_pylist(), strict=True)]
+        return [
+            (number, Path(path))
+            for number, path in zip(piece.column("corpus").to_pylist(), piece.column("path").to_pylist(), strict=True)
+        ]
 
     def batch_bytes(self) -> list[int]:
         """Size of each batch on disk."""
@@ -152,7 +161,10 @@ class Surveyor(Task):
                 states.append([number, str(path), self.corpora[number].identity(path)])
             except OSError:
                 return None
-        settings = {str(number): settings_of(self.corpora[number], drop=("paths",)) for number in dict.fromkeys(state[0] for state in states)}
+        settings = {
+            str(number): settings_of(self.corpora[number], drop=("paths",))
+            for number in dict.fromkeys(state[0] for state in states)
+        }
         key = sha256_json([FORMAT, settings, states, self.part_bytes])
         return self.watch.folder / SURVEYS / f"{key[:24]}.json"
 
@@ -191,7 +203,9 @@ class Surveyor(Task):
         return str(self.listing.files(part)[max(0, moment.number) if moment else 0][1])
 
 
-def survey_all(surveyor: Surveyor, engine: Engine | None, unpacked: Path | None, listen: Callable[[int], None]) -> list[Surveyed]:
+def survey_all(
+    surveyor: Surveyor, engine: Engine | None, unpacked: Path | None, listen: Callable[[int], None]
+) -> list[Surveyed]:
     """The surveys of all batches, in their order; ``listen`` hears how many bytes are read.
 
     Without an engine they are made here and not kept, apart from what ``unpacked`` is for.

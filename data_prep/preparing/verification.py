@@ -1,7 +1,8 @@
 """Is a prepared folder what it says it is? Every byte hashed again, every shard's arrays checked against what training
 relies on.
 
-    verify(PREPARED)  ->  problems, one line each: `parts/000003/train.arrow: its content changed (sha256 ... expected, ... found)`
+    verify(PREPARED)  ->  problems, one line each: `parts/000003/train.arrow: its content changed (sha256 ... expected,
+                          ... found)`
 
 A shard whose hash is right is still opened: ids below the size of the vocabulary; sentences and paragraphs that end
 where the document ends; units of a level sorted, disjoint, inside their document and inside one sentence.
@@ -36,7 +37,10 @@ def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total
         ValueError: nothing was ever prepared there.
     """
     if not (folder / "plan.json").is_file() and not (folder / MANIFEST).is_file():
-        raise ValueError(f"{folder} is no prepared folder (neither plan.json nor {MANIFEST} in it). Give the `output` of a data configuration.")
+        raise ValueError(
+            f"{folder} is no prepared folder (neither plan.json nor {MANIFEST} in it). Give the `output` of a data "
+            "configuration."
+        )
     try:
         plan = Plan.read(folder)
         manifest = read_json(folder / MANIFEST)
@@ -50,10 +54,17 @@ def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total
         yield f"{MANIFEST}: schema {manifest.get('schema')!r}, this version of kmask reads {SCHEMA_VERSION}"
         return
     if manifest["fingerprint"] != plan.fingerprint:
-        yield f"{MANIFEST}: made by another plan ({manifest['fingerprint'][:12]}) than plan.json ({plan.fingerprint[:12]})"
+        yield (
+            f"{MANIFEST}: made by another plan ({manifest['fingerprint'][:12]}) than plan.json "
+            f"({plan.fingerprint[:12]})"
+        )
     yield from _tokenizer(folder, manifest["tokenizer"])
     yield from _parts(folder, plan, manifest)
-    sizes = {shard["path"]: (folder / shard["path"]).stat().st_size for shard in manifest["shards"] if (folder / shard["path"]).is_file()}
+    sizes = {
+        shard["path"]: (folder / shard["path"]).stat().st_size
+        for shard in manifest["shards"]
+        if (folder / shard["path"]).is_file()
+    }
     done = 0
     for shard in manifest["shards"]:
         yield from (f"{shard['path']}: {problem}" for problem in _shard(folder / shard["path"], shard, manifest))
@@ -64,13 +75,20 @@ def verify(folder: Path, listen: Callable[[int, int], None] = lambda done, total
 def _tokenizer(folder: Path, expected: dict[str, Any]) -> Iterator[str]:
     tokenizer = Tokenizer(folder=folder / "tokenizer")
     try:
-        found = {"vocabulary_sha256": tokenizer.vocabulary_sha256, "rules_sha256": tokenizer.rules_sha256, "size": len(tokenizer.tokens)}
+        found = {
+            "vocabulary_sha256": tokenizer.vocabulary_sha256,
+            "rules_sha256": tokenizer.rules_sha256,
+            "size": len(tokenizer.tokens),
+        }
     except Exception as error:  # the tokenizers library raises bare exceptions for damaged files
         yield f"tokenizer: cannot be read ({error})"
         return
     for name, value in found.items():
         if value != expected[name]:
-            yield f"tokenizer: its {name.removesuffix('_sha256')} changed ({str(expected[name])[:12]} expected, {str(value)[:12]} found)"
+            yield (
+                f"tokenizer: its {name.removesuffix('_sha256')} changed ({str(expected[name])[:12]} expected, "
+                f"{str(value)[:12]} found)"
+            )
 
 
 def _parts(folder: Path, plan: Plan, manifest: dict[str, Any]) -> Iterator[str]:
@@ -88,7 +106,10 @@ def _parts(folder: Path, plan: Plan, manifest: dict[str, Any]) -> Iterator[str]:
             yield str(error)
             continue
         if report.get("fingerprint") != plan.fingerprint:
-            yield f"{name}: made by another plan ({str(report.get('fingerprint'))[:12]}) than plan.json ({plan.fingerprint[:12]})"
+            yield (
+                f"{name}: made by another plan ({str(report.get('fingerprint'))[:12]}) than plan.json "
+                f"({plan.fingerprint[:12]})"
+            )
         reported.update({shard["path"]: shard for shard in report.get("shards", [])})
     for path in sorted(listed.keys() | reported.keys()):
         if path in reported and listed.get(path) != reported[path]:
@@ -132,9 +153,17 @@ def check_shard(shard: Shard, vocabulary: int, labels: int, expected: dict[str, 
     lists.update({"segment_ends": shard.segment_ends} if pairs else {})
     length_D = np.diff(tokens.offsets_D1).astype(np.int64)
     if (len(shard), int(length_D.sum())) != (expected["documents"], expected["tokens"]):
-        yield f"{len(shard)} documents and {int(length_D.sum())} tokens, {expected['documents']} and {expected['tokens']} expected"
+        yield (
+            f"{len(shard)} documents and {int(length_D.sum())} tokens, {expected['documents']} and "
+            f"{expected['tokens']} expected"
+        )
     if len(tokens.values) and int(tokens.values.max()) >= vocabulary:
-        yield _at(shard, tokens.offsets_D1, tokens.values >= vocabulary, f"token id {int(tokens.values.max())}, the vocabulary has {vocabulary}")
+        yield _at(
+            shard,
+            tokens.offsets_D1,
+            tokens.values >= vocabulary,
+            f"token id {int(tokens.values.max())}, the vocabulary has {vocabulary}",
+        )
     if (np.diff(shard.flags.offsets_D1) != length_D).any():
         yield "flags: not one for each token"
     for name, column in lists.items():

@@ -1,6 +1,7 @@
 """Who is at what: launches that share a folder divide the work instead of doubling it.
 
-    PREPARED/claims/parts-000017     made exclusively by the process that works on it, touched every few seconds, removed afterwards
+    PREPARED/claims/parts-000017     made exclusively by the process that works on it, touched every few seconds,
+                                     removed afterwards
 
 A claim is a courtesy, never a lock: every piece of work is a pure function published by one rename, so two processes
 that hold the same claim (after a frozen machine came back, say) end in the same bytes. A claim whose process has ended

@@ -1,7 +1,8 @@
 """What a worker notes while it works, so that its death can be traced to a record: 40 bytes in a file, written over and
 over.
 
-Note.at(17, ...)     it is at record 17      Note.among(17, ...)     at a block that begins there      Note.after(17, ...)     done
+Note.at(17, ...)     it is at record 17      Note.among(17, ...)     at a block that begins there
+    Note.after(17, ...)     done
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Rounds: what a corpus-wide step that is too large for one process does between map and reduce.
 
-    steps/NAME/parts/NNNNNN/   ->  steps/NAME/ROUND/NNNNNN/ ...   one folder a task, each published by one rename   ->  steps/NAME/result/
+    steps/NAME/parts/NNNNNN/   ->  steps/NAME/ROUND/NNNNNN/ ...   one folder a task, each published by one rename
+        ->  steps/NAME/result/
 
 The tasks of a round need nothing of each other and are run by the engine like parts; a round begins when the one before
 has ended. A task is a pure function of what was made before, so it may be killed and repeated, and a task whose folder
@@ -104,13 +105,26 @@ class RoundWorker(FolderTask):
 
 
 def run_rounds(
-    rounds: Sequence[Round], made: StepOutputs, stage: str, fingerprint: str, engine: Engine, watch: Watch, listen_round: Callable[[str, int, int], None]
+    rounds: Sequence[Round],
+    made: StepOutputs,
+    stage: str,
+    fingerprint: str,
+    engine: Engine,
+    watch: Watch,
+    listen_round: Callable[[str, int, int], None],
 ) -> None:
     """Do what is not done of the rounds of the step ``stage``, unless its result is there."""
     for each in rounds:
         if is_made(made.folder / "result", fingerprint):
             return
-        worker = RoundWorker(round=each, made=made, folder=made.folder, fingerprint=fingerprint, stage=f"{stage}-{each.name}", watch=watch)
+        worker = RoundWorker(
+            round=each,
+            made=made,
+            folder=made.folder,
+            fingerprint=fingerprint,
+            stage=f"{stage}-{each.name}",
+            watch=watch,
+        )
         try:
             (made.folder / each.name).mkdir(exist_ok=True)
             remove_staging(made.folder / each.name)

@@ -1,8 +1,10 @@
 """Corpus-wide steps: what must be known about the whole corpus before its parts can be made (duplicates, vocabulary,
 mined phrases).
 
-    map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is there
-    rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process (rounds.py)
+    map      each part's documents  ->  steps/NAME/parts/NNNNNN/   published by one rename, deleted when the result is
+             there
+    rounds   what came before       ->  steps/NAME/ROUND/NNNNNN/   the same, for a step too large for one process
+             (rounds.py)
     reduce   all those folders      ->  steps/NAME/result/         published by one rename
 
 All are pure functions of (plan, step), so a step may be killed, repeated, shared by several launches and run by any
@@ -70,7 +72,9 @@ class StepWorker(FolderTask):
         return self.folder / "parts" / f"{part:06d}"
 
     def fill(self, part: int, staging: Path) -> None:
-        self.step.map(((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document)), staging)
+        self.step.map(
+            ((number, item) for number, item in enumerate(self.documents(part)) if isinstance(item, Document)), staging
+        )
 
     def path_of(self, part: int, moment: Moment | None) -> str:
         return self.where(part, moment)
@@ -102,21 +106,32 @@ def run_step(
     folder = root / "steps" / step.name
     fingerprint = sha256_json([plan_fingerprint, step.fingerprint(), list(numbers)])
     result = folder / "result"
-    if is_made(result, fingerprint):
-        clear(folder, step)
-        return result
+    if not is_made(result, fingerprint):
+        open_parts(folder)
+        watch = watch if watch.launch else Watch(folder=root, launch="")
+        worker = StepWorker(
+            step=step,
+            documents=documents,
+            folder=folder,
+            fingerprint=fingerprint,
+            stage=step.name,
+            watch=watch,
+            where=where or _unknown,
+        )
+        for done, _ in enumerate(run_all(engine, worker, numbers), 1):
+            listen(done)
+        made = StepOutputs([worker.target(part) for part in numbers], folder)
+        run_rounds(step.rounds(), made, step.name, fingerprint, engine, watch, listen_round)
+        publish(step, made, fingerprint, root)
+    clear(folder, step)
+    return result
+
+
+def open_parts(folder: Path) -> None:
+    """Make the folder of a step's parts, without what an interrupted launch has left there."""
     (folder / "parts").mkdir(parents=True, exist_ok=True)
     for place in (folder, folder / "parts"):
         remove_staging(place)
-    watch = watch if watch.launch else Watch(folder=root, launch="")
-    worker = StepWorker(step=step, documents=documents, folder=folder, fingerprint=fingerprint, stage=step.name, watch=watch, where=where or _unknown)
-    for done, _ in enumerate(run_all(engine, worker, numbers), 1):
-        listen(done)
-    made = StepOutputs([worker.target(part) for part in numbers], folder)
-    run_rounds(step.rounds(), made, step.name, fingerprint, engine, watch, listen_round)
-    publish(step, made, fingerprint, root)
-    clear(folder, step)
-    return result
 
 
 def publish(step: Step, made: StepOutputs, fingerprint: str, root: Path) -> None:

@@ -100,7 +100,13 @@ class Watch:
         detail = f"{DEATHS} times while `{stage}` worked on it"
         if endless:
             detail += f", after {self.record_seconds / 60:g} minutes (engine.record_minutes)"
-        entry = {"path": path, "line": moment.line, "offset": moment.offset, "reason": ENDLESS if endless else KILLED, "detail": detail}
+        entry = {
+            "path": path,
+            "line": moment.line,
+            "offset": moment.offset,
+            "reason": ENDLESS if endless else KILLED,
+            "detail": detail,
+        }
         write_json(self.folder / "poison" / stage / f"{part:06d}-{moment.number:06d}.json", entry)
 
     def quarantined(self, stage: str, part: int) -> dict[int, tuple[str, str]]:
@@ -202,8 +208,13 @@ def _blame(task: Task, part: int, deaths: list[Moment | None]) -> None:
     if not in_a_row and len(deaths) < MOST_DEATHS:
         return
     path = task.path_of(part, moment)
-    place = f"before the first document of {path}" if not moment or moment.number < 0 else f"after line {moment.line} of {path}"
+    place = (
+        f"before the first document of {path}"
+        if not moment or moment.number < 0
+        else f"after line {moment.line} of {path}"
+    )
     raise RuntimeError(
-        f"a worker process died {len(deaths)} times on part {part} of `{task.stage}`, the last time {place} (out of memory, or killed). "
-        "Nothing finished is lost: run the same command again, with fewer workers (engine.workers=1) if memory is short."
+        f"a worker process died {len(deaths)} times on part {part} of `{task.stage}`, the last time {place} (out of "
+        "memory, or killed). Nothing finished is lost: run the same command again, with fewer workers "
+        "(engine.workers=1) if memory is short."
     )

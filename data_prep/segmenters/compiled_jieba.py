@@ -104,5 +104,7 @@ def _block() -> npt.NDArray[np.bool_]:
     """Which code points jieba builds words from."""
     block_C = np.zeros(LAST_HAN + 1, np.bool_)
     block_C[FIRST_HAN:] = True
-    block_C[[ord(character) for character in "+#&._%-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"]] = True
+    block_C[
+        [ord(character) for character in "+#&._%-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    ] = True
     return block_C

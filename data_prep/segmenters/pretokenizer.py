@@ -33,7 +33,10 @@ def inner_C() -> npt.NDArray[np.bool_]:
     """For each code point: can it be inside a word? Not white space, punctuation (Unicode P*), ASCII symbols and what
     BERT takes for Chinese."""
     inner = np.ones(sys.maxunicode + 1, np.bool_)
-    inner[:ALL_INNER] = [not (character.isspace() or unicodedata.category(character).startswith("P")) for character in map(chr, range(ALL_INNER))]
+    inner[:ALL_INNER] = [
+        not (character.isspace() or unicodedata.category(character).startswith("P"))
+        for character in map(chr, range(ALL_INNER))
+    ]
     inner[33:127] = [chr(point).isalnum() for point in range(33, 127)]
     inner[members(BERT_CJK_RANGES)] = False
     return inner
@@ -50,7 +53,11 @@ class Pretokenizer(Segmenter):
     """White space and punctuation separate words."""
 
     def words(self, text: str) -> Spans:
-        flags_N = np.frombuffer(text.encode().translate(inner_bytes()), np.bool_) if text.isascii() else inner_C()[code_points(text)]
+        flags_N = (
+            np.frombuffer(text.encode().translate(inner_bytes()), np.bool_)
+            if text.isascii()
+            else inner_C()[code_points(text)]
+        )
         # Flanked by two characters outside words, each word has a beginning and an end.
         padded_N2 = np.zeros(len(text) + 2, np.bool_)
         padded_N2[1:-1] = flags_N

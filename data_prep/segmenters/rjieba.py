@@ -1,6 +1,7 @@
 """Chinese words by rjieba: jieba's dictionary and algorithm in Rust, several times as fast. The default for Chinese.
 
-"他在北京大学"  ->  cut: 他 | 在 | 北京大学  ->  lengths 1 1 4  ->  ends 1 2 6  ->  words of two characters or more: [[2, 6]]
+"他在北京大学"  ->  cut: 他 | 在 | 北京大学  ->  lengths 1 1 4  ->  ends 1 2 6  ->  words of two characters or more:
+    [[2, 6]]
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from data_prep.segmenters import Segmenter
 from data_prep.word_lists.lexicons import lexicon_words
 from data_prep.word_lists.user_words import UserWords, load_user_words
 
-ALPHABET = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
+ALPHABET = (
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b81f\U0002b820-\U0002ebef"
+    "\U0002f800-\U0002fa1fa-zA-Z0-9+#&._%\\-"
+)
 """What rjieba builds words from: Han characters, ASCII letters and digits, and + # & . _ % -"""
 
 
@@ -52,7 +56,10 @@ class Rjieba(Segmenter):
         return engine
 
     def words(self, text: str) -> Spans:
-        found = [long_spans(*places(self.engine.cut(piece, self.hmm), piece)) + np.int32(start) for start, piece in stretches(text)]
+        found = [
+            long_spans(*places(self.engine.cut(piece, self.hmm), piece)) + np.int32(start)
+            for start, piece in stretches(text)
+        ]
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def block_words(self, texts: Sequence[str]) -> Spans:

@@ -1,7 +1,8 @@
 """Words of any alphabet, where the writing divides them: white space and punctuation, as for English; Japanese, Thai
 and the like have none.
 
-"Мама мыла раму"  ->  Мама | мыла | раму          "これはペンです"  ->  no words: a run between two marks would be a whole clause
+"Мама мыла раму"  ->  Мама | мыла | раму          "これはペンです"  ->  no words: a run between two marks would be a
+                                                                        whole clause
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from data_prep.documents import Spans
 from data_prep.segmenters.pretokenizer import Pretokenizer
 
 UNSPACED_RANGES: Ranges = (
-    *((0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1950, 0x19DF), (0x1A20, 0x1AAF), (0x3005, 0x3007)),
+    *(
+        (0x0E00, 0x0EFF),
+        (0x0F00, 0x0FFF),
+        (0x1000, 0x109F),
+        (0x1780, 0x17FF),
+        (0x1950, 0x19DF),
+        (0x1A20, 0x1AAF),
+        (0x3005, 0x3007),
+    ),
     *((0x3041, 0x30FF), (0x31F0, 0x31FF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0xFF66, 0xFF9F), (0x1AFF0, 0x1B16F)),
 )
 """Thai, Lao, Tibetan, Burmese, Khmer, Tai scripts, kana and the Han marks beside them: written without white space

@@ -34,4 +34,6 @@ class Spacy(Segmenter):
 
     def version(self) -> str:
         known = pipeline(self.pipeline).identity()
-        return " ".join(["spacy", known["spacy"], known["name"] or known["language"], known["version"], sha256_json(known)[:12]])
+        return " ".join(
+            ["spacy", known["spacy"], known["name"] or known["language"], known["version"], sha256_json(known)[:12]]
+        )

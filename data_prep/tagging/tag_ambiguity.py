@@ -19,8 +19,10 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, TypeVar
 
 TAGS = """
-a ad ag an b c d df dg e eng f g h i j k l m mg mq n ng nr nrfg nrt ns nt nz o p q r rg rr rz s t tg u ud ug uj ul uv uz v vd vg vi vn vq x y z zg
-CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH VB VBD VBG VBN VBP VBZ WDT WP WP$ WRB $ # HYPH NFP
+a ad ag an b c d df dg e eng f g h i j k l m mg mq n ng nr nrfg nrt ns nt nz o p q r rg rr rz s t tg u ud ug uj ul uv uz
+v vd vg vi vn vq x y z zg
+CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH VB VBD VBG VBN VBP VBZ WDT
+WP WP$ WRB $ # HYPH NFP
 ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X SPACE . , :
 """
 Node = TypeVar("Node", bound=Hashable)
@@ -55,7 +57,11 @@ class _Reader:
         while self._at < len(self._lexemes) and self._sign() == "|":
             self._at += 1
             pieces.append(self._sequence())
-        return GrammarPiece(any(piece.empty for piece in pieces), _union(piece.first for piece in pieces), _union(piece.last for piece in pieces))
+        return GrammarPiece(
+            any(piece.empty for piece in pieces),
+            _union(piece.first for piece in pieces),
+            _union(piece.last for piece in pieces),
+        )
 
     def _sequence(self) -> GrammarPiece:
         whole = GrammarPiece(True, frozenset(), frozenset())
@@ -102,9 +108,17 @@ def explodes(pattern: str) -> bool:
         after.setdefault(one, []).append(other)
 
     def together(pair: tuple[int, int]) -> list[tuple[int, int]]:
-        return [(one, other) for one in after.get(pair[0], []) for other in after.get(pair[1], []) if tags[one] & tags[other]]
+        return [
+            (one, other)
+            for one in after.get(pair[0], [])
+            for other in after.get(pair[1], [])
+            if tags[one] & tags[other]
+        ]
 
-    if any(ways > 1 and one in _reached(other, lambda item: after.get(item, [])) for (one, other), ways in reader.following.items()):
+    if any(
+        ways > 1 and one in _reached(other, lambda item: after.get(item, []))
+        for (one, other), ways in reader.following.items()
+    ):
         return True
     for item in range(len(reader.items)):
         apart = [pair for pair in _reached((item, item), together) if pair[0] != pair[1]]

@@ -33,7 +33,9 @@ def check_grammar(grammar: Mapping[str, str]) -> None:
         if not kind.isidentifier():
             raise ValueError(f"{kind!r} is no name for a type of chunk")
         if not TAG.search(bare) or not OPERATORS.fullmatch(TAG.sub("", bare)) or "(?" in bare:
-            raise ValueError(f"{kind}: {pattern!r} must be made of <tag> items and ( ) | ? * + {{m,n}}, for example <a|b>*<n.*>+")
+            raise ValueError(
+                f"{kind}: {pattern!r} must be made of <tag> items and ( ) | ? * + {{m,n}}, for example <a|b>*<n.*>+"
+            )
         try:
             _compiled([pattern], [])
             for inside in TAG.findall(bare):
@@ -41,8 +43,14 @@ def check_grammar(grammar: Mapping[str, str]) -> None:
         except re.error as error:
             raise ValueError(f"{kind}: {pattern!r} is no regular expression ({error})") from None
         if explodes(bare):
-            remedy = "Repeat the items or the group, not both, and let the ways through a repeated group begin with different tags"
-            raise ValueError(f"{kind}: in {pattern!r} the same tags can go round a loop in two ways, which takes for ever on a long sentence. {remedy}")
+            remedy = (
+                "Repeat the items or the group, not both, and let the ways through a repeated group begin with "
+                "different tags"
+            )
+            raise ValueError(
+                f"{kind}: in {pattern!r} the same tags can go round a loop in two ways, which takes for ever on a "
+                f"long sentence. {remedy}"
+            )
 
 
 def _compiled(patterns: Sequence[str], tags: Sequence[str]) -> re.Pattern[str]:

@@ -4,7 +4,8 @@
 
 Tagger(engine="rjieba")            jieba's dictionary tags, fast
 Tagger(engine="jieba")             jieba.posseg: tags chosen in context, some fifty times slower
-Tagger(engine="en_core_web_sm")    fine tags (Penn's for English) of a spaCy pipeline the user has, universal ones if it has no others
+Tagger(engine="en_core_web_sm")    fine tags (Penn's for English) of a spaCy pipeline the user has, universal ones if it
+                                   has no others
 
 Shape legend: T tokens, S sentences.
 """
@@ -53,9 +54,12 @@ class Tagger(Portable):
     @cached_property
     def _pipeline(self) -> Pipeline:
         found = pipeline(self.engine, UNNEEDED)
-        if not {"token.tag", "token.pos"} & {item for name in found.nlp.pipe_names for item in found.nlp.get_pipe_meta(name).assigns}:
+        if not {"token.tag", "token.pos"} & {
+            item for name in found.nlp.pipe_names for item in found.nlp.get_pipe_meta(name).assigns
+        }:
             raise ValueError(
-                f"spaCy pipeline {self.engine!r} has no component that tags parts of speech (its components: {', '.join(found.components) or 'none'})"
+                f"spaCy pipeline {self.engine!r} has no component that tags parts of speech (its components: "
+                f"{', '.join(found.components) or 'none'})"
             )
         return found
 

@@ -33,7 +33,9 @@ WORD_EDGE = 64
 def even_budgets(budget: float, sizes: Mapping[K, float]) -> dict[K, float]:
     """``budget`` evenly over ``sizes``; none gets more than its size, and what it leaves goes to the others."""
     found: dict[K, float] = {}
-    for waiting, (name, size) in zip(range(len(sizes), 0, -1), sorted(sizes.items(), key=lambda item: item[1]), strict=True):
+    for waiting, (name, size) in zip(
+        range(len(sizes), 0, -1), sorted(sizes.items(), key=lambda item: item[1]), strict=True
+    ):
         found[name] = min(size, budget / waiting)
         budget -= found[name]
     return found
@@ -52,9 +54,15 @@ class Sample:
         sizes: dict[str, float] = {**plan.source_bytes()}
         if sum(sizes.values()) <= characters:  # a character has at least one byte
             return None
-        return Sample(characters_per_byte={name: budget / max(sizes[name], 1) for name, budget in even_budgets(characters, sizes).items()})
+        return Sample(
+            characters_per_byte={
+                name: budget / max(sizes[name], 1) for name, budget in even_budgets(characters, sizes).items()
+            }
+        )
 
-    def shares(self, part_bytes: Mapping[str, int], characters: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], float]:
+    def shares(
+        self, part_bytes: Mapping[str, int], characters: Mapping[tuple[str, str], int]
+    ) -> dict[tuple[str, str], float]:
         """The share of each (source, language) that is read in a part which holds ``part_bytes`` of each source."""
         found: dict[tuple[str, str], float] = {}
         for source, size in part_bytes.items():
@@ -72,7 +80,9 @@ def chosen(identity: str, line: int, characters: int, share: float) -> list[int]
         return list(range(passages))
     phase = uniform(hash_key("vocabulary", identity, line), 0)
     last = int(passages * share + phase)
-    found = (int((number - phase) / share) for number in range(1, last + 1))  # the first k with floor((k + 1) share + phase) >= number
+    found = (
+        int((number - phase) / share) for number in range(1, last + 1)
+    )  # the first k with floor((k + 1) share + phase) >= number
     return sorted({min(number, passages - 1) for number in found})
 
 

@@ -1,7 +1,8 @@
 """The tokenizer as a corpus-wide step: words are counted where the parts are read, and the pieces are made of all
 counts, once.
 
-map      a part's documents (all, or the passages of sampling.py)  ->  counts.json: characters and words, as the tokenizer sees them
+map      a part's documents (all, or the passages of sampling.py)  ->  counts.json: characters and words, as the
+         tokenizer sees them
 reduce   the counts of all parts added up  ->  the files of a tokenizer folder
 place    PREPARED/tokenizer/: a copy, made again when it is not what was trained
 """
@@ -53,7 +54,9 @@ def place_tokenizer(made: Path, folder: Path) -> None:
     files = [file for file in made.iterdir() if file.name != STEP]
 
     def is_good() -> bool:
-        return all((folder / file.name).is_file() and (folder / file.name).read_bytes() == file.read_bytes() for file in files)
+        return all(
+            (folder / file.name).is_file() and (folder / file.name).read_bytes() == file.read_bytes() for file in files
+        )
 
     if is_good():
         return

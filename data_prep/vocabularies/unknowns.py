@@ -1,7 +1,8 @@
 """Which characters a tokenizer does not know: those that become [UNK] when they stand alone.
 
     characters of the sentences that hold an [UNK]  ->  {"蠊": 3, "⒈": 2}
-    groups of a tally                               ->  a warning for each language that loses more than 1 % of its tokens
+    groups of a tally                               ->  a warning for each language that loses more than 1 % of its
+                                                        tokens
 
 Each character is shown to the tokenizer once in a process; afterwards a table answers for whole arrays.
 """
@@ -35,7 +36,9 @@ def warnings(tally: Mapping[str, Any]) -> list[str]:
     shown = " ".join(character for character, _ in tally["unknown_characters"][:10])
     remedy = "Raise vocabulary.size, train on more text (vocabulary.train_characters), or give another vocabulary.path."
     return [
-        f"{unknown[language] / tokens[language]:.1%} of the {tokens[language]:,} tokens of {language} are [UNK]: the vocabulary does not fit this text"
+        (
+        f"{unknown[language] / tokens[language]:.1%} of the {tokens[language]:,} tokens of {language} are [UNK]: the "
+        "vocabulary does not fit this text")
         + (f" (most frequent unknown characters: {shown})" if shown else "") + f". {remedy}"
         for language in sorted(tokens)
         if unknown[language] > MOST_UNKNOWN * tokens[language]
@@ -67,7 +70,9 @@ class Alphabet:
 
 
 def characters_near_unknowns(
-    blocks: Sequence[tuple[AnnotatedBlock, EncodedBlock, Any]], unknown: npt.NDArray[np.int64], count_D: npt.NDArray[np.int64]
+    blocks: Sequence[tuple[AnnotatedBlock, EncodedBlock, Any]],
+    unknown: npt.NDArray[np.int64],
+    count_D: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.uint32]:
     """The characters of the sentences that hold an [UNK].
 
@@ -82,10 +87,16 @@ def characters_near_unknowns(
             sentences_S2 = annotated.sentences_S2[annotated.sentences_D1[number] : annotated.sentences_D1[number + 1]]
             ends_S = encoded.sentence_ends[0][encoded.sentence_ends[1][number] : encoded.sentence_ends[1][number + 1]]
             if len(sentences_S2) == len(ends_S):
-                found = np.unique(np.searchsorted(ends_S, unknown[done : done + count] - first - tokens_D1[number], "right"))
+                found = np.unique(
+                    np.searchsorted(ends_S, unknown[done : done + count] - first - tokens_D1[number], "right")
+                )
                 pieces += [annotated.block.characters_N[start:end] for start, end in sentences_S2[found].tolist()]
             else:  # some sentences hold no token, so places cannot be told by counting
-                pieces.append(annotated.block.characters_N[annotated.block.offsets_D1[number] : annotated.block.offsets_D1[number + 1]])
+                pieces.append(
+                    annotated.block.characters_N[
+                        annotated.block.offsets_D1[number] : annotated.block.offsets_D1[number + 1]
+                    ]
+                )
             done += count
         first, before = first + int(tokens_D1[-1]), before + len(annotated)
     return np.concatenate(pieces)

@@ -16,12 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.encoding import Tokenizer
 from data_prep.files import write_atomic
+from data_prep.vocabularies.tokenizer_folders import SPECIAL_TOKENS, check_folder, check_tokenizer, read_vocab_txt
 from data_prep.vocabularies.vocabulary_training import WordTally, train_pieces
 
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-SPECIAL_NAMES = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+SPECIAL_NAMES = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
 COPIED = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
 
 
@@ -89,7 +94,9 @@ def train(texts: Iterator[str], settings: Vocabulary) -> Any:
 def trained(tally: WordTally, settings: Vocabulary) -> Any:
     """The same from the counts of texts."""
     alphabet = tally.alphabet(settings.size, settings.min_frequency, common=settings.characters == "common")
-    ids = train_pieces(tally, alphabet, size=settings.size, min_frequency=settings.min_frequency, special_tokens=SPECIAL_TOKENS)
+    ids = train_pieces(
+        tally, alphabet, size=settings.size, min_frequency=settings.min_frequency, special_tokens=SPECIAL_TOKENS
+    )
     return bert(ids, lowercase=settings.lowercase)
 
 
@@ -98,7 +105,9 @@ def bert(ids: dict[str, int], *, lowercase: bool) -> Any:
     from tokenizers import Tokenizer as Backend
     from tokenizers import models
 
-    backend = Backend(models.WordPiece(ids, unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100))
+    backend = Backend(
+        models.WordPiece(ids, unk_token="[UNK]", continuing_subword_prefix="##", max_input_chars_per_word=100)
+    )
     dress(backend, lowercase=lowercase)
     backend.add_special_tokens(list(SPECIAL_TOKENS))
     return with_post_processor(backend)
@@ -109,7 +118,9 @@ def bert_normalizer(lowercase: bool) -> Any:
     where wanted."""
     from tokenizers import normalizers
 
-    return normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase)
+    return normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase
+    )
 
 
 def dress(backend: Any, *, lowercase: bool) -> None:
@@ -125,7 +136,9 @@ def with_post_processor(backend: Any) -> Any:
     """``[CLS] A [SEP]`` and ``[CLS] A [SEP] B [SEP]``."""
     from tokenizers import processors
 
-    backend.post_processor = processors.BertProcessing(("[SEP]", backend.token_to_id("[SEP]")), ("[CLS]", backend.token_to_id("[CLS]")))
+    backend.post_processor = processors.BertProcessing(
+        ("[SEP]", backend.token_to_id("[SEP]")), ("[CLS]", backend.token_to_id("[CLS]"))
+    )
     return backend
 
 
@@ -145,46 +158,6 @@ def save(backend: Any, folder: Path, *, lowercase: bool, max_length: int = 512) 
     }
     write_atomic(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
     write_atomic(folder / "special_tokens_map.json", json.dumps(SPECIAL_NAMES, indent=2) + "\n")
-
-
-def check_folder(source: Path) -> None:
-    """Raise ValueError unless ``source`` is a folder with a vocabulary in it."""
-    if not source.is_dir():
-        raise ValueError(f"{source}: no such folder (looked from {Path.cwd()}). Give the folder of a tokenizer (with tokenizer.json or vocab.txt).")
-    if not any((source / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
-        if all((source / name).is_file() for name in ("vocab.json", "merges.txt")):
-            raise byte_pairs(source)
-        raise ValueError(f"{source}: neither tokenizer.json nor vocab.txt in this folder")
-
-
-def check_tokenizer(source: Path) -> None:
-    """Raise ValueError unless ``source`` holds a tokenizer that shards can be made with, so that no corpus is read for
-    nothing."""
-    check_folder(source)
-    file = source / "tokenizer.json"
-    if not file.is_file():
-        read_vocab_txt(source / "vocab.txt")
-        return
-    tokenizer = Tokenizer(folder=source)
-    try:
-        model = json.loads(file.read_bytes())["model"]
-        pairs = model.get("type") == "BPE" or "merges" in model
-        _ = pairs or tokenizer.tokens
-    except OSError:
-        raise
-    except Exception as error:  # the tokenizers library raises bare exceptions for damaged files
-        raise ValueError(f"{file} cannot be read as a tokenizer ({error})") from None
-    if pairs:
-        raise byte_pairs(source)
-    _ = tokenizer.special_ids
-
-
-def byte_pairs(source: Path) -> ValueError:
-    """The error about RoBERTa's kind of vocabulary."""
-    return ValueError(
-        f"{source} holds a byte-level BPE vocabulary (as of RoBERTa or GPT-2), whose tokens are no whole characters. Give a folder with a BERT-style "
-        "vocabulary (WordPiece, as of BERT, ERNIE, MacBERT, Chinese RoBERTa-wwm), or leave `path` out to train one."
-    )
 
 
 def adopt(source: Path, folder: Path) -> None:
@@ -216,29 +189,3 @@ def from_vocab_txt(file: Path, *, lowercase: bool) -> Any:
         ValueError: as ``read_vocab_txt``.
     """
     return bert(read_vocab_txt(file), lowercase=lowercase)
-
-
-def read_vocab_txt(file: Path) -> dict[str, int]:
-    """The ids of a ``vocab.txt``: one token a line, the line number is the id.
-
-    Raises:
-        ValueError: a token stands twice (its second line would shift nothing but never be used) or a special token is
-        missing.
-    """
-    # Columns after a tab (ERNIE's own vocab files carry the id there) are ignored.
-    try:
-        content = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 (byte {error.start}). Convert the vocabulary to UTF-8.") from None
-    tokens = [line.split("\t")[0] for line in content.split("\n")]
-    if tokens and not tokens[-1]:
-        tokens.pop()
-    ids: dict[str, int] = {}
-    for index, token in enumerate(tokens):
-        if token in ids:
-            raise ValueError(f"{file}:{index + 1}: {token!r} already stands on line {ids[token] + 1}; a vocabulary line must be unique")
-        ids[token] = index
-    missing = [token for token in SPECIAL_TOKENS if token not in ids]
-    if missing:
-        raise ValueError(f"{file}: {', '.join(missing)} missing; a BERT-style vocabulary is needed")
-    return ids

@@ -50,13 +50,19 @@ def backend_of(folder: Path) -> Any:
 
     file = folder / "tokenizer.json"
     if not file.is_file():
-        raise ValueError(f"{folder} holds no tokenizer.json. Give a tokenizer folder made by `kmask vocab train`, `kmask prepare` or transformers.")
+        raise ValueError(
+            f"{folder} holds no tokenizer.json. Give a tokenizer folder made by `kmask vocab train`, `kmask prepare` "
+            "or transformers."
+        )
     try:
         backend = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises bare Exception
         raise ValueError(f"{file} is damaged ({error})") from None
     if type(backend.model).__name__ != "WordPiece":
-        raise ValueError(f"{file}: a {type(backend.model).__name__} vocabulary; only WordPiece (BERT, ERNIE) vocabularies are handled")
+        raise ValueError(
+            f"{file}: a {type(backend.model).__name__} vocabulary; only WordPiece (BERT, ERNIE) vocabularies are "
+            "handled"
+        )
     return backend
 
 
@@ -129,7 +135,15 @@ def extend(source: Path, target: Path, wanted: Sequence[str], *, reuse_unused: b
         special = {item["content"]: item["id"] for item in value.get("added_tokens") or []}
         new = [token for token in dict.fromkeys(wanted) if token not in vocabulary and token not in special]
         rows = max([*vocabulary.values(), *special.values()]) + 1
-        free = sorted((index, token) for token, index in vocabulary.items() if UNUSED.fullmatch(token) and token not in special) if reuse_unused else []
+        free = (
+            sorted(
+                (index, token)
+                for token, index in vocabulary.items()
+                if UNUSED.fullmatch(token) and token not in special
+            )
+            if reuse_unused
+            else []
+        )
         added: dict[str, int] = {}
         for token in new:
             if len(added) < len(free):
@@ -141,7 +155,12 @@ def extend(source: Path, target: Path, wanted: Sequence[str], *, reuse_unused: b
         value["model"]["vocab"] = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
         write_atomic(staging / "tokenizer.json", json.dumps(value, indent=2, ensure_ascii=False))
         _write_vocab_txt(staging, vocabulary | special)
-    return Extension(added=added, reused=min(len(free), len(added)), rows=max(rows, max(added.values(), default=0) + 1), already=len(set(wanted)) - len(new))
+    return Extension(
+        added=added,
+        reused=min(len(free), len(added)),
+        rows=max(rows, max(added.values(), default=0) + 1),
+        already=len(set(wanted)) - len(new),
+    )
 
 
 def _write_vocab_txt(folder: Path, ids: dict[str, int]) -> None:

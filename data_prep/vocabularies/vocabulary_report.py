@@ -23,7 +23,7 @@ import numpy as np
 from data_prep.code_points import BERT_CJK_RANGES, HAN, lies_in
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
-from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS
+from data_prep.vocabularies.tokenizer_folders import SPECIAL_TOKENS
 from data_prep.vocabularies.vocabulary_extension import UNUSED, backend_of
 from data_prep.vocabularies.word_table import LONGEST_WORD
 
@@ -98,7 +98,9 @@ class VocabularyReport:
             "unknown_share": counts["unknown"] / max(1, counts["tokens"]),
             "tokens_per_character": counts["tokens"] / max(1, counts["characters"]),
             "distinct_unknown_characters": len(tally.counts),
-            "unknown_characters": [{"character": name, "count": count, "example": tally.examples[name]} for name, count in ranked],
+            "unknown_characters": [
+                {"character": name, "count": count, "example": tally.examples[name]} for name, count in ranked
+            ],
         }
 
 
@@ -117,7 +119,11 @@ class _Unknown:
         for name in names:
             self.counts[name] += 1
             if name not in self.examples:
-                around = text[max(0, start - CONTEXT) : end + CONTEXT] if end - start <= LONGEST_WORD else word[:LONGEST_WORD]
+                around = (
+                    text[max(0, start - CONTEXT) : end + CONTEXT]
+                    if end - start <= LONGEST_WORD
+                    else word[:LONGEST_WORD]
+                )
                 self.examples[name] = " ".join(around.split())
 
     def _known(self, character: str, place: int) -> bool:
@@ -142,11 +148,16 @@ def token_class(token: str) -> str:
 def _script(text: str) -> str:
     if all(character.isdigit() or unicodedata.category(character) == "Nd" for character in text):
         return "digit"
-    if all("\u3040" <= character <= "\u30ff" or "\u31f0" <= character <= "\u31ff" or "\uff66" <= character <= "\uff9f" for character in text):
+    if all(
+        "\u3040" <= character <= "\u30ff" or "\u31f0" <= character <= "\u31ff" or "\uff66" <= character <= "\uff9f"
+        for character in text
+    ):
         return "kana"
     if all("\uac00" <= character <= "\ud7a3" or "\u1100" <= character <= "\u11ff" for character in text):
         return "Hangul"
     if all(character < "\u0250" and character.isalpha() for character in text):
         return "Latin"
     categories = {unicodedata.category(character)[0] for character in text}
-    return {"P": "punctuation", "S": "symbol", "N": "number", "L": "other letter", "M": "other letter"}.get("".join(sorted(categories)), "mixed")
+    return {"P": "punctuation", "S": "symbol", "N": "number", "L": "other letter", "M": "other letter"}.get(
+        "".join(sorted(categories)), "mixed"
+    )

@@ -2,7 +2,8 @@
 
     texts      "The river 长江, the"   normalised as the tokenizer will:  the river 长 江 , the
     tallies    characters: t 2, h 2, e 4, 长 1 ...      words of two characters or more: the 2, river 1
-    training   the alphabet from the characters; pieces from the words, each fed as often as it was seen (`the the river`)
+    training   the alphabet from the characters; pieces from the words, each fed as often as it was seen (`the the
+               river`)
 
 Han characters are words of one character, so a Chinese corpus feeds the trainer hardly anything. At most MAX_WORDS
 distinct words are held: when there are more, the rarest are forgotten (lossy counting), which touches only words too
@@ -92,7 +93,9 @@ class WordTally:
         """Keep the counts for ``join``."""
         import orjson
 
-        file.write_bytes(orjson.dumps({"characters": self.characters, "words": self.words, "forgotten": self.forgotten}))
+        file.write_bytes(
+            orjson.dumps({"characters": self.characters, "words": self.words, "forgotten": self.forgotten})
+        )
 
     def join(self, file: Path) -> None:
         """Add the counts that another tally wrote."""
@@ -110,10 +113,18 @@ class WordTally:
         With ``common``, those of GB2312's first level as well, where Chinese was seen and they leave a quarter of the
         entries free.
         """
-        frequent = sorted((-count, character) for character, count in self.characters.items() if count >= min_frequency and not character.isspace())
+        frequent = sorted(
+            (-count, character)
+            for character, count in self.characters.items()
+            if count >= min_frequency and not character.isspace()
+        )
         seen = {character for _, character in frequent[: max(size // 2, size - 20000)]}
         chinese = sum(self.characters[character] for character in common_characters()) if common else 0
-        if chinese and chinese >= CHINESE_SHARE * self.characters.total() and len(both := seen.union(common_characters())) <= size * 3 // 4:
+        if (
+            chinese
+            and chinese >= CHINESE_SHARE * self.characters.total()
+            and len(both := seen.union(common_characters())) <= size * 3 // 4
+        ):
             seen = both
         return sorted(seen)
 
@@ -138,11 +149,18 @@ class WordTally:
 @cache
 def common_characters() -> tuple[str, ...]:
     """The first level of GB2312: the 3,755 characters of common Chinese text."""
-    codes = (bytes((row, column)) for row in range(0xB0, 0xD8) for column in range(0xA1, 0xFF) if (row, column) < (0xD7, 0xFA))
+    codes = (
+        bytes((row, column))
+        for row in range(0xB0, 0xD8)
+        for column in range(0xA1, 0xFF)
+        if (row, column) < (0xD7, 0xFA)
+    )
     return tuple(code.decode("gb2312") for code in codes)
 
 
-def train_pieces(tally: WordTally, characters: list[str], *, size: int, min_frequency: int, special_tokens: tuple[str, ...]) -> dict[str, int]:
+def train_pieces(
+    tally: WordTally, characters: list[str], *, size: int, min_frequency: int, special_tokens: tuple[str, ...]
+) -> dict[str, int]:
     """Token -> id of a WordPiece vocabulary over an alphabet, with the pieces of counted words.
 
     Raises:
@@ -152,8 +170,8 @@ def train_pieces(tally: WordTally, characters: list[str], *, size: int, min_freq
 
     if not characters:
         raise ValueError("the corpus holds no text to train a vocabulary on")
-    # The trainer numbers `##c` pieces in the random order of a hash map, and ids break ties between pieces. Numbered here, as if
-    # they were special tokens, they make the result a function of the texts.
+    # The trainer numbers `##c` pieces in the random order of a hash map, and ids break ties between pieces. Numbered
+    # here, as if they were special tokens, they make the result a function of the texts.
     joined = [f"##{character}" for character in characters if inner_C()[ord(character)]]
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,

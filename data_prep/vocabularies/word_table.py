@@ -70,7 +70,12 @@ class WordTable:
         for text in [*strange, len(texts)]:  # texts up to each that must be normalised as a whole, then that one
             if text > done:
                 own = slice(int(offsets_D1[done]), int(offsets_D1[text]))
-                done += self._count(characters_N[own], offsets_D1[done : text + 1] - own.start, int((form_N[own] & 15).sum()), most_words)
+                done += self._count(
+                    characters_N[own],
+                    offsets_D1[done : text + 1] - own.start,
+                    int((form_N[own] & 15).sum()),
+                    most_words,
+                )
             if self.words > most_words or text == len(texts):
                 break
             normal_N = code_points(self.normalizer.normalize_str(texts[text]))
@@ -85,7 +90,9 @@ class WordTable:
         characters = Counter(dict(zip(map(chr, codes.tolist()), self.count_C[codes].tolist(), strict=True)))
         words, size = self.used_2.tolist()
         letters = self.letters[:size].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
-        return characters, Counter({letters[start : start + length]: count for start, length, count in self.word_W3[:words].tolist()})
+        return characters, Counter(
+            {letters[start : start + length]: count for start, length, count in self.word_W3[:words].tolist()}
+        )
 
     def _forms(self, characters_N: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
         form_N = self.forms.form_C[characters_N]
@@ -97,7 +104,15 @@ class WordTable:
             form_N = self.forms.form_C[characters_N]
         return form_N
 
-    def _count(self, characters_N: npt.NDArray[np.uint32], offsets_D1: npt.NDArray[np.int64], size: int, most_words: int, *, plain: bool = False) -> int:
+    def _count(
+        self,
+        characters_N: npt.NDArray[np.uint32],
+        offsets_D1: npt.NDArray[np.int64],
+        size: int,
+        most_words: int,
+        *,
+        plain: bool = False,
+    ) -> int:
         """The same for texts that become ``size`` characters; ``plain``: they are what they are."""
         from data_prep import kernels
 
@@ -108,7 +123,18 @@ class WordTable:
         if words + size // 2 + 1 > len(self.word_W3):
             self.word_W3 = np.concatenate([self.word_W3, np.zeros((words + size // 2 + 1, 3), np.int64)])
         if 2 * (words + size // 2 + 1) > len(self.slot_H):
-            self.slot_H = kernels.word_slots(self.letters, self.word_W3[:words], (4 * (words + size // 2 + 1)).bit_length())
-        arguments = (self.forms.form_C, self.forms.rows_F3, inner_C(), self.count_C, self.letters, self.word_W3, self.slot_H, self.used_2)
+            self.slot_H = kernels.word_slots(
+                self.letters, self.word_W3[:words], (4 * (words + size // 2 + 1)).bit_length()
+            )
+        arguments = (
+            self.forms.form_C,
+            self.forms.rows_F3,
+            inner_C(),
+            self.count_C,
+            self.letters,
+            self.word_W3,
+            self.slot_H,
+            self.used_2,
+        )
         done: int = kernels.count_words(characters_N, offsets_D1, plain, *arguments, LONGEST_WORD, most_words)
         return done

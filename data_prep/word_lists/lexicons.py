@@ -2,9 +2,12 @@
 
     txt        New York                              the whole line
     tsv        New York<TAB>LOC<TAB>120              type, count, or type and count; both may be missing
-    userdict   云计算 5 nz                            jieba's user dictionary: word, frequency, part of speech (data_prep/word_lists/user_words.py)
-    patterns   {"label": "LOC", "pattern": "Rome"}   spaCy's EntityRuler, one JSON object a line (data_prep/word_lists/ruler_patterns.py)
-    mined      云计算<TAB>0.731<TAB>42<TAB>...          what `kmask lexicon mine` writes under a comment `# surface score count ...`
+    userdict   云计算 5 nz                            jieba's user dictionary: word, frequency, part of speech
+               (data_prep/word_lists/user_words.py)
+    patterns   {"label": "LOC", "pattern": "Rome"}   spaCy's EntityRuler, one JSON object a line
+               (data_prep/word_lists/ruler_patterns.py)
+    mined      云计算<TAB>0.731<TAB>42<TAB>...          what `kmask lexicon mine` writes under a comment `# surface
+               score count ...`
 
     load_entries(["names.tsv"])  ->  Entries(surfaces=["New York"], types=["LOC"], malformed=[], left_out={})
 
@@ -55,6 +58,10 @@ Parser = Callable[[str], Sequence[Named]]
 """A line -> what it names; ValueError says what is wrong with it."""
 
 
+REMEDY = "Write `surface` or `surface<TAB>TYPE` on each line, or set `on_malformed: skip` to leave such lines out."
+UNCOUNTED = "and no line says how often its entry was seen"
+
+
 class Entries(NamedTuple):
     """A lexicon: distinct surfaces in the order of the files, each with its type."""
 
@@ -67,18 +74,22 @@ class Entries(NamedTuple):
 
 
 def load_entries(
-    paths: Sequence[str], *, min_characters: int = 2, min_frequency: float = 0, default_type: str = "", on_malformed: str = "refuse", format: str = "auto"
+    paths: Sequence[str],
+    *,
+    min_characters: int = 2,
+    min_frequency: float = 0,
+    default_type: str = "",
+    on_malformed: str = "refuse",
+    format: str = "auto",
 ) -> Entries:
-    """The entries of all files, surfaces cleaned like the text of documents. The first line that lists a surface
-    decides its type.
+    """The entries of all files, surfaces cleaned like documents. The first line that lists a surface decides its type.
 
     A line with a count below ``min_frequency`` is left out; one without a count stays.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: malformed lines under ``on_malformed: refuse``, no entry at all, a ``min_frequency`` over files
-        without a single count, or
-            a file whose format cannot be told safely.
+            without a single count, or a file whose format cannot be told safely.
     """
     if format not in FORMATS:
         raise ValueError(f"format: {format!r} is not one of {', '.join(FORMATS)}")
@@ -99,13 +110,13 @@ def load_entries(
             else:
                 left_out["listed before" if entries[surface] == kind else "listed before with another type"] += 1
     if malformed and on_malformed == "refuse":
-        remedy = "Write `surface` or `surface<TAB>TYPE` on each line, or set `on_malformed: skip` to leave such lines out."
-        raise refusal("lexicon", malformed, remedy)
+        raise refusal("lexicon", malformed, REMEDY)
+    names = ", ".join(paths)
     if min_frequency and entries and not counted:
-        raise ValueError(f"lexicon {', '.join(paths)}: min_frequency is {min_frequency:g}, and no line says how often its entry was seen")
+        raise ValueError(f"lexicon {names}: min_frequency is {min_frequency:g}, {UNCOUNTED}")
     if not entries:
         often = f" seen {min_frequency:g} times or more" if min_frequency else ""
-        raise ValueError(f"lexicon {', '.join(paths)}: no entry of {min_characters} characters or more{often}")
+        raise ValueError(f"lexicon {names}: no entry of {min_characters} characters or more{often}")
     return Entries(list(entries), list(entries.values()), malformed, dict(sorted(left_out.items())))
 
 
@@ -123,7 +134,9 @@ def lexicon_words(paths: Sequence[str], alphabet: str) -> UserWords:
     reachable = re.compile(f"[{alphabet}]+")
     entries = load_entries(paths, on_malformed="skip")
     words = [UserWord(surface, None, "") for surface in entries.surfaces if reachable.fullmatch(surface)]
-    return UserWords(words, [*entries.malformed, *(surface for surface in entries.surfaces if not reachable.fullmatch(surface))])
+    return UserWords(
+        words, [*entries.malformed, *(surface for surface in entries.surfaces if not reachable.fullmatch(surface))]
+    )
 
 
 def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[Named]:
@@ -136,20 +149,30 @@ def _surfaces(path: str, parse: Parser, malformed: list[str]) -> Iterator[Named]
             malformed.append(f"{path}:{number}: {error}")
             continue
         for surface, kind, seen in found:
-            # What prints, is composed and has no double space is clean already: nearly all entries, and several times as fast.
+            # What prints, is composed and has no double space is clean already: nearly all entries, and several times
+            # as fast.
             if not surface.isprintable() or "  " in surface or not unicodedata.is_normalized("NFC", surface):
                 surface = clean(surface)
             if "\n" in surface:
                 malformed.append(f"{path}:{number}: a line break inside the entry")
             elif len(surface) > LONGEST_SURFACE:
-                malformed.append(f"{path}:{number}: an entry of {len(surface)} characters; at most {LONGEST_SURFACE} are taken for a word or name")
+                malformed.append(
+                    f"{path}:{number}: an entry of {len(surface)} characters; at most {LONGEST_SURFACE} are taken for "
+                    "a word or name"
+                )
             else:
                 yield Named(surface, kind, seen)
 
 
 def _parser(path: str, format: str) -> Parser:
     """How the lines of ``path`` are read."""
-    parsers: dict[str, Parser] = {"txt": _txt, "tsv": _tsv, "userdict": _userdict, "patterns": _patterns, "mined": _mined}
+    parsers: dict[str, Parser] = {
+        "txt": _txt,
+        "tsv": _tsv,
+        "userdict": _userdict,
+        "patterns": _patterns,
+        "mined": _mined,
+    }
     return parsers[format if format != "auto" else _guess(path)]
 
 

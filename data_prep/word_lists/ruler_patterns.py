@@ -44,7 +44,13 @@ def pattern_entries(line: str) -> Sequence[tuple[str, str]]:
     except ValueError as error:
         raise ValueError(f"not JSON ({error})") from None
     label, pattern = (value.get("label"), value.get("pattern")) if isinstance(value, dict) else (None, None)
-    if not isinstance(label, str) or not label.strip() or len(label.split()) > 1 or not isinstance(pattern, str | list) or not pattern:
+    if (
+        not isinstance(label, str)
+        or not label.strip()
+        or len(label.split()) > 1
+        or not isinstance(pattern, str | list)
+        or not pattern
+    ):
         raise ValueError(f'{line[:60]!r} is not {{"label": "TYPE", "pattern": "surface" or a list of tokens}}')
     if isinstance(pattern, str):
         if not pattern.strip():
@@ -65,7 +71,10 @@ def _token(token: Any) -> tuple[str, bool]:
         if attribute.upper() in ("LOWER", "TEXT", "ORTH") and isinstance(text, str) and text.strip():
             return text.strip(), attribute.upper() == "LOWER"
     shown = orjson.dumps(token).decode()[:60]
-    raise ValueError(f'the token {shown} is more than {{"LOWER"|"TEXT"|"ORTH": "text"}}; run such patterns with `kind: spacy_pipeline`')
+    raise ValueError(
+        f'the token {shown} is more than {{"LOWER"|"TEXT"|"ORTH": "text"}}; run such patterns with '
+        "`kind: spacy_pipeline`"
+    )
 
 
 def _join(tokens: list[str]) -> str:

@@ -1,7 +1,8 @@
 """Files of similar words, for masking that replaces a word by a similar one (MacBERT, Cui et al. 2020): lines in, token
 ids out.
 
-    提高<TAB>提升<TAB>0.83        word, similar word, and if you like a score; `#` begins a comment; .gz, .zst, .bz2 and .xz are read too
+    提高<TAB>提升<TAB>0.83        word, similar word, and if you like a score; `#` begins a comment; .gz, .zst, .bz2 and
+                                  .xz are read too
 
     read_pairs(path, tokenizer)  ->  Pairs(word_ids_T=[提 高], similar_ids_T=[提 升], offsets_P1=[0, 2], left_out={})
 
@@ -104,13 +105,17 @@ def tokenize_surfaces(surfaces: Sequence[str], tokenizer: Tokenizer) -> tuple[Id
     for begin in range(0, len(surfaces), CHUNK):
         chunk = surfaces[begin : begin + CHUNK]
         ids_T, start_T, _ = tokenizer.encode(Document(id="", language="", text="\n".join(chunk), title="", source=""))
-        end_N = np.cumsum(np.fromiter(map(len, chunk), np.int64, len(chunk)) + 1)  # the line break belongs to the surface before it
+        end_N = np.cumsum(
+            np.fromiter(map(len, chunk), np.int64, len(chunk)) + 1
+        )  # the line break belongs to the surface before it
         ids.append(ids_T)
         lengths.append(np.bincount(np.searchsorted(end_N, start_T, "right"), minlength=len(chunk)))
     return np.concatenate(ids), np.cumsum(np.concatenate(lengths))
 
 
-def gather(ids_T: npt.NDArray[Any], offsets_N1: Offsets, row_P: npt.NDArray[np.int64]) -> tuple[npt.NDArray[Any], Offsets]:
+def gather(
+    ids_T: npt.NDArray[Any], offsets_N1: Offsets, row_P: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[Any], Offsets]:
     """The values of the rows ``row_P`` of a ragged array, one row after the other, and their offsets."""
     length_P = (offsets_N1[1:] - offsets_N1[:-1])[row_P]
     offsets_P1 = np.concatenate([np.zeros(1, np.int64), np.cumsum(length_P)])
@@ -143,8 +148,15 @@ def _read_lines(path: Path) -> tuple[list[str], npt.NDArray[np.int64], npt.NDArr
         similar_P.append(rows[fields[1]])
         score_P.append(score)
     if malformed:
-        raise refusal(WHAT, malformed, "Write `word<TAB>similar word` or `word<TAB>similar word<TAB>score` on each line.")
-    return surfaces, np.frombuffer(word_P, np.int64), np.frombuffer(similar_P, np.int64), np.frombuffer(score_P, np.float64)
+        raise refusal(
+            WHAT, malformed, "Write `word<TAB>similar word` or `word<TAB>similar word<TAB>score` on each line."
+        )
+    return (
+        surfaces,
+        np.frombuffer(word_P, np.int64),
+        np.frombuffer(similar_P, np.int64),
+        np.frombuffer(score_P, np.float64),
+    )
 
 
 def _score(fields: Sequence[str], line: str) -> float:
@@ -173,4 +185,7 @@ def _refused(path: Path, tokenizer: Tokenizer, left_out: dict[str, int]) -> str:
     if not left_out:
         return f"{WHAT} {path}: the file names no pair. Write `word<TAB>similar word` on each line."
     reasons = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
-    return f"{WHAT} {path}: not one usable pair under the tokenizer {tokenizer.folder} ({reasons}). Both words need the same number of known tokens."
+    return (
+        f"{WHAT} {path}: not one usable pair under the tokenizer {tokenizer.folder} ({reasons}). Both words need the "
+        "same number of known tokens."
+    )

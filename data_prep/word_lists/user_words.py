@@ -21,7 +21,10 @@ from typing import NamedTuple
 
 from data_prep.inputs.text_lines import lines_of, refusal
 
-_TAGS = "a ad ag an b c d df dg e eng f g h i j k l m mg mq n ng nr nrfg nrt ns nt nz o p q r rg rr rz s t tg u ud ug uj ul uv uz v vd vg vi vn vq x y z zg"
+_TAGS = (
+    "a ad ag an b c d df dg e eng f g h i j k l m mg mq n ng nr nrfg nrt ns nt nz o p q r rg rr rz s t tg u ud ug uj "
+    "ul uv uz v vd vg vi vn vq x y z zg"
+)
 JIEBA_TAGS = frozenset(_TAGS.split())
 """Parts of speech that jieba's own dictionary uses."""
 TAG_TYPES = {"nr": "PER", "nrt": "PER", "nrfg": "PER", "ns": "LOC", "nt": "ORG", "nz": "MISC"}
@@ -52,7 +55,10 @@ class UserWords(NamedTuple):
     def with_others(self, others: UserWords) -> UserWords:
         """These words, and those of ``others`` that are not among them."""
         own = {word.word for word in self.words}
-        return UserWords([*self.words, *(word for word in others.words if word.word not in own)], [*self.unreachable, *others.unreachable])
+        return UserWords(
+            [*self.words, *(word for word in others.words if word.word not in own)],
+            [*self.unreachable, *others.unreachable],
+        )
 
 
 def parse_user_word(line: str) -> UserWord:
@@ -66,7 +72,12 @@ def parse_user_word(line: str) -> UserWord:
         word, *others = [field.strip() for field in line.split("\t")]
         numbers = [field for field in others if field.isdecimal()]
         tags = [field for field in others if not field.isdecimal()]
-        if len(numbers) > 1 or len(tags) > 1 or len(others) > 2 or any(not tag or any(map(str.isspace, tag)) for tag in tags):
+        if (
+            len(numbers) > 1
+            or len(tags) > 1
+            or len(others) > 2
+            or any(not tag or any(map(str.isspace, tag)) for tag in tags)
+        ):
             raise ValueError(f"{line[:60]!r} is not word, frequency, tag")
         return UserWord(word, _frequency(numbers[0]) if numbers else None, tags[0] if tags else "")
     if match := COUNTED.fullmatch(line):
@@ -104,11 +115,17 @@ def load_user_words(paths: Sequence[str], alphabet: str) -> UserWords:
                 malformed.append(f"{path}:{number}: {error}")
                 continue
             if any(map(str.isspace, entry.word)):
-                malformed.append(f"{path}:{number}: {line.strip()[:60]!r} is not `word`, `word frequency` or `word frequency tag`")
+                malformed.append(
+                    f"{path}:{number}: {line.strip()[:60]!r} is not `word`, `word frequency` or `word frequency tag`"
+                )
             elif not reachable.fullmatch(entry.word):
                 unreachable.append(f"{path}:{number}: {entry.word}")
             else:
                 words.setdefault(entry.word, entry)
     if malformed:
-        raise refusal("user dictionary", malformed, "Names of several words, and names with a type, belong into a lexicon (annotators, kind: lexicon).")
+        raise refusal(
+            "user dictionary",
+            malformed,
+            "Names of several words, and names with a type, belong into a lexicon (annotators, kind: lexicon).",
+        )
     return UserWords(list(words.values()), unreachable)

@@ -1,16 +1,23 @@
-"""Knowledge masking for anybody's own training loop: a collator by transformers' conventions, for its Trainer or a DataLoader.
+"""Knowledge masking for anybody's own training loop: a collator by transformers' conventions, for its Trainer or a
+DataLoader.
 
-    features --FeatureReader--> samples --lay_out, hide--> Packed          features.py; packed.py, the functions of kmask's own training
-    Packed, padded              input_ids, labels, attention_mask, token_type_ids     (B, L); labels are -100 except at hidden positions
-    Packed, ``flatten=True``    input_ids, labels, position_ids, ...                  (1, T) as DataCollatorWithFlattening
-    ``span_boundary=True``      span_boundary_left, _right, _offset, _labels          (B, M), places in the row; padded with labels -100
+    features --FeatureReader--> samples --lay_out, hide--> Packed          features.py; packed.py, the functions of
+                                                                           kmask's own training
+    Packed, padded              input_ids, labels, attention_mask, token_type_ids
+        (B, L); labels are -100 except at hidden positions
+    Packed, ``flatten=True``    input_ids, labels, position_ids, ...
+        (1, T) as DataCollatorWithFlattening
+    ``span_boundary=True``      span_boundary_left, _right, _offset, _labels
+        (B, M), places in the row; padded with labels -100
 
     collator = KnowledgeMaskingCollator(tokenizer=tokenizer, strategy=Ngram())
-    Trainer(..., data_collator=collator, callbacks=[collator.callback()], args=TrainingArguments(..., remove_unused_columns=False))
+    Trainer(..., data_collator=collator, callbacks=[collator.callback()], args=TrainingArguments(...,
+    remove_unused_columns=False))
 
-A mask is a pure function of (seed, epoch, id or tokens of the feature, first token): equal for any number of workers, new in every epoch. Who
-tells the collator the epoch: ``callback()`` under a Trainer, ``set_epoch`` in a loop of your own. As long as nobody does, every call draws a number
-from torch's generator: masks are new each time too, but their order hangs on the workers.
+A mask is a pure function of (seed, epoch, id or tokens of the feature, first token): equal for any number of workers,
+new in every epoch. Who tells the collator the epoch: ``callback()`` under a Trainer, ``set_epoch`` in a loop of your
+own. As long as nobody does, every call draws a number from torch's generator: masks are new each time too, but their
+order hangs on the workers.
 
 Shape legend: B features, L longest of them, T tokens of all, M span boundary targets.
 """
@@ -33,7 +40,8 @@ from masking.salience import Rarity
 from masking.strategies import Strategy
 from masking.strategies.whole_unit import WholeUnit
 from pretrain.collating.collator_tables import epoch_callback, read_specials, special_flags
-from pretrain.collating.features import ADDED, FeatureReader, Turn
+from pretrain.collating.feature_windows import ADDED
+from pretrain.collating.features import FeatureReader, Turn
 from pretrain.feed.hiding import Masking, Specials
 from pretrain.feed.packed import Packed, hide, lay_out
 from pretrain.objectives.span_boundary import SpanBoundary
@@ -57,19 +65,22 @@ class KnowledgeMaskingCollator:
     tokenizer: Any
     """Of transformers, with a mask and a padding token."""
     strategy: Strategy | None = None
-    """What is hidden together; without one, whole entities, phrases and words, of these the levels that a feature has."""
+    """What is hidden together; without one, whole entities, phrases and words, of these the levels that a feature
+    has."""
     budget: Budget | None = None
     """How much is hidden; without one, as the strategy was published."""
     corruption: Corruption | None = None
     """What replaces hidden tokens; without it, as the strategy was published."""
     prepared: str | Path = ""
-    """A prepared folder, for strategies that must know the corpus: `pool: corpus` (geometric_span), similar words (macbert), rarity (salient)."""
+    """A prepared folder, for strategies that must know the corpus: `pool: corpus` (geometric_span), similar words
+    (macbert), rarity (salient)."""
     replacements: Replacements | None = None
     """Instead of a prepared folder: token counts or similar words of your own."""
     rarity: Mapping[str, Rarity] = field(default_factory=dict)
     """Instead of a prepared folder: rarity of units by level."""
     max_length: int = 512
-    """Longest sample in tokens, special ones included. Longer rows of a shard are cut at sentence ends; longer ``input_ids`` are refused."""
+    """Longest sample in tokens, special ones included. Longer rows of a shard are cut at sentence ends; longer
+    ``input_ids`` are refused."""
     seed: int = 0
     """Other seeds, other masks."""
     pad_to_multiple_of: int | None = None
@@ -89,11 +100,17 @@ class KnowledgeMaskingCollator:
     def __post_init__(self) -> None:
         for name, kind in (("strategy", Strategy), ("budget", Budget), ("corruption", Corruption)):
             if not isinstance(getattr(self, name), kind | None):
-                raise ValueError(f"{name}: {getattr(self, name)!r} is no {kind.__name__} object (only YAML files name one by its `kind`)")
+                raise ValueError(
+                    f"{name}: {getattr(self, name)!r} is no {kind.__name__} object (only YAML files name one by its "
+                    "`kind`)"
+                )
         if self.max_length <= ADDED:
             raise ValueError(f"max_length: {self.max_length} leaves no room for a token between [CLS] and [SEP]")
         if self.pad_to_multiple_of is not None and (self.flatten or self.pad_to_multiple_of < 1):
-            raise ValueError(f"pad_to_multiple_of: {self.pad_to_multiple_of} must be at least 1, and flattened batches are not padded")
+            raise ValueError(
+                f"pad_to_multiple_of: {self.pad_to_multiple_of} must be at least 1, and flattened batches are not "
+                "padded"
+            )
         if self.return_flash_attn_kwargs and not self.flatten:
             raise ValueError("return_flash_attn_kwargs: only flattened batches have them; set flatten=True")
         if self.return_tensors not in ("pt", "np"):
@@ -120,10 +137,13 @@ class KnowledgeMaskingCollator:
         ids = {name: getattr(self.tokenizer, f"{name}_token_id", None) for name in ("cls", "sep")}
         special_V = special_flags(self.tokenizer, self.specials)
         levels = tuple(self.masking.strategy.levels())
-        return FeatureReader(**ids, special_V=special_V, levels=levels, needed=self.strategy is not None, max_length=self.max_length)
+        return FeatureReader(
+            **ids, special_V=special_V, levels=levels, needed=self.strategy is not None, max_length=self.max_length
+        )
 
     def set_epoch(self, epoch: int, progress: float = 0.0) -> None:
-        """From now on the masks of this epoch. Call it before the epoch's iterator is made; workers that live on hear of it too.
+        """From now on the masks of this epoch. Call it before the epoch's iterator is made; workers that live on hear
+        of it too.
 
         Args:
             progress: how far training is, 0 to 1, for strategies that change along it (stages of ernie1, mixture).
@@ -133,7 +153,8 @@ class KnowledgeMaskingCollator:
         self._clock[0], self._clock[1] = epoch, progress
 
     def callback(self) -> Any:
-        """A callback that tells this collator the epochs of a ``transformers.Trainer``; progress is that of whole epochs."""
+        """A callback that tells this collator the epochs of a ``transformers.Trainer``; progress is that of whole
+        epochs."""
         return epoch_callback(self.set_epoch)
 
     def __call__(self, features: Sequence[Mapping[str, Any]], return_tensors: str | None = None) -> dict[str, Any]:
@@ -148,8 +169,12 @@ class KnowledgeMaskingCollator:
         if kind not in ("pt", "np"):
             raise ValueError(f"return_tensors: {kind!r} is not one of pt, np")
         arrays = self.arrays(self.packed(features))
-        whole: dict[str, Any] = {name: int(arrays.pop(name)) for name in ("max_length_q", "max_length_k") if name in arrays}
-        tensors: dict[str, Any] = {name: torch.from_numpy(array) if kind == "pt" else array for name, array in arrays.items()}
+        whole: dict[str, Any] = {
+            name: int(arrays.pop(name)) for name in ("max_length_q", "max_length_k") if name in arrays
+        }
+        tensors: dict[str, Any] = {
+            name: torch.from_numpy(array) if kind == "pt" else array for name, array in arrays.items()
+        }
         return {**tensors, **whole}
 
     def packed(self, features: Sequence[Mapping[str, Any]]) -> Packed:
@@ -158,13 +183,21 @@ class KnowledgeMaskingCollator:
         number = int(epoch) if epoch >= 0 else int(torch.randint(2**62, ()))
         samples = self.reader.read(features, Turn(self.seed, number))
         total = sum(len(sample.token_ids_T) for sample in samples)
-        return hide(lay_out([samples], total, self.specials.pad, self.specials.vocabulary), self.masking, self.specials, progress)
+        return hide(
+            lay_out([samples], total, self.specials.pad, self.specials.vocabulary),
+            self.masking,
+            self.specials,
+            progress,
+        )
 
     def arrays(self, packed: Packed) -> Arrays:
         """The batch in numpy."""
         length_S = np.diff(np.append(packed.sample_start_S, len(packed.original_T)))
         place_T, rows, width = self._places(length_S)
-        grid = {"input_ids": (packed.corrupted_T, self.specials.pad), "labels": (np.full(len(place_T), IGNORED), IGNORED)}
+        grid = {
+            "input_ids": (packed.corrupted_T, self.specials.pad),
+            "labels": (np.full(len(place_T), IGNORED), IGNORED),
+        }
         grid["labels"][0][packed.hidden.position_M] = packed.hidden.label_M
         if not self.flatten:
             grid["attention_mask"] = (np.ones(len(place_T), np.int64), 0)
@@ -179,7 +212,9 @@ class KnowledgeMaskingCollator:
             found[name] = np.full((rows, width), fill, np.int64)
             found[name].ravel()[place_T] = values_T
         if self.return_flash_attn_kwargs:
-            found["cu_seq_lens_q"] = found["cu_seq_lens_k"] = np.append(packed.sample_start_S, len(place_T)).astype(np.int32)
+            found["cu_seq_lens_q"] = found["cu_seq_lens_k"] = np.append(packed.sample_start_S, len(place_T)).astype(
+                np.int32
+            )
             found["max_length_q"] = found["max_length_k"] = length_S.max()
         return {**found, **(self._boundaries(packed, place_T, rows, width) if self.span_boundary else {})}
 
@@ -197,7 +232,8 @@ class KnowledgeMaskingCollator:
         return np.arange(total) + np.repeat(shift_S, length_S), len(length_S), width
 
     def _boundaries(self, packed: Packed, place_T: npt.NDArray[np.int64], rows: int, width: int) -> Arrays:
-        """Span boundary targets by row: both boundaries as places in the row, the token's place in its span from 1, the token."""
+        """Span boundary targets by row: both boundaries as places in the row, the token's place in its span from 1, the
+        token."""
         objective = self.span_boundary if isinstance(self.span_boundary, SpanBoundary) else SpanBoundary()
         targets, count = objective.targets(packed, "span_boundary")
         row_M = place_T[targets["left"]] // width

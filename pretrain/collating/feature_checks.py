@@ -1,7 +1,9 @@
-"""What users write into features, as arrays that compiled loops may rely on; everything else is a ValueError that names the feature.
+"""What users write into features, as arrays that compiled loops may rely on; everything else is a ValueError that names
+the feature.
 
     integers([101, 7], ...)                        ->  int64[2]
-    unit_pairs([(5, 7), (1, 3)], ...)              ->  start [1, 5], end [3, 7]; [{start, length}, ...] as in a shard too
+    unit_pairs([(5, 7), (1, 3)], ...)              ->  start [1, 5], end [3, 7]; [{start, length}, ...] as in a shard
+                                                       too
     check_units(parts, ["word"], edges, special_T)     units inside their feature, disjoint, free of special tokens
 
 Shape legend: F features of a batch, T their tokens one after another, S sentences, U units of a level.
@@ -63,7 +65,9 @@ def unpadded(attention_T: Long | None, count: int, name: str) -> int:
         return count
     real = int(np.count_nonzero(attention_T))
     if np.count_nonzero(attention_T[:real]) < real:
-        raise ValueError(f"{name}: `attention_mask` is 0 before its last 1; leave padding to the collator, or pad on the right")
+        raise ValueError(
+            f"{name}: `attention_mask` is 0 before its last 1; leave padding to the collator, or pad on the right"
+        )
     return real
 
 
@@ -76,7 +80,8 @@ def ends(value: Any, count: int, name: str) -> Long:
 
 
 def unit_pairs(value: Any, name: str, level: str) -> Pair:
-    """Units as (start_U, end_U), by start: from [(start, end), ...] or, as in a shard, [{start, length}, ...] or {start: [...], length: [...]}."""
+    """Units as (start_U, end_U), by start: from [(start, end), ...] or, as in a shard, [{start, length}, ...] or
+    {start: [...], length: [...]}."""
     if value is None:
         return EMPTY, EMPTY
     structs = isinstance(value, Mapping)
@@ -95,7 +100,10 @@ def unit_pairs(value: Any, name: str, level: str) -> Pair:
     if table.ndim == 2 and not table.size:
         return EMPTY, EMPTY
     if table.ndim != 2 or len(table) != 2 or table.dtype.kind not in "iu":
-        raise ValueError(f"{name}: the units of level {level!r} must be pairs (start, end) of whole numbers, or {{start, length}} as in a shard")
+        raise ValueError(
+            f"{name}: the units of level {level!r} must be pairs (start, end) of whole numbers, or {{start, length}} "
+            "as in a shard"
+        )
     start_U, second_U = table.astype(np.int64, order="C", copy=False)
     end_U = start_U + second_U if structs else second_U
     if np.count_nonzero(start_U[1:] < start_U[:-1]):
@@ -108,7 +116,10 @@ def check_levels(given: Mapping[str, Any], hidden: Sequence[str], name: str) -> 
     """Raise ValueError for a level that nobody knows: a misspelt one would be left unread."""
     known = dict.fromkeys([*KINDS[1:], *hidden])
     if strange := [level for level in given if level not in known]:
-        raise ValueError(f"{name}: unknown level {strange[0]!r} in `units`; known are {', '.join(known)} (a level of your own must be named by the strategy)")
+        raise ValueError(
+            f"{name}: unknown level {strange[0]!r} in `units`; known are {', '.join(known)} (a level of your own must "
+            "be named by the strategy)"
+        )
 
 
 def check_ids(parts: Sequence[Part], ids_T: Long, edges: Long, vocabulary: int) -> None:
@@ -117,16 +128,22 @@ def check_ids(parts: Sequence[Part], ids_T: Long, edges: Long, vocabulary: int) 
     if wrong_T.any():
         place = int(wrong_T.argmax())
         part = parts[int(np.searchsorted(edges, place, "right")) - 1]
-        raise ValueError(f"{part.name}: token id {int(ids_T[place])} is not in the tokenizer's vocabulary, which ends at {vocabulary - 1}")
+        raise ValueError(
+            f"{part.name}: token id {int(ids_T[place])} is not in the tokenizer's vocabulary, which ends at "
+            f"{vocabulary - 1}"
+        )
 
 
 def check_units(parts: Sequence[Part], levels: Sequence[str], edges: Long, special_T: Flags) -> None:
-    """Raise ValueError unless the units of each level are not empty, inside their feature, disjoint and free of special tokens.
+    """Raise ValueError unless the units of each level are not empty, inside their feature, disjoint and free of special
+    tokens.
 
     Args:
         edges: where each feature begins in ``special_T``, and the end of the last.
     """
-    found = [part.units[level] for level in levels for part in parts]  # all at once: a numpy call costs more than its numbers
+    found = [
+        part.units[level] for level in levels for part in parts
+    ]  # all at once: a numpy call costs more than its numbers
     if not found:
         return
     start_U, end_U = (np.concatenate([pair[side] for pair in found]) for side in (0, 1))
@@ -142,11 +159,22 @@ def check_units(parts: Sequence[Part], levels: Sequence[str], edges: Long, speci
     if not wrong_U.any():
         return
     unit = int(wrong_U.argmax())
-    part, level, place = parts[number_U[unit]], levels[group_U[unit] // len(parts)], f"[{int(start_U[unit])}, {int(end_U[unit])})"
+    part, level, place = (
+        parts[number_U[unit]],
+        levels[group_U[unit] // len(parts)],
+        f"[{int(start_U[unit])}, {int(end_U[unit])})",
+    )
     if outside_U[unit]:
-        raise ValueError(f"{part.name}: unit {place} of level {level!r} is empty or leaves the {len(part.token_ids_T)} tokens of its sample")
+        raise ValueError(
+            f"{part.name}: unit {place} of level {level!r} is empty or leaves the {len(part.token_ids_T)} tokens of "
+            "its sample"
+        )
     if overlap_U[unit]:
         before = f"[{int(start_U[unit - 1])}, {int(end_U[unit - 1])})"
-        raise ValueError(f"{part.name}: units {before} and {place} of level {level!r} overlap; within a level they must not")
+        raise ValueError(
+            f"{part.name}: units {before} and {place} of level {level!r} overlap; within a level they must not"
+        )
     token = int(start_U[unit]) + int(special_T[first_U[unit] : last_U[unit]].argmax())
-    raise ValueError(f"{part.name}: unit {place} of level {level!r} contains the special token at {token}; units hold text only")
+    raise ValueError(
+        f"{part.name}: unit {place} of level {level!r} contains the special token at {token}; units hold text only"
+    )

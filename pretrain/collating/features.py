@@ -1,36 +1,47 @@
 """Features of anybody's dataset -> samples: the front door of the collator (collator.py).
 
-    a row of a shard   {id, token_ids, sentence_ends, units_word: [{start, length, label}, ...], ...}: text without special tokens
-                       -> [CLS] window [SEP]. A document that is too long has several windows, cut at sentence ends; each epoch takes the next
-    tokenised text     {input_ids, units: {word: [(start, end), ...]}, special_tokens_mask?, token_type_ids?, sentence_ends?, id?, first_token?}
-                       -> as it is; a text that is too long is an error
+    a row of a shard   {id, token_ids, sentence_ends, units_word: [{start, length, label}, ...], ...}: text without
+                       special tokens -> [CLS] window [SEP]. A document that is too long has several windows, cut at
+                       sentence ends; each epoch takes the next
+    tokenised text     {input_ids, units: {word: [(start, end), ...]}, special_tokens_mask?, token_type_ids?,
+                       sentence_ends?, id?, first_token?} -> as it is; a text that is too long is an error
 
-Only levels that the strategy hides are read. ``Turn`` is what draws depend on beside the feature: equal in every worker. Whoever wants every
-window in every epoch makes rows of them first: ``dataset.map(partial(every_window, max_length=128), batched=True, remove_columns=...)``.
+Only levels that the strategy hides are read. ``Turn`` is what draws depend on beside the feature: equal in every
+worker. Whoever wants every window in every epoch makes rows of them first:
+``dataset.map(partial(every_window, max_length=128), batched=True, remove_columns=...)``.
 
 Shape legend: T tokens, S sentences, U units of a level, W windows of a document.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from masking.keyed import hash_key
 from masking.spans import Flags
-from pretrain.collating.feature_checks import Long, Pair, Part, aligned, check_ids, check_levels, check_units, ends, integers, unit_pairs, unpadded
+from pretrain.collating.feature_checks import (
+    Pair,
+    Part,
+    aligned,
+    check_ids,
+    check_levels,
+    check_units,
+    ends,
+    integers,
+    unit_pairs,
+    unpadded,
+)
+from pretrain.collating.feature_windows import ADDED, COLUMN, Feature, identity, inside, named, windows
 from pretrain.feed.samples import Sample
 
-Feature = Mapping[str, Any]
-COLUMN = "units_"
-ADDED = 2
-"""[CLS] and [SEP] around a window."""
-REMOVED = "(transformers' Trainer takes away what the model does not read, unless TrainingArguments say remove_unused_columns=False)"
+REMOVED = (
+    "(transformers' Trainer takes away what the model does not read, unless TrainingArguments say "
+    "remove_unused_columns=False)"
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,8 @@ class Turn:
         return hash_key("collator", self.seed, self.number, identity, first_token)
 
     def window(self, identity: str, count: int) -> int:
-        """Which of a document's windows: the next one each epoch, the first by chance, so ``count`` epochs see all of them."""
+        """Which of a document's windows: the next one each epoch, the first by chance, so ``count`` epochs see all of
+        them."""
         return (hash_key("window", self.seed, identity) + self.number) % count if count > 1 else 0
 
 
@@ -84,19 +96,29 @@ class FeatureReader:
 
     def _part(self, feature: Feature, name: str, turn: Turn) -> Part:
         if not isinstance(feature, Mapping):
-            raise ValueError(f"{name} is a {type(feature).__name__}; a mapping with `input_ids` or `token_ids` is needed")
+            raise ValueError(
+                f"{name} is a {type(feature).__name__}; a mapping with `input_ids` or `token_ids` is needed"
+            )
         if "input_ids" in feature:
             return self._text(feature, name)
         if "token_ids" in feature:
             return self._row(feature, name, turn)
-        raise ValueError(f"{name} has neither `input_ids` nor `token_ids`, only {', '.join(feature) or 'no column'} {REMOVED}")
+        raise ValueError(
+            f"{name} has neither `input_ids` nor `token_ids`, only {', '.join(feature) or 'no column'} {REMOVED}"
+        )
 
     def _text(self, feature: Feature, name: str) -> Part:
         ids_T = integers(feature["input_ids"], name, "input_ids")
-        special_T, segments_T, attention_T = (aligned(feature, what, len(ids_T), name) for what in ("special_tokens_mask", "token_type_ids", "attention_mask"))
+        special_T, segments_T, attention_T = (
+            aligned(feature, what, len(ids_T), name)
+            for what in ("special_tokens_mask", "token_type_ids", "attention_mask")
+        )
         count = unpadded(attention_T, len(ids_T), name)
         if not 0 < count <= self.max_length:
-            raise ValueError(f"{name} has {count} tokens; 1 to max_length={self.max_length} are allowed: truncate while tokenising, before units are found")
+            raise ValueError(
+                f"{name} has {count} tokens; 1 to max_length={self.max_length} are allowed: truncate while "
+                "tokenising, before units are found"
+            )
         return Part(
             name,
             identity(feature, ids_T[:count]),
@@ -138,55 +160,31 @@ class FeatureReader:
         if given is None:
             given = {key.removeprefix(COLUMN): value for key, value in feature.items() if key.startswith(COLUMN)}
             if not given:
-                raise ValueError(f"{name} has no `units`, but those of level {', '.join(self.levels)} are to be hidden {REMOVED}")
+                raise ValueError(
+                    f"{name} has no `units`, but those of level {', '.join(self.levels)} are to be hidden {REMOVED}"
+                )
         elif isinstance(given, Mapping):
             check_levels(given, self.levels, name)
         elif self.needed and len(self.levels) > 1:
-            raise ValueError(f"{name}: `units` is one list, but the strategy hides levels {', '.join(self.levels)}; give a list for each, by its name")
+            raise ValueError(
+                f"{name}: `units` is one list, but the strategy hides levels {', '.join(self.levels)}; give a list "
+                "for each, by its name"
+            )
         else:
             given = {self.levels[0] if self.needed else "word": given}
         missing = [level for level in self.levels if level not in given]
         if missing and (self.needed or len(missing) == len(self.levels)):
             raise ValueError(
-                f"{name} has no units of level {missing[0]!r}, which the strategy hides; it has {', '.join(given) or 'none'}. Give an empty list where "
+                f"{name} has no units of level {missing[0]!r}, which the strategy hides; it has "
+                f"{', '.join(given) or 'none'}. Give an empty list where "
                 "a text has none of them, or choose a strategy without this level"
             )
         return {level: unit_pairs(given.get(level), name, level) for level in self.levels}
 
 
-def named(feature: Any, number: int) -> str:
-    """What errors call a feature."""
-    known = feature.get("id") if isinstance(feature, Mapping) else None
-    return f"feature {number} of the batch" + ("" if known is None else f" (id {known!r})")
-
-
-def identity(feature: Feature, ids_T: Long) -> str:
-    """What a feature is known by in every epoch: its ``id``, else its tokens."""
-    known = feature.get("id")
-    if known is None:
-        return hashlib.blake2b(ids_T.tobytes(), digest_size=16).hexdigest()
-    return str(known.item() if hasattr(known, "item") else known)
-
-
-def windows(ends_S: Long, tokens: int, limit: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """(start_W, end_W): as many whole sentences as fit into ``limit`` tokens, as in training (sources.py); a longer sentence is divided."""
-    if tokens <= limit:
-        return np.zeros(1, np.int32), np.full(1, tokens, np.int32)
-    from masking import kernels
-
-    known_S = ends_S if len(ends_S) and ends_S[-1] == tokens else np.append(ends_S, tokens)
-    _, start_W, end_W = kernels.group_ragged(known_S.astype(np.uint32), np.array([0, len(known_S)], np.int32), limit)
-    return start_W, end_W
-
-
-def inside(start_U: Long, end_U: Long, start: int, end: int) -> Pair:
-    """The units within [start, end), counted from there. Those that its edge cuts are left out; a wrong unit stays, to be refused."""
-    kept_U = ((start_U >= start) & (end_U <= end)) | (start_U >= end_U) | (start_U < 0)
-    return start_U[kept_U] - start, end_U[kept_U] - start
-
-
 def every_window(rows: Mapping[str, Sequence[Any]], *, max_length: int = 512) -> dict[str, list[Any]]:
-    """Rows of a shard -> a row for every window of theirs, for ``datasets.Dataset.map(..., batched=True)``; what else a row had is left out."""
+    """Rows of a shard -> a row for every window of theirs, for ``datasets.Dataset.map(..., batched=True)``; what else a
+    row had is left out."""
     levels = [column for column in rows if column.startswith(COLUMN)]
     made: dict[str, list[Any]] = {name: [] for name in ("id", "first_token", "token_ids", "sentence_ends", *levels)}
     for number, token_ids in enumerate(rows["token_ids"]):
@@ -194,14 +192,21 @@ def every_window(rows: Mapping[str, Sequence[Any]], *, max_length: int = 512) ->
         name, ids_T = named(feature, number), integers(token_ids, named(feature, number), "token_ids")
         ends_S = ends(feature.get("sentence_ends"), len(ids_T), name)
         units = {column: unit_pairs(feature[column], name, column.removeprefix(COLUMN)) for column in levels}
-        for start, end in zip(*(side_W.tolist() for side_W in windows(ends_S, len(ids_T), max_length - ADDED)), strict=True):
+        for start, end in zip(
+            *(side_W.tolist() for side_W in windows(ends_S, len(ids_T), max_length - ADDED)), strict=True
+        ):
             made["id"].append(identity(feature, ids_T))
             made["first_token"].append(start)
             made["token_ids"].append(ids_T[start:end])
             made["sentence_ends"].append(ends_S[(ends_S > start) & (ends_S <= end)] - start)
             for column, pair in units.items():
                 start_U, end_U = inside(*pair, start, end)
-                made[column].append([{"start": first, "length": last - first} for first, last in zip(start_U.tolist(), end_U.tolist(), strict=True)])
+                made[column].append(
+                    [
+                        {"start": first, "length": last - first}
+                        for first, last in zip(start_U.tolist(), end_U.tolist(), strict=True)
+                    ]
+                )
     return made
 
 

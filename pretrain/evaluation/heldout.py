@@ -1,15 +1,16 @@
 """Loss and accuracy on held-out documents, always with the same rows and the same masks.
 
 Whatever the run trains with, evaluation hides 15 % by whole units (entity > phrase > word > character) and replaces
-80/10/10, so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for tasks that ride and the
-task's own for each that builds rows; neither seed nor stage of the run changes them. Ranks share them and the sums are
-added up.
+80/10/10, so that runs compare. Rows are the first ones of epoch 0 in keyed order, plain ones for tasks that ride and
+the task's own for each that builds rows; neither seed nor stage of the run changes them. Ranks share them and the sums
+are added up.
 
 A run that never sees [MASK] (MacBERT) is judged by text unlike its own: with ``masking: both`` the same rows are
 measured under its own masks as well, as they are at the end of training; the names of those figures end in
 `/own_masks`.
 
-    makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the most frequent class
+    makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the
+        most frequent class
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Measured(NamedTuple):
     stats: torch.Tensor
     """float64 (R, 3): loss sum, hits, targets of each task and its groups (metrics/sums.py)."""
     labels: dict[str, torch.Tensor]
-    """How often each class was right, for sentence-level tasks: a model that always answers the most frequent one gets its share."""
+    """How often each class was right, for sentence-level tasks: a model that always answers the most frequent one gets
+    its share."""
 
     def values(self, world: World) -> dict[str, float]:
         """Named means over the rows of all ranks; a collective."""
@@ -52,9 +54,17 @@ class Measured(NamedTuple):
         check_groups(stats, self.groups)
         found: dict[str, float] = {}
         for suffix in ("", OWN_MASKS):
-            mine = {task: rows for task, rows in rows_of(stats, self.groups).items() if task.endswith(OWN_MASKS) == bool(suffix)}
+            mine = {
+                task: rows
+                for task, rows in rows_of(stats, self.groups).items()
+                if task.endswith(OWN_MASKS) == bool(suffix)
+            }
             named = {task.removesuffix(OWN_MASKS): self.groups[task] for task in mine}
-            found |= {name + suffix: value for name, value in readable(torch.cat(list(mine.values())), named).items()} if mine else {}
+            found |= (
+                {name + suffix: value for name, value in readable(torch.cat(list(mine.values())), named).items()}
+                if mine
+                else {}
+            )
         for task, count_C in self.labels.items():
             total_C = world.sum(count_C)
             if total_C.sum():
@@ -97,8 +107,11 @@ class Forward(Protocol):
 
 
 def fixed_masking(levels: tuple[str, ...], shuffle: Shuffle | None) -> Masking:
-    """The masking of every evaluation; tokens are shuffled as the run does, or the task that puts them back would have nothing to do."""
-    return Masking(strategy=WholeUnit(units=[level for level in ("entity", "phrase", "word") if level in levels]), shuffle=shuffle)
+    """The masking of every evaluation; tokens are shuffled as the run does, or the task that puts them back would have
+    nothing to do."""
+    return Masking(
+        strategy=WholeUnit(units=[level for level in ("entity", "phrase", "word") if level in levels]), shuffle=shuffle
+    )
 
 
 def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:
@@ -115,7 +128,9 @@ def heldout_rows(stream: Stream, limit: int) -> list[RowSpec]:
 def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: World) -> Measured | None:
     """This rank's sums over its share of the held-out rows; None when there are none at all."""
     sums: dict[str, torch.Tensor] = {}
-    groups = {name + maker.figures: objective.groups for maker in makers for name, objective in maker.objectives.items()}
+    groups = {
+        name + maker.figures: objective.groups for maker in makers for name, objective in maker.objectives.items()
+    }
     labels: dict[str, torch.Tensor] = {}
     for maker in makers:
         names = list(maker.objectives)
@@ -127,20 +142,26 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
             batch = batch.to(world.device)
             torch.manual_seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time
             _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
-            parts = rows_of(found if mine < len(rows) else torch.zeros_like(found), {name: maker.objectives[name].groups for name in names})
+            parts = rows_of(
+                found if mine < len(rows) else torch.zeros_like(found),
+                {name: maker.objectives[name].groups for name in names},
+            )
             for name, figure in zip(names, figures, strict=True):
                 sums[figure] = sums[figure] + parts[name] if figure in sums else parts[name]
                 if count := maker.objectives[name].classes:
                     label = batch.targets[name]["label"] if mine < len(rows) else batch.targets[name]["label"][:0]
                     known = labels.get(figure, torch.zeros(count, dtype=torch.int64, device=world.device))
                     labels[figure] = known + torch.bincount(label, minlength=count)
-    return Measured({figure: groups[figure] for figure in sums}, torch.cat(list(sums.values())), labels) if sums else None
+    return (
+        Measured({figure: groups[figure] for figure in sums}, torch.cat(list(sums.values())), labels) if sums else None
+    )
 
 
 def prepared_batches(maker: BatchMaker, rows: Sequence[RowSpec], world: World) -> list[Batch]:
     """This rank's batches, made before any of them is used: a fault of one rank is told by all.
 
-    Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another, which is discarded.
+    Every rank runs every forward (ZeRO-3 gathers in it); one without a row of its own repeats another, which is
+    discarded.
 
     Raises:
         ValueError: a batch that cannot be made, on every rank.

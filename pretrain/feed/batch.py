@@ -56,20 +56,35 @@ class Batch:
         """The same batch on ``device``."""
         if device.type == "cpu":
             return self
-        tensors = {name: value.to(device, non_blocking=True) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
-        targets = {task: {name: t.to(device, non_blocking=True) for name, t in group.items()} for task, group in self.targets.items()}
+        tensors = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        targets = {
+            task: {name: t.to(device, non_blocking=True) for name, t in group.items()}
+            for task, group in self.targets.items()
+        }
         moved: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
         return moved
 
     def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, from which a GPU copies while it computes; torch's DataLoader calls it."""
+        """The same batch in page-locked memory, from which a GPU copies while it computes; torch's DataLoader calls
+        it."""
         tensors = {name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
-        targets = {task: {name: tensor.pin_memory() for name, tensor in group.items()} for task, group in self.targets.items()}
+        targets = {
+            task: {name: tensor.pin_memory() for name, tensor in group.items()} for task, group in self.targets.items()
+        }
         pinned: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
         return pinned
 
 
-def to_batch(packed: Packed, task_ids: Mapping[str, int], targets: Mapping[str, Mapping[str, npt.NDArray[np.int64]]], counts: Mapping[str, int]) -> Batch:
+def to_batch(
+    packed: Packed,
+    task_ids: Mapping[str, int],
+    targets: Mapping[str, Mapping[str, npt.NDArray[np.int64]]],
+    counts: Mapping[str, int],
+) -> Batch:
     """Tensors of a packed batch. ``task_ids`` maps the task a sample was built for to its row of the task table."""
     from pretrain.feed import kernels
 
@@ -94,7 +109,10 @@ def to_batch(packed: Packed, task_ids: Mapping[str, int], targets: Mapping[str, 
         real_SL=torch.from_numpy(real_SL),
         unpack_T=torch.from_numpy(unpack_T),
         cls_positions_S=torch.from_numpy(starts_S),
-        targets={task: {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in group.items()} for task, group in targets.items()},
+        targets={
+            task: {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in group.items()}
+            for task, group in targets.items()
+        },
         counts=dict(counts),
         real_tokens=int(lengths_S.sum()),
         masked_tokens=len(packed.hidden.position_M),

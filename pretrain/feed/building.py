@@ -19,6 +19,7 @@ import numpy.typing as npt
 from masking.keyed import combine
 from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
+from pretrain.feed.sample_checks import arrays_problem
 from pretrain.feed.samples import NO_LABEL, Sample, Samples
 from pretrain.feed.texts import Long, Text, Texts, starts
 
@@ -76,7 +77,9 @@ def named(task: str, objective: Any, doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise ValueError(f"task {task!r} ({type(objective).__name__}) failed {doing}: {type(error).__name__}: {what}") from error
+        raise ValueError(
+            f"task {task!r} ({type(objective).__name__}) failed {doing}: {type(error).__name__}: {what}"
+        ) from error
 
 
 def each(build: Any, texts: Sequence[Text], key_W: Keys, name: str, specials: Specials) -> Built:
@@ -92,7 +95,9 @@ def each(build: Any, texts: Sequence[Text], key_W: Keys, name: str, specials: Sp
         used: set[int] = set()
         for number, sample in enumerate(several):
             if not isinstance(sample, Sample):
-                raise ValueError(f"task {name!r}: `build` returned a {type(sample).__name__} where a Sample is expected")
+                raise ValueError(
+                    f"task {name!r}: `build` returned a {type(sample).__name__} where a Sample is expected"
+                )
             if sample.key in used:
                 sample = replace(sample, key=combine(sample.key, number))
             used.add(sample.key)
@@ -106,26 +111,40 @@ def plain_samples(texts: Texts, key_W: Keys, name: str, specials: Specials) -> B
     from pretrain.feed import kernels
 
     tokens, windows = texts.tokens, texts.windows
-    token_ids_T, maskable_T, place_T = kernels.frame(tokens.values, tokens.offsets_S1, windows.start_W, specials.cls, specials.sep)
-    units = {level: (start_U + 1, end_U + 1, np.diff(offsets_S1)) for level, (start_U, end_U, offsets_S1) in texts.units.items()}
+    token_ids_T, maskable_T, place_T = kernels.frame(
+        tokens.values, tokens.offsets_S1, windows.start_W, specials.cls, specials.sep
+    )
+    units = {
+        level: (start_U + 1, end_U + 1, np.diff(offsets_S1))
+        for level, (start_U, end_U, offsets_S1) in texts.units.items()
+    }
     ends = (texts.sentence_ends.values + 1, texts.sentence_ends.count_S)
     return _built(texts, key_W, name, (token_ids_T, maskable_T, place_T), tokens.count_S + 2, units, ends, {})
 
 
-def shuffled_samples(texts: Texts, key_W: Keys, name: str, specials: Specials, segments: int, subkeys: tuple[int, int]) -> Built:
-    """Every window as 1 to ``segments`` pieces of whole sentences in a drawn order, each ended by [SEP], with its class as label.
+def shuffled_samples(
+    texts: Texts, key_W: Keys, name: str, specials: Specials, segments: int, subkeys: tuple[int, int]
+) -> Built:
+    """Every window as 1 to ``segments`` pieces of whole sentences in a drawn order, each ended by [SEP], with its class
+    as label.
 
-    ``subkeys`` are those of the edges and of the order (keyed.combine). The class counts all orders of fewer pieces first, then the
-    rank of the order among itertools.permutations; a window of one sentence has no label.
+    ``subkeys`` are those of the edges and of the order (keyed.combine). The class counts all orders of fewer pieces
+    first, then the rank of the order among itertools.permutations; a window of one sentence has no label.
     """
     from pretrain.feed import kernels
 
     tokens, ends, windows = texts.tokens, texts.sentence_ends, texts.windows
-    segment_X2, segments_S, class_S = kernels.shuffled_segments(tokens.offsets_S1, ends.values, ends.offsets_S1, key_W, *subkeys, segments)
-    arrays = kernels.frame_segments(tokens.values, tokens.offsets_S1, windows.start_W, segment_X2, segments_S, specials.cls, specials.sep)
+    segment_X2, segments_S, class_S = kernels.shuffled_segments(
+        tokens.offsets_S1, ends.values, ends.offsets_S1, key_W, *subkeys, segments
+    )
+    arrays = kernels.frame_segments(
+        tokens.values, tokens.offsets_S1, windows.start_W, segment_X2, segments_S, specials.cls, specials.sep
+    )
     units = {level: kernels.move_intervals(*columns, segment_X2, segments_S) for level, columns in texts.units.items()}
     end_E = kernels.move_ends(ends.values, ends.offsets_S1, segment_X2, segments_S)
-    return _built(texts, key_W, name, arrays, tokens.count_S + 1 + segments_S, units, (end_E, ends.count_S), {name: class_S})
+    return _built(
+        texts, key_W, name, arrays, tokens.count_S + 1 + segments_S, units, (end_E, ends.count_S), {name: class_S}
+    )
 
 
 def _built(
@@ -161,32 +180,39 @@ def _built(
 def check_built(built: Built, texts: Texts, objective: Builder, name: str, longest: int) -> None:
     """Raise ValueError unless every window gave samples, none is too long, and their labels are classes of the task."""
     samples, who = built.samples, f"task {name!r} ({type(objective).__name__})"
-    if problem := samples.problem():
+    if problem := arrays_problem(samples):
         raise ValueError(f"{who} built samples whose arrays do not fit together: {problem}")
     if len(built.count_W) != len(texts) or int(built.count_W.sum()) != len(samples):
-        raise ValueError(f"{who} built {len(samples)} samples of {len(texts)} windows, but says {int(built.count_W.sum())}")
+        raise ValueError(
+            f"{who} built {len(samples)} samples of {len(texts)} windows, but says {int(built.count_W.sum())}"
+        )
     if (built.count_W < 1).any():
-        raise ValueError(f"{who} made no sample of document {texts[int(built.count_W.argmin())].document_id!r}; `build` returns one or several")
+        raise ValueError(
+            f"{who} made no sample of document {texts[int(built.count_W.argmin())].document_id!r}; `build` returns "
+            "one or several"
+        )
     if (samples.length_S > longest).any():
         sample = int(samples.length_S.argmax())
         raise ValueError(
-            f"{who} made a sample of {int(samples.length_S[sample])} tokens from document {samples.document_ids[sample]!r}; "
-            f"batch.max_sample_tokens allows {longest}"
+            f"{who} made a sample of {int(samples.length_S[sample])} tokens from document "
+            f"{samples.document_ids[sample]!r}; batch.max_sample_tokens allows {longest}"
         )
     total_W = np.add.reduceat(samples.length_S, starts(built.count_W)[:-1]) if len(texts) else np.zeros(0, np.int64)
     room_W = objective.lengths(np.minimum(texts.windows.tokens_W, longest - objective.special_tokens()))
     if (total_W > room_W).any():
         window = int((total_W > room_W).argmax())
         raise ValueError(
-            f"{who} made {int(total_W[window])} tokens of a window of document {texts[window].document_id!r}; its `lengths` (or `special_tokens`) "
-            f"announced at most {int(room_W[window])}"
+            f"{who} made {int(total_W[window])} tokens of a window of document {texts[window].document_id!r}; its "
+            f"`lengths` (or `special_tokens`) announced at most {int(room_W[window])}"
         )
 
 
 def check_labels(samples: Samples, objectives: Mapping[str, Builder], name: str, segments: int | None) -> None:
-    """Raise ValueError unless the labels of every task are classes of it, and segments (``segments`` None: not known how many) exist.
+    """Raise ValueError unless the labels of every task are classes of it, and all segments exist.
 
-    ``name`` is the task that built the samples.
+    Args:
+        name: the task that built the samples.
+        segments: how many there are; None: not known.
     """
     who = f"task {name!r} ({type(objectives[name]).__name__})" if name in objectives else f"task {name!r}"
     for task, label_S in samples.labels.items():
@@ -195,7 +221,14 @@ def check_labels(samples: Samples, objectives: Mapping[str, Builder], name: str,
         if wrong_S.any():
             sample = int(wrong_S.argmax())
             of = "" if task == name else f" for task {task!r}"
-            raise ValueError(f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}{of}; its classes are 0 to {classes - 1}")
-    if len(samples.segment_ids_T) and (samples.segment_ids_T.min() < 0 or samples.segment_ids_T.max() >= (segments or 1 << 62)):
+            raise ValueError(
+                f"{who} gave document {samples.document_ids[sample]!r} the label {int(label_S[sample])}{of}; "
+                f"its classes are 0 to {classes - 1}"
+            )
+    if len(samples.segment_ids_T) and (
+        samples.segment_ids_T.min() < 0 or samples.segment_ids_T.max() >= (segments or 1 << 62)
+    ):
         worst = int(samples.segment_ids_T.max() if samples.segment_ids_T.min() >= 0 else samples.segment_ids_T.min())
-        raise ValueError(f"{who} gave a token the segment {worst}; the model has 0 to {(segments or 2) - 1} (model.segment_types)")
+        raise ValueError(
+            f"{who} gave a token the segment {worst}; the model has 0 to {(segments or 2) - 1} (model.segment_types)"
+        )

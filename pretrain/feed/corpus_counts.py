@@ -1,8 +1,10 @@
 """What masking must know of the whole corpus: how often tokens occur, and in how many documents a unit.
 
-    shards of all folders, the first of each in turn until enough tokens are read   ->   counts, the same in every process
+    shards of all folders, the first of each in turn until enough tokens are read
+        ->   counts, the same in every process
 
-Large corpora are sampled: 50 million tokens tell the law of random tokens and the rarity of units well enough, and take seconds.
+Large corpora are sampled: 50 million tokens tell the law of random tokens and the rarity of units well enough, and take
+seconds.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def token_counts(folders: Iterable[Prepared], size: int) -> npt.NDArray[np.int64
     for shard in sampled(folders):
         found = np.bincount(shard.token_ids.values, minlength=size)
         if len(found) > size:
-            raise ValueError(f"shard {shard.path} holds token id {len(found) - 1}, the vocabulary ends at {size - 1}. {ADVICE}")
+            raise ValueError(
+                f"shard {shard.path} holds token id {len(found) - 1}, the vocabulary ends at {size - 1}. {ADVICE}"
+            )
         counts += found
     return counts
 
@@ -82,5 +86,7 @@ def units_of(shard: Shard, level: str) -> tuple[npt.NDArray[np.int64], npt.NDArr
     document_U = np.repeat(np.arange(len(shard)), np.diff(column.offsets_D1))
     start_U = ids.offsets_D1[document_U].astype(np.int64) + column.start_U
     if (start_U + column.length_U > ids.offsets_D1[document_U + 1]).any() or not column.length_U.all():
-        raise ValueError(f"shard {shard.path} holds units of level {level!r} that are empty or reach beyond their document. {ADVICE}")
+        raise ValueError(
+            f"shard {shard.path} holds units of level {level!r} that are empty or reach beyond their document. {ADVICE}"
+        )
     return document_U, start_U, column.length_U

@@ -33,12 +33,18 @@ class Masking:
     def __post_init__(self) -> None:
         self.strategy.weighted()
         if self.budget and self.strategy.own_budgets():
-            raise ValueError("budget: the strategies of the mixture have `budgets` of their own; leave one of the two out")
+            raise ValueError(
+                "budget: the strategies of the mixture have `budgets` of their own; leave one of the two out"
+            )
         if self.corruption and self.strategy.own_corruptions():
-            raise ValueError("corruption: the strategies of the mixture have `corruptions` of their own; leave one of the two out")
+            raise ValueError(
+                "corruption: the strategies of the mixture have `corruptions` of their own; leave one of the two out"
+            )
         rules, rule = self.strategy.rules(), self.hidden_share.rule
         if rule not in rules:
-            raise ValueError(f"budget: the rule {rule!r} has no meaning for this strategy, which knows {', '.join(rules)}")
+            raise ValueError(
+                f"budget: the rule {rule!r} has no meaning for this strategy, which knows {', '.join(rules)}"
+            )
         _ = self.replacement
 
     @property
@@ -78,7 +84,9 @@ class Specials:
         return self.replacements.mask_id
 
 
-def weights(strategy: Strategy, units: Units, ids_T: npt.NDArray[np.int64], rarity: Mapping[str, Rarity]) -> dict[str, npt.NDArray[np.float32]]:
+def weights(
+    strategy: Strategy, units: Units, ids_T: npt.NDArray[np.int64], rarity: Mapping[str, Rarity]
+) -> dict[str, npt.NDArray[np.float32]]:
     """The weights that the strategy asks for.
 
     Raises:
@@ -89,5 +97,9 @@ def weights(strategy: Strategy, units: Units, ids_T: npt.NDArray[np.int64], rari
         if level not in rarity:
             raise ValueError(f"masking.strategy weighs units of level {level!r}, but how rare they are was not counted")
         start_U, end_U = units.level(level)
-        found[level] = rarity[level].tf_idf(ids_T, start_U, end_U, units.sample_start_S) if law == "tf_idf" else rarity[level].idf(ids_T, start_U, end_U)
+        found[level] = (
+            rarity[level].tf_idf(ids_T, start_U, end_U, units.sample_start_S)
+            if law == "tf_idf"
+            else rarity[level].idf(ids_T, start_U, end_U)
+        )
     return found

@@ -7,7 +7,8 @@
     spread               ragged values -> their places in a batch
     grid                 where samples lie -> position, segment and attention indices of a batch
 
-Compiled functions call only functions of this file: numba's cache does not notice when a helper in another one is edited.
+Compiled functions call only functions of this file: numba's cache does not notice when a helper in another one is
+edited.
 
 Shape legend: D documents, W windows, S samples, T tokens, E sentence ends, U units of a level, N items.
 """
@@ -101,7 +102,8 @@ def last_at_most(address: Any, high: Any, wanted: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any, whole: Any) -> Any:
-    """The windows whose first token lies in slot n = tokens [n * size, (n + 1) * size) of a shard, for each of ``slot_N``.
+    """The windows whose first token lies in slot n = tokens [n * size, (n + 1) * size) of a shard, for each of
+    ``slot_N``.
 
     A window joins consecutive sentences of a document up to ``limit`` tokens; a longer sentence is divided.
 
@@ -111,9 +113,15 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any,
         whole: is every document one window, however long?
 
     Returns:
-        (slot_W, document_W, start_W, end_W, a slot with a document whose sentence ends do not rise to its length or -1, that document)
+        (slot_W, document_W, start_W, end_W, a slot with a document whose sentence ends do not rise to its length or -1,
+        that document)
     """
-    slot_W, document_W, start_W, end_W = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
+    slot_W, document_W, start_W, end_W = (
+        np.empty(64, np.int64),
+        np.empty(64, np.int64),
+        np.empty(64, np.int64),
+        np.empty(64, np.int64),
+    )
     count: Any = 0
     for number in range(len(slot_N)):
         row = table[row_N[number]]
@@ -146,7 +154,12 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any,
                     end = start + limit
                 if first + start >= low:
                     if count == len(document_W):
-                        slot_W, document_W, start_W, end_W = grown(slot_W), grown(document_W), grown(start_W), grown(end_W)
+                        slot_W, document_W, start_W, end_W = (
+                            grown(slot_W),
+                            grown(document_W),
+                            grown(start_W),
+                            grown(end_W),
+                        )
                     slot_W[count], document_W[count], start_W[count], end_W[count] = number, document, start, end
                     count += 1
                 start = end
@@ -157,7 +170,8 @@ def windows_of_slots(table: Any, row_N: Any, slot_N: Any, size: Any, limit: Any,
 
 @njit(cache=True, nogil=True)
 def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
-    """Items into rows in the given order, each into the fullest row that still holds it, of equally full ones the first.
+    """Items into rows in the given order, each into the fullest row that still holds it, of equally full ones the
+    first.
 
     Returns (the row of every item, number of rows).
     """
@@ -192,7 +206,9 @@ def best_fit(length_N: Any, order_N: Any, capacity: Any) -> Any:
 
 
 @njit(cache=True)
-def find_windows(table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, bytes_W: Any) -> Any:
+def find_windows(
+    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, bytes_W: Any
+) -> Any:
     """Where the sentence ends of every window begin, how many there are, and the length of its document's id in bytes.
 
     Returns the number of a window that lies outside its document, or whose sentence ends do not rise inside it; or -1.
@@ -226,10 +242,11 @@ def find_windows(table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: A
 
 @njit(cache=True)
 def copy_windows(
-    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, token_offsets_W1: Any, end_offsets_W1: Any, byte_offsets_W1: Any,
-    out_T: Any, out_E: Any, out_B: Any,
+    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, token_offsets_W1: Any,
+    end_offsets_W1: Any, byte_offsets_W1: Any, out_T: Any, out_E: Any, out_B: Any,
 ) -> None:  # fmt: skip
-    """Token ids, sentence ends (counted from the window's first token; the last is its length) and document ids (UTF-8) of every window."""
+    """Token ids, sentence ends (counted from the window's first token; the last is its length) and document ids (UTF-8)
+    of every window."""
     for window in range(len(row_W)):
         row = table[row_W[window]]
         begin = _load(row[TOKEN_OFFSETS], document_W[window], I32) + start_W[window]
@@ -253,9 +270,11 @@ def copy_windows(
 
 @njit(cache=True)
 def find_units(
-    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, last_W: Any, count_W: Any
+    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, document_W: Any, start_W: Any, end_W: Any,
+    first_W: Any, last_W: Any, count_W: Any
 ) -> None:  # fmt: skip
-    """Where the units of every window begin and end in their column, and how many of them lie inside it and have a wanted label."""
+    """Where the units of every window begin and end in their column, and how many of them lie inside it and have a
+    wanted label."""
     column = LEVELS + level * LEVEL_COLUMNS
     for window in range(len(row_W)):
         row = table[row_W[window]]
@@ -275,7 +294,8 @@ def find_units(
 
 @njit(cache=True)
 def copy_units(
-    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, start_W: Any, first_W: Any, last_W: Any, at_W: Any, out_start_U: Any, out_end_U: Any
+    table: Any, row_W: Any, level: Any, wanted_L: Any, every: Any, start_W: Any, first_W: Any, last_W: Any, at_W: Any,
+    out_start_U: Any, out_end_U: Any
 ) -> None:  # fmt: skip
     """The units of every window, counted from its first token."""
     column = LEVELS + level * LEVEL_COLUMNS
@@ -304,7 +324,8 @@ def lower_bound(values: Any, low: Any, high: Any, wanted: Any) -> Any:
 
 @njit(cache=True)
 def frame(ids_T: Any, offsets_S1: Any, first_S: Any, cls: Any, sep: Any) -> Any:
-    """``[CLS] text [SEP]`` of every text. Returns (token ids, which are text, position of each in its document or -1)."""
+    """``[CLS] text [SEP]`` of every text. Returns (token ids, which are text, position of each in its document or
+    -1)."""
     samples = len(offsets_S1) - 1
     total = len(ids_T) + 2 * samples
     out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
@@ -343,14 +364,17 @@ def permutation(rank: Any, count: Any, out: Any) -> None:
 
 
 @njit(cache=True)
-def shuffled_segments(offsets_S1: Any, ends_E: Any, end_offsets_S1: Any, key_S: Any, split: Any, order: Any, most: Any) -> Any:
+def shuffled_segments(
+    offsets_S1: Any, ends_E: Any, end_offsets_S1: Any, key_S: Any, split: Any, order: Any, most: Any
+) -> Any:
     """Each text as segments of whole sentences in a drawn order.
 
-    The number of segments is drawn evenly from 1 to the smaller of ``most`` and the number of sentences, their edges by Floyd's
-    algorithm, and their order, all under the sample's key.
+    The number of segments is drawn evenly from 1 to the smaller of ``most`` and the number of sentences, their edges by
+    Floyd's algorithm, and their order, all under the sample's key.
 
     Returns:
-        (segment_X2 the pieces [start, end) of every text in their new order, segments of every sample, class of every sample)
+        (segment_X2 the pieces [start, end) of every text in their new order, segments of every sample, class of every
+        sample)
     """
     samples = len(offsets_S1) - 1
     segment_X2 = np.empty((samples * most, 2), np.int64)
@@ -390,8 +414,11 @@ def shuffled_segments(offsets_S1: Any, ends_E: Any, end_offsets_S1: Any, key_S: 
 
 
 @njit(cache=True)
-def frame_segments(ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, segments_S: Any, cls: Any, sep: Any) -> Any:
-    """``[CLS] segment [SEP] segment [SEP] ...`` of every text. Returns (token ids, which are text, position in the document or -1)."""
+def frame_segments(
+    ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, segments_S: Any, cls: Any, sep: Any
+) -> Any:
+    """``[CLS] segment [SEP] segment [SEP] ...`` of every text. Returns (token ids, which are text, position in the
+    document or -1)."""
     total = len(ids_T) + len(segments_S) + len(segment_X2)
     out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
     at: Any = 0
@@ -416,7 +443,8 @@ def frame_segments(ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, s
 
 @njit(cache=True)
 def move_intervals(start_U: Any, end_U: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) -> Any:
-    """Intervals of every text (rising) as they lie in ``frame_segments``; those that a segment's edge cuts are left out.
+    """Intervals of every text (rising) as they lie in ``frame_segments``; those that a segment's edge cuts are left
+    out.
 
     Returns (start_U, end_U, count of every sample).
     """
@@ -442,7 +470,8 @@ def move_intervals(start_U: Any, end_U: Any, offsets_S1: Any, segment_X2: Any, s
 
 @njit(cache=True)
 def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) -> Any:
-    """The sentence ends of every text as they lie in ``frame_segments``; segments are whole sentences, so none is lost."""
+    """The sentence ends of every text as they lie in ``frame_segments``; segments are whole sentences, so none is
+    lost."""
     out_E = np.empty_like(ends_E)
     at: Any = 0
     segment: Any = 0
@@ -464,7 +493,10 @@ def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) ->
 def spread(values: Any, from_S: Any, length_S: Any, to_S: Any, out: Any) -> None:
     """values[from_S[s]:][:length_S[s]] to out[to_S[s]:], for every s."""
     for sample in range(len(from_S)):
-        source, target = np.uint64(from_S[sample]), np.uint64(to_S[sample])  # unsigned: no check for indices from the end
+        source, target = (
+            np.uint64(from_S[sample]),
+            np.uint64(to_S[sample]),
+        )  # unsigned: no check for indices from the end
         for index in range(np.uint64(length_S[sample])):
             out[target + index] = values[source + index]
 
@@ -476,7 +508,12 @@ def grid(start_S: Any, length_S: Any, task_S: Any, total: Any, longest: Any) -> 
     position_T, task_T, unpack_T = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros(total, np.int64)
     pack_SL, real_SL = np.empty((samples, longest), np.int64), np.empty((samples, longest), np.bool_)
     for sample in range(samples):
-        start, length, first, task = np.uint64(start_S[sample]), np.uint64(length_S[sample]), np.uint64(sample * longest), task_S[sample]
+        start, length, first, task = (
+            np.uint64(start_S[sample]),
+            np.uint64(length_S[sample]),
+            np.uint64(sample * longest),
+            task_S[sample],
+        )
         packs, reals = pack_SL[sample], real_SL[sample]
         for place in range(length):
             position_T[start + place] = place

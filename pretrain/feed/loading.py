@@ -82,7 +82,9 @@ class BatchMaker(Dataset[Batch]):
         with named(stream.task, stream.objective, "building samples"):
             built = stream.objective.build_all(texts, np.concatenate(keys), stream.task, self.specials)
             check_built(built, texts, stream.objective, stream.task, self.max_sample_tokens)
-            check_labels(built.samples, {stream.task: stream.objective, **self.objectives}, stream.task, self.segment_types)
+            check_labels(
+                built.samples, {stream.task: stream.objective, **self.objectives}, stream.task, self.segment_types
+            )
         return built
 
     def packed(self, spec: MicroBatchSpec) -> Packed:
@@ -98,22 +100,30 @@ class BatchMaker(Dataset[Batch]):
             with named(name, objective, "making targets"):
                 arrays, count = objective.targets(packed, name)
                 made[name] = (arrays, count)
-        return to_batch(packed, self.task_ids, {name: arrays for name, (arrays, _) in made.items()}, {name: count for name, (_, count) in made.items()})
+        return to_batch(
+            packed,
+            self.task_ids,
+            {name: arrays for name, (arrays, _) in made.items()},
+            {name: count for name, (_, count) in made.items()},
+        )
 
 
 def end_if_orphaned(rank: int, worker: int) -> None:
-    """End a data worker whose rank was killed while it was starting: torch's own watch begins now, and would watch its new parent."""
+    """End a data worker whose rank was killed while it was starting: torch's own watch begins now, and would watch its
+    new parent."""
     if os.getppid() != rank:
         os._exit(1)
 
 
 def default_workers(on_gpu: bool, cores: int) -> int:
-    """Data workers of a process that has so many cores to itself: 2 to 4 beside a GPU; on a CPU none, which would only take its cores."""
+    """Data workers of a process that has so many cores to itself: 2 to 4 beside a GPU; on a CPU none, which would only
+    take its cores."""
     return min(4, max(2, cores - 1)) if on_gpu else 0
 
 
 def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
-    """The same items, up to ``count`` of them made ahead in a thread; an error of the thread is raised where its item would have come."""
+    """The same items, up to ``count`` of them made ahead in a thread; an error of the thread is raised where its item
+    would have come."""
     waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(count)
     ended = threading.Event()
 
@@ -147,11 +157,13 @@ def ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
         ended.set()
 
 
-def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float, step: int = 1) -> Iterator[Batch]:
+def loader(
+    maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin: bool, patience_minutes: float, step: int = 1
+) -> Iterator[Batch]:
     """Batches in the order of ``specs``, made ahead by ``workers`` processes (0: in this one).
 
-    Workers are deaf to requests to stop: the process that reads from them saves first and then lets them go. One that hangs for
-    ``patience_minutes`` ends the run.
+    Workers are deaf to requests to stop: the process that reads from them saves first and then lets them go. One that
+    hangs for ``patience_minutes`` ends the run.
 
     Args:
         step: batches of an optimiser step in this process; at least two steps are made ahead.
@@ -160,7 +172,12 @@ def loader(maker: BatchMaker, specs: Iterable[MicroBatchSpec], workers: int, pin
     if workers:
         begin = partial(end_if_orphaned, os.getpid())
         prefetch = max(4, -(-2 * step // workers))
-        settings = {"multiprocessing_context": "spawn", "prefetch_factor": prefetch, "timeout": 60 * patience_minutes, "worker_init_fn": begin}
+        settings = {
+            "multiprocessing_context": "spawn",
+            "prefetch_factor": prefetch,
+            "timeout": 60 * patience_minutes,
+            "worker_init_fn": begin,
+        }
         specs = ahead(specs, 2 * step)
     data_loader = DataLoader(maker, sampler=specs, batch_size=None, num_workers=workers, pin_memory=pin, **settings)
     with shielded():

@@ -71,14 +71,24 @@ class Laid:
 
 def lay_out(rows: Sequence[Sequence[Sample]], row_tokens: int, pad: int, vocabulary: int | None = None) -> Laid:
     """``lay`` for samples that were built one by one."""
-    return lay(Samples.of([sample for row in rows for sample in row]), np.array([len(row) for row in rows]), row_tokens, pad, vocabulary)
+    return lay(
+        Samples.of([sample for row in rows for sample in row]),
+        np.array([len(row) for row in rows]),
+        row_tokens,
+        pad,
+        vocabulary,
+    )
 
 
-def lay(samples: Samples, count_B: npt.NDArray[np.integer[Any]], row_tokens: int, pad: int, vocabulary: int | None = None) -> Laid:
-    """Samples one after another, so many to a row, each row filled up with padding; ``vocabulary`` is the number of token ids, where it is known.
+def lay(
+    samples: Samples, count_B: npt.NDArray[np.integer[Any]], row_tokens: int, pad: int, vocabulary: int | None = None
+) -> Laid:
+    """Samples one after another, so many to a row, each row filled up with padding; ``vocabulary`` is the number of
+    token ids, where it is known.
 
     Raises:
-        ValueError: a row was given more tokens than it holds, or a sample is not what compiled loops rely on (sample_checks.py).
+        ValueError: a row was given more tokens than it holds, or a sample is not what compiled loops rely on
+        (sample_checks.py).
     """
     from pretrain.feed import kernels
 
@@ -104,7 +114,13 @@ def lay(samples: Samples, count_B: npt.NDArray[np.integer[Any]], row_tokens: int
         start_U, end_U = start_U + shift_U, end_U + shift_U
         check_units(samples, level, start_U, end_U, units_S, start_S, end_S)
         levels[level] = (start_U.astype(np.int32), end_U.astype(np.int32))
-    units = Units(sample_start_S=start_S, sample_end_S=end_S, maskable_T=maskable_T, levels=levels, sentence_start_T=sentence_T[:-1])
+    units = Units(
+        sample_start_S=start_S,
+        sample_end_S=end_S,
+        maskable_T=maskable_T,
+        levels=levels,
+        sentence_start_T=sentence_T[:-1],
+    )
     return Laid(samples=samples, original_T=original_T, units=units, keys_S=samples.key_S, row_tokens=row_tokens)
 
 
@@ -119,7 +135,9 @@ def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> P
         row_N = spans.start_N.astype(np.int64) // laid.row_tokens
         spans, given_up = limit_rows(spans, row_N, units.sample_start_S, laid.keys_S, budget.row_targets)
     member_S, corrupt_S = masking.strategy.members(select_S, progress_S), combine_array(laid.keys_S, CORRUPT)
-    corrupted_T, hidden = corrupt_each(masking.laws, member_S, laid.original_T, spans, units, corrupt_S, specials.replacements)
+    corrupted_T, hidden = corrupt_each(
+        masking.laws, member_S, laid.original_T, spans, units, corrupt_S, specials.replacements
+    )
     shuffled_M = EMPTY
     if masking.shuffle:
         corrupted_T, shuffled_M = masking.shuffle.shuffle(corrupted_T, spans, units, laid.keys_S)
@@ -139,6 +157,8 @@ def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> P
     )
 
 
-def pack(rows: Sequence[Sequence[Sample]], row_tokens: int, masking: Masking, specials: Specials, progress: float) -> Packed:
+def pack(
+    rows: Sequence[Sequence[Sample]], row_tokens: int, masking: Masking, specials: Specials, progress: float
+) -> Packed:
     """Lay samples into rows and hide part of them. Pure: equal samples give equal masks wherever they lie."""
     return hide(lay_out(rows, row_tokens, specials.pad, specials.vocabulary), masking, specials, progress)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pretrain.feed.sample_checks import check_lengths
+from pretrain.feed.text_sequences import Joined, Picked
 from pretrain.feed.texts import Long, Text, starts
 
 EMPTY: Long = np.zeros(0, np.int64)
@@ -45,7 +46,8 @@ class Sample:
     sentence_ends_S: Long = field(default_factory=lambda: EMPTY)
     """One past the last token of each sentence, where the objective knows them."""
     place_T: npt.NDArray[np.integer[Any]] | None = None
-    """Position of each token in its document, -1 for special tokens; None: not known. Tasks that ride along read the document's flags by it."""
+    """Position of each token in its document, -1 for special tokens; None: not known. Tasks that ride along read the
+    document's flags by it."""
     text: Text | None = None
     """The window it was built of; None: not known."""
 
@@ -90,7 +92,10 @@ class Samples(Sequence[Sample]):
             token_ids_T=self.token_ids_T[tokens],
             maskable_T=self.maskable_T[tokens],
             segment_ids_T=self.segment_ids_T[tokens],
-            units={level: (start_U[row := _row(count_S, number)], end_U[row]) for level, (start_U, end_U, count_S) in self.units.items()},
+            units={
+                level: (start_U[row := _row(count_S, number)], end_U[row])
+                for level, (start_U, end_U, count_S) in self.units.items()
+            },
             task=self.tasks[number],
             labels={name: int(label_S[number]) for name, label_S in self.labels.items() if label_S[number] != NO_LABEL},
             key=int(self.key_S[number]),
@@ -100,28 +105,6 @@ class Samples(Sequence[Sample]):
             place_T=self.place_T[tokens],
             text=self.texts[number],
         )
-
-    def problem(self) -> str:
-        """How its arrays do not fit together; empty when they do. Compiled loops trust them."""
-        tokens, samples = len(self.token_ids_T), len(self)
-        if samples and self.length_S.min() < 1:
-            return "a sample without a token"
-        by_token: dict[str, Any] = {"maskable_T": self.maskable_T, "segment_ids_T": self.segment_ids_T, "place_T": self.place_T}
-        by_sample: dict[str, Any] = {name: getattr(self, name) for name in ("tasks", "key_S", "document_ids", "first_token_S")}
-        by_sample |= self.labels
-        if int(self.length_S.sum()) != tokens:
-            return f"{tokens} token ids, but samples of {int(self.length_S.sum())} tokens"
-        for name, array in by_token.items():
-            if len(array) != tokens:
-                return f"{tokens} token ids, {len(array)} entries of {name}"
-        for name, values in by_sample.items():
-            if len(values) != samples:
-                return f"{samples} samples, {len(values)} entries of {name}"
-        ends = {"sentence_ends": (self.sentence_ends[0], self.sentence_ends[0], self.sentence_ends[1])}
-        for name, (start_U, end_U, count_S) in {**ends, **self.units}.items():
-            if len(count_S) != samples or (samples and count_S.min() < 0) or not len(start_U) == len(end_U) == int(count_S.sum()):
-                return f"{name}: {len(start_U)} starts and {len(end_U)} ends, but counts of {int(count_S.sum())} in {len(count_S)} of {samples} samples"
-        return ""
 
     def take(self, order_S: Long) -> Samples:
         """The same samples in another order."""
@@ -157,7 +140,10 @@ class Samples(Sequence[Sample]):
         check_lengths(samples)
         levels = dict.fromkeys(level for sample in samples for level in sample.units)
         names = dict.fromkeys(name for sample in samples for name in sample.labels)
-        places = [np.full(len(s.token_ids_T), NOWHERE, np.int32) if s.place_T is None else np.asarray(s.place_T, np.int32) for s in samples]
+        places = [
+            np.full(len(s.token_ids_T), NOWHERE, np.int32) if s.place_T is None else np.asarray(s.place_T, np.int32)
+            for s in samples
+        ]
         return Samples(
             token_ids_T=_joined([sample.token_ids_T for sample in samples], np.int64),
             maskable_T=_joined([sample.maskable_T for sample in samples], np.bool_),
@@ -170,7 +156,9 @@ class Samples(Sequence[Sample]):
                 np.array([len(sample.sentence_ends_S) for sample in samples], np.int64),
             ),
             tasks=[sample.task for sample in samples],
-            labels={name: np.array([sample.labels.get(name, NO_LABEL) for sample in samples], np.int64) for name in names},
+            labels={
+                name: np.array([sample.labels.get(name, NO_LABEL) for sample in samples], np.int64) for name in names
+            },
             key_S=np.array([sample.key for sample in samples], np.uint64),
             document_ids=[sample.document_id for sample in samples],
             first_token_S=np.array([sample.first_token for sample in samples], np.int64),
@@ -190,43 +178,24 @@ class Samples(Sequence[Sample]):
             segment_ids_T=_joined([samples.segment_ids_T for samples in several], np.int64),
             place_T=_joined([samples.place_T for samples in several], np.int32),
             length_S=_joined([samples.length_S for samples in several], np.int64),
-            units={level: _joined_units([s.units.get(level, (EMPTY, EMPTY, np.zeros(len(s), np.int64))) for s in several]) for level in levels},
-            sentence_ends=(_joined([s.sentence_ends[0] for s in several], np.int64), _joined([s.sentence_ends[1] for s in several], np.int64)),
+            units={
+                level: _joined_units([s.units.get(level, (EMPTY, EMPTY, np.zeros(len(s), np.int64))) for s in several])
+                for level in levels
+            },
+            sentence_ends=(
+                _joined([s.sentence_ends[0] for s in several], np.int64),
+                _joined([s.sentence_ends[1] for s in several], np.int64),
+            ),
             tasks=[task for samples in several for task in samples.tasks],
-            labels={name: _joined([s.labels.get(name, np.full(len(s), NO_LABEL, np.int64)) for s in several], np.int64) for name in names},
+            labels={
+                name: _joined([s.labels.get(name, np.full(len(s), NO_LABEL, np.int64)) for s in several], np.int64)
+                for name in names
+            },
             key_S=_joined([samples.key_S for samples in several], np.uint64),
             document_ids=[name for samples in several for name in samples.document_ids],
             first_token_S=_joined([samples.first_token_S for samples in several], np.int64),
             texts=Joined([samples.texts for samples in several]),
         )
-
-
-class Picked(Sequence[Text | None]):
-    """Some items of a sequence by their numbers; each is made when it is asked for."""
-
-    def __init__(self, texts: Sequence[Text | None], numbers: Sequence[int]) -> None:
-        self.texts, self.numbers = texts, numbers
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, number: Any) -> Any:
-        return self.texts[self.numbers[number]]
-
-
-class Joined(Sequence[Text | None]):
-    """Several sequences one after another."""
-
-    def __init__(self, several: Sequence[Sequence[Text | None]]) -> None:
-        self.several = several
-        self.ends = np.cumsum([len(texts) for texts in several])
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def __getitem__(self, number: Any) -> Any:
-        group = int(np.searchsorted(self.ends, number, "right"))
-        return self.several[group][number - (int(self.ends[group - 1]) if group else 0)]
 
 
 def _taken(values: npt.NDArray[Any], count_S: Long, order_S: Long) -> npt.NDArray[Any]:

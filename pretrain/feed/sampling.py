@@ -1,6 +1,7 @@
 """Which windows make up which rows, and which rows make up which step: order without state.
 
-    slots of a source  --keyed bijection per epoch-->  shuffled slots (sources.py), each with the windows that begin in it
+    slots of a source  --keyed bijection per epoch-->  shuffled slots (sources.py), each with the windows that begin in
+                       it
     blocks of 1,024 slots  --best fit-->  rows of row_tokens
     streams (source x task)  --largest deficit-->  the rows of a step, before they are split over ranks
 
@@ -85,12 +86,18 @@ class Stream:
         if (epoch, block) not in self._rows:
             slots = self.source.slots
             positions = np.arange(block * BLOCK, min((block + 1) * BLOCK, slots), dtype=np.uint64)
-            windows = self.source.windows(permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64))
+            windows = self.source.windows(
+                permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64)
+            )
             item_N, offsets_B1 = best_fit(self.lengths(windows), self.row_tokens)
             windows, rows = windows.take(item_N), len(offsets_B1) - 1
-            order = permute(np.arange(rows, dtype=np.uint64), rows, hash_key("rows", self.seed, self.name, epoch, block)).tolist()
+            order = permute(
+                np.arange(rows, dtype=np.uint64), rows, hash_key("rows", self.seed, self.name, epoch, block)
+            ).tolist()
             self._rows.clear()
-            self._rows[epoch, block] = [RowSpec(self.name, epoch, windows.take(slice(offsets_B1[row], offsets_B1[row + 1]))) for row in order]
+            self._rows[epoch, block] = [
+                RowSpec(self.name, epoch, windows.take(slice(offsets_B1[row], offsets_B1[row + 1]))) for row in order
+            ]
         return self._rows[epoch, block]
 
     def lengths(self, windows: Windows) -> Long:
@@ -102,7 +109,8 @@ class Stream:
         found_W = self.objective.lengths(np.minimum(windows.tokens_W, self.source.max_tokens))
         if len(found_W) and found_W.max() > self.row_tokens:
             raise ValueError(
-                f"task {self.task!r} ({type(self.objective).__name__}) makes up to {int(found_W.max())} tokens of a window; "
+                f"task {self.task!r} ({type(self.objective).__name__}) makes up to "
+                f"{int(found_W.max())} tokens of a window; "
                 f"batch.row_tokens is {self.row_tokens}"
             )
         return found_W
@@ -146,22 +154,33 @@ class Sampler:
     rows_per_step: int
 
     def step(self, cursors: Mapping[str, Cursor]) -> tuple[list[RowSpec], dict[str, Cursor]]:
-        """Rows of the step that begins at ``cursors``, and the cursors after it; streams are taken by largest deficit."""
+        """Rows of the step that begins at ``cursors``, and the cursors after it; streams are taken by largest
+        deficit."""
         state = {name: cursors.get(name, Cursor()) for name in self.streams}
         whole = sum(stream.share for stream in self.streams.values())
         rows = []
         for _ in range(self.rows_per_step):
             taken = sum(cursor.served for cursor in state.values())
-            name = max(self.streams, key=lambda name: self.streams[name].share / whole * (taken + 1) - state[name].served)
+            name = max(
+                self.streams, key=lambda name: self.streams[name].share / whole * (taken + 1) - state[name].served
+            )
             row, state[name] = self.streams[name].next(state[name])
             rows.append(row)
         return rows, {**cursors, **state}
 
 
 def micro_batches(
-    sampler: Sampler, cursors: Mapping[str, Cursor], steps: range, total: int, rows: int, rank: int, world: int, states: dict[int, dict[str, Cursor]]
+    sampler: Sampler,
+    cursors: Mapping[str, Cursor],
+    steps: range,
+    total: int,
+    rows: int,
+    rank: int,
+    world: int,
+    states: dict[int, dict[str, Cursor]],
 ) -> Iterator[MicroBatchSpec]:
-    """This rank's micro-batches of ``rows`` rows for all ``steps``; the cursors after each step are noted in ``states``."""
+    """This rank's micro-batches of ``rows`` rows for all ``steps``; the cursors after each step are noted in
+    ``states``."""
     for step in steps:
         specs, cursors = sampler.step(cursors)
         states[step] = dict(cursors)

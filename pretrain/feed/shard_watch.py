@@ -6,12 +6,13 @@
     watch.done                             everything was looked at
     watch.close()                          ends within one block
 
-Opening a folder compares sizes only, for a large corpus is not read at start; a flipped bit in a token would be trained on unseen.
-The record remembers which shards were found good, so that a run that is continued goes on where it was and a finished check is not
-repeated. A shard that was changed or copied since (its size, or a time of the file, is another) is hashed again.
+Opening a folder compares sizes only, for a large corpus is not read at start; a flipped bit in a token would be trained
+on unseen. The record remembers which shards were found good, so that a run that is continued goes on where it was and a
+finished check is not repeated. A shard that was changed or copied since (its size, or a time of the file, is another)
+is hashed again.
 
-One reader at the speed of the disk and of one core; hashing lets other threads run. Blocks are left to the system's cache: a corpus
-that fits in memory is needed there anyway, and pages read once are the first to go.
+One reader at the speed of the disk and of one core; hashing lets other threads run. Blocks are left to the system's
+cache: a corpus that fits in memory is needed there anyway, and pages read once are the first to go.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from data_prep.shards import SPLITS, Prepared, ShardEntry
 
 BLOCK_BYTES = 4 << 20
 WRITE_SECONDS, WRITE_SHARE = 30.0, 0.01
-"""The record is written at most every so many seconds, and for a very large corpus so rarely that it takes this share of the time."""
+"""The record is written at most every so many seconds, and for a very large corpus so rarely that it takes this share
+of the time."""
 JOIN_SECONDS = 10.0
 """A read that hangs for longer (a network that is gone) is left behind."""
 
@@ -63,7 +65,10 @@ class ShardWatch:
     def __init__(self, folders: Mapping[str, Prepared], record: Path) -> None:
         self.record = record
         self._shards = [
-            Watched(prepared.folder, prepared.fingerprint, entry) for prepared in folders.values() for entry in prepared.entries if entry.split in SPLITS
+            Watched(prepared.folder, prepared.fingerprint, entry)
+            for prepared in folders.values()
+            for entry in prepared.entries
+            if entry.split in SPLITS
         ]
         self._problems: list[str] = []
         self._done, self._stop = threading.Event(), threading.Event()
@@ -129,13 +134,16 @@ class ShardWatch:
                     found = self._hash(handle.fileno())
                     unchanged = state_of(handle.fileno()) == state
             except OSError as error:
-                self._problems.append(f"The shard {shard.path} cannot be read ({error.strerror or error}). {advice(shard)}")
+                self._problems.append(
+                    f"The shard {shard.path} cannot be read ({error.strerror or error}). {advice(shard)}"
+                )
                 continue
             if found is None:
                 return
             if found != shard.entry.sha256:
                 self._problems.append(
-                    f"The shard {shard.path} is damaged: its content changed (sha256 {shard.entry.sha256[:12]} expected, {found[:12]} found). {advice(shard)}"
+                    f"The shard {shard.path} is damaged: its content changed (sha256 {shard.entry.sha256[:12]} "
+                    f"expected, {found[:12]} found). {advice(shard)}"
                 )
             elif unchanged:
                 yield shard, state
@@ -157,12 +165,18 @@ class ShardWatch:
             wanted.setdefault(shard.fingerprint, set()).add(shard.place)
         try:
             found = read_json(self.record)
-            return {name: {place: dict(found[name][place]) for place in places if place in found[name]} for name, places in wanted.items() if name in found}
+            return {
+                name: {place: dict(found[name][place]) for place in places if place in found[name]}
+                for name, places in wanted.items()
+                if name in found
+            }
         except (OSError, ValueError, TypeError, KeyError):
             return {}
 
     def _write(self, good: Good) -> None:
-        with contextlib.suppress(OSError, ValueError):  # a full disk costs no more than hashing again; a folder's name may be no text
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # a full disk costs no more than hashing again; a folder's name may be no text
             write_json(self.record, good)
 
 

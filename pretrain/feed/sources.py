@@ -1,12 +1,14 @@
 """Shards as windows: pieces of documents that fit into one sample.
 
-    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of 512 tokens or of as many as a window may have
+    Prepared (train | heldout)  ->  Source: slots 0 .. N-1, each a stretch of 512 tokens or of as many as a
+                                    window may have
     Source.windows(slots)       ->  Windows: (shard, document, start, end) of every window that begins in these slots
     Source.texts(windows)       ->  Texts: their tokens, sentences and units, gathered into flat arrays
 
-A window joins consecutive sentences of one document up to the limit; only a sentence longer than the limit is divided. The cut
-is a pure function of (sentence ends, limit). No table of windows is kept: how many slots a shard has follows from the tokens that the
-manifest says, and what begins in a slot from the documents that lie in it. So start and memory do not depend on the corpus.
+A window joins consecutive sentences of one document up to the limit; only a sentence longer than the limit is divided.
+The cut is a pure function of (sentence ends, limit). No table of windows is kept: how many slots a shard has follows
+from the tokens that the manifest says, and what begins in a slot from the documents that lie in it. So start and memory
+do not depend on the corpus.
 
 Shape legend: N slots, D documents, W windows, S texts, T tokens, E sentence ends, U units of one level.
 """
@@ -50,10 +52,13 @@ class Gathered(NamedTuple):
         wrong = kernels.find_windows(self.table, self.row_W, *place, first_W, count_W, bytes_W)
         if wrong >= 0:
             raise self.shards[self.row_W[wrong]].damage(
-                "a window lies outside its document, or its sentence ends do not rise; where it is whole, another process reads other shards"
+                "a window lies outside its document, or its sentence ends do not rise; where it is whole, another "
+                "process reads other shards"
             )
         offsets = [starts(counts) for counts in (self.windows.tokens_W, count_W, bytes_W)]
-        tokens, ends, names = (np.empty(each[-1], kind) for each, kind in zip(offsets, (np.int64, np.int64, np.uint8), strict=True))
+        tokens, ends, names = (
+            np.empty(each[-1], kind) for each, kind in zip(offsets, (np.int64, np.int64, np.uint8), strict=True)
+        )
         kernels.copy_windows(self.table, self.row_W, *place, first_W, *offsets, tokens, ends, names)
         return Ragged(tokens, offsets[0]), Ragged(ends, offsets[1]), self._names(names.tobytes(), offsets[2].tolist())
 
@@ -61,10 +66,14 @@ class Gathered(NamedTuple):
         try:
             return [names[first:last].decode() for first, last in itertools.pairwise(offsets)]
         except UnicodeDecodeError:
-            return [self.shards[row].text_of("id", document) for row, document in zip(self.row_W, self.windows.document_W.tolist(), strict=True)]
+            return [
+                self.shards[row].text_of("id", document)
+                for row, document in zip(self.row_W, self.windows.document_W.tolist(), strict=True)
+            ]
 
     def units(self, level: int, wanted_L: npt.NDArray[np.bool_], every: bool, language: str) -> tuple[Long, Long, Long]:
-        """(start_U, end_U, offsets_S1) of the units of a level with a wanted label, in documents of a language (any, where it is empty)."""
+        """(start_U, end_U, offsets_S1) of the units of a level with a wanted label, in documents of a language (any,
+        where it is empty)."""
         from pretrain.feed import kernels
 
         place = (self.windows.document_W, self.windows.start_W, self.windows.end_W)
@@ -72,7 +81,9 @@ class Gathered(NamedTuple):
         kernels.find_units(self.table, self.row_W, level, wanted_L, every, *place, first_W, last_W, count_W)
         if language:
             places = zip(self.row_W.tolist(), self.windows.document_W.tolist(), strict=True)
-            spoken_W = np.array([self.shards[row].text_of("language", document) == language for row, document in places], np.bool_)
+            spoken_W = np.array(
+                [self.shards[row].text_of("language", document) == language for row, document in places], np.bool_
+            )
             count_W, last_W = np.where(spoken_W, count_W, 0), np.where(spoken_W, last_W, first_W)
         offsets_S1 = starts(count_W)
         start_U, end_U = np.empty(offsets_S1[-1], np.int64), np.empty(offsets_S1[-1], np.int64)
@@ -102,7 +113,8 @@ class Source:
 
     @property
     def slot_tokens(self) -> int:
-        """Tokens of a slot: what is shuffled is stretches of text of this length. Shorter ones would cost the order more than they mix."""
+        """Tokens of a slot: what is shuffled is stretches of text of this length. Shorter ones would cost the order
+        more than they mix."""
         return max(self.max_tokens, SLOT)
 
     @cached_property
@@ -139,12 +151,18 @@ class Source:
 
         slots_N = np.asarray(slots_N, np.int64)
         numbers, row_N = np.unique(np.searchsorted(self._slots_D1, slots_N, "right") - 1, return_inverse=True)
-        addresses = [self._placed(number) for number in numbers.tolist()]  # held until the loop ends, though a shard may be closed meanwhile
+        addresses = [
+            self._placed(number) for number in numbers.tolist()
+        ]  # held until the loop ends, though a shard may be closed meanwhile
         table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 6), np.int64)
         local_N = slots_N - self._slots_D1[numbers[row_N]]
-        slot_W, *places, wrong, document = kernels.windows_of_slots(table, row_N, local_N, self.slot_tokens, self.max_tokens, self.whole)
+        slot_W, *places, wrong, document = kernels.windows_of_slots(
+            table, row_N, local_N, self.slot_tokens, self.max_tokens, self.whole
+        )
         if wrong >= 0:
-            raise self.shards[numbers[row_N[wrong]]].damage(f"sentence_ends: those of document {document} do not rise to its length")
+            raise self.shards[numbers[row_N[wrong]]].damage(
+                f"sentence_ends: those of document {document} do not rise to its length"
+            )
         return Windows(numbers[row_N[slot_W]], *places)
 
     def _placed(self, number: int) -> Addresses:
@@ -155,7 +173,8 @@ class Source:
         return shard.addresses
 
     def all_windows(self) -> Iterator[Windows]:
-        """The windows of the whole split, many at a time, in the order of the shards: for looking and counting, not for training."""
+        """The windows of the whole split, many at a time, in the order of the shards: for looking and counting, not for
+        training."""
         for first in range(0, self.slots, 1 << 14):
             yield self.windows(np.arange(first, min(first + (1 << 14), self.slots)))
 
@@ -167,13 +186,17 @@ class Source:
         """
         numbers, row_W = np.unique(windows.shard_W, return_inverse=True)
         shards = [self.shards[number] for number in numbers.tolist()]
-        addresses = [shard.all_addresses for shard in shards]  # held until everything is copied, though a shard may be closed meanwhile
+        addresses = [
+            shard.all_addresses for shard in shards
+        ]  # held until everything is copied, though a shard may be closed meanwhile
         table = np.stack([found.table for found in addresses]) if addresses else np.zeros((0, 8), np.int64)
         gathered = Gathered(shards, table, row_W, windows)
         tokens, ends, names = gathered.contents()
         units = {name: self._units(name, gathered) for name in [*self.prepared.levels, *self.parts]}
         del addresses
-        return Texts(shards=self.shards, windows=windows, document_ids=names, tokens=tokens, sentence_ends=ends, units=units)
+        return Texts(
+            shards=self.shards, windows=windows, document_ids=names, tokens=tokens, sentence_ends=ends, units=units
+        )
 
     def _units(self, name: str, gathered: Gathered) -> tuple[Long, Long, Long]:
         """The units of a level, or of part of one."""

@@ -61,7 +61,9 @@ class Windows:
     @staticmethod
     def join(several: Sequence[Windows]) -> Windows:
         """One after another."""
-        return Windows(*(np.concatenate(columns) for columns in zip(*(windows.columns for windows in several), strict=True)))
+        return Windows(
+            *(np.concatenate(columns) for columns in zip(*(windows.columns for windows in several), strict=True))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +120,12 @@ class Texts(Sequence[Text]):
             shards=shards,
             windows=Windows(shard_W, np.array([text.document for text in texts], np.int64), start_W, start_W + count_S),
             document_ids=[text.document_id for text in texts],
-            tokens=Ragged(np.concatenate([np.zeros(0, np.int64), *(text.token_ids_T for text in texts)]), starts(count_S)),
-            sentence_ends=Ragged(np.concatenate([np.zeros(0, np.int64), *ends]), starts([len(end_S) for end_S in ends])),
+            tokens=Ragged(
+                np.concatenate([np.zeros(0, np.int64), *(text.token_ids_T for text in texts)]), starts(count_S)
+            ),
+            sentence_ends=Ragged(
+                np.concatenate([np.zeros(0, np.int64), *ends]), starts([len(end_S) for end_S in ends])
+            ),
             units={
                 level: (
                     np.concatenate([np.zeros(0, np.int64), *(pair[0] for pair in found)]),
@@ -149,9 +155,14 @@ class Texts(Sequence[Text]):
             start=int(self.windows.start_W[number]),
             document_id=self.document_ids[number],
             token_ids_T=self.tokens.values[self.tokens.offsets_S1[number] : self.tokens.offsets_S1[number + 1]],
-            sentence_ends_S=self.sentence_ends.values[self.sentence_ends.offsets_S1[number] : self.sentence_ends.offsets_S1[number + 1]],
+            sentence_ends_S=self.sentence_ends.values[
+                self.sentence_ends.offsets_S1[number] : self.sentence_ends.offsets_S1[number + 1]
+            ],
             units={
-                level: (start_U[offsets_S1[number] : offsets_S1[number + 1]], end_U[offsets_S1[number] : offsets_S1[number + 1]])
+                level: (
+                    start_U[offsets_S1[number] : offsets_S1[number + 1]],
+                    end_U[offsets_S1[number] : offsets_S1[number + 1]],
+                )
                 for level, (start_U, end_U, offsets_S1) in self.units.items()
             },
         )

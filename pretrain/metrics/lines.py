@@ -23,7 +23,8 @@ def finite(value: Any) -> Any:
 
 
 class Lines:
-    """A file of one JSON object a line. A full disk does not end the run: lines wait in memory and are written with a later one."""
+    """A file of one JSON object a line. A full disk does not end the run: lines wait in memory and are written with a
+    later one."""
 
     def __init__(self, file: Path, say: Callable[[str], None]) -> None:
         self.file, self.say = file, say

@@ -17,14 +17,18 @@ def row_count(groups: Groups) -> int:
 
 
 def rows_of(stats_R3: torch.Tensor, groups: Groups) -> dict[str, torch.Tensor]:
-    """The stats of each task (1 + groups, 3), which lie one behind the other: (loss sum, hits, targets) of all, then of each group."""
+    """The stats of each task (1 + groups, 3), which lie one behind the other: (loss sum, hits, targets) of all, then of
+    each group."""
     parts = torch.split(stats_R3, [1 + len(names) for names in groups.values()])
     return dict(zip(groups, parts, strict=True))
 
 
 def totals(stats_R3: torch.Tensor, groups: Groups) -> dict[str, tuple[float, float, float]]:
     """(loss sum, hits, targets) of each task."""
-    return {task: (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2])) for task, rows in rows_of(stats_R3, groups).items()}
+    return {
+        task: (float(rows[0, 0]), float(rows[0, 1]), float(rows[0, 2]))
+        for task, rows in rows_of(stats_R3, groups).items()
+    }
 
 
 def check_groups(stats_R3: torch.Tensor, groups: Groups) -> None:
@@ -33,14 +37,20 @@ def check_groups(stats_R3: torch.Tensor, groups: Groups) -> None:
         stray = int(rows[0, 2] - rows[1:, 2].sum()) if len(rows) > 1 else 0
         if stray:
             names = ", ".join(f"{index} {name}" for index, name in enumerate(groups[task]))
-            raise ValueError(f"task {task!r}: its loss puts {stray:,} of {int(rows[0, 2]):,} targets into groups that it does not have ({names})")
+            raise ValueError(
+                f"task {task!r}: its loss puts {stray:,} of {int(rows[0, 2]):,} targets into groups that it does not "
+                f"have ({names})"
+            )
 
 
 def readable(stats_R3: torch.Tensor, groups: Groups) -> dict[str, float]:
-    """Summed stats as named means: `loss/TASK`, `accuracy/TASK`, `targets/TASK`, and the same of each group as `loss/TASK/GROUP`."""
+    """Summed stats as named means: `loss/TASK`, `accuracy/TASK`, `targets/TASK`, and the same of each group as
+    `loss/TASK/GROUP`."""
     result: dict[str, float] = {}
     for task, rows in rows_of(stats_R3, groups).items():
-        for name, (loss, hits, count) in zip([task, *(f"{task}/{group}" for group in groups[task])], rows.tolist(), strict=True):
+        for name, (loss, hits, count) in zip(
+            [task, *(f"{task}/{group}" for group in groups[task])], rows.tolist(), strict=True
+        ):
             if count:
                 result[f"loss/{name}"] = loss / count
                 result[f"accuracy/{name}"] = hits / count
@@ -49,7 +59,8 @@ def readable(stats_R3: torch.Tensor, groups: Groups) -> dict[str, float]:
 
 
 class Sums:
-    """What is added up between two lines of metrics, over all ranks. Part of a checkpoint, so that lines are equal after a resume."""
+    """What is added up between two lines of metrics, over all ranks. Part of a checkpoint, so that lines are equal
+    after a resume."""
 
     COUNTS = ("seconds", "waited", "real", "masked", "maskable", "slots", "given_up", "skipped")
 
@@ -57,7 +68,9 @@ class Sums:
         self.groups = groups
         self.clear()
         stats = kept.get("stats", {})
-        if isinstance(stats, Mapping):  # a list: of a checkpoint from before tasks had groups; its next line of metrics is partial
+        if isinstance(
+            stats, Mapping
+        ):  # a list: of a checkpoint from before tasks had groups; its next line of metrics is partial
             for task, rows in rows_of(self.stats, groups).items():
                 if len(stats.get(task, [])) == len(rows):
                     rows.copy_(torch.tensor(stats[task], dtype=torch.float64))

@@ -2,9 +2,10 @@
 
     (1, T) ids, positions, segments, tasks  ->  ErnieModel  ->  hidden states (T, D)
 
-The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it is
-torch's variable-length flash attention; elsewhere samples are gathered into a padded grid (S, L) and given to SDPA, which is
-the same function: padding keys have probability exactly 0. Tasks may encode a batch again under another pattern (prefix.py).
+The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it
+is torch's variable-length flash attention; elsewhere samples are gathered into a padded grid (S, L) and given to SDPA,
+which is the same function: padding keys have probability exactly 0. Tasks may encode a batch again under another
+pattern (prefix.py).
 
 Shape legend: T positions of the batch, S samples, L longest sample, H heads, E head width, D = H * E.
 """
@@ -28,7 +29,8 @@ class Model:
     """Shape of the encoder, in transformers' terms, or a checkpoint folder to continue from."""
 
     path: str = ""
-    """A BERT or ERNIE folder in Hugging Face format to continue from. Its shape and vocabulary replace the fields below."""
+    """A BERT or ERNIE folder in Hugging Face format to continue from. Its shape and vocabulary replace the fields
+    below."""
     layers: int = 12
     """Number of transformer layers."""
     hidden: int = 768
@@ -123,13 +125,16 @@ def packed_attention(
         return gathered.view(samples, longest, *gathered.shape[1:]).transpose(1, 2)
 
     mask = batch.real_SL[:, None, None, :] if prefix is None else prefix.mask_SL
-    out_SHLE = nn.functional.scaled_dot_product_attention(grid(query_1HTE), grid(key_1HTE), grid(value_1HTE), attn_mask=mask, dropout_p=dropout, scale=scaling)
+    out_SHLE = nn.functional.scaled_dot_product_attention(
+        grid(query_1HTE), grid(key_1HTE), grid(value_1HTE), attn_mask=mask, dropout_p=dropout, scale=scaling
+    )
     out = out_SHLE.transpose(1, 2).reshape(samples * longest, *out_SHLE.shape[1:2], out_SHLE.shape[3])
     return out.index_select(0, batch.unpack_T).unsqueeze(0), None
 
 
 def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
-    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no pooler."""
+    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no
+    pooler."""
     from transformers import ErnieModel
     from transformers.modeling_utils import AttentionInterface
 
@@ -139,8 +144,11 @@ def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
     return encoder
 
 
-def encode(encoder: nn.Module, batch: Batch, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None) -> torch.Tensor:
-    """Hidden states (T, D) of a batch, or of its samples with other ids (int64[T]) or other prefixes (int64[S], prefix.py).
+def encode(
+    encoder: nn.Module, batch: Batch, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Hidden states (T, D) of a batch, or of its samples with other ids (int64[T]) or other prefixes (int64[S],
+    prefix.py).
 
     Raises:
         ValueError: there is not one id per position, or not one prefix per sample.

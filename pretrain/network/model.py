@@ -1,7 +1,8 @@
 """Encoder and heads as one module: a batch in, one scalar and the sums behind it out.
 
     forward(batch, scale)  ->  loss = sum over tasks of scale[task] * (sum of its targets' losses)
-                               stats (R, 3): loss sum, hits, targets; of each task one row of all, then one of each of its groups
+                               stats (R, 3): loss sum, hits, targets; of each task one row of all, then one of each of
+                               its groups
 
 ``scale`` holds weight / global number of targets, so losses are divided once, by what the whole step sums over.
 Parameters are initialised from a key per name: which heads exist changes no other parameter.
@@ -49,9 +50,14 @@ class PretrainingModel(nn.Module):
             self.ernie.pooler.requires_grad_(False)  # type: ignore[union-attr]  # nothing trains it
 
     def forward(self, batch: Batch, scale: Mapping[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss to minimise, and stats float64 (R, 3), for the tasks that ``scale`` names, in its order (metrics/sums.py, ``rows_of``)."""
+        """Loss to minimise, and stats float64 (R, 3), for the tasks that ``scale`` names, in its order
+        (metrics/sums.py, ``rows_of``)."""
 
-        def encode_again(input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None, encoder: nn.Module | None = None) -> torch.Tensor:
+        def encode_again(
+            input_ids: torch.Tensor | None = None,
+            prefix_S: torch.Tensor | None = None,
+            encoder: nn.Module | None = None,
+        ) -> torch.Tensor:
             return encode(self.ernie if encoder is None else encoder, batch, input_ids, prefix_S)
 
         @cache
@@ -77,11 +83,14 @@ def tie(model: nn.Module, task: str, own: str, shared: str) -> None:
     """Make the parameter ``own`` of a task's head the model's parameter ``shared``.
 
     Raises:
-        ValueError: one of them does not exist, they differ in shape, or ``shared`` belongs to another task, which may join later.
+        ValueError: one of them does not exist, they differ in shape, or ``shared`` belongs to another task, which may
+        join later.
     """
     head = f"heads.{task}."
     if not shared.startswith(("ernie.", head)):
-        raise ValueError(f"task {task!r} ties {own} to {shared!r}; it must be a parameter of ernie.* or of its own head, {head}*")
+        raise ValueError(
+            f"task {task!r} ties {own} to {shared!r}; it must be a parameter of ernie.* or of its own head, {head}*"
+        )
     path, _, leaf = own.rpartition(".")
     try:
         owner, like = model.get_submodule(f"{head}{path}".rstrip(".")), model.get_parameter(shared)
@@ -89,14 +98,18 @@ def tie(model: nn.Module, task: str, own: str, shared: str) -> None:
     except AttributeError as error:
         raise ValueError(f"task {task!r} ties {own} of its head to {shared}: {error}") from None
     if found.shape != like.shape:
-        raise ValueError(f"task {task!r} ties {own} of shape {tuple(found.shape)} to {shared} of shape {tuple(like.shape)}; they must be equal")
+        raise ValueError(
+            f"task {task!r} ties {own} of shape {tuple(found.shape)} to {shared} of shape {tuple(like.shape)}; they "
+            "must be equal"
+        )
     setattr(owner, leaf, like)
 
 
 def summarise(task: str, loss: Loss, groups: Sequence[str]) -> torch.Tensor:
     """(loss sum, hits, targets) over all targets and for each group: float64 (1 + groups, 3).
 
-    A target in no group is counted among all alone, so that nobody has to wait for a GPU here: `metrics.sums.check_groups` finds it.
+    A target in no group is counted among all alone, so that nobody has to wait for a GPU here:
+    `metrics.sums.check_groups` finds it.
 
     Raises:
         ValueError: the loss has groups where the objective names none, or the other way round.
@@ -105,7 +118,9 @@ def summarise(task: str, loss: Loss, groups: Sequence[str]) -> torch.Tensor:
         told = "its loss gives its targets no group" if groups else "its loss gives its targets groups"
         raise ValueError(f"task {task!r}: {told}, and `groups` names {', '.join(groups) or 'none'}")
     per_target_M = loss.per_target.detach()
-    values_M3 = torch.stack([per_target_M.double(), loss.correct.double(), torch.ones_like(per_target_M, dtype=torch.float64)], 1)
+    values_M3 = torch.stack(
+        [per_target_M.double(), loss.correct.double(), torch.ones_like(per_target_M, dtype=torch.float64)], 1
+    )
     table = values_M3.new_zeros(2 + len(groups), 3)
     table[0] = values_M3.sum(0)
     if loss.group is not None:

@@ -50,7 +50,9 @@ def prefix_of(batch: Batch, prefix_S: torch.Tensor) -> Prefix:
     """
     samples, longest = batch.pack_SL.shape
     if prefix_S.shape != (samples,):
-        raise ValueError(f"prefix_S: {tuple(prefix_S.shape)} lengths were given for {samples} samples; give one per sample")
+        raise ValueError(
+            f"prefix_S: {tuple(prefix_S.shape)} lengths were given for {samples} samples; give one per sample"
+        )
     prefix_S = prefix_S.to(batch.pack_SL.device).long()
     if bool((prefix_S < 0).any()):
         raise ValueError(f"prefix_S: {int(prefix_S.min())} must be 0 or more")
@@ -77,22 +79,29 @@ def _seams(count_N: torch.Tensor) -> torch.Tensor:
     return nn.functional.pad(count_N.cumsum(0), (1, 0)).to(torch.int32)
 
 
-def variable_length(batch: Batch, prefix: Prefix, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> torch.Tensor:
-    """(T, H, E) each, half precision on a GPU: prefixes over prefixes, and the other queries causally over their samples.
+def variable_length(
+    batch: Batch, prefix: Prefix, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
+) -> torch.Tensor:
+    """(T, H, E) each, half precision on a GPU: prefixes over prefixes, and the other queries causally over their
+    samples.
 
-    The later queries of a sample are fewer than its keys: flash attention aligns the causal mask to the lower right corner,
-    where the last query meets the last key (torch/nn/attention/bias.py says so of CausalVariant.LOWER_RIGHT), which is just
-    what a suffix sees.
+    The later queries of a sample are fewer than its keys: flash attention aligns the causal mask to the lower right
+    corner, where the last query meets the last key (torch/nn/attention/bias.py says so of CausalVariant.LOWER_RIGHT),
+    which is just what a suffix sees.
     """
     from torch.nn.attention.varlen import varlen_attn
 
     longest, first, later = batch.max_seqlen, prefix.first_T1, prefix.later_T2
     out = query.new_zeros(query.shape)
     if len(first):
-        inside: Any = varlen_attn(query[first], key[first], value[first], prefix.first_N1, prefix.first_N1, longest, longest, scale=scale)
+        inside: Any = varlen_attn(
+            query[first], key[first], value[first], prefix.first_N1, prefix.first_N1, longest, longest, scale=scale
+        )
         out = out.index_copy(0, first, inside)
     if len(later):
         seams = batch.cu_seqlens
-        behind: Any = varlen_attn(query[later], key, value, prefix.later_N1, seams, longest, longest, scale=scale, window_size=(-1, 0))
+        behind: Any = varlen_attn(
+            query[later], key, value, prefix.later_N1, seams, longest, longest, scale=scale, window_size=(-1, 0)
+        )
         out = out.index_copy(0, later, behind)
     return out

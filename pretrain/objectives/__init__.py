@@ -1,9 +1,10 @@
 """Objectives: one file here is one thing to predict. ``kind: span_boundary`` is ``objectives/span_boundary.py``.
 
-``build`` and ``targets`` run in data workers on numpy arrays; ``head``, ``tied``, ``companions`` and ``loss`` in the model.
+``build`` and ``targets`` run in data workers on numpy arrays; ``head``, ``tied``, ``companions`` and ``loss`` in the
+model.
 
-Three flags say how it takes part: BUILDS_ROWS (a share gives it rows of its own kind), HAS_TASK_ID (they carry an id of their own),
-TRAINS_POOLER. ``groups`` names what its figures are split by.
+Three flags say how it takes part: BUILDS_ROWS (a share gives it rows of its own kind), HAS_TASK_ID (they carry an id of
+their own), TRAINS_POOLER. ``groups`` names what its figures are split by.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Loss(NamedTuple):
     correct: torch.Tensor
     """bool[M]."""
     group: torch.Tensor | None = None
-    """int64[M], the index of each target's group in ``Objective.groups``; None exactly where the objective has no groups."""
+    """int64[M], the index of each target's group in ``Objective.groups``; None exactly where the objective has no
+    groups."""
     factor: torch.Tensor | None = None
     """float[M], factor of each target in what is minimised (None: 1); figures are told without it."""
 
@@ -48,14 +50,21 @@ class Loss(NamedTuple):
 class Encode(Protocol):
     """Encode a batch again."""
 
-    def __call__(self, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None, encoder: nn.Module | None = None) -> torch.Tensor:
+    def __call__(
+        self,
+        input_ids: torch.Tensor | None = None,
+        prefix_S: torch.Tensor | None = None,
+        encoder: nn.Module | None = None,
+    ) -> torch.Tensor:
         """Last states (T, D) of the batch; positions, segments and task ids are the batch's.
 
         Args:
             input_ids: int64[T], other ids at its positions.
-            prefix_S: int64[S], how many first tokens of each sample see each other in both directions; every later token sees these, the
+            prefix_S: int64[S], how many first tokens of each sample see each other in both directions; every later
+            token sees these, the
                 tokens before it and itself. The length of a sample or more is ordinary attention.
-            encoder: another encoder, of the task's own head (network/encoder.py: ``build_encoder(config, pooler=False)``); D is its width then.
+            encoder: another encoder, of the task's own head (network/encoder.py:
+            ``build_encoder(config, pooler=False)``); D is its width then.
         """
         ...
 
@@ -106,7 +115,8 @@ class Objective(ABC):
         return Feed()
 
     def bind(self, prepared: Mapping[str, Prepared]) -> Objective:
-        """The objective as it is trained on its folders: where it learns from them (the number of its classes), a copy whose fields say so.
+        """The objective as it is trained on its folders: where it learns from them (the number of its classes), a copy
+        whose fields say so.
 
         What the fields say is kept in checkpoints, so that a run continues and exports without the folders.
 
@@ -116,7 +126,8 @@ class Objective(ABC):
         return self
 
     def special_tokens(self) -> int:
-        """Most special tokens that ``build`` adds to a window: windows have so many tokens less than `batch.max_sample_tokens`."""
+        """Most special tokens that ``build`` adds to a window: windows have so many tokens less than
+        `batch.max_sample_tokens`."""
         return 2
 
     def lengths(self, tokens_W: Long) -> Long:
@@ -141,7 +152,8 @@ class Objective(ABC):
     def head(self, config: Any) -> nn.Module:
         """Parameters of its own, a second encoder included; ``config`` is transformers' ErnieConfig.
 
-        A layer whose weight is shared must belong to the head (see ``tied``): ZeRO-3 gathers a shared weight only for modules that own it.
+        A layer whose weight is shared must belong to the head (see ``tied``): ZeRO-3 gathers a shared weight only for
+        modules that own it.
         """
 
     def tied(self, name: str) -> Mapping[str, str]:
@@ -152,7 +164,8 @@ class Objective(ABC):
         return {}
 
     def companions(self, head: nn.Module) -> Mapping[str, nn.Module]:
-        """Encoders inside the head, by name, which ``kmask export --companions`` writes as Hugging Face folders of their own."""
+        """Encoders inside the head, by name, which ``kmask export --companions`` writes as Hugging Face folders of
+        their own."""
         return {}
 
     @abstractmethod
@@ -162,9 +175,11 @@ class Objective(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenPrediction(Objective):
-    """Base of tasks that predict the original token at some positions; their targets are `position`, `label` and `kind`.
+    """Base of tasks that predict the original token at some positions; their targets are `position`, `label` and
+    `kind`.
 
-    The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees those positions only.
+    The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees those
+    positions only.
     """
 
     @property

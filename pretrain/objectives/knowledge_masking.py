@@ -1,6 +1,8 @@
-"""Predict hidden words, phrases and entities (ERNIE 1.0, Sun et al. 2019, section 3.2; masked language modelling of BERT).
+"""Predict hidden words, phrases and entities (ERNIE 1.0, Sun et al. 2019, section 3.2; masked language modelling of
+BERT).
 
-The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees hidden positions only.
+The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees hidden
+positions only.
 """
 
 from __future__ import annotations
@@ -24,5 +26,9 @@ class KnowledgeMasking(TokenPrediction):
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
         position_M = packed.hidden.position_M
-        arrays = {"position": position_M, "label": packed.hidden.label_M, "kind": packed.kind_T[position_M].astype(np.int64)}
+        arrays = {
+            "position": position_M,
+            "label": packed.hidden.label_M,
+            "kind": packed.kind_T[position_M].astype(np.int64),
+        }
         return arrays, len(position_M)

@@ -1,13 +1,14 @@
 """Find the order of shuffled segments (ERNIE 2.0, Sun et al. 2020, section 4.2.2).
 
-A window is split into n = 1 .. m segments, the segments are permuted, and the permutation is one of k = 1! + 2! + ... + m! classes
-read from the pooled [CLS]. [SEP] stands between segments, so that n is visible and the identities of different n differ.
+A window is split into n = 1 .. m segments, the segments are permuted, and the permutation is one of k = 1! + 2! + ... +
+m! classes read from the pooled [CLS]. [SEP] stands between segments, so that n is visible and the identities of
+different n differ.
 
     m = 3:  class 0 = one segment | 1, 2 = two segments in order, swapped | 3 .. 8 = the six orders of three
 
-n is drawn evenly from 1 to the smaller of m and the number of sentences, then one of the n! orders. A window of one sentence could
-only ever be class 0: it gets no label, so neither the loss nor the accuracy counts what nobody could get wrong. It is still a
-sample of this task for the objectives that hide tokens.
+n is drawn evenly from 1 to the smaller of m and the number of sentences, then one of the n! orders. A window of one
+sentence could only ever be class 0: it gets no label, so neither the loss nor the accuracy counts what nobody could get
+wrong. It is still a sample of this task for the objectives that hide tokens.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class SentenceReordering(Objective):
         return 1 + self.segments
 
     def build(self, text: Text, key: int, name: str, specials: Specials) -> Sample:
-        return shuffled_samples(Texts.of([text]), np.array([key], np.uint64), name, specials, self.segments, (SPLIT, ORDER)).samples[0]
+        return shuffled_samples(
+            Texts.of([text]), np.array([key], np.uint64), name, specials, self.segments, (SPLIT, ORDER)
+        ).samples[0]
 
     def build_all(self, texts: Texts, key_W: Keys, name: str, specials: Specials) -> Built:
         if type(self).build is not SentenceReordering.build:

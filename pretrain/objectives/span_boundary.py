@@ -47,7 +47,8 @@ class SpanBoundary(Objective):
     """The span boundary objective (SBO) over the hidden spans."""
 
     max_length: int = 20
-    """Tokens of a merged span that are predicted; the rest of a longer span is left to knowledge masking (SpanBERT: 20)."""
+    """Tokens of a merged span that are predicted; the rest of a longer span is left to knowledge masking (SpanBERT:
+    20)."""
     position_size: int = 200
     """Width of the position embedding (SpanBERT: 200)."""
     special_boundaries: bool = False
@@ -75,7 +76,9 @@ class SpanBoundary(Objective):
         return arrays, len(found.position_M)
 
     def head(self, config: Any) -> nn.Module:
-        return BoundaryHead(config.hidden_size, self.position_size, self.max_length, config.vocab_size, config.layer_norm_eps)
+        return BoundaryHead(
+            config.hidden_size, self.position_size, self.max_length, config.vocab_size, config.layer_norm_eps
+        )
 
     def tied(self, name: str) -> Mapping[str, str]:
         return {"decoder.weight": WORDS}

@@ -23,5 +23,9 @@ class TokenOrder(TokenPrediction):
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
         position_M = packed.shuffled_M
-        arrays = {"position": position_M, "label": packed.original_T[position_M], "kind": packed.kind_T[position_M].astype(np.int64)}
+        arrays = {
+            "position": position_M,
+            "label": packed.original_T[position_M],
+            "kind": packed.kind_T[position_M].astype(np.int64),
+        }
         return arrays, len(position_M)

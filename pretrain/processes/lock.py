@@ -2,8 +2,8 @@
 
     with held(RUN, wait_seconds, note):  ...      RUN/lock holds host, process and time while the block runs
 
-The lock is the kernel's (flock), so it is gone the moment its process is, however it ended, and it reaches across machines on file
-systems that pass it on (NFS 4, Lustre with -o flock). The file only tells who holds it.
+The lock is the kernel's (flock), so it is gone the moment its process is, however it ended, and it reaches across
+machines on file systems that pass it on (NFS 4, Lustre with -o flock). The file only tells who holds it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def held(folder: Path, wait_seconds: float, note: Callable[[str], None]) -> Iter
 
 def refusal(folder: Path, who: str) -> ValueError:
     """What to tell the user whose output is held by somebody else."""
-    return ValueError(f"{folder}: another training writes into this folder ({who}). Stop that one, wait for its end, or choose another output.")
+    return ValueError(
+        f"{folder}: another training writes into this folder ({who}). Stop that one, wait for its end, or choose "
+        "another output."
+    )
 
 
 def describe(folder: Path) -> str:
@@ -83,5 +86,7 @@ def _taken(descriptor: int, folder: Path, note: Callable[[str], None]) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:  # a file system without locks
-        note(f"{folder}: the file system takes no locks ({error.strerror}); see to it that only one training writes here")
+        note(
+            f"{folder}: the file system takes no locks ({error.strerror}); see to it that only one training writes here"
+        )
     return True

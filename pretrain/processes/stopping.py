@@ -4,8 +4,8 @@
     asked()             did one arrive?
     with shielded():    processes started in here do not hear them: the one that started them decides when they end
 
-SIGTERM (Slurm, systemd, DeepSpeed, torchrun), SIGUSR1 (Slurm's warning before the time limit), SIGHUP (a closed terminal) and SIGINT
-(Ctrl-C) ask; a second Ctrl-C ends at once. What is ignored already stays ignored (nohup).
+SIGTERM (Slurm, systemd, DeepSpeed, torchrun), SIGUSR1 (Slurm's warning before the time limit), SIGHUP (a closed
+terminal) and SIGINT (Ctrl-C) ask; a second Ctrl-C ends at once. What is ignored already stays ignored (nohup).
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def shielded() -> Iterator[None]:
 
 
 def start_tracker() -> None:
-    """Start multiprocessing's resource tracker. Were it started with the first worker, it would unblock SIGTERM and SIGINT for the worker."""
+    """Start multiprocessing's resource tracker. Were it started with the first worker, it would unblock SIGTERM and
+    SIGINT for the worker."""
     with shielded():
         resource_tracker.ensure_running()

@@ -1,6 +1,8 @@
-"""What a model card says beside the checkpoint's own state, looked up where it is known; nothing is asked and nothing is guessed.
+"""What a model card says beside the checkpoint's own state, looked up where it is known; nothing is asked and nothing
+is guessed.
 
-    describe(folder, state, ...)  ->  Card     languages of the data, licence and name of the start checkpoint, held-out figures, the pooler
+    describe(folder, state, ...)  ->  Card     languages of the data, licence and name of the start checkpoint, held-out
+                                               figures, the pooler
 
 What cannot be looked up any more (a prepared folder or a start checkpoint that is gone) is left empty.
 """
@@ -23,12 +25,33 @@ from pretrain.state.model_card import Card
 
 EXAMPLES = {
     "zh": (("北京是中国的首", "都", "。"), ("中国的首都是北", "京", "。"), ("长江是亚洲最长的", "河", "。")),
-    "en": (("Paris is the ", "capital", " of France."), ("The Nile is the longest ", "river", " in Africa."), ("The sun rises in the ", "east", ".")),
+    "en": (
+        ("Paris is the ", "capital", " of France."),
+        ("The Nile is the longest ", "river", " in Africa."),
+        ("The sun rises in the ", "east", "."),
+    ),
 }
 """Text before, hidden word, text after: the first whose word is one token of the vocabulary is shown."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*|bert-(?:base|large)-[a-z-]+", re.ASCII)
 HUB_CACHE = re.compile(r"(?:^|/)models--([^/]+?)--([^/]+)/snapshots(?:/|$)")
-LOCAL = {"runs", "run", "output", "outputs", "out", "models", "model", "checkpoints", "checkpoint", "ckpt", "data", "tmp", "home", "exp", "work", "results"}
+LOCAL = {
+    "runs",
+    "run",
+    "output",
+    "outputs",
+    "out",
+    "models",
+    "model",
+    "checkpoints",
+    "checkpoint",
+    "ckpt",
+    "data",
+    "tmp",
+    "home",
+    "exp",
+    "work",
+    "results",
+}
 """First parts of a path that make it a folder of somebody's rather than a name on the hub."""
 LEAST_SHARE = 0.01
 """Share of the characters from which on a language is named: below it may be documents whose language was mistaken."""
@@ -36,7 +59,9 @@ NO_CODE = "other"
 """What documents in none of the corpus' languages are counted under; a model card has no name for it."""
 
 
-def describe(name: str, folder: Path, state: State, *, licence: str = "", languages: Sequence[str] = (), digest: str = "") -> Card:
+def describe(
+    name: str, folder: Path, state: State, *, licence: str = "", languages: Sequence[str] = (), digest: str = ""
+) -> Card:
     """Look everything up that a card says.
 
     Args:
@@ -62,13 +87,17 @@ def describe(name: str, folder: Path, state: State, *, licence: str = "", langua
 
 
 def data_languages(state: State) -> list[str]:
-    """Languages of the prepared folders by characters; none unless all folders are there and are those of the checkpoint."""
+    """Languages of the prepared folders by characters; none unless all folders are there and are those of the
+    checkpoint."""
     characters: Counter[str] = Counter()
     for data in state.config["data"]:
         label = data.get("name") or str(data["path"]).rstrip("/").rsplit("/", 1)[-1]
         try:
             manifest = read_json(Path(data["path"]) / "manifest.json")
-            counts, same = manifest["counts"], manifest["fingerprint"] == state.fingerprints.get(label, "").partition(" ")[0]
+            counts, same = (
+                manifest["counts"],
+                manifest["fingerprint"] == state.fingerprints.get(label, "").partition(" ")[0],
+            )
         except (OSError, ValueError, KeyError, TypeError):
             same = False
         if not same:
@@ -81,7 +110,8 @@ def data_languages(state: State) -> list[str]:
 
 
 def example(languages: Sequence[str], tokens: Sequence[str]) -> str:
-    """A sentence in the first language that there is one in, otherwise in the one the vocabulary is made for, with one token hidden."""
+    """A sentence in the first language that there is one in, otherwise in the one the vocabulary is made for, with one
+    token hidden."""
     han = sum(HAN.fullmatch(token) is not None for token in tokens)
     language = next((code for code in languages if code in EXAMPLES), "zh" if 20 * han > len(tokens) else "en")
     known = set(tokens)
@@ -98,15 +128,21 @@ def pooler_origin(state: State) -> str:
 
 
 def base_model(source: Mapping[str, Any]) -> str:
-    """The start checkpoint's name on the hub, from its config.json or from where the hub's own cache keeps it; empty: it has none."""
+    """The start checkpoint's name on the hub, from its config.json or from where the hub's own cache keeps it; empty:
+    it has none."""
     if found := HUB_CACHE.search(str(source.get("path", ""))):
         return f"{found[1]}/{found[2]}"
     name = str(source.get("config", {}).get("_name_or_path") or "")
-    return name if HUB_ID.fullmatch(name) and name.partition("/")[0].lower() not in LOCAL and not Path(name).exists() else ""
+    return (
+        name
+        if HUB_ID.fullmatch(name) and name.partition("/")[0].lower() not in LOCAL and not Path(name).exists()
+        else ""
+    )
 
 
 def source_licence(source: Mapping[str, Any]) -> dict[str, Any]:
-    """What the front matter of the start checkpoint's README.md says about its licence; empty when it says nothing or is gone."""
+    """What the front matter of the start checkpoint's README.md says about its licence; empty when it says nothing or
+    is gone."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -120,17 +156,24 @@ def source_licence(source: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(found, dict) or not found.get("license"):
         return {}
-    return {key: found[key] for key in ("license", "license_name", "license_link") if isinstance(found.get(key), str | list)}
+    return {
+        key: found[key] for key in ("license", "license_name", "license_link") if isinstance(found.get(key), str | list)
+    }
 
 
 def heldout_figures(folder: Path, state: State, digest: str = "") -> dict[str, float]:
-    """Figures of exactly this step: of `kmask eval`, else those that training made, of the stage that ended rather than the one that began."""
+    """Figures of exactly this step: of `kmask eval`, else those that training made, of the stage that ended rather than
+    the one that began."""
     try:
         found = read_json(folder / "evaluation.json")
         if found.get("step") == state.step and found.get("checkpoint", digest) == digest:
             return dict(found)
     except (OSError, ValueError, AttributeError):
         pass
-    lines = [line for line in Lines(folder / "metrics.jsonl", print).read() if line.get("event") == "evaluation" and line.get("step") == state.step]
+    lines = [
+        line
+        for line in Lines(folder / "metrics.jsonl", print).read()
+        if line.get("event") == "evaluation" and line.get("step") == state.step
+    ]
     lines.sort(key=lambda line: line.get("stage") == state.done[-1]["name"])
     return lines[-1] if lines else {}

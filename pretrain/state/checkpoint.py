@@ -3,13 +3,16 @@
     RUN/checkpoints/step-00000100/
       model.safetensors        fp32 weights by parameter name, heads of paused tasks included
       optimizer.safetensors    Adam moments and Adam's own step count by parameter name
-      state.json               step, cursors, fingerprints, configuration; sha256 and size of the two files above and its own sha256
+      state.json               step, cursors, fingerprints, configuration; sha256 and size of the two files above and
+                               its own sha256
 
-Store.save      staging folder -> fsync -> a target that is there already is set aside -> rename -> older valid ones are deleted
+Store.save      staging folder -> fsync -> a target that is there already is set aside -> rename -> older valid ones are
+                deleted
 Store.latest    the newest valid one as a Checkpoint; says which ones it passed over and why
 Snapshot        the same in memory: what a stage hands to the next, and what a checkpoint is when it has been read
 
-Only folders named ``step-`` and eight digits are checkpoints; whatever else lies beside them is neither counted nor deleted.
+Only folders named ``step-`` and eight digits are checkpoints; whatever else lies beside them is neither counted nor
+deleted.
 """
 
 from __future__ import annotations
@@ -23,12 +26,11 @@ from typing import Any
 
 import torch
 
-from data_prep.files import STAGING_PREFIX, fsync_file, read_json, sha256_file, sha256_json, staged_folder, staging_name, write_json
+from data_prep.files import STAGING_PREFIX, read_json, sha256_file, sha256_json, staged_folder, staging_name
 from pretrain.feed.sampling import Cursor
+from pretrain.state.checkpoint_files import STATE_VERSION, free_name, signature, write_files
 
-STATE_VERSION = 2
 NAME = re.compile(r"step-\d{8}")
-TENSOR_FILES = ("model.safetensors", "optimizer.safetensors")
 Note = Callable[[str], None]
 
 
@@ -53,11 +55,13 @@ class State:
     config: Mapping[str, Any]
     """The resolved configuration."""
     encoder: Mapping[str, Any]
-    """The encoder's shape as transformers' ErnieConfig writes it: neither data nor start checkpoint is needed any more."""
+    """The encoder's shape as transformers' ErnieConfig writes it: neither data nor start checkpoint is needed any
+    more."""
     seen: Mapping[str, float]
     """Totals since the beginning: tokens, seconds, skipped steps, targets of tasks that train the pooler (`pooled`)."""
     source: Mapping[str, Any] = field(default_factory=dict)
-    """The checkpoint it began from (model.path): `path`, its `config`, had it a `pooler`; empty when it began from scratch."""
+    """The checkpoint it began from (model.path): `path`, its `config`, had it a `pooler`; empty when it began from
+    scratch."""
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics (metrics/sums.py)."""
     guard: Mapping[str, Any] = field(default_factory=dict)
@@ -129,7 +133,7 @@ class Store:
         aside: Path | None = None
         try:
             with staged_folder(target) as staging:
-                _write(staging, snapshot)
+                write_files(staging, snapshot.tensors, _plain(snapshot.state))
                 if target.exists():
                     aside = self._set_aside(target)
         except OSError:
@@ -138,15 +142,16 @@ class Store:
             raise
         for replaced in self.folder.glob(f"{target.name}.replaced*"):
             shutil.rmtree(replaced, ignore_errors=True)
-        self._whole[target] = _signature(target)
+        self._whole[target] = signature(target)
         whole_ones = [path for path in _candidates(self.folder) if self._is_whole(path)]
         for old in [path for path in whole_ones[: -self.keep] if path != target]:
-            shutil.rmtree(old.rename(self.folder / staging_name(old.name)), ignore_errors=True)  # never half a checkpoint
+            doomed = old.rename(self.folder / staging_name(old.name))  # never half a checkpoint
+            shutil.rmtree(doomed, ignore_errors=True)
         return target
 
     def _set_aside(self, target: Path) -> Path:
         whole = self._is_whole(target)
-        aside = target.rename(_free_name(target, "replaced" if whole else "damaged"))
+        aside = target.rename(free_name(target, "replaced" if whole else "damaged"))
         if not whole:
             self.note(f"checkpoint {target} was damaged: it is now {aside.name}, and a new one takes its place")
         return aside
@@ -154,47 +159,21 @@ class Store:
     def _is_whole(self, path: Path) -> bool:
         """Is this a valid checkpoint? Hashed once; afterwards sizes and times of its files tell."""
         try:
-            if self._whole.get(path) != _signature(path):
+            if self._whole.get(path) != signature(path):
                 load(path)
-                self._whole[path] = _signature(path)
+                self._whole[path] = signature(path)
         except (ValueError, OSError):
             return False
         return True
 
 
-def _write(staging: Path, snapshot: Snapshot) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    tensors, state = snapshot.tensors, snapshot.state
-    try:
-        save_file({name: tensor for name, tensor in tensors.items() if "#" not in name}, staging / TENSOR_FILES[0])
-        save_file({name: tensor for name, tensor in tensors.items() if "#" in name}, staging / TENSOR_FILES[1])
-    except SafetensorError as error:
-        raise OSError(f"{staging.parent}: {error}") from None
-    files = {name: [(staging / name).stat().st_size, sha256_file(staging / name)] for name in TENSOR_FILES}
-    cursors = {name: cursor._asdict() for name, cursor in state.cursors.items()}
-    value = {"version": STATE_VERSION, **asdict(state), "cursors": cursors, "files": files}
-    write_json(staging / "state.json", {**value, "sha256": sha256_json(value)})
-    mode = (staging / "state.json").stat().st_mode
-    for name in TENSOR_FILES:
-        (staging / name).chmod(mode)  # safetensors creates private files
-        fsync_file(staging / name)
+def _plain(state: State) -> dict[str, Any]:
+    return {**asdict(state), "cursors": {name: cursor._asdict() for name, cursor in state.cursors.items()}}
 
 
 def _candidates(folder: Path) -> list[Path]:
     """Folders that are named like checkpoints, oldest first."""
     return sorted(path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and path.is_dir())
-
-
-def _free_name(path: Path, why: str) -> Path:
-    names = (path.with_name(f"{path.name}.{why}{number or ''}") for number in range(10**6))
-    return next(name for name in names if not name.exists())
-
-
-def _signature(path: Path) -> tuple[tuple[int, int], ...]:
-    found = [(path / name).stat() for name in (*TENSOR_FILES, "state.json")]
-    return tuple((item.st_size, item.st_mtime_ns) for item in found)
 
 
 def latest(folder: Path, warn: Note) -> Checkpoint | None:
@@ -212,7 +191,9 @@ def latest(folder: Path, warn: Note) -> Checkpoint | None:
             warn(f"checkpoint {candidate} is not usable ({error}); trying the one before")
     if problems:
         listed = "\n  ".join(problems)
-        raise ValueError(f"no usable checkpoint in {folder}:\n  {listed}\nRestore one of them, or choose a new output folder.")
+        raise ValueError(
+            f"no usable checkpoint in {folder}:\n  {listed}\nRestore one of them, or choose a new output folder."
+        )
     return None
 
 
@@ -227,7 +208,9 @@ def load(folder: Path) -> Checkpoint:
     value = read_json(folder / "state.json")
     if not isinstance(value, dict) or value.get("version") != STATE_VERSION:
         version = value.get("version") if isinstance(value, dict) else None
-        raise ValueError(f"{folder}: written by another version of kmask (format {version}, this one reads {STATE_VERSION})")
+        raise ValueError(
+            f"{folder}: written by another version of kmask (format {version}, this one reads {STATE_VERSION})"
+        )
     if value.pop("sha256", None) != sha256_json(value):
         raise ValueError("state.json was altered (its sha256 differs)")
     if folder.name != f"step-{value['step']:08d}":

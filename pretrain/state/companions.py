@@ -34,10 +34,17 @@ def companions_of(model: Any) -> dict[tuple[str, str], nn.Module]:
     Raises:
         ValueError: a task names one that is no encoder, or names it so that it can be no folder.
     """
-    found = {(task, name): module for task, head in model.heads.items() for name, module in model.objectives[task].companions(head).items()}
+    found = {
+        (task, name): module
+        for task, head in model.heads.items()
+        for name, module in model.objectives[task].companions(head).items()
+    }
     for (task, name), module in found.items():
         if not NAME.fullmatch(name) or not hasattr(module, "config"):
-            raise ValueError(f"task {task!r}: the companion {name!r} must be an encoder of transformers, under a name of letters, digits, - and _")
+            raise ValueError(
+                f"task {task!r}: the companion {name!r} must be an encoder of transformers, under a name of letters, "
+                "digits, - and _"
+            )
     return found
 
 
@@ -46,7 +53,9 @@ def companion_folder(target: Path, task: str, name: str) -> Path:
     return target.with_name(f"{target.name}-{task}-{name}")
 
 
-def write(module: Any, task: str, name: str, tokenizer: Path, target: Path, folder: Path, manifest: Mapping[str, Any]) -> float:
+def write(
+    module: Any, task: str, name: str, tokenizer: Path, target: Path, folder: Path, manifest: Mapping[str, Any]
+) -> float:
     """Write an encoder to ``folder`` and verify it; returns the largest difference of a hidden state.
 
     Args:
@@ -70,10 +79,18 @@ def write(module: Any, task: str, name: str, tokenizer: Path, target: Path, fold
     (folder / "model.safetensors").chmod(0o644)  # safetensors creates private files
     write_tokenizer(tokenizer, folder, config.max_position_embeddings)
     shape = {"layers": config.num_hidden_layers, "hidden": config.hidden_size, "vocabulary": config.vocab_size}
-    pooler = "It has no pooler: transformers begins one anew." if getattr(module, "pooler", None) is None else "Its pooler is there."
-    card = README.format(name=companion_folder(target, task, name).name, task=task, main=target.name, pooler=pooler, **shape)
+    pooler = (
+        "It has no pooler: transformers begins one anew."
+        if getattr(module, "pooler", None) is None
+        else "Its pooler is there."
+    )
+    card = README.format(
+        name=companion_folder(target, task, name).name, task=task, main=target.name, pooler=pooler, **shape
+    )
     (folder / "README.md").write_text(card, encoding="utf-8")
-    text = json.dumps({**manifest, "companion": {"task": task, "name": name}}, indent=1, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(
+        {**manifest, "companion": {"task": task, "name": name}}, indent=1, ensure_ascii=False, sort_keys=True
+    )
     (folder / "training_manifest.json").write_text(text + "\n", encoding="utf-8")
     return verify(folder, module)
 
@@ -91,7 +108,11 @@ def verify(folder: Path, module: nn.Module) -> float:
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     reloaded, info = AutoModel.from_pretrained(folder, output_loading_info=True)
-    missing = [name for name in info["missing_keys"] if getattr(module, "pooler", None) is not None or not name.startswith("pooler.")]
+    missing = [
+        name
+        for name in info["missing_keys"]
+        if getattr(module, "pooler", None) is not None or not name.startswith("pooler.")
+    ]
     if missing:
         raise ValueError(f"export refused: the reloaded companion {folder.name} lacks {', '.join(missing[:5])}")
     reloaded.eval()
@@ -102,5 +123,7 @@ def verify(folder: Path, module: nn.Module) -> float:
         ours = encode(module, one_sample(inputs["input_ids"][0]))
         worst = max(worst, float((reloaded(**inputs).last_hidden_state[0] - ours).abs().max()))
     if not worst <= TOLERANCE:
-        raise ValueError(f"export refused: hidden states of the reloaded companion differ by {worst:.2e} (allowed {TOLERANCE:.0e})")
+        raise ValueError(
+            f"export refused: hidden states of the reloaded companion differ by {worst:.2e} (allowed {TOLERANCE:.0e})"
+        )
     return worst

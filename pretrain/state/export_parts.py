@@ -1,4 +1,5 @@
-"""What every exported folder has, of the main model and of second encoders: its config.json, its tokenizer, what it is verified on."""
+"""What every exported folder has, of the main model and of second encoders: its config.json, its tokenizer, what it is
+verified on."""
 
 from __future__ import annotations
 
@@ -22,11 +23,20 @@ SENTENCES = (
 )
 TOLERANCE = 1e-4
 FROM_SOURCE = ("classifier_dropout", "position_embedding_type", "bos_token_id", "eos_token_id")
-"""Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not touch."""
+"""Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not
+touch."""
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 DROPOUT_OF_BERT = 0.1
 """What a config.json that names no dropout means."""
-DROPPED = ("id2label", "label2id", "problem_type", "_name_or_path", "_attn_implementation", "_attn_implementation_autoset", "dtype")
+DROPPED = (
+    "id2label",
+    "label2id",
+    "problem_type",
+    "_name_or_path",
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "dtype",
+)
 """Labels would clash with `num_labels` of whoever fine-tunes; the rest describes this process, not the model."""
 
 

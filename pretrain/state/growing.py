@@ -18,7 +18,9 @@ def fitted(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     if value.shape == like.shape:
         return value
     if value.dim() == 0 or value.shape[1:] != like.shape[1:] or value.shape[0] > like.shape[0]:
-        raise ValueError(f"a tensor of shape {tuple(value.shape)} does not fit a parameter of shape {tuple(like.shape)}")
+        raise ValueError(
+            f"a tensor of shape {tuple(value.shape)} does not fit a parameter of shape {tuple(like.shape)}"
+        )
     grown = like.clone()
     grown[: value.shape[0]] = value
     return grown
@@ -27,8 +29,9 @@ def fitted(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 def fitted_moment(value: torch.Tensor | None, shape: torch.Size, square: bool) -> torch.Tensor:
     """An Adam moment in ``shape``; zeros when there is none yet.
 
-    A row that joins a table shares the table's step count, so Adam would not correct the bias of its empty second moment and its
-    first updates would be up to 1.5 times too long (6.6 with betas .9/.999): it begins with the mean of the other rows instead.
+    A row that joins a table shares the table's step count, so Adam would not correct the bias of its empty second
+    moment and its first updates would be up to 1.5 times too long (6.6 with betas .9/.999): it begins with the mean of
+    the other rows instead.
     """
     if value is None:
         return torch.zeros(shape)

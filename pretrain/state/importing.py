@@ -1,10 +1,11 @@
 """From Hugging Face folders: a BERT or ERNIE checkpoint as weights under our names, which are transformers' own.
 
-    read_pretrained(folder, tokenizer)       config.json and vocabulary are checked, then all weights are read -> Pretrained
+    read_pretrained(folder, tokenizer)       config.json and vocabulary are checked, then all weights are read ->
+                                             Pretrained
     encoder_config(config, tasks, settings)  its shape, with our dropout and a task table
 
-Refused is whatever would not compute the same here: another architecture or vocabulary, relative positions, a missing shard or layer.
-The other direction is exporting.py.
+Refused is whatever would not compute the same here: another architecture or vocabulary, relative positions, a missing
+shard or layer. The other direction is exporting.py.
 """
 
 from __future__ import annotations
@@ -22,13 +23,28 @@ from data_prep.files import read_json
 from pretrain.network.encoder import Model
 
 MLM_HEAD = "heads.knowledge_masking."
-SHAPE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
+SHAPE = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+)
 OTHER_KINDS = {
-    "roberta": "its positions begin at 2 and its vocabulary is cut into bytes (Chinese RoBERTa-wwm checkpoints are of model_type bert and can)",
+    "roberta": (
+        "its positions begin at 2 and its vocabulary is cut into bytes (Chinese RoBERTa-wwm checkpoints are of "
+        "model_type bert and can)"
+    ),
     "xlm-roberta": "its positions begin at 2 and its vocabulary is SentencePiece",
     "ernie_m": "its vocabulary is SentencePiece and it has no segments",
 }
-OTHER_FORMATS = {"model_state.pdparams": "PaddlePaddle", "tf_model.h5": "TensorFlow", "model.ckpt.index": "TensorFlow", "flax_model.msgpack": "Flax"}
+OTHER_FORMATS = {
+    "model_state.pdparams": "PaddlePaddle",
+    "tf_model.h5": "TensorFlow",
+    "model.ckpt.index": "TensorFlow",
+    "flax_model.msgpack": "Flax",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +67,20 @@ def read_pretrained(folder: Path, tokenizer: Tokenizer) -> Pretrained:
     notes = []
     vocabulary = _tokens_of(folder)
     if vocabulary is None:
-        notes.append("the folder holds no vocabulary (tokenizer.json or vocab.txt) that could be compared with the one of the shards")
+        notes.append(
+            "the folder holds no vocabulary (tokenizer.json or vocab.txt) that could be compared with the one of the "
+            "shards"
+        )
     elif vocabulary[: len(tokenizer.tokens)] != tokenizer.tokens:
         raise ValueError(
-            f"model.path {folder} has another vocabulary than the shards ({len(vocabulary)} and {len(tokenizer.tokens)} tokens). "
-            f"Prepare the corpus with `vocabulary: {{path: {folder}}}`."
+            f"model.path {folder} has another vocabulary than the shards ({len(vocabulary)} and "
+            f"{len(tokenizer.tokens)} tokens). Prepare the corpus with `vocabulary: {{path: {folder}}}`."
         )
     if config["vocab_size"] < len(tokenizer.tokens):
-        raise ValueError(f"model.path {folder} has {config['vocab_size']} embeddings, the shards' vocabulary {len(tokenizer.tokens)} tokens")
+        raise ValueError(
+            f"model.path {folder} has {config['vocab_size']} embeddings, the shards' vocabulary "
+            f"{len(tokenizer.tokens)} tokens"
+        )
     tensors = {ours: tensor.float() for name, tensor in _load(folder).items() if (ours := our_name(name)) is not None}
     _check_encoder(folder, config, tensors)
     if MLM_HEAD + "transform.dense.weight" not in tensors:
@@ -90,7 +112,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     """config.json of an encoder that transformers' ErnieModel computes as it was trained."""
     file = folder / "config.json"
     if not file.is_file():
-        raise ValueError(f"model.path {folder}: no config.json there. Give a BERT or ERNIE folder in Hugging Face format.")
+        raise ValueError(
+            f"model.path {folder}: no config.json there. Give a BERT or ERNIE folder in Hugging Face format."
+        )
     config = read_json(file)
     if not isinstance(config, dict):
         raise ValueError(f"model.path {folder}: config.json is not a JSON object")
@@ -101,9 +125,14 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"model.path {folder}: model_type {kind!r} cannot be continued{why}; bert and ernie can")
     positions = config.get("position_embedding_type") or "absolute"
     if positions != "absolute":
-        raise ValueError(f"model.path {folder}: position_embedding_type {positions!r} cannot be continued; absolute positions can")
+        raise ValueError(
+            f"model.path {folder}: position_embedding_type {positions!r} cannot be continued; absolute positions can"
+        )
     if config.get("is_decoder"):
-        raise ValueError(f"model.path {folder}: it is a decoder (is_decoder: true), which reads in one direction; encoders can be continued")
+        raise ValueError(
+            f"model.path {folder}: it is a decoder (is_decoder: true), which reads in one direction; encoders can be "
+            "continued"
+        )
     missing = [name for name in SHAPE if not isinstance(config.get(name), int)]
     if missing:
         raise ValueError(f"model.path {folder}: config.json does not say {', '.join(missing)}")
@@ -121,7 +150,8 @@ def _tokens_of(folder: Path) -> list[str] | None:
 def _weight_files(folder: Path) -> list[Path]:
     """The file that holds all weights, or all of its shards: those an index lists, or those their numbers promise.
 
-    model-00001-of-00003.safetensors  ->  that one, model-00002-of-00003.safetensors and model-00003-of-00003.safetensors
+    model-00001-of-00003.safetensors  ->  that one, model-00002-of-00003.safetensors and
+        model-00003-of-00003.safetensors
     """
     for stem, suffix in (("model", ".safetensors"), ("pytorch_model", ".bin")):
         if (whole := folder / f"{stem}{suffix}").is_file():
@@ -136,10 +166,23 @@ def _weight_files(folder: Path) -> list[Path]:
             continue
         missing = [name for name in names if not (folder / name).is_file()]
         if missing or not names:
-            raise ValueError(f"model.path {folder}: {len(missing)} of {len(names)} shards are missing ({', '.join(missing[:3])}); copy the folder again")
+            raise ValueError(
+                f"model.path {folder}: {len(missing)} of {len(names)} shards are missing ({', '.join(missing[:3])}); "
+                "copy the folder again"
+            )
         return [folder / name for name in names]
-    other = next((f" (those of {framework} must be converted first)" for name, framework in OTHER_FORMATS.items() if (folder / name).exists()), "")
-    raise ValueError(f"model.path {folder}: no weights there{other}: neither model.safetensors nor pytorch_model.bin, whole or in numbered shards")
+    other = next(
+        (
+            f" (those of {framework} must be converted first)"
+            for name, framework in OTHER_FORMATS.items()
+            if (folder / name).exists()
+        ),
+        "",
+    )
+    raise ValueError(
+        f"model.path {folder}: no weights there{other}: neither model.safetensors nor pytorch_model.bin, whole or in "
+        "numbered shards"
+    )
 
 
 def _load(folder: Path) -> dict[str, torch.Tensor]:
@@ -149,10 +192,16 @@ def _load(folder: Path) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
     for file in _weight_files(folder):
         try:
-            part = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True)
+            part = (
+                load_file(file)
+                if file.suffix == ".safetensors"
+                else torch.load(file, map_location="cpu", weights_only=True)
+            )
         except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise ValueError(f"model.path {folder}: {file.name} cannot be read ({reason}); download or copy it again") from None
+            raise ValueError(
+                f"model.path {folder}: {file.name} cannot be read ({reason}); download or copy it again"
+            ) from None
         found.update({name: tensor for name, tensor in part.items() if isinstance(tensor, torch.Tensor)})
     return found
 
@@ -163,11 +212,17 @@ def _check_encoder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str
     missing = [name for name in ("embeddings.word_embeddings.weight", *layers) if f"ernie.{name}" not in tensors]
     if missing:
         names = "`bert.`, `ernie.` or no prefix"
-        raise ValueError(f"model.path {folder}: its weights lack {', '.join(missing[:3])} (looked for under {names}); it is no whole BERT or ERNIE")
+        raise ValueError(
+            f"model.path {folder}: its weights lack {', '.join(missing[:3])} (looked for under {names}); it is no "
+            "whole BERT or ERNIE"
+        )
     rows, width = tensors["ernie.embeddings.word_embeddings.weight"].shape
     if (rows, width) != (config["vocab_size"], config["hidden_size"]):
         said = f"{config['vocab_size']} x {config['hidden_size']}"
-        raise ValueError(f"model.path {folder}: config.json says {said} word embeddings, the weights hold {rows} x {width}; they do not belong together")
+        raise ValueError(
+            f"model.path {folder}: config.json says {said} word embeddings, the weights hold {rows} x {width}; they "
+            "do not belong together"
+        )
 
 
 def encoder_config(config: Mapping[str, Any], tasks: int, settings: Model) -> Any:
@@ -176,5 +231,12 @@ def encoder_config(config: Mapping[str, Any], tasks: int, settings: Model) -> An
 
     kept = (*SHAPE, "hidden_act", "type_vocab_size", "layer_norm_eps", "pad_token_id", "initializer_range")
     values = {name: config[name] for name in kept if name in config}
-    values["task_type_vocab_size"] = max(tasks, config.get("task_type_vocab_size", 0) if config.get("use_task_id") else 0)
-    return ErnieConfig(**values, use_task_id=True, hidden_dropout_prob=settings.dropout, attention_probs_dropout_prob=settings.attention_dropout)
+    values["task_type_vocab_size"] = max(
+        tasks, config.get("task_type_vocab_size", 0) if config.get("use_task_id") else 0
+    )
+    return ErnieConfig(
+        **values,
+        use_task_id=True,
+        hidden_dropout_prob=settings.dropout,
+        attention_probs_dropout_prob=settings.attention_dropout,
+    )

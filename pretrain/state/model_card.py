@@ -1,4 +1,5 @@
-"""The README.md of an exported folder, for the Hugging Face hub: what the run knows, as front matter (YAML) and text (Markdown).
+"""The README.md of an exported folder, for the Hugging Face hub: what the run knows, as front matter (YAML) and text
+(Markdown).
 
     model_card(Card(name=..., state=..., languages=["zh"], ...))  ->  str
 
@@ -20,7 +21,9 @@ from pretrain.state.exporting import AUXILIARY
 POOLER = {
     "trained": "The pooler was trained by {pooled:,} targets of sentence-level tasks.",
     "source": "The pooler was not trained: it holds the weights of the start checkpoint.",
-    "initial": "**The pooler was not trained**: it holds initial weights. Fine-tune it, or pool the hidden states yourself.",
+    "initial": (
+        "**The pooler was not trained**: it holds initial weights. Fine-tune it, or pool the hidden states yourself."
+    ),
 }
 CARD = """\
 # {name}
@@ -51,7 +54,8 @@ Trained for {step:,} steps on {tokens:,} tokens.{skipped}
 
 {licence}
 
-`training_manifest.json` holds the configuration, the fingerprints of the data and the versions. The export was reloaded with the Auto classes and
+`training_manifest.json` holds the configuration, the fingerprints of the data and the versions. \
+The export was reloaded with the Auto classes and
 its {compared} compared with the training model (largest difference allowed: {tolerance}).
 """
 FILL_MASK = """\
@@ -94,7 +98,9 @@ def model_card(card: Card) -> str:
     skipped = int(state.seen["skipped"])
     masking = "knowledge_masking" in state.learned
     hidden = "pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden"
-    others = f"pretrained by kmask with {', '.join(f'`{_cell(task)}`' for task in state.learned)}; it has no masked-LM head"
+    others = (
+        f"pretrained by kmask with {', '.join(f'`{_cell(task)}`' for task in state.learned)}; it has no masked-LM head"
+    )
     return front_matter(card) + CARD.format(
         name=card.name,
         what=f"An ERNIE-style encoder {hidden if masking else others}.",
@@ -109,7 +115,9 @@ def model_card(card: Card) -> str:
         length=state.config["batch"]["max_sample_tokens"],
         pooler=POOLER[card.pooler].format(pooled=int(state.seen["pooled"])),
         auxiliary=_auxiliary(state),
-        stages="\n".join(f"| {_cell(stage['name'])} | {stage['steps']:,} | {_shares(stage['tasks'])} |" for stage in state.done),
+        stages="\n".join(
+            f"| {_cell(stage['name'])} | {stage['steps']:,} | {_shares(stage['tasks'])} |" for stage in state.done
+        ),
         step=state.step,
         tokens=int(state.seen["tokens"]),
         skipped=f" {skipped:,} of these steps changed nothing: their numbers were not finite." if skipped else "",
@@ -122,18 +130,26 @@ def model_card(card: Card) -> str:
 def front_matter(card: Card) -> str:
     """The YAML that the hub reads; every text is quoted, so that none is taken for something else (`no` for false)."""
     masking = "knowledge_masking" in card.state.learned
-    values: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "fill-mask" if masking else "feature-extraction"}
+    values: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "fill-mask" if masking else "feature-extraction",
+    }
     values |= {"language": list(card.languages)} if card.languages else {}
     values |= {"base_model": card.base} if card.base else {}
     values |= {**card.licence, "tags": ["ernie", *(["knowledge-masking"] if masking else []), "kmask"]}
-    lines = (f"{key}: [{', '.join(map(quoted, value))}]" if isinstance(value, list) else f"{key}: {quoted(value)}" for key, value in values.items())
+    lines = (
+        f"{key}: [{', '.join(map(quoted, value))}]" if isinstance(value, list) else f"{key}: {quoted(value)}"
+        for key, value in values.items()
+    )
     return "---\n" + "\n".join(lines) + "\n---\n\n"
 
 
 def quoted(text: Any) -> str:
     """A string as YAML and Python write it: what does not print is escaped."""
     escaped = json.dumps(str(text), ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in escaped)
+    return "".join(
+        c if c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in escaped
+    )
 
 
 def _cell(text: Any) -> str:
@@ -156,7 +172,10 @@ def _auxiliary(state: State) -> str:
     others = [task for task in state.learned if task != "knowledge_masking"]
     if not others:
         return "Knowledge masking is the only task it learned; its head is the masked-LM head."
-    return f"`{AUXILIARY}` holds the head{'s' if len(others) > 1 else ''} of {', '.join(f'`{task}`' for task in others)}; the Auto classes do not read it."
+    return (
+        f"`{AUXILIARY}` holds the head{'s' if len(others) > 1 else ''} of "
+        f"{', '.join(f'`{task}`' for task in others)}; the Auto classes do not read it."
+    )
 
 
 def _origin(card: Card) -> str:
@@ -167,7 +186,12 @@ def _origin(card: Card) -> str:
 def _measured(card: Card) -> str:
     heldout = card.heldout
     names = [task for task in card.state.learned if f"loss/{task}" in heldout]
-    names += [name.removeprefix("loss/") for task in card.state.learned for name in heldout if name.startswith(f"loss/{task}/")]
+    names += [
+        name.removeprefix("loss/")
+        for task in card.state.learned
+        for name in heldout
+        if name.startswith(f"loss/{task}/")
+    ]
     if not names:
         return f"No held-out measurement was made at step {card.state.step:,}."
     majority = any(name.startswith("majority/") for name in heldout)
@@ -176,7 +200,10 @@ def _measured(card: Card) -> str:
     lines = [f"Step {card.state.step:,}; 15 % hidden by whole units, the same masks in every evaluation.", ""]
     lines += ["| task or group | " + " | ".join(wanted) + " |", "|" + "---|" * (1 + len(wanted))]
     for name in names:
-        cells = [shown[column].format(heldout[f"{column}/{name}"]) if heldout.get(f"{column}/{name}") is not None else "" for column in wanted]
+        cells = [
+            shown[column].format(heldout[f"{column}/{name}"]) if heldout.get(f"{column}/{name}") is not None else ""
+            for column in wanted
+        ]
         lines.append(f"| {_cell(name)} | " + " | ".join(cells) + " |")
     if majority:
         lines += ["", "`majority` is the accuracy of always answering the most frequent class."]
@@ -188,4 +215,5 @@ def _licence(card: Card) -> str:
         return "No licence was stated when this model was exported."
     stated = card.licence["license"]
     text = ", ".join(stated) if isinstance(stated, list) else str(stated)
-    return f"Licence: {' '.join(text.split())}{'' if card.stated else f', as stated by the checkpoint it began from ({_origin(card)})'}."
+    source = "" if card.stated else f", as stated by the checkpoint it began from ({_origin(card)})"
+    return f"Licence: {' '.join(text.split())}{source}."

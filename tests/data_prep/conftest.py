@@ -45,7 +45,9 @@ def check_component() -> Callable[[type], None]:
         assert cls.__doc__ and cls.__doc__.strip(), f"{cls.__name__} has no docstring"
         for field in dataclasses.fields(cls):
             assert field.kw_only, f"{cls.__name__}.{field.name} is not keyword-only"
-            assert field_docs(cls).get(field.name, "").strip(), f"{cls.__name__}.{field.name} has no line below it that says what it means"
+            assert field_docs(cls).get(field.name, "").strip(), (
+                f"{cls.__name__}.{field.name} has no line below it that says what it means"
+            )
 
     return check
 

@@ -1,14 +1,16 @@
-"""Random and mutated files for every corpus reader and for the lexicon parsers: no crash, no hang, nothing lost silently.
+"""Random and mutated files for every corpus reader and for the lexicon parsers: no crash, no hang, nothing lost
+silently.
 
     python tests/data_prep/fuzz_readers.py --inputs 100000 [--only jsonl-gz ...] [--start 0]
 
-Input number n of a target is a pure function of its name and n, so a failure is repeated with `--only TARGET --start n --inputs 1`.
-What holds for every input (test_fuzz.py tries a few of them):
+Input number n of a target is a pure function of its name and n, so a failure is repeated with `--only TARGET --start n
+--inputs 1`. What holds for every input (test_fuzz.py tries a few of them):
 
 1. a reader raises nothing but ValueError and OSError, with a message that names the file, and ends within SECONDS
-2. every byte of the file belongs to one document, whose result is a Record, a Rejected, or nothing where there is only white space
-   (or a header); every row of a table is a Record or a Rejected
-3. texts are storable (no lone surrogates) and not empty; given spans are sorted, disjoint and inside the text; lines are counted right
+2. every byte of the file belongs to one document, whose result is a Record, a Rejected, or nothing where there is only
+   white space (or a header); every row of a table is a Record or a Rejected
+3. texts are storable (no lone surrogates) and not empty; given spans are sorted, disjoint and inside the text; lines
+   are counted right
 4. slices of any size, with and without a cache, give the same results; so does a compressed copy
 """
 
@@ -47,7 +49,24 @@ SECONDS = 20
 CHUNK = 5000
 SUFFIXES = ("", ".gz", ".zst", ".bz2", ".xz")
 WORDS = [
-    *("江水东流", "北京烤鸭", "dragon", "the", "of,", "3.14", "“引号”", "。", "！", "café", "𠀀𪛖", "👩‍👩‍👧", "ｆｕｌｌ", "かな", "한국", "http://a.b"),
+    *(
+        "江水东流",
+        "北京烤鸭",
+        "dragon",
+        "the",
+        "of,",
+        "3.14",
+        "“引号”",
+        "。",
+        "！",
+        "café",
+        "𠀀𪛖",
+        "👩‍👩‍👧",
+        "ｆｕｌｌ",
+        "かな",
+        "한국",
+        "http://a.b",
+    ),
     *("\u3000", "\ufeff", "\u2028", "\x00", "naïve", "--", "……", "e\u0301"),
 ]
 WIKI = [
@@ -69,7 +88,8 @@ WIKI = [
 ]
 
 
-# --- valid files ----------------------------------------------------------------------------------------------------------------
+# --- valid files
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def words(rng: random.Random, most: int = 12) -> str:
@@ -82,7 +102,12 @@ def json_line(rng: random.Random, value: dict[str, Any]) -> bytes:
 
 def jsonl(rng: random.Random) -> bytes:
     def value() -> dict[str, Any]:
-        return {"text": words(rng), "id": rng.choice([1, "a", None]), "title": words(rng, 2), "lang": rng.choice(["zh", "en", "fr"])}
+        return {
+            "text": words(rng),
+            "id": rng.choice([1, "a", None]),
+            "title": words(rng, 2),
+            "lang": rng.choice(["zh", "en", "fr"]),
+        }
 
     return b"".join(json_line(rng, value()) for _ in range(rng.randint(0, 8)))
 
@@ -92,8 +117,13 @@ def annotated(rng: random.Random) -> bytes:
     for _ in range(rng.randint(0, 8)):
         text = words(rng)
         edges = sorted(rng.randint(-1, len(text) + 1) for _ in range(2 * rng.randint(0, 3)))
-        spans: list[Any] = [[start, end, rng.choice(["PER", "TERM", "W", "X"])] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-        spans = [dict(zip(("start", "end", "label"), span, strict=True)) if rng.random() < 0.3 else span for span in spans]
+        spans: list[Any] = [
+            [start, end, rng.choice(["PER", "TERM", "W", "X"])]
+            for start, end in zip(edges[::2], edges[1::2], strict=True)
+        ]
+        spans = [
+            dict(zip(("start", "end", "label"), span, strict=True)) if rng.random() < 0.3 else span for span in spans
+        ]
         lines.append(json_line(rng, {"text": text, "spans": spans}))
     return b"".join(lines)
 
@@ -116,11 +146,15 @@ def dump(rng: random.Random) -> bytes:
 
     pages = ['<mediawiki xmlns="x" version="0.11">\n  <siteinfo>\n    <sitename>W</sitename>\n  </siteinfo>\n']
     for number in range(rng.randint(0, 4)):
-        text = escape("".join(rng.choice([*WIKI, words(rng, 4), "\n"]) for _ in range(rng.randint(0, 14))).replace("\x00", ""))
+        text = escape(
+            "".join(rng.choice([*WIKI, words(rng, 4), "\n"]) for _ in range(rng.randint(0, 14))).replace("\x00", "")
+        )
         redirect = '    <redirect title="x" />\n' if rng.random() < 0.1 else ""
         head = f"  <page>\n    <title>T{number}</title>\n    <ns>{rng.choice([0, 0, 0, 10])}</ns>\n    <id>{number}</id>\n{redirect}"
         model = rng.choice(["wikitext", "wikitext", "css"])
-        pages.append(f"{head}    <revision>\n      <model>{model}</model>\n      <text bytes='1'>{text}</text>\n    </revision>\n  </page>\n")
+        pages.append(
+            f"{head}    <revision>\n      <model>{model}</model>\n      <text bytes='1'>{text}</text>\n    </revision>\n  </page>\n"
+        )
     return "".join([*pages, "</mediawiki>\n"]).encode()
 
 
@@ -128,11 +162,24 @@ def table(rng: random.Random) -> Any:
     import pyarrow as pa
 
     rows = rng.randint(0, 12)
-    texts = pa.array([rng.choice([None, words(rng), words(rng)]) for _ in range(rows)], rng.choice([pa.string(), pa.large_string()]))
+    texts = pa.array(
+        [rng.choice([None, words(rng), words(rng)]) for _ in range(rows)], rng.choice([pa.string(), pa.large_string()])
+    )
     if rng.random() < 0.2:
         texts = texts.dictionary_encode()
-    columns = {"text": texts, "id": pa.array(range(rows), pa.int64()), "title": pa.array([words(rng, 2) for _ in range(rows)]), "other": pa.array([1.5] * rows)}
-    return pa.table({name: columns[name] for name in rng.sample(sorted(columns), len(columns)) if name == "text" or rng.random() < 0.8})
+    columns = {
+        "text": texts,
+        "id": pa.array(range(rows), pa.int64()),
+        "title": pa.array([words(rng, 2) for _ in range(rows)]),
+        "other": pa.array([1.5] * rows),
+    }
+    return pa.table(
+        {
+            name: columns[name]
+            for name in rng.sample(sorted(columns), len(columns))
+            if name == "text" or rng.random() < 0.8
+        }
+    )
 
 
 def parquet(rng: random.Random) -> bytes:
@@ -140,7 +187,13 @@ def parquet(rng: random.Random) -> bytes:
 
     sink = io.BytesIO()
     compression = rng.choice(["none", "snappy", "zstd", "gzip"])
-    pq.write_table(table(rng), sink, row_group_size=rng.randint(1, 6), compression=compression, write_page_checksum=rng.random() < 0.5)
+    pq.write_table(
+        table(rng),
+        sink,
+        row_group_size=rng.randint(1, 6),
+        compression=compression,
+        write_page_checksum=rng.random() < 0.5,
+    )
     return sink.getvalue()
 
 
@@ -156,7 +209,10 @@ def arrow_stream(rng: random.Random) -> bytes:
 
 def pairs_text(separator: str) -> Callable[[random.Random], bytes]:
     def write(rng: random.Random) -> bytes:
-        rows = [["first", "second", "label"], *([words(rng, 4), words(rng, 4), rng.choice("012")] for _ in range(rng.randint(0, 8)))]
+        rows = [
+            ["first", "second", "label"],
+            *([words(rng, 4), words(rng, 4), rng.choice("012")] for _ in range(rng.randint(0, 8))),
+        ]
         quoted = [[f'"{cell}"' if separator == "," and rng.random() < 0.5 else cell for cell in row] for row in rows]
         return "".join(separator.join(row) + rng.choice(["\n", "\r\n"]) for row in quoted).encode()
 
@@ -164,7 +220,10 @@ def pairs_text(separator: str) -> Callable[[random.Random], bytes]:
 
 
 def pairs_jsonl(rng: random.Random) -> bytes:
-    return b"".join(json_line(rng, {"first": words(rng), "second": words(rng), "label": rng.choice([0, "1", True])}) for _ in range(rng.randint(0, 8)))
+    return b"".join(
+        json_line(rng, {"first": words(rng), "second": words(rng), "label": rng.choice([0, "1", True])})
+        for _ in range(rng.randint(0, 8))
+    )
 
 
 def entries(rng: random.Random) -> bytes:
@@ -180,14 +239,18 @@ def entries(rng: random.Random) -> bytes:
         "",
     ]
     chosen = rng.sample(lines, rng.randint(1, len(lines)))
-    return "".join(rng.choice(chosen) + rng.choice(["\n", "\n", "\r\n", "\r"]) for _ in range(rng.randint(0, 10))).encode()
+    return "".join(
+        rng.choice(chosen) + rng.choice(["\n", "\n", "\r\n", "\r"]) for _ in range(rng.randint(0, 10))
+    ).encode()
 
 
-# --- mutations ------------------------------------------------------------------------------------------------------------------
+# --- mutations
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def mutated(rng: random.Random, content: bytes, other: bytes, gently: bool = False) -> bytes:
-    """``content`` after a few random changes; ``other`` lends pieces. ``gently`` flips a few bits only, so that more is read."""
+    """``content`` after a few random changes; ``other`` lends pieces. ``gently`` flips a few bits only, so that more is
+    read."""
     for _ in range(rng.choice([0, 1, 1, 1, 2, 3, 8])):
         start = rng.randint(0, len(content))
         end = min(len(content), start + rng.choice([1, 2, 10, 100, 1000]))
@@ -209,11 +272,28 @@ def mutated(rng: random.Random, content: bytes, other: bytes, gently: bool = Fal
         elif change == 6:
             content = (
                 content[:start]
-                + rng.choice([b"\n", b"\r", b"\n\n", b"\x00", b"\xff", b'"', b"\xef\xbb\xbf", b"{", b"<", b"\t", b"</doc>", b"  <page>\n"])
+                + rng.choice(
+                    [
+                        b"\n",
+                        b"\r",
+                        b"\n\n",
+                        b"\x00",
+                        b"\xff",
+                        b'"',
+                        b"\xef\xbb\xbf",
+                        b"{",
+                        b"<",
+                        b"\t",
+                        b"</doc>",
+                        b"  <page>\n",
+                    ]
+                )
                 + content[start:]
             )
         elif change == 7:
-            content = content.decode("utf-8", "replace").encode(rng.choice(["utf-16", "utf-16-le", "gb18030", "utf-8-sig", "utf-7"]), "replace")
+            content = content.decode("utf-8", "replace").encode(
+                rng.choice(["utf-16", "utf-16-le", "gb18030", "utf-8-sig", "utf-7"]), "replace"
+            )
         elif change == 8:
             content = content[:start] + content[start:end] * rng.randint(2, 6) + content[end:]
         else:
@@ -226,10 +306,13 @@ def compressed(content: bytes, suffix: str) -> bytes:
 
     if suffix == ".gz":
         return gzip.compress(content, 1, mtime=0)
-    return {"": bytes, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": partial(lzma.compress, preset=0)}[suffix](content)
+    return {"": bytes, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": partial(lzma.compress, preset=0)}[
+        suffix
+    ](content)
 
 
-# --- targets --------------------------------------------------------------------------------------------------------------------
+# --- targets
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def reader(kind: str, **settings: Any) -> Corpus:
@@ -261,10 +344,18 @@ def is_wiki_header(raw: bytes) -> bool:
 PAIRS = {"classes": ["0", "1", "true"]}
 TARGETS = {
     "jsonl": Target("jsonl", jsonl),
-    **{f"plain_text-{document}": Target("plain_text", plain, {"document": document}) for document in ("file", "block", "line")},
-    **{f"pre_segmented-{document}": Target("pre_segmented", plain, {"document": document}) for document in ("file", "block", "line")},
+    **{
+        f"plain_text-{document}": Target("plain_text", plain, {"document": document})
+        for document in ("file", "block", "line")
+    },
+    **{
+        f"pre_segmented-{document}": Target("pre_segmented", plain, {"document": document})
+        for document in ("file", "block", "line")
+    },
     "conll": Target("conll", plain, {"kinds": ["PER"]}),
-    "annotated_jsonl": Target("annotated_jsonl", annotated, {"kinds": ["PER", "TERM", "W"], "levels": {"TERM": "phrase", "W": "word"}}),
+    "annotated_jsonl": Target(
+        "annotated_jsonl", annotated, {"kinds": ["PER", "TERM", "W"], "levels": {"TERM": "phrase", "W": "word"}}
+    ),
     "wikiextractor-plain": Target("wikiextractor", extracted, {"output": "plain"}),
     "wikiextractor-json": Target("wikiextractor", jsonl, {"output": "json"}),
     "wiki_dump": Target("wiki_dump", dump, header=is_wiki_header),
@@ -317,7 +408,9 @@ def try_input(name: str, number: int, folder: Path, counts: Counter[str]) -> Non
     small = rng.choice([1, 2, 10, 50, 200])
     whole = outcome(corpus, target, path, 1 << 30, None, content if suffix == "" or content else None)
     cut = outcome(corpus, target, path, small, None, None)
-    kept = outcome(corpus, target, path, small, folder / "cache", None) if suffix or target.kind == "hub_dataset" else cut
+    kept = (
+        outcome(corpus, target, path, small, folder / "cache", None) if suffix or target.kind == "hub_dataset" else cut
+    )
     for name_, other in (("slices", cut), ("cache", kept)):
         if isinstance(whole, list) and isinstance(other, list):
             check(whole == other, f"{name_} of {small} bytes differ", whole, other)
@@ -341,11 +434,17 @@ STATE = json.dumps(
 )
 
 
-def outcome(corpus: Corpus, target: Target, path: Path, slice_bytes: int, cache: Path | None, content: bytes | None) -> list[Record | Rejected] | str:
+def outcome(
+    corpus: Corpus, target: Target, path: Path, slice_bytes: int, cache: Path | None, content: bytes | None
+) -> list[Record | Rejected] | str:
     """All results of a file, or the message of the error that refuses it."""
     try:
         survey = corpus.survey(path, slice_bytes, cache)
-        results = read_lines(corpus, target, survey, cache, content) if isinstance(corpus, LineCorpus) else read_rows(corpus, survey, cache)
+        results = (
+            read_lines(corpus, target, survey, cache, content)
+            if isinstance(corpus, LineCorpus)
+            else read_rows(corpus, survey, cache)
+        )
     except (ValueError, OSError) as error:
         check(str(path) in str(error), "an error that does not name the file", error)
         return str(error)
@@ -356,12 +455,16 @@ def outcome(corpus: Corpus, target: Target, path: Path, slice_bytes: int, cache:
             check(bool(item.text.strip()) and bool(item.id), "an empty text or id", item)
             for spans in item.given.values():
                 edges = [edge for span in spans for edge in (span.start, span.end)]
-                check(edges == sorted(edges) and all(span.start < span.end for span in spans), "spans out of order", item)
+                check(
+                    edges == sorted(edges) and all(span.start < span.end for span in spans), "spans out of order", item
+                )
                 check(not edges or (edges[0] >= 0 and edges[-1] <= len(item.text)), "spans outside", item)
     return results
 
 
-def read_lines(corpus: LineCorpus, target: Target, survey: Survey, cache: Path | None, content: bytes | None) -> list[Record | Rejected]:
+def read_lines(
+    corpus: LineCorpus, target: Target, survey: Survey, cache: Path | None, content: bytes | None
+) -> list[Record | Rejected]:
     """The results of all slices; checks that every byte is accounted for."""
     seen: list[tuple[int, bytes]] = []
     parse = type(corpus).parse
@@ -369,7 +472,11 @@ def read_lines(corpus: LineCorpus, target: Target, survey: Survey, cache: Path |
     def spy(raw: bytes, place: Any, source: str) -> Record | Rejected | None:
         seen.append((place.offset, raw))
         result = parse(corpus, raw, place, source)
-        check(result is not None or not raw.decode("utf-8", "replace").strip() or target.header(raw), "a part without result", raw)
+        check(
+            result is not None or not raw.decode("utf-8", "replace").strip() or target.header(raw),
+            "a part without result",
+            raw,
+        )
         check(content is None or place.line == content[: place.offset].count(b"\n") + 1, "wrong line", place)
         return result
 
@@ -399,7 +506,9 @@ def try_lexicon(file: Path, rng: random.Random, counts: Counter[str]) -> None:
     from data_prep.word_lists.lexicons import FORMATS, load_entries
 
     try:
-        found = load_entries([str(file)], min_characters=1, on_malformed=rng.choice(["refuse", "skip"]), format=rng.choice(FORMATS))
+        found = load_entries(
+            [str(file)], min_characters=1, on_malformed=rng.choice(["refuse", "skip"]), format=rng.choice(FORMATS)
+        )
     except (ValueError, OSError) as error:
         check(str(file) in str(error), "an error that does not name the file", error)
         counts["refused files"] += 1
@@ -413,11 +522,13 @@ def try_lexicon(file: Path, rng: random.Random, counts: Counter[str]) -> None:
     counts["malformed lines"] += len(found.malformed)
 
 
-# --- running --------------------------------------------------------------------------------------------------------------------
+# --- running
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def inputs(name: str, start: int, count: int, folder: Path) -> Iterator[tuple[int, str]]:
-    """Try inputs and yield (number, problem) for each that fails; the counts of what came out are printed by ``main``."""
+    """Try inputs and yield (number, problem) for each that fails; the counts of what came out are printed by
+    ``main``."""
     counts: Counter[str] = Counter()
     for number in range(start, start + count):
         place = folder / str(number)
@@ -461,10 +572,16 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=list(TARGETS), choices=list(TARGETS))
-    parser.add_argument("--folder", type=Path, help="work in this process, without chunks, and in this folder (used for the chunks themselves)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="work in this process, without chunks, and in this folder (used for the chunks themselves)",
+    )
     arguments = parser.parse_args()
     if arguments.folder:
-        return 1 if sum(chunk(name, arguments.start, arguments.inputs, arguments.folder) for name in arguments.only) else 0
+        return (
+            1 if sum(chunk(name, arguments.start, arguments.inputs, arguments.folder) for name in arguments.only) else 0
+        )
     failed = 0
     for name in arguments.only:
         began, counts, problems = time.monotonic(), Counter[str](), 0
@@ -478,7 +595,9 @@ def main() -> int:
             counts.update(next((line["counts"] for line in lines if "counts" in line), {}))
             found = [line for line in lines if "problem" in line]
             if not any("counts" in line for line in lines):
-                found.append({"target": name, "input": in_work, "problem": f"crash {run.returncode}: {run.stderr[:1500]}"})
+                found.append(
+                    {"target": name, "input": in_work, "problem": f"crash {run.returncode}: {run.stderr[:1500]}"}
+                )
             for line in found:
                 print(f"{line['target']} {line['input']}: {line['problem'][:600]}", flush=True)
             problems += len(found)

@@ -1,7 +1,7 @@
 """Token spans against a slow second opinion: every character unit on token boundaries is encoded, and nothing else is.
 
-``check`` below looks each unit up, character by character, in the offsets of the `tokenizers` library itself; it shares no code with
-data_prep/encoding.py. benchmarks/bench_quality.py runs it over whole corpora.
+``check`` below looks each unit up, character by character, in the offsets of the `tokenizers` library itself; it shares
+no code with data_prep/encoding.py. benchmarks/bench_quality.py runs it over whole corpora.
 """
 
 from __future__ import annotations
@@ -77,8 +77,11 @@ def check(annotated: Annotated, encoded: Encoded, backend: Any) -> dict[str, Ali
     return {level: check_level(level, units, encoded, begins, covered) for level, units in annotated.units.items()}
 
 
-def check_level(level: str, units: Units, encoded: Encoded, begins: dict[int, list[int]], covered: set[int]) -> Alignment:
-    """One level. ``begins``: character -> tokens that begin there; ``covered``: characters with a token on both sides of their left edge."""
+def check_level(
+    level: str, units: Units, encoded: Encoded, begins: dict[int, list[int]], covered: set[int]
+) -> Alignment:
+    """One level. ``begins``: character -> tokens that begin there; ``covered``: characters with a token on both sides
+    of their left edge."""
     expected: Counter[tuple[int, int, int]] = Counter()
     fitting = single = 0
     for start, end, label in zip(units.start_U.tolist(), units.end_U.tolist(), units.label_U.tolist(), strict=True):
@@ -110,7 +113,9 @@ def added(results: list[dict[str, Alignment]]) -> dict[str, Alignment]:
     totals: dict[str, Alignment] = {}
     for result in results:
         for level, counts in result.items():
-            totals[level] = Alignment(*map(sum, zip(totals.get(level, (0,) * len(Alignment._fields)), counts, strict=True)))
+            totals[level] = Alignment(
+                *map(sum, zip(totals.get(level, (0,) * len(Alignment._fields)), counts, strict=True))
+            )
     return totals
 
 
@@ -122,7 +127,9 @@ def marked(text: str, levels: dict[str, list[tuple[int, int, int]]]) -> Annotate
     document = Document(id="d", language="en", text=text, title="", source="test")
     sentences_S2, paragraph_ends_P = split_sentences(document.characters)
     units = {level: Units.of(found) for level, found in levels.items()}
-    return Annotated(document=document, sentences_S2=sentences_S2, paragraph_ends_P=paragraph_ends_P, units=units, dropped={})
+    return Annotated(
+        document=document, sentences_S2=sentences_S2, paragraph_ends_P=paragraph_ends_P, units=units, dropped={}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -140,19 +147,25 @@ def annotated_texts(draw: st.DrawFn) -> Annotated:
     """Texts in every script with arbitrary units: also on blanks, inside words, between a letter and its accent."""
     odd = "é e\u0301각ﬁ№½İß\u200b\u00a0\n\t😀𠀀か１Ａ–—´`"
     words = ["rome", "opened", "raining", "New York", "北京大学", "[MASK]", "##ed", "x" * 101, " ", "。", ". "]
-    pieces = st.one_of(st.sampled_from(words), st.text(st.sampled_from(HAN + "abcxyz0189 ,.'-" + odd), max_size=6), st.text(max_size=3))
+    pieces = st.one_of(
+        st.sampled_from(words), st.text(st.sampled_from(HAN + "abcxyz0189 ,.'-" + odd), max_size=6), st.text(max_size=3)
+    )
     text = "".join(draw(st.lists(pieces, max_size=25)))
     levels = {}
     for level in ("word", "phrase", "entity"):
         edges = sorted(draw(st.sets(st.integers(0, len(text)), max_size=30)))
         skipped = draw(st.sets(st.integers(0, 30)))
-        levels[level] = [(start, end, number % 3) for number, (start, end) in enumerate(pairwise(edges)) if number not in skipped]
+        levels[level] = [
+            (start, end, number % 3) for number, (start, end) in enumerate(pairwise(edges)) if number not in skipped
+        ]
     return marked(text, levels)
 
 
 @settings(max_examples=400, deadline=None)
 @given(annotated=annotated_texts())
-def test_all_units_on_token_boundaries_are_encoded_and_no_other(tokenizer: Tokenizer, backend: Any, annotated: Annotated) -> None:
+def test_all_units_on_token_boundaries_are_encoded_and_no_other(
+    tokenizer: Tokenizer, backend: Any, annotated: Annotated
+) -> None:
     encoded = encode(annotated, tokenizer)
     result = check(annotated, encoded, backend)
     assert faults(result) == 0
@@ -171,10 +184,16 @@ def annotation(tmp_path_factory: pytest.TempPathFactory) -> Annotation:
 @settings(max_examples=200, deadline=None)
 @given(
     pieces=st.lists(
-        st.one_of(st.sampled_from(["北京大学", "New York", "Rome was", "大学生", "江水", " ", "。", "opened. "]), st.text(HAN, max_size=5), st.text(max_size=2))
+        st.one_of(
+            st.sampled_from(["北京大学", "New York", "Rome was", "大学生", "江水", " ", "。", "opened. "]),
+            st.text(HAN, max_size=5),
+            st.text(max_size=2),
+        )
     )
 )
-def test_what_segmenters_and_lexicons_find_is_encoded_whole(tokenizer: Tokenizer, backend: Any, annotation: Annotation, pieces: list[str]) -> None:
+def test_what_segmenters_and_lexicons_find_is_encoded_whole(
+    tokenizer: Tokenizer, backend: Any, annotation: Annotation, pieces: list[str]
+) -> None:
     text = "".join(pieces)
     for language in ("zh", "en"):
         annotated = annotation.annotate(Document(id="d", language=language, text=text, title="", source="test"))
@@ -187,7 +206,9 @@ class TestTheChecker:
     @pytest.fixture
     def annotated(self) -> Annotated:
         #                          0123456789012345
-        return marked("北京 opened rome", {"word": [(0, 2, 0), (3, 9, 0), (10, 14, 0)], "entity": [(0, 2, 1), (4, 8, 1)]})
+        return marked(
+            "北京 opened rome", {"word": [(0, 2, 0), (3, 9, 0), (10, 14, 0)], "entity": [(0, 2, 1), (4, 8, 1)]}
+        )
 
     @pytest.fixture
     def encoded(self, annotated: Annotated, tokenizer: Tokenizer) -> Encoded:
@@ -195,15 +216,32 @@ class TestTheChecker:
 
     def test_counts_what_became_of_each_unit(self, annotated: Annotated, encoded: Encoded, backend: Any) -> None:
         result = check(annotated, encoded, backend)
-        assert result["word"] == Alignment(seen=3, on_boundaries=3, single=2, kept=1, misfits=0, missing=0, invented=0, miscounted=0)
-        assert result["entity"] == Alignment(seen=2, on_boundaries=1, single=0, kept=1, misfits=1, missing=0, invented=0, miscounted=0)
+        assert result["word"] == Alignment(
+            seen=3, on_boundaries=3, single=2, kept=1, misfits=0, missing=0, invented=0, miscounted=0
+        )
+        assert result["entity"] == Alignment(
+            seen=2, on_boundaries=1, single=0, kept=1, misfits=1, missing=0, invented=0, miscounted=0
+        )
 
     @pytest.mark.parametrize(
         ("units", "missing", "invented"),
-        [([], 1, 0), ([(0, 2, 1), (2, 1, 1)], 0, 1), ([(0, 3, 1)], 1, 1), ([(1, 2, 1)], 1, 1), ([(0, 2, 0)], 1, 1), ([(0, 2, 1), (0, 2, 1)], 0, 1)],
+        [
+            ([], 1, 0),
+            ([(0, 2, 1), (2, 1, 1)], 0, 1),
+            ([(0, 3, 1)], 1, 1),
+            ([(1, 2, 1)], 1, 1),
+            ([(0, 2, 0)], 1, 1),
+            ([(0, 2, 1), (0, 2, 1)], 0, 1),
+        ],
     )
     def test_sees_units_lost_invented_and_changed(
-        self, annotated: Annotated, encoded: Encoded, backend: Any, units: list[tuple[int, int, int]], missing: int, invented: int
+        self,
+        annotated: Annotated,
+        encoded: Encoded,
+        backend: Any,
+        units: list[tuple[int, int, int]],
+        missing: int,
+        invented: int,
     ) -> None:
         table = np.array(units, np.uint32).reshape(-1, 3)
         wrong = TokenUnits(table[:, 0], table[:, 1].astype(np.uint16), table[:, 2].astype(np.uint8))
@@ -215,7 +253,9 @@ class TestTheChecker:
         changed = dataclasses.replace(encoded, dropped={})
         assert check(annotated, changed, backend)["entity"].miscounted == 1
 
-    def test_sees_token_ids_that_are_not_the_library_s(self, annotated: Annotated, encoded: Encoded, backend: Any) -> None:
+    def test_sees_token_ids_that_are_not_the_library_s(
+        self, annotated: Annotated, encoded: Encoded, backend: Any
+    ) -> None:
         changed = dataclasses.replace(encoded, token_ids_T=encoded.token_ids_T + 1)
         with pytest.raises(AssertionError, match="differ from the library"):
             check(annotated, changed, backend)

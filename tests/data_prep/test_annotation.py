@@ -1,4 +1,5 @@
-"""Annotation: sentences, words and the units of every level brought into agreement, with toy segmenters and annotators."""
+"""Annotation: sentences, words and the units of every level brought into agreement, with toy segmenters and
+annotators."""
 
 from __future__ import annotations
 
@@ -57,9 +58,13 @@ class Fixed(Annotator):
         return {"kind": "fixed"}
 
 
-def annotate(text: str, segmenters: dict[str, Segmenter], *annotators: Annotator, language: str = "zh", **given: list[Given]) -> Annotated:
+def annotate(
+    text: str, segmenters: dict[str, Segmenter], *annotators: Annotator, language: str = "zh", **given: list[Given]
+) -> Annotated:
     document = Document(id="1", language=language, text=text, title="", source="s", given=given)
-    return Annotation(segmenters=segmenters, annotators=annotators, labels={label: number for number, label in enumerate(LABELS)}).annotate(document)
+    return Annotation(
+        segmenters=segmenters, annotators=annotators, labels={label: number for number, label in enumerate(LABELS)}
+    ).annotate(document)
 
 
 LABELS = [WORD, *(Label(kind, "user") for kind in ("", "ORG", "LOC"))]
@@ -67,7 +72,10 @@ LABELS = [WORD, *(Label(kind, "user") for kind in ("", "ORG", "LOC"))]
 
 def triples(annotated: Annotated, level: str) -> list[tuple[int, int, str]]:
     found = annotated.units[level]
-    return [(start, end, LABELS[label].type) for start, end, label in zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)]
+    return [
+        (start, end, LABELS[label].type)
+        for start, end, label in zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)
+    ]
 
 
 def units(annotated: Annotated, level: str) -> list[str]:
@@ -82,17 +90,27 @@ def check(annotated: Annotated) -> None:
             assert position <= start < end
             assert any(first <= start and end <= last for first, last in annotated.sentences_S2.tolist())
             position = end
-    edges = {edge for level in annotated.units if level != "word" for unit in triples(annotated, level) for edge in unit[:2]}
+    edges = {
+        edge for level in annotated.units if level != "word" for unit in triples(annotated, level) for edge in unit[:2]
+    }
     words = triples(annotated, "word")
     assert not [start for start, end, _ in words for edge in edges if start < edge < end]
     assert all(end - start > 1 for start, end, _ in words) and set(annotated.units["word"].label_U) <= {0}
 
 
 def test_an_entity_cuts_the_words_that_it_crosses_and_keeps_those_inside() -> None:
-    result = annotate("他在北京大学念书", {"zh": Cut(bars="他|在北|京大|学|念书")}, Fixed(level="entity", places=((2, 6),), type="ORG"))
+    result = annotate(
+        "他在北京大学念书",
+        {"zh": Cut(bars="他|在北|京大|学|念书")},
+        Fixed(level="entity", places=((2, 6),), type="ORG"),
+    )
     assert units(result, "entity") == ["北京大学"]
     assert units(result, "word") == ["京大", "念书"]
-    result = annotate("他在北京大学念书", {"zh": Cut(bars="他|在|北京|大学|念书")}, Fixed(level="entity", places=((2, 6),), type="ORG"))
+    result = annotate(
+        "他在北京大学念书",
+        {"zh": Cut(bars="他|在|北京|大学|念书")},
+        Fixed(level="entity", places=((2, 6),), type="ORG"),
+    )
     assert units(result, "word") == ["北京", "大学", "念书"]
     check(result)
 
@@ -103,14 +121,21 @@ def test_a_unit_inside_a_word_cuts_it_twice() -> None:
 
 
 def test_units_of_different_levels_may_overlap_and_all_cut_words() -> None:
-    result = annotate("北京大学学生会", {"zh": Cut(bars="北京大学学生会")}, Fixed(level="entity", places=((0, 4),)), Fixed(level="phrase", places=((2, 6),)))
+    result = annotate(
+        "北京大学学生会",
+        {"zh": Cut(bars="北京大学学生会")},
+        Fixed(level="entity", places=((0, 4),)),
+        Fixed(level="phrase", places=((2, 6),)),
+    )
     assert (units(result, "entity"), units(result, "phrase")) == (["北京大学"], ["大学学生"])
     assert units(result, "word") == ["北京", "大学", "学生"]
     assert result.dropped == {"word cut by a higher unit or a sentence end": 1}
 
 
 def test_a_unit_that_crosses_a_sentence_end_is_dropped_and_counted() -> None:
-    result = annotate("走了。北京好。", {"zh": Cut(bars="走了|。|北京|好。")}, Fixed(level="entity", places=((1, 5), (3, 5))))
+    result = annotate(
+        "走了。北京好。", {"zh": Cut(bars="走了|。|北京|好。")}, Fixed(level="entity", places=((1, 5), (3, 5)))
+    )
     assert units(result, "entity") == ["北京"]
     assert result.dropped == {"entity crosses a sentence end": 1}
     check(result)
@@ -169,7 +194,11 @@ def test_words_stay_disjoint_when_the_english_segmenter_does_not_cut_at_han_char
 
 def test_an_empty_document_has_nothing() -> None:
     result = annotate("", {"zh": Rjieba()}, Fixed(level="entity", places=()))
-    assert (len(result.sentences_S2), len(result.paragraph_ends_P), {level: len(found) for level, found in result.units.items()}) == (
+    assert (
+        len(result.sentences_S2),
+        len(result.paragraph_ends_P),
+        {level: len(found) for level, found in result.units.items()},
+    ) == (
         0,
         0,
         {"entity": 0, "word": 0},
@@ -177,23 +206,34 @@ def test_an_empty_document_has_nothing() -> None:
 
 
 def test_spans_that_came_with_the_document_win_over_every_annotator() -> None:
-    result = annotate("他在北京大学念书", {}, Fixed(level="entity", places=((0, 1), (2, 6)), type="LOC"), entity=[Given(4, 6, "ORG")])
+    result = annotate(
+        "他在北京大学念书", {}, Fixed(level="entity", places=((0, 1), (2, 6)), type="LOC"), entity=[Given(4, 6, "ORG")]
+    )
     assert triples(result, "entity") == [(0, 1, "LOC"), (4, 6, "ORG")]
     assert result.dropped == {"entity LOC overlaps one of higher precedence": 1}
 
 
 def test_words_that_came_with_the_document_replace_the_segmenter() -> None:
-    result = annotate("他在北京大学念书", {"zh": Cut(bars="他在|北京|大学|念书")}, word=[Given(1, 3, ""), Given(6, 8, "")])
+    result = annotate(
+        "他在北京大学念书", {"zh": Cut(bars="他在|北京|大学|念书")}, word=[Given(1, 3, ""), Given(6, 8, "")]
+    )
     assert units(result, "word") == ["在北", "念书"]
 
 
 def test_a_unit_that_crosses_a_sentence_end_hides_none_of_lower_precedence() -> None:
-    result = annotate("走了。北京好。", {}, Fixed(level="entity", places=((1, 5),), type="ORG"), Fixed(level="entity", places=((3, 5),), type="LOC"))
+    result = annotate(
+        "走了。北京好。",
+        {},
+        Fixed(level="entity", places=((1, 5),), type="ORG"),
+        Fixed(level="entity", places=((3, 5),), type="LOC"),
+    )
     assert triples(result, "entity") == [(3, 5, "LOC")]
     assert result.dropped == {"entity ORG crosses a sentence end": 1}
 
 
-spans = st.lists(st.integers(0, 30), max_size=12).map(lambda edges: [(a, b) for a, b in zip(sorted(set(edges))[::2], sorted(set(edges))[1::2], strict=False)])
+spans = st.lists(st.integers(0, 30), max_size=12).map(
+    lambda edges: [(a, b) for a, b in zip(sorted(set(edges))[::2], sorted(set(edges))[1::2], strict=False)]
+)
 
 
 def arrays(places: list[tuple[int, int]]) -> np.ndarray:
@@ -202,7 +242,9 @@ def arrays(places: list[tuple[int, int]]) -> np.ndarray:
 
 @settings(max_examples=80, deadline=None)
 @given(earlier=spans, later=spans)
-def test_a_unit_is_free_when_it_overlaps_none_of_the_others(earlier: list[tuple[int, int]], later: list[tuple[int, int]]) -> None:
+def test_a_unit_is_free_when_it_overlaps_none_of_the_others(
+    earlier: list[tuple[int, int]], later: list[tuple[int, int]]
+) -> None:
     one, two = arrays(earlier), arrays(later)
     expected = [not any(start < last and first < end for first, last in earlier) for start, end in later]
     assert kernels.free_of(one[:, 0], one[:, 1], two[:, 0], two[:, 1]).tolist() == expected
@@ -218,10 +260,19 @@ def test_units_join_unless_they_cross_a_sentence_end_or_overlap_an_earlier_one(
     inside = [any(first <= start and end <= last for first, last in ranges) for start, end in later]
     free = [not any(start < last and first < end for first, last in earlier) for start, end in later]
     start_J, end_J, label_J, crossing, clashing = kernels.merge_units(
-        one[:, 0], one[:, 1], np.full(len(one), 99, np.uint8), two[:, 0], two[:, 1], labels, np.arange(255, dtype=np.uint8), arrays(ranges)
+        one[:, 0],
+        one[:, 1],
+        np.full(len(one), 99, np.uint8),
+        two[:, 0],
+        two[:, 1],
+        labels,
+        np.arange(255, dtype=np.uint8),
+        arrays(ranges),
     )
     kept = [(*unit, number) for number, unit in enumerate(later) if inside[number] and free[number]]
-    assert list(zip(start_J.tolist(), end_J.tolist(), label_J.tolist(), strict=True)) == sorted([*((*unit, 99) for unit in earlier), *kept])
+    assert list(zip(start_J.tolist(), end_J.tolist(), label_J.tolist(), strict=True)) == sorted(
+        [*((*unit, 99) for unit in earlier), *kept]
+    )
     assert crossing.tolist() == [number for number in range(len(later)) if not inside[number]]
     assert clashing.tolist() == [number for number in range(len(later)) if inside[number] and not free[number]]
 
@@ -238,7 +289,8 @@ def test_cutting_splits_words_at_edges_and_nowhere_else(words: list[tuple[int, i
     assert ([tuple(piece) for piece in pieces.tolist()], count) == (expected, crossed)
 
 
-# --- lexicons and words ---------------------------------------------------------------------------------------------------------
+# --- lexicons and words
+# ---------------------------------------------------------------------------------------------------------
 
 
 def bounded(folder: Path, bars: str, entries: str, **arguments: Any) -> Annotated:
@@ -251,7 +303,10 @@ def bounded(folder: Path, bars: str, entries: str, **arguments: Any) -> Annotate
 
 def entities(annotated: Annotated) -> list[str]:
     units = annotated.units["entity"]
-    return [annotated.document.text[start:end] for start, end in zip(units.start_U.tolist(), units.end_U.tolist(), strict=True)]
+    return [
+        annotated.document.text[start:end]
+        for start, end in zip(units.start_U.tolist(), units.end_U.tolist(), strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +323,9 @@ def entities(annotated: Annotated) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("boundaries", ["any", "inside", "words"])
-def test_a_match_that_crosses_a_word_is_refused_and_counted(bars: str, entry: str, kept_under: set[str], boundaries: str, tmp_path: Path) -> None:
+def test_a_match_that_crosses_a_word_is_refused_and_counted(
+    bars: str, entry: str, kept_under: set[str], boundaries: str, tmp_path: Path
+) -> None:
     result = bounded(tmp_path, bars, f"{entry}\tLOC\n", boundaries=boundaries)
     assert entities(result) == [entry] * (boundaries in kept_under)
     assert result.dropped.get("entity LOC crosses a word", 0) == (boundaries not in kept_under)
@@ -279,7 +336,9 @@ def test_crossing_matches_are_refused_unless_they_are_asked_for(tmp_path: Path) 
     assert entities(bounded(tmp_path, "以上|地方", "上地\tLOC\n")) == []
 
 
-def test_where_the_longest_match_crosses_a_word_a_shorter_one_is_taken_and_the_text_behind_stays_free(tmp_path: Path) -> None:
+def test_where_the_longest_match_crosses_a_word_a_shorter_one_is_taken_and_the_text_behind_stays_free(
+    tmp_path: Path,
+) -> None:
     result = bounded(tmp_path, "北京|大学生|活", "北京大学\tORG\n北京\tLOC\n大学生活\tTERM\n")
     assert entities(result) == ["北京", "大学生活"]
     assert result.dropped == {"entity ORG crosses a word": 1}
@@ -310,7 +369,8 @@ def test_a_segmenter_that_is_taught_the_lexicon_has_its_entries_as_words(segment
         assert taught.dictionary.unreachable == ["New York", "卡尔·马克思"]
 
 
-# --- words that are none ----------------------------------------------------------------------------------------------------------
+# --- words that are none
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_signs_alone_are_no_words_and_are_counted() -> None:

@@ -59,18 +59,24 @@ def annotate(annotator: Annotator, text: str) -> list[tuple[int, int, str]]:
     document = Document(id="1", language="zh", text=text, title="", source="s")
     sentences_S2, _ = split_sentences(document.characters)
     found, labels = annotator.annotate(document, sentences_S2), annotator.labels()
-    return [(start, end, labels[label].type) for start, end, label in zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)]
+    return [
+        (start, end, labels[label].type)
+        for start, end, label in zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)
+    ]
 
 
 def found(text: str, annotator: Annotator) -> list[tuple[str, str]]:
     return [(text[start:end], kind) for start, end, kind in annotate(annotator, text)]
 
 
-# --- the contract ---------------------------------------------------------------------------------------------------------------
+# --- the contract
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_annotator_is_a_documented_frozen_component(kind: str, tmp_path: Path, check_component: Callable[[type], None]) -> None:
+def test_an_annotator_is_a_documented_frozen_component(
+    kind: str, tmp_path: Path, check_component: Callable[[type], None]
+) -> None:
     check_component(type(annotator(kind, tmp_path)))
 
 
@@ -120,7 +126,8 @@ def test_the_fingerprint_is_plain_data_and_names_kind_and_level(kind: str, tmp_p
     assert fingerprint != annotator(kind, tmp_path, "phrase").fingerprint()
 
 
-# --- the lexicon ----------------------------------------------------------------------------------------------------------------
+# --- the lexicon
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def lexicon(folder: Path, content: str | bytes, name: str = "l.tsv", **arguments: Any) -> Lexicon:
@@ -146,7 +153,9 @@ def test_the_first_file_that_lists_a_word_decides_its_type(tmp_path: Path) -> No
 
 
 def test_entries_are_cleaned_like_the_text(tmp_path: Path) -> None:
-    assert found("Café de Flore", lexicon(tmp_path, "Cafe\u0301\u3000de\u200b Flore\tLOC\n")) == [("Café de Flore", "LOC")]
+    assert found("Café de Flore", lexicon(tmp_path, "Cafe\u0301\u3000de\u200b Flore\tLOC\n")) == [
+        ("Café de Flore", "LOC")
+    ]
 
 
 def test_short_entries_are_left_out(tmp_path: Path) -> None:
@@ -191,7 +200,9 @@ def test_only_the_first_malformed_lines_are_shown_and_the_rest_is_counted(tmp_pa
 def test_skipping_leaves_malformed_lines_out_and_lists_them(tmp_path: Path) -> None:
     subject = lexicon(tmp_path, "a\tb\tc\n上海\n\tLOC\n", on_malformed="skip")
     assert found("上海", subject) == [("上海", "")]
-    assert [line.split(": ")[0] for line in subject.malformed] == [f"{tmp_path / 'l.tsv'}:{number}" for number in (1, 3)]
+    assert [line.split(": ")[0] for line in subject.malformed] == [
+        f"{tmp_path / 'l.tsv'}:{number}" for number in (1, 3)
+    ]
 
 
 def test_a_missing_file_and_a_file_without_entries_are_named(tmp_path: Path) -> None:
@@ -204,8 +215,17 @@ def test_a_missing_file_and_a_file_without_entries_are_named(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
-        *[({"paths": []}, "paths"), ({"on_malformed": "x"}, "on_malformed"), ({"origin": "ner"}, "origin"), ({"min_characters": 0}, "min_characters")],
-        *[({"boundaries": "edges"}, "boundaries"), ({"min_frequency": -1}, "min_frequency"), ({"min_frequency": float("nan")}, "min_frequency")],
+        *[
+            ({"paths": []}, "paths"),
+            ({"on_malformed": "x"}, "on_malformed"),
+            ({"origin": "ner"}, "origin"),
+            ({"min_characters": 0}, "min_characters"),
+        ],
+        *[
+            ({"boundaries": "edges"}, "boundaries"),
+            ({"min_frequency": -1}, "min_frequency"),
+            ({"min_frequency": float("nan")}, "min_frequency"),
+        ],
     ],
 )
 def test_impossible_settings_are_refused(arguments: dict[str, Any], field: str) -> None:
@@ -226,7 +246,11 @@ def test_a_han_entry_is_found_wherever_it_stands(tmp_path: Path) -> None:
 
 def test_the_leftmost_and_longest_entry_wins(tmp_path: Path) -> None:
     subject = lexicon(tmp_path, "北京\n北京大学\n大学生\n学生\nNew York\nNew York Times\n")
-    assert found("北京大学生 the New York Times, New York", subject) == [("北京大学", ""), ("New York Times", ""), ("New York", "")]
+    assert found("北京大学生 the New York Times, New York", subject) == [
+        ("北京大学", ""),
+        ("New York Times", ""),
+        ("New York", ""),
+    ]
 
 
 def test_an_entry_is_found_when_a_longer_one_runs_into_the_next_letters(tmp_path: Path) -> None:
@@ -247,8 +271,13 @@ def leftmost_longest(text: str, entries: set[str]) -> list[tuple[int, int]]:
 
 
 @settings(max_examples=80, deadline=None)
-@given(entries=st.sets(st.text(alphabet="中国人", min_size=2, max_size=4), min_size=1, max_size=5), text=st.text(alphabet="中国人。𠮷", max_size=30))
-def test_all_matches_are_those_of_the_definition(tmp_path_factory: pytest.TempPathFactory, entries: set[str], text: str) -> None:
+@given(
+    entries=st.sets(st.text(alphabet="中国人", min_size=2, max_size=4), min_size=1, max_size=5),
+    text=st.text(alphabet="中国人。𠮷", max_size=30),
+)
+def test_all_matches_are_those_of_the_definition(
+    tmp_path_factory: pytest.TempPathFactory, entries: set[str], text: str
+) -> None:
     subject = lexicon(tmp_path_factory.getbasetemp(), "\n".join(sorted(entries)))
     assert [unit[:2] for unit in annotate(subject, text)] == leftmost_longest(text, entries)
 

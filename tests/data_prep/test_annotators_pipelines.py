@@ -1,4 +1,5 @@
-"""Annotators that look at words and their parts of speech: spaCy pipelines assembled here, jieba's tags, chunk grammars."""
+"""Annotators that look at words and their parts of speech: spaCy pipelines assembled here, jieba's tags, chunk
+grammars."""
 
 from __future__ import annotations
 
@@ -34,14 +35,18 @@ def document(text: str, language: str) -> Document:
 def units(annotator: Annotator, text: str, language: str = "zh") -> list[tuple[int, int, str]]:
     subject = document(text, language)
     found, labels = annotator.annotate(subject, split_sentences(subject.characters)[0]), annotator.labels()
-    return [(start, end, labels[label].type) for start, end, label in zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)]
+    return [
+        (start, end, labels[label].type)
+        for start, end, label in zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)
+    ]
 
 
 def found(annotator: Annotator, text: str, language: str = "zh") -> list[tuple[str, str]]:
     return [(text[start:end], kind) for start, end, kind in units(annotator, text, language)]
 
 
-# --- pipelines made for these tests ---------------------------------------------------------------------------------------------
+# --- pipelines made for these tests
+# ---------------------------------------------------------------------------------------------
 
 LEXICON = {
     "the": "DET",
@@ -64,8 +69,14 @@ def annotate_by_hand(doc: Any) -> Any:
         token.pos_ = LEXICON.get(token.text, "X")
         token.tag_ = PENN.get(token.pos_, "XX")
         follower = token.i + 1
-        nominal = token.pos_ in ("DET", "ADJ", "NOUN", "PROPN") and follower < len(doc) and LEXICON.get(doc[follower].text) in ("ADJ", "NOUN", "PROPN")
-        token.head, token.dep_ = (doc[follower], "compound") if nominal else (token, "nsubj" if token.pos_ in ("NOUN", "PROPN") else "ROOT")
+        nominal = (
+            token.pos_ in ("DET", "ADJ", "NOUN", "PROPN")
+            and follower < len(doc)
+            and LEXICON.get(doc[follower].text) in ("ADJ", "NOUN", "PROPN")
+        )
+        token.head, token.dep_ = (
+            (doc[follower], "compound") if nominal else (token, "nsubj" if token.pos_ in ("NOUN", "PROPN") else "ROOT")
+        )
     return doc
 
 
@@ -100,13 +111,19 @@ CITIES = [
 STAEDTE = [{"label": "LOC", "pattern": "北京大学"}, {"label": "LOC", "pattern": "上海"}]
 
 
-# --- spaCy: entities ------------------------------------------------------------------------------------------------------------
+# --- spaCy: entities
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_entity_ruler_finds_entities_at_their_characters_in_the_document(save: Callable[..., str]) -> None:
     english = SpacyPipeline(level="entity", pipeline=save("en", "entity_ruler", patterns=CITIES))
     text = "It rained in New York. \n\nMARIE CURIE left Rome! 😀 Rome."
-    assert found(english, text, "en") == [("New York", "GPE"), ("MARIE CURIE", "PERSON"), ("Rome", "GPE"), ("Rome", "GPE")]
+    assert found(english, text, "en") == [
+        ("New York", "GPE"),
+        ("MARIE CURIE", "PERSON"),
+        ("Rome", "GPE"),
+        ("Rome", "GPE"),
+    ]
     chinese = SpacyPipeline(level="entity", pipeline=save("zh", "entity_ruler", patterns=STAEDTE))
     assert found(chinese, "𠮷先生在北京大学。\n后来去了上海。") == [("北京大学", "LOC"), ("上海", "LOC")]
 
@@ -139,7 +156,9 @@ def test_documents_of_other_languages_are_passed_over(save: Callable[..., str]) 
     assert found(everywhere, "Rome", "zh") == found(everywhere, "Rome", "en") == [("Rome", "GPE")]
 
 
-def test_components_that_entities_do_not_need_are_left_out_unless_rules_may_look_at_them(save: Callable[..., str]) -> None:
+def test_components_that_entities_do_not_need_are_left_out_unless_rules_may_look_at_them(
+    save: Callable[..., str],
+) -> None:
     learned = SpacyPipeline(level="entity", pipeline=save("en", "sentencizer", "ner"))
     assert list(factories(learned._pipeline.nlp)) == ["ner"]
     ruled = SpacyPipeline(level="entity", pipeline=save("en", "sentencizer", "entity_ruler", patterns=CITIES))
@@ -148,7 +167,9 @@ def test_components_that_entities_do_not_need_are_left_out_unless_rules_may_look
 
 @pytest.mark.parametrize("name", ["no_such_pipeline", "qq"])
 def test_a_pipeline_that_is_not_there_is_named_with_what_to_do(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"spaCy pipeline '{name}' cannot be loaded: .*Nothing is downloaded here: install"):
+    with pytest.raises(
+        ValueError, match=rf"spaCy pipeline '{name}' cannot be loaded: .*Nothing is downloaded here: install"
+    ):
         SpacyPipeline(level="entity", pipeline=name).labels()
 
 
@@ -158,7 +179,10 @@ def test_a_pipeline_without_entities_is_refused(save: Callable[..., str]) -> Non
 
 
 def test_the_fingerprint_follows_the_content_of_the_folder_and_not_its_place(save: Callable[..., str]) -> None:
-    one, same, other = (SpacyPipeline(level="entity", pipeline=save("en", "entity_ruler", patterns=patterns)) for patterns in (CITIES, CITIES, CITIES[:1]))
+    one, same, other = (
+        SpacyPipeline(level="entity", pipeline=save("en", "entity_ruler", patterns=patterns))
+        for patterns in (CITIES, CITIES, CITIES[:1])
+    )
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()
     assert one.fingerprint() != SpacyPipeline(level="entity", pipeline=one.pipeline, languages=["en"]).fingerprint()
 
@@ -174,7 +198,9 @@ def test_a_used_annotator_travels_without_its_pipeline(save: Callable[..., str])
 @settings(max_examples=60, deadline=None)
 @given(text=MIXED)
 def test_entities_of_random_text_are_sorted_disjoint_and_inside_sentences(save: Callable[..., str], text: str) -> None:
-    folder = getattr(save, "folder", None) or save("zh", "entity_ruler", patterns=[{"label": "L", "pattern": word} for word in ("中国", "北京", "大学", "a")])
+    folder = getattr(save, "folder", None) or save(
+        "zh", "entity_ruler", patterns=[{"label": "L", "pattern": word} for word in ("中国", "北京", "大学", "a")]
+    )
     save.folder = folder  # type: ignore[attr-defined]
     found = units(SpacyPipeline(level="entity", pipeline=folder), text)
     sentences = split_sentences(document(text, "zh").characters)[0].tolist()
@@ -185,13 +211,17 @@ def test_entities_of_random_text_are_sorted_disjoint_and_inside_sentences(save: 
         position = end
 
 
-# --- spaCy: noun chunks ---------------------------------------------------------------------------------------------------------
+# --- spaCy: noun chunks
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_noun_chunks_become_phrases(save: Callable[..., str]) -> None:
     subject = SpacyPipeline(level="phrase", pipeline=save("en", "by_hand"), take="noun_chunks")
     assert subject.labels() == [Label("NP", "pos")]
-    assert found(subject, "the old steam engine was sold. Marie Curie was not.", "en") == [("the old steam engine", "NP"), ("Marie Curie", "NP")]
+    assert found(subject, "the old steam engine was sold. Marie Curie was not.", "en") == [
+        ("the old steam engine", "NP"),
+        ("Marie Curie", "NP"),
+    ]
 
 
 def test_noun_chunks_that_cannot_be_had_are_explained(save: Callable[..., str]) -> None:
@@ -203,14 +233,19 @@ def test_noun_chunks_that_cannot_be_had_are_explained(save: Callable[..., str]) 
 
 @pytest.mark.parametrize(
     ("arguments", "field"),
-    [({"take": "verbs"}, "take"), ({"take": "noun_chunks", "types": {"a": "b"}}, "types"), ({"types": {"GPE": ""}}, "types")],
+    [
+        ({"take": "verbs"}, "take"),
+        ({"take": "noun_chunks", "types": {"a": "b"}}, "types"),
+        ({"types": {"GPE": ""}}, "types"),
+    ],
 )
 def test_impossible_settings_of_a_pipeline_are_refused(arguments: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: "):
         SpacyPipeline(level="entity", pipeline="en", **arguments)
 
 
-# --- parts of speech ------------------------------------------------------------------------------------------------------------
+# --- parts of speech
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", ["rjieba", "jieba"])
@@ -226,7 +261,9 @@ def test_words_tagged_as_names_become_hints(engine: str) -> None:
 def test_tags_of_the_users_own_words_count(tmp_path: Path) -> None:
     (tmp_path / "w.txt").write_text("玄铁重剑谱 9999 nz\n", encoding="utf-8")
     for engine in ("rjieba", "jieba"):
-        subject = PartOfSpeech(level="entity", engine=engine, user_words=[str(tmp_path / "w.txt")], types={"nz": "WORK"})
+        subject = PartOfSpeech(
+            level="entity", engine=engine, user_words=[str(tmp_path / "w.txt")], types={"nz": "WORK"}
+        )
         assert found(subject, "他读完了玄铁重剑谱") == [("玄铁重剑谱", "WORK")]
         assert subject.fingerprint() != PartOfSpeech(level="entity", engine=engine, types={"nz": "WORK"}).fingerprint()
 
@@ -237,7 +274,9 @@ def test_short_words_other_tags_and_other_languages_are_passed_over() -> None:
     assert found(subject, "他住在河南省", "en") == []
 
 
-@pytest.mark.parametrize("arguments", [{"engine": "spacy"}, {"types": {}}, {"types": {"nr": ""}}, {"min_characters": 0}])
+@pytest.mark.parametrize(
+    "arguments", [{"engine": "spacy"}, {"types": {}}, {"types": {"nr": ""}}, {"min_characters": 0}]
+)
 def test_impossible_settings_of_parts_of_speech_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(arguments))}: "):
         PartOfSpeech(level="entity", **arguments)
@@ -252,7 +291,9 @@ def tagger(engine: str, hmm: bool) -> Tagger:
 @settings(max_examples=60, deadline=None)
 @given(text=st.one_of(MIXED, st.text(max_size=30)), hmm=st.booleans())
 def test_tagged_tokens_of_jieba_fill_the_text(engine: str, text: str, hmm: bool) -> None:
-    start_T, end_T, tags = tagger(engine, hmm).tag(document(text, "zh"), split_sentences(document(text, "zh").characters)[0])
+    start_T, end_T, tags = tagger(engine, hmm).tag(
+        document(text, "zh"), split_sentences(document(text, "zh").characters)[0]
+    )
     assert len(tags) == len(start_T) == len(end_T)
     assert [0, *end_T.tolist()] == [*start_T.tolist(), len(text)]
 
@@ -261,7 +302,8 @@ def test_the_types_of_tags_are_those_of_user_dictionaries() -> None:
     assert PartOfSpeech(level="entity").types == TAG_TYPES
 
 
-# --- chunks ---------------------------------------------------------------------------------------------------------------------
+# --- chunks
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_chinese_noun_and_verb_groups_are_found_without_any_model() -> None:
@@ -368,7 +410,10 @@ def test_one_pipeline_serves_all_who_use_it(save: Callable[..., str]) -> None:
     ],
 )
 def test_a_grammar_that_would_take_for_ever_is_refused_at_construction(pattern: str) -> None:
-    with pytest.raises(ValueError, match=r"grammar: X: in .* the same tags can go round a loop in two ways.*Repeat the items or the group, not both"):
+    with pytest.raises(
+        ValueError,
+        match=r"grammar: X: in .* the same tags can go round a loop in two ways.*Repeat the items or the group, not both",
+    ):
         Chunks(level="phrase", grammar={"NP": "<n>+", "X": pattern})
 
 

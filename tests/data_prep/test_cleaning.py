@@ -75,22 +75,38 @@ def endless_marks(count: int) -> str:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("between", ["", "\u200b"])
 @pytest.mark.parametrize("settings", [{}, {"repair": True}, {"markdown": True}, {"simplify": "t2s"}])
-def test_two_hundred_thousand_marks_on_a_letter_cost_no_minutes_and_leave_thirty(settings: dict[str, Any], between: str) -> None:
+def test_two_hundred_thousand_marks_on_a_letter_cost_no_minutes_and_leave_thirty(
+    settings: dict[str, Any], between: str
+) -> None:
     text = f"北京 e{between.join(endless_marks(200_000))}x 上海 é"
     cleaned = Cleaning(**settings).text(text)
-    marks = {"": ("\u0316" * 15, "\u0301" * 14), "\u200b": ("\u0316" * 15, "\u0301" * 15)}  # of the latter, the first is composed at once
+    marks = {
+        "": ("\u0316" * 15, "\u0301" * 14),
+        "\u200b": ("\u0316" * 15, "\u0301" * 15),
+    }  # of the latter, the first is composed at once
     assert cleaned == "北京 é" + "".join(marks[between]) + "x 上海 é"
     assert Cleaning(**settings).text(cleaned) == cleaned
     end = text.index("x")
-    _, moved = Cleaning(**settings).spanned(text, {"word": [Given(0, 2, ""), Given(3, end + 1, ""), Given(end + 2, end + 4, "")]})
+    _, moved = Cleaning(**settings).spanned(
+        text, {"word": [Given(0, 2, ""), Given(3, end + 1, ""), Given(end + 2, end + 4, "")]}
+    )
     assert [cleaned[span.start : span.end] for span in moved["word"]][::2] == ["北京", "上海"]
 
 
 def test_surplus_marks_are_counted() -> None:
-    assert [surplus_marks(f"a{endless_marks(count)}b{endless_marks(count)}") for count in (0, 30, 32, 100)] == [0, 0, 4, 140]
+    assert [surplus_marks(f"a{endless_marks(count)}b{endless_marks(count)}") for count in (0, 30, 32, 100)] == [
+        0,
+        0,
+        4,
+        140,
+    ]
 
 
-@given(st.text(st.sampled_from("ae中한ᄒ\u0301\u0316\u0344\u0f73\u0958\u0327\u093c\u1161\u11a8가\U0001d160\n "), max_size=200))
+@given(
+    st.text(
+        st.sampled_from("ae中한ᄒ\u0301\u0316\u0344\u0f73\u0958\u0327\u093c\u1161\u11a8가\U0001d160\n "), max_size=200
+    )
+)
 @settings(max_examples=300)
 def test_composing_is_nfc_wherever_no_run_of_marks_is_too_long(text: str) -> None:
     expected = unicodedata.normalize("NFC", text)
@@ -121,7 +137,24 @@ def test_letter_case_and_accents_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "character", ["\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u2060", "\ufeff", "\u00ad", "\u202a", "\u202e", "\x00", "\x07", "\x1f", "\x7f", "\x9f"]
+    "character",
+    [
+        "\u200b",
+        "\u200c",
+        "\u200d",
+        "\u200e",
+        "\u200f",
+        "\u2060",
+        "\ufeff",
+        "\u00ad",
+        "\u202a",
+        "\u202e",
+        "\x00",
+        "\x07",
+        "\x1f",
+        "\x7f",
+        "\x9f",
+    ],
 )
 def test_zero_width_and_control_characters_are_removed(character: str) -> None:
     assert clean(f"北{character}京 ab{character}cd{character}") == "北京 abcd"
@@ -153,7 +186,11 @@ def test_wrapped_lines_stay_when_the_setting_is_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Title.\nFirst line.\nSecond line.\nThird line.\nFourth line.\n\nEnd.", "床前明月光\n疑是地上霜\n举头望明月\n低头思故乡\n\n李白\n静夜思\n"]
+    "text",
+    [
+        "Title.\nFirst line.\nSecond line.\nThird line.\nFourth line.\n\nEnd.",
+        "床前明月光\n疑是地上霜\n举头望明月\n低头思故乡\n\n李白\n静夜思\n",
+    ],
 )
 def test_lines_that_end_sentences_and_verses_are_not_joined(text: str) -> None:
     assert clean(text) == text.strip()
@@ -222,7 +259,9 @@ def test_a_text_that_ends_up_too_short_is_rejected_with_its_place(text: str, min
     assert rejected == Rejected(PLACE, "too short", f"{count} characters after cleaning, {minimum} wanted")
 
 
-@pytest.mark.parametrize("arguments", [{"min_characters": 0}, {"han_share": 0.0}, {"han_share": 1.0}, {"han_share": float("nan")}])
+@pytest.mark.parametrize(
+    "arguments", [{"min_characters": 0}, {"han_share": 0.0}, {"han_share": 1.0}, {"han_share": float("nan")}]
+)
 def test_impossible_settings_are_refused(arguments: dict[str, float]) -> None:
     (name,) = arguments
     with pytest.raises(ValueError, match=f"^{name}: "):
@@ -237,7 +276,11 @@ def slow_text(raw: str) -> str:
     """What cleaning means, one pattern after the other."""
     text = unicodedata.normalize("NFC", raw)
     text = re.sub("\r\n?|[\u2028\u2029\x0b\x0c\x85]", "\n", text)
-    text = re.sub("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]+", "", text)
+    text = re.sub(
+        "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]+",
+        "",
+        text,
+    )
     text = re.sub("[\t \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+", " ", text)
     text = re.sub("\n{3,}", "\n\n", re.sub(" ?\n ?", "\n", text)).strip()
     breaks = len(re.findall("(?<!\n)\n(?!\n)", text)) if "\n\n" in text else 0
@@ -286,12 +329,20 @@ def test_spans_move_with_their_characters(case: tuple[str, list[Given]], argumen
         assert previous <= span.start < span.end <= len(text)
         assert text[span.start : span.end] == text[span.start : span.end].strip()
         previous = span.end
-    second_halves = {character for character in unicodedata.normalize("NFD", raw) if unicodedata.combining(character) or "\u1160" < character < "\u1200"}
+    second_halves = {
+        character
+        for character in unicodedata.normalize("NFD", raw)
+        if unicodedata.combining(character) or "\u1160" < character < "\u1200"
+    }
     kept = {span.type: text[span.start : span.end] for span in moved["entity"]}
     for span in spans:
         surface = raw[span.start : span.end]
         after = (
-            next((character for character in raw[edge:] if Cleaning(min_characters=1).text(f"a{character}a") != "aa"), "a") for edge in (span.start, span.end)
+            next(
+                (character for character in raw[edge:] if Cleaning(min_characters=1).text(f"a{character}a") != "aa"),
+                "a",
+            )
+            for edge in (span.start, span.end)
         )
         if any(unicodedata.normalize("NFD", character)[0] in second_halves for character in after):
             continue  # an edge inside a character that is composed, now or when what is between has been removed
@@ -308,7 +359,14 @@ def test_a_span_over_composed_and_removed_characters_keeps_its_word() -> None:
 
 
 def test_a_span_that_covers_nothing_visible_is_dropped_and_counted() -> None:
-    raw = Record("北京\u200b\u3000上海", "a", "", "", PLACE, {"word": [Given(0, 2, ""), Given(2, 3, ""), Given(3, 4, ""), Given(4, 6, "")]})
+    raw = Record(
+        "北京\u200b\u3000上海",
+        "a",
+        "",
+        "",
+        PLACE,
+        {"word": [Given(0, 2, ""), Given(2, 3, ""), Given(3, 4, ""), Given(4, 6, "")]},
+    )
     document = Cleaning().clean(raw, "s")
     assert isinstance(document, Document)
     assert document.text == "北京 上海"
@@ -342,7 +400,14 @@ def test_full_width_letters_become_half_width_and_punctuation_stays() -> None:
 
 def test_traditional_characters_become_simplified_with_their_spans() -> None:
     pytest.importorskip("opencc")
-    raw = Record("這個軟體在臺灣用滑鼠操作，乾坤依舊。", "a", "軟體", "", PLACE, {"entity": [Given(2, 4, "term"), Given(5, 7, "LOC"), Given(8, 10, "term")]})
+    raw = Record(
+        "這個軟體在臺灣用滑鼠操作，乾坤依舊。",
+        "a",
+        "軟體",
+        "",
+        PLACE,
+        {"entity": [Given(2, 4, "term"), Given(5, 7, "LOC"), Given(8, 10, "term")]},
+    )
     document = Cleaning(simplify="tw2sp").clean(raw, "s")
     assert isinstance(document, Document)
     assert document.text == "这个软件在台湾用鼠标操作，乾坤依旧。"
@@ -353,7 +418,9 @@ def test_traditional_characters_become_simplified_with_their_spans() -> None:
 def test_a_conversion_that_changes_lengths_carries_the_spans_along() -> None:
     pytest.importorskip("opencc")
     raw = "他用程式語言寫部落格，伺服器在臺北。"
-    text, moved = Cleaning(simplify="tw2sp").spanned(raw, {"entity": [Given(2, 6, ""), Given(7, 10, ""), Given(11, 14, ""), Given(15, 17, "")]})
+    text, moved = Cleaning(simplify="tw2sp").spanned(
+        raw, {"entity": [Given(2, 6, ""), Given(7, 10, ""), Given(11, 14, ""), Given(15, 17, "")]}
+    )
     assert len(text) != len(raw)
     surfaces = [text[span.start : span.end] for span in moved["entity"]]
     assert surfaces == ["编程语言", "博客", "服务器", "台北"]
@@ -370,7 +437,9 @@ def test_mojibake_is_repaired_and_chinese_punctuation_stays() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "package"), [({"simplify": "t2s"}, "opencc"), ({"repair": True}, "ftfy")])
-def test_a_missing_package_is_named_with_the_command_that_installs_it(arguments: dict[str, object], package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    arguments: dict[str, object], package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     (field,) = arguments
     with pytest.raises(ValueError, match=rf"^{field}: needs the package {package}.*pip install 'kmask\[{package}\]'"):

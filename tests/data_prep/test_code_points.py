@@ -24,7 +24,9 @@ from data_prep.vocabularies.vocabulary_report import token_class
 
 EVERY = sys.maxunicode + 1
 IS_HAN = members(HAN_RANGES)
-NAMES = re.compile("CJK (UNIFIED|COMPATIBILITY) IDEOGRAPH|(VERTICAL )?IDEOGRAPHIC ITERATION MARK|IDEOGRAPHIC NUMBER ZERO|HANGZHOU NUMERAL")
+NAMES = re.compile(
+    "CJK (UNIFIED|COMPATIBILITY) IDEOGRAPH|(VERTICAL )?IDEOGRAPHIC ITERATION MARK|IDEOGRAPHIC NUMBER ZERO|HANGZHOU NUMERAL"
+)
 
 
 def points(says: Callable[[str], bool]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -49,8 +51,12 @@ USERS: dict[str, Callable[[str], bool]] = {
     "the report's scripts": lambda character: tallies.writing_system.__wrapped__(ord(character)) == "Han",
     "similar words": lambda character: not character.isalnum() or similar_words.script_group(character) == 0,
     "classes of vocabulary": lambda character: token_class(character) == "Han character",
-    "magic words": lambda character: wikitext.MAGIC.fullmatch(f"__{character}{character}__") is not None and not character.isascii(),
-    "words of a discourse part": lambda character: character.isalnum() and len(discourse.WORD.findall(character * 2)) == 2,
+    "magic words": lambda character: (
+        wikitext.MAGIC.fullmatch(f"__{character}{character}__") is not None and not character.isascii()
+    ),
+    "words of a discourse part": lambda character: (
+        character.isalnum() and len(discourse.WORD.findall(character * 2)) == 2
+    ),
 }
 
 
@@ -80,7 +86,11 @@ def test_what_bert_takes_for_chinese_is_its_own_published_list() -> None:
     from tokenizers.normalizers import BertNormalizer
 
     normalizer = BertNormalizer(clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=False)
-    alone = [point for point in range(0x1000, 0x40000) if not 0xD800 <= point < 0xE000 and normalizer.normalize_str(chr(point)) == f" {chr(point)} "]
+    alone = [
+        point
+        for point in range(0x1000, 0x40000)
+        if not 0xD800 <= point < 0xE000 and normalizer.normalize_str(chr(point)) == f" {chr(point)} "
+    ]
     assert alone == np.flatnonzero(members(BERT_CJK_RANGES)).tolist()
     assert not inner_C()[members(BERT_CJK_RANGES)].any()
     assert inner_C()[[ord(character) for character in "々〇\U00030000"]].all()

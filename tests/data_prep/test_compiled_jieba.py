@@ -53,7 +53,12 @@ def test_the_words_are_those_of_jieba(text: str) -> None:
 
 
 @settings(max_examples=500)
-@given(st.text(st.sampled_from("中国人民北京大学的了是在刘春曙戈拉日代龘靐云计算9a1B.%+-#_& ,，。\r\n\u9fd5\u9fd6㐀é"), max_size=16))
+@given(
+    st.text(
+        st.sampled_from("中国人民北京大学的了是在刘春曙戈拉日代龘靐云计算9a1B.%+-#_& ,，。\r\n\u9fd5\u9fd6㐀é"),
+        max_size=16,
+    )
+)
 def test_any_text_is_cut_as_jieba_cuts_it(text: str) -> None:
     check(text)
 

@@ -1,4 +1,5 @@
-"""Compressed files: whatever they hold is unpacked in bounded steps, and what cannot be unpacked is called what it is."""
+"""Compressed files: whatever they hold is unpacked in bounded steps, and what cannot be unpacked is called what it
+is."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ print(size, peak() - before)
 
 
 def repetitive(blocks: int, window: int = 7 << 3, skippable: bool = False) -> bytes:
-    """A frame of blocks of four bytes that each stand for 128 KiB of the letter a, with a window of 2 ** (10 + window / 8)."""
+    """A frame of blocks of four bytes that each stand for 128 KiB of the letter a, with a window of 2 ** (10 + window /
+    8)."""
     block = ((BLOCK << 3) | 2).to_bytes(3, "little") + b"a"
     last = ((BLOCK << 3) | 3).to_bytes(3, "little") + b"a"
     other = (0x184D2A53).to_bytes(4, "little") + (5).to_bytes(4, "little") + b"12345" if skippable else b""
@@ -76,9 +78,16 @@ def test_a_line_that_never_ends_is_set_aside_with_its_reason(tmp_path: Path, mon
         monkeypatch.setattr(f"{module}.LONGEST_DOCUMENT", 1 << 20)
     file = tmp_path / "x.jsonl.zst"
     file.write_bytes(repetitive(100) + zstandard.compress(b'\n{"first": "one", "text": "one"}\n'))
-    for corpus in (Jsonl(paths=[str(file)]), LabelledPairs(paths=[str(file)], first_key="first", second_key="", label_key="", allow_unlabelled=True)):
+    for corpus in (
+        Jsonl(paths=[str(file)]),
+        LabelledPairs(paths=[str(file)], first_key="first", second_key="", label_key="", allow_unlabelled=True),
+    ):
         first, second = [item for piece in corpus.survey(file, 1 << 30).slices for item in corpus.read(piece)]
-        assert isinstance(first, Rejected) and first.reason == "document too long" and f"{100 * BLOCK + 1} bytes" in first.detail
+        assert (
+            isinstance(first, Rejected)
+            and first.reason == "document too long"
+            and f"{100 * BLOCK + 1} bytes" in first.detail
+        )
         assert second.place.line == 2 and not isinstance(second, Rejected)
 
 
@@ -99,17 +108,24 @@ def test_a_list_with_a_line_that_never_ends_is_refused(tmp_path: Path, monkeypat
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text("江水ab\n\r#", max_size=30), max_size=30), st.integers(1, 40))
-def test_lists_are_read_the_same_in_blocks_of_any_size(tmp_path_factory: pytest.TempPathFactory, pieces: list[str], block: int) -> None:
+def test_lists_are_read_the_same_in_blocks_of_any_size(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[str], block: int
+) -> None:
     file = tmp_path_factory.getbasetemp() / "list.txt"
     file.write_text("".join(pieces), encoding="utf-8", newline="")
     text = "".join(pieces).removesuffix("\n").removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
-    expected = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line and line[0] != "#" and not line.isspace()]
+    expected = [
+        (number, line)
+        for number, line in enumerate(text.split("\n"), 1)
+        if line and line[0] != "#" and not line.isspace()
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_lines, "BLOCK_BYTES", block)
         assert list(lines_of(str(file), [], what="list")) == expected
 
 
-# --- zstandard ------------------------------------------------------------------------------------------------------------------
+# --- zstandard
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def unpacked(content: bytes, folder: Path) -> bytes:
@@ -127,7 +143,9 @@ def test_long_windows_are_read(log: int, tmp_path: Path) -> None:
 def test_a_file_made_with_a_long_window_is_read(tmp_path: Path) -> None:
     noise = random.Random(1).randbytes(1 << 20)
     parameters = zstandard.ZstdCompressionParameters(window_log=28, enable_ldm=True)
-    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()  # its content's size is unknown: the window stays long
+    packer = zstandard.ZstdCompressor(
+        compression_params=parameters
+    ).compressobj()  # its content's size is unknown: the window stays long
     content = packer.compress(noise + bytes(1 << 20) + noise) + packer.flush()
     with pytest.raises(zstandard.ZstdError):
         zstandard.ZstdDecompressor().decompressobj().decompress(content)
@@ -135,20 +153,30 @@ def test_a_file_made_with_a_long_window_is_read(tmp_path: Path) -> None:
 
 
 def test_a_window_too_large_is_called_so_and_costs_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"x\.zst needs 4,294,967,296 bytes of memory to unpack; at most 2,147,483,648 \(zstd --long=31\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"x\.zst needs 4,294,967,296 bytes of memory to unpack; at most 2,147,483,648 \(zstd --long=31\)",
+    ):
         unpacked(repetitive(3, 22 << 3), tmp_path)
 
 
 def test_a_dictionary_is_called_so(tmp_path: Path) -> None:
     samples = [b'{"text": "The river number %d rises in the west."}' % number for number in range(2000)]
     dictionary = zstandard.train_dictionary(4096, samples)
-    with pytest.raises(ValueError, match=rf"x\.zst is compressed with a dictionary \(number {dictionary.dict_id()}\).*zstd -d -D DICTIONARY"):
+    with pytest.raises(
+        ValueError,
+        match=rf"x\.zst is compressed with a dictionary \(number {dictionary.dict_id()}\).*zstd -d -D DICTIONARY",
+    ):
         unpacked(zstandard.ZstdCompressor(dict_data=dictionary).compress(samples[0]), tmp_path)
 
 
-@pytest.mark.parametrize("settings", [{}, {"write_checksum": True}, {"write_content_size": False}, {"level": 19}, {"threads": 2}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"write_checksum": True}, {"write_content_size": False}, {"level": 19}, {"threads": 2}]
+)
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 300, 65_791, 65_792, BLOCK, BLOCK + 1, 1 << 20])
-def test_every_kind_of_frame_is_read_whole_and_every_cut_is_told(settings: dict[str, int], size: int, tmp_path: Path) -> None:
+def test_every_kind_of_frame_is_read_whole_and_every_cut_is_told(
+    settings: dict[str, int], size: int, tmp_path: Path
+) -> None:
     draw = random.Random(size)
     for content in (draw.randbytes(size), bytes(size), (b"The river rises in the west. " * (size // 20 + 1))[:size]):
         frame = zstandard.ZstdCompressor(**settings).compress(content)
@@ -164,7 +192,11 @@ def test_every_kind_of_frame_is_read_whole_and_every_cut_is_told(settings: dict[
 def test_damage_is_damage(data: st.DataObject) -> None:
     import io
 
-    content = bytearray(zstandard.ZstdCompressor(write_checksum=True).compress(b"The river rises in the west. " * 50 + random.Random(1).randbytes(500)))
+    content = bytearray(
+        zstandard.ZstdCompressor(write_checksum=True).compress(
+            b"The river rises in the west. " * 50 + random.Random(1).randbytes(500)
+        )
+    )
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:

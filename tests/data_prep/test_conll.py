@@ -74,7 +74,10 @@ def test_comments_of_conll_u_are_passed_over_and_other_columns_may_be_named(tmp_
     assert isinstance(item, Record) and item.text == "# 1"
 
 
-@pytest.mark.parametrize(("line", "complaint"), [("北 X-LOC", "line 2: '北 X-LOC' has no tag"), ("北", "has no tag"), ("北 B-ORG", "B-ORG is of no declared")])
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [("北 X-LOC", "line 2: '北 X-LOC' has no tag"), ("北", "has no tag"), ("北 B-ORG", "B-ORG is of no declared")],
+)
 def test_a_wrong_line_sets_its_document_aside(line: str, complaint: str, tmp_path: Path) -> None:
     found = read(tmp_path, f"东 O\n{line}\n\n{CHINESE}")
     assert isinstance(found[0], Rejected) and found[0].reason == "not a tagged token" and complaint in found[0].detail
@@ -83,7 +86,12 @@ def test_a_wrong_line_sets_its_document_aside(line: str, complaint: str, tmp_pat
 
 @pytest.mark.parametrize(
     ("settings", "complaint"),
-    [({"kinds": []}, "kinds"), ({"level": "word"}, "level"), ({"document": "line"}, "document: 'line'"), ({"tag_column": 0}, "tag_column: 0")],
+    [
+        ({"kinds": []}, "kinds"),
+        ({"level": "word"}, "level"),
+        ({"document": "line"}, "document: 'line'"),
+        ({"tag_column": 0}, "tag_column: 0"),
+    ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
@@ -95,6 +103,11 @@ def test_tagged_entities_become_units_of_shards(tokenizer_folder: Path, tmp_path
     file.write_text(f"{CHINESE}\n{ENGLISH}", encoding="utf-8")
     corpora = [Conll(paths=[str(file)], kinds=["PER", "LOC"])]
     vocabulary = Vocabulary(path=str(tokenizer_folder))
-    manifest = prepare(Preparation(output=str(tmp_path / "out"), corpora=corpora, vocabulary=vocabulary, heldout=0, engine=Here()), quiet)
-    assert manifest["counts"]["units.entity.PER.user"] == manifest["counts"]["units.entity.LOC.user"] == 2, json.dumps(manifest["counts"])
+    manifest = prepare(
+        Preparation(output=str(tmp_path / "out"), corpora=corpora, vocabulary=vocabulary, heldout=0, engine=Here()),
+        quiet,
+    )
+    assert manifest["counts"]["units.entity.PER.user"] == manifest["counts"]["units.entity.LOC.user"] == 2, json.dumps(
+        manifest["counts"]
+    )
     assert Prepared.open(tmp_path / "out").levels == ("word", "entity")

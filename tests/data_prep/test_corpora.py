@@ -32,7 +32,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "wikiextractor": [{"output": "plain"}, {"output": "json"}],
     "annotated_jsonl": [{"kinds": ["PER"]}],
     "conll": [{"kinds": ["PER"], "document": kind} for kind in ("sentence", "docstart", "file")],
-    "pairs": [{"classes": ["0"], "format": kind, "columns": ["first", "second", "label"]} for kind in ("jsonl", "tsv", "csv")],
+    "pairs": [
+        {"classes": ["0"], "format": kind, "columns": ["first", "second", "label"]} for kind in ("jsonl", "tsv", "csv")
+    ],
 }
 """Settings under which a format reads differently; a format that is not listed is tested with its defaults."""
 
@@ -45,8 +47,15 @@ def reader(kind: str, **arguments: Any) -> Corpus:
 
 def readers(wanted: Callable[[Corpus], bool]) -> pytest.MarkDecorator:
     """The formats that are wanted, each with all its variants."""
-    chosen = [(kind, extra) for kind in kinds(Corpus) for extra in VARIANTS.get(kind, [{}]) if wanted(reader(kind, paths=["x"], **extra))]
-    return pytest.mark.parametrize(("kind", "extra"), chosen, ids=["-".join(map(str, [kind, *extra.values()])) for kind, extra in chosen])
+    chosen = [
+        (kind, extra)
+        for kind in kinds(Corpus)
+        for extra in VARIANTS.get(kind, [{}])
+        if wanted(reader(kind, paths=["x"], **extra))
+    ]
+    return pytest.mark.parametrize(
+        ("kind", "extra"), chosen, ids=["-".join(map(str, [kind, *extra.values()])) for kind, extra in chosen]
+    )
 
 
 every_reader = readers(lambda corpus: True)
@@ -55,7 +64,12 @@ every_line_reader = readers(lambda corpus: isinstance(corpus, LineCorpus))
 every_text_reader = readers(lambda corpus: type(corpus) in (Jsonl, PlainText, PreSegmented))
 """Those that find documents in LINES."""
 
-COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".zst": zstandard.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
 LINES = [
     b'{"text": "one", "id": "a"}\n',
     '{"text": "江水东流。", "lang": "zh"}\r\n'.encode(),
@@ -71,7 +85,12 @@ LINES = [
 
 def read(corpus: Corpus, slice_bytes: int = 1 << 30) -> list[Record | Rejected]:
     """All records of all files, read slice by slice."""
-    return [item for path in corpus.files() for piece in corpus.survey(path, slice_bytes).slices for item in corpus.read(piece)]
+    return [
+        item
+        for path in corpus.files()
+        for piece in corpus.survey(path, slice_bytes).slices
+        for item in corpus.read(piece)
+    ]
 
 
 def without_path(items: list[Record | Rejected]) -> list[Record | Rejected]:
@@ -82,7 +101,8 @@ def jsonl(*values: Any) -> bytes:
     return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values).encode()
 
 
-# --- the contract ---------------------------------------------------------------------------------------------------------------
+# --- the contract
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", kinds(Corpus))
@@ -118,7 +138,9 @@ def test_a_folder_instead_of_a_file_gets_a_hint(kind: str, extra: dict[str, Any]
 
 
 @every_file_reader
-def test_patterns_are_expanded_in_order_and_no_file_is_read_twice(kind: str, extra: dict[str, Any], tmp_path: Path) -> None:
+def test_patterns_are_expanded_in_order_and_no_file_is_read_twice(
+    kind: str, extra: dict[str, Any], tmp_path: Path
+) -> None:
     for name in ("b.txt", "a.txt", "c.txt"):
         (tmp_path / name).write_bytes(LINES[0])
     corpus = reader(kind, paths=[str(tmp_path / "c.txt"), str(tmp_path / "*.txt")], **extra)
@@ -126,11 +148,15 @@ def test_patterns_are_expanded_in_order_and_no_file_is_read_twice(kind: str, ext
 
 
 @every_text_reader
-def test_invalid_utf8_is_rejected_with_the_line_where_its_document_begins(kind: str, extra: dict[str, Any], tmp_path: Path) -> None:
+def test_invalid_utf8_is_rejected_with_the_line_where_its_document_begins(
+    kind: str, extra: dict[str, Any], tmp_path: Path
+) -> None:
     good, bad = LINES[0], b"some \xff\xfe bytes\n"
     content = b"".join([good, b"\n", bad, b"\n", good])
     (tmp_path / "x.txt").write_bytes(content)
-    rejected = [item for item in read(reader(kind, paths=[str(tmp_path / "x.txt")], **extra)) if isinstance(item, Rejected)]
+    rejected = [
+        item for item in read(reader(kind, paths=[str(tmp_path / "x.txt")], **extra)) if isinstance(item, Rejected)
+    ]
     assert [item.reason for item in rejected] == ["invalid UTF-8"]
     place = rejected[0].place
     assert place.path == str(tmp_path / "x.txt")
@@ -140,7 +166,9 @@ def test_invalid_utf8_is_rejected_with_the_line_where_its_document_begins(kind: 
 
 
 @every_text_reader
-def test_the_position_of_invalid_utf8_counts_the_byte_order_mark(kind: str, extra: dict[str, Any], tmp_path: Path) -> None:
+def test_the_position_of_invalid_utf8_counts_the_byte_order_mark(
+    kind: str, extra: dict[str, Any], tmp_path: Path
+) -> None:
     (tmp_path / "x.txt").write_bytes(b"\xef\xbb\xbfab\xff\n")
     (rejected,) = read(reader(kind, paths=[str(tmp_path / "x.txt")], **extra))
     assert isinstance(rejected, Rejected)
@@ -151,7 +179,12 @@ def test_the_position_of_invalid_utf8_counts_the_byte_order_mark(kind: str, extr
 @settings(max_examples=60, deadline=None)
 @given(lines=st.lists(st.sampled_from(LINES), max_size=12), last_newline=st.booleans(), slice_bytes=st.integers(1, 80))
 def test_slices_of_any_size_give_the_same_documents(
-    kind: str, extra: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], last_newline: bool, slice_bytes: int
+    kind: str,
+    extra: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+    lines: list[bytes],
+    last_newline: bool,
+    slice_bytes: int,
 ) -> None:
     file = tmp_path_factory.getbasetemp() / f"slices-{kind}.txt"
     content = b"".join(lines)
@@ -171,7 +204,9 @@ def test_slices_of_any_size_give_the_same_documents(
 
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
 @every_line_reader
-def test_compressed_files_give_the_same_documents_as_plain_ones(kind: str, extra: dict[str, Any], suffix: str, tmp_path: Path) -> None:
+def test_compressed_files_give_the_same_documents_as_plain_ones(
+    kind: str, extra: dict[str, Any], suffix: str, tmp_path: Path
+) -> None:
     content = b"".join(LINES * 40)
     (tmp_path / "x.txt").write_bytes(content)
     (tmp_path / f"x.txt{suffix}").write_bytes(COMPRESSIONS[suffix](content))
@@ -181,7 +216,9 @@ def test_compressed_files_give_the_same_documents_as_plain_ones(kind: str, extra
 
 
 @every_line_reader
-def test_several_zstandard_frames_in_one_file_are_read_to_the_end(kind: str, extra: dict[str, Any], tmp_path: Path) -> None:
+def test_several_zstandard_frames_in_one_file_are_read_to_the_end(
+    kind: str, extra: dict[str, Any], tmp_path: Path
+) -> None:
     (tmp_path / "x.txt").write_bytes(LINES[0] * 2)
     (tmp_path / "x.txt.zst").write_bytes(zstandard.compress(LINES[0]) * 2)
     plain, packed = (reader(kind, paths=[str(tmp_path / name)], **extra) for name in ("x.txt", "x.txt.zst"))
@@ -214,7 +251,9 @@ def test_an_empty_file_has_no_slices(kind: str, extra: dict[str, Any], suffix: s
 
 
 @every_line_reader
-def test_a_file_that_became_shorter_while_it_was_read_is_an_error(kind: str, extra: dict[str, Any], tmp_path: Path) -> None:
+def test_a_file_that_became_shorter_while_it_was_read_is_an_error(
+    kind: str, extra: dict[str, Any], tmp_path: Path
+) -> None:
     (tmp_path / "x.txt").write_bytes(LINES[0])
     corpus = reader(kind, paths=[str(tmp_path / "x.txt")], **extra)
     with pytest.raises(ValueError, match=r"x\.txt became shorter while it was read"):
@@ -222,7 +261,9 @@ def test_a_file_that_became_shorter_while_it_was_read_is_an_error(kind: str, ext
 
 
 @every_text_reader
-def test_files_under_one_source_name_do_not_share_stand_in_ids(kind: str, extra: dict[str, Any], tmp_path: Path) -> None:
+def test_files_under_one_source_name_do_not_share_stand_in_ids(
+    kind: str, extra: dict[str, Any], tmp_path: Path
+) -> None:
     for name in ("first.txt", "second.txt"):
         (tmp_path / name).write_bytes(jsonl({"text": f"the text of {name}"}))
     records = read(reader(kind, paths=[str(tmp_path / "*.txt")], source="books", **extra))
@@ -231,11 +272,14 @@ def test_files_under_one_source_name_do_not_share_stand_in_ids(kind: str, extra:
     assert len(set(ids)) == 2
 
 
-# --- damaged compressed files ---------------------------------------------------------------------------------------------------
+# --- damaged compressed files
+# ---------------------------------------------------------------------------------------------------
 
 
 def many_lines() -> bytes:
-    return b"".join(jsonl({"id": str(number), "text": f"number {number} of many, {number * number}"}) for number in range(3000))
+    return b"".join(
+        jsonl({"id": str(number), "text": f"number {number} of many, {number * number}"}) for number in range(3000)
+    )
 
 
 def damage(content: bytes, how: str) -> bytes:
@@ -260,7 +304,12 @@ def test_a_damaged_compressed_file_is_named(suffix: str, how: str, tmp_path: Pat
 
 
 def test_the_source_is_the_name_without_compression_and_format(tmp_path: Path) -> None:
-    assert [stem(Path(name)) for name in ("a/zhwiki.jsonl.gz", "b.txt", "c.v2.jsonl.zst", "d")] == ["zhwiki", "b", "c.v2", "d"]
+    assert [stem(Path(name)) for name in ("a/zhwiki.jsonl.gz", "b.txt", "c.v2.jsonl.zst", "d")] == [
+        "zhwiki",
+        "b",
+        "c.v2",
+        "d",
+    ]
     assert Jsonl(paths=["x"]).source_of("dir/zhwiki.jsonl.bz2") == "zhwiki"
     assert Jsonl(paths=["x"], source="wiki").source_of("dir/other.jsonl") == "wiki"
 
@@ -276,7 +325,8 @@ def test_open_bytes_streams_lines_and_supports_reading_in_blocks(tmp_path: Path)
     assert first + rest.getvalue() == content
 
 
-# --- jsonl ----------------------------------------------------------------------------------------------------------------------
+# --- jsonl
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def one(line: bytes, **arguments: Any) -> Record | Rejected | None:
@@ -289,7 +339,13 @@ def test_jsonl_reads_text_id_title_and_language() -> None:
 
 
 def test_jsonl_reads_under_keys_of_the_users_choice() -> None:
-    record = one(jsonl({"body": "words", "key": 12, "head": "T", "tongue": "en"}), text_key="body", id_key="key", title_key="head", language_key="tongue")
+    record = one(
+        jsonl({"body": "words", "key": 12, "head": "T", "tongue": "en"}),
+        text_key="body",
+        id_key="key",
+        title_key="head",
+        language_key="tongue",
+    )
     assert record == Record(text="words", id="12", title="T", language="en", place=Place("x.jsonl", 7, 100))
 
 
@@ -303,7 +359,11 @@ def test_jsonl_without_an_id_begins_its_id_with_source_and_line_number() -> None
 def test_jsonl_ids_carry_the_right_line_numbers_through_blank_and_bad_lines(tmp_path: Path) -> None:
     (tmp_path / "w.jsonl").write_bytes(b"".join([jsonl({"text": "one"}), b"\n", b"oops\n", jsonl({"text": "four"})]))
     items = read(Jsonl(paths=[str(tmp_path / "w.jsonl")]), 1)
-    assert [(item.id[:3] if isinstance(item, Record) else item.reason, item.place.line) for item in items] == [("w:1", 1), ("not JSON", 3), ("w:4", 4)]
+    assert [(item.id[:3] if isinstance(item, Record) else item.reason, item.place.line) for item in items] == [
+        ("w:1", 1),
+        ("not JSON", 3),
+        ("w:4", 4),
+    ]
 
 
 def test_jsonl_the_language_of_the_configuration_wins_and_what_a_document_declares_is_handed_on() -> None:
@@ -347,7 +407,8 @@ def test_jsonl_ignores_values_that_are_no_metadata() -> None:
     assert (record.id[:6], record.title) == ("wiki:7", "5")
 
 
-# --- plain text -----------------------------------------------------------------------------------------------------------------
+# --- plain text
+# -----------------------------------------------------------------------------------------------------------------
 
 POEM = "\n\n床前明月光\n疑是地上霜\n \n\nsecond\n\n\nthird\nline"
 
@@ -363,11 +424,21 @@ def test_plain_text_one_document_per_file(tmp_path: Path) -> None:
 
 
 def test_plain_text_one_document_per_block(tmp_path: Path) -> None:
-    assert plain(tmp_path, "block") == [("poem:3", "床前明月光\n疑是地上霜"), ("poem:7", "second"), ("poem:10", "third\nline")]
+    assert plain(tmp_path, "block") == [
+        ("poem:3", "床前明月光\n疑是地上霜"),
+        ("poem:7", "second"),
+        ("poem:10", "third\nline"),
+    ]
 
 
 def test_plain_text_one_document_per_line(tmp_path: Path) -> None:
-    expected = [("poem:3", "床前明月光"), ("poem:4", "疑是地上霜"), ("poem:7", "second"), ("poem:10", "third"), ("poem:11", "line")]
+    expected = [
+        ("poem:3", "床前明月光"),
+        ("poem:4", "疑是地上霜"),
+        ("poem:7", "second"),
+        ("poem:10", "third"),
+        ("poem:11", "line"),
+    ]
     assert plain(tmp_path, "line") == expected
 
 

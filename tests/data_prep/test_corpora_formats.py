@@ -41,7 +41,12 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 def read(corpus: Corpus, slice_bytes: int = 1 << 30, cache: Path | None = None) -> list[Record | Rejected]:
-    return [item for path in corpus.files() for piece in corpus.survey(path, slice_bytes, cache).slices for item in corpus.read(piece, cache)]
+    return [
+        item
+        for path in corpus.files()
+        for piece in corpus.survey(path, slice_bytes, cache).slices
+        for item in corpus.read(piece, cache)
+    ]
 
 
 def record(item: Record | Rejected | None) -> Record:
@@ -58,7 +63,8 @@ def shown(items: list[Record | Rejected]) -> list[str]:
     return [item.text if isinstance(item, Record) else item.reason for item in items]
 
 
-# --- the cache of unpacked slices -----------------------------------------------------------------------------------------------
+# --- the cache of unpacked slices
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -78,7 +84,9 @@ def test_a_cache_holds_every_slice_but_the_first_and_changes_no_document(packed:
     without, cache = read(corpus, 1000), tmp_path / "cache"
     assert read(corpus, 1000, cache) == without
     assert len(cached(cache)) == len(corpus.survey(packed, 1000).slices) - 1 > 3
-    assert [file for file in cache.rglob("*") if file.is_file()] == [file for file in cache.rglob("*") if file.suffix == ".zst"]
+    assert [file for file in cache.rglob("*") if file.is_file()] == [
+        file for file in cache.rglob("*") if file.suffix == ".zst"
+    ]
 
 
 def test_slices_in_the_cache_are_read_instead_of_the_compressed_file(packed: Path, tmp_path: Path) -> None:
@@ -106,11 +114,15 @@ def empty(file: Path) -> None:
 
 
 def swap_content(file: Path) -> None:
-    file.write_bytes(next(other for other in cached(file.parent) if other.stat().st_size != file.stat().st_size).read_bytes())
+    file.write_bytes(
+        next(other for other in cached(file.parent) if other.stat().st_size != file.stat().st_size).read_bytes()
+    )
 
 
 @pytest.mark.parametrize("damage", [cut_short, flip, empty, swap_content, Path.unlink])
-def test_a_damaged_or_missing_cache_file_is_not_used(damage: Callable[[Path], None], packed: Path, tmp_path: Path) -> None:
+def test_a_damaged_or_missing_cache_file_is_not_used(
+    damage: Callable[[Path], None], packed: Path, tmp_path: Path
+) -> None:
     corpus, cache = Jsonl(paths=[str(packed)]), tmp_path / "cache"
     slices = corpus.survey(packed, 1000, cache).slices
     expected = [item for piece in slices for item in corpus.read(piece)]
@@ -125,7 +137,9 @@ def test_a_changed_file_does_not_find_the_slices_of_its_former_self(packed: Path
     assert all("another_" in text for text in shown(read(corpus, 1000, cache)))
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(packed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cache_that_cannot_be_written_is_done_without(
+    packed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
     corpus = Jsonl(paths=[str(packed)])
     assert read(corpus, 1000, tmp_path / "cache") == read(corpus, 1000)
@@ -143,21 +157,33 @@ def test_a_document_too_long_to_hold_is_set_aside_and_the_next_one_is_read(tmp_p
     corpus = PlainText(paths=[str(tmp_path / "x.txt")], document="line")
     for slice_bytes in (1 << 20, 1 << 30):
         first, second = read(corpus, slice_bytes)
-        assert (reason(first), first.place.line, record(second).text.strip(), second.place.line) == ("document too long", 1, "next", 2)
+        assert (reason(first), first.place.line, record(second).text.strip(), second.place.line) == (
+            "document too long",
+            1,
+            "next",
+            2,
+        )
         assert f"{LONGEST_DOCUMENT + 6} bytes" in first.detail  # type: ignore[union-attr]
 
 
-# --- annotated JSON Lines -------------------------------------------------------------------------------------------------------
+# --- annotated JSON Lines
+# -------------------------------------------------------------------------------------------------------
 
 
 def annotated(spans: Any, text: str = "鲁迅生于绍兴。", **settings: Any) -> Record | Rejected | None:
-    corpus = AnnotatedJsonl(**{"paths": ["x"], "kinds": ["PER", "LOC", "TERM", "W"], "levels": {"TERM": "phrase", "W": "word"}, **settings})
+    corpus = AnnotatedJsonl(
+        **{"paths": ["x"], "kinds": ["PER", "LOC", "TERM", "W"], "levels": {"TERM": "phrase", "W": "word"}, **settings}
+    )
     return corpus.parse(json.dumps({"text": text, "spans": spans}).encode(), HERE, "s")
 
 
 def test_spans_come_out_sorted_by_level_as_lists_or_objects() -> None:
     found = record(annotated([{"start": 4, "end": 6, "label": "LOC"}, [0, 2, "PER"], [0, 6, "TERM"], [2, 4, "W"]]))
-    assert found.given == {"entity": (Given(0, 2, "PER"), Given(4, 6, "LOC")), "phrase": (Given(0, 6, "TERM"),), "word": (Given(2, 4, ""),)}
+    assert found.given == {
+        "entity": (Given(0, 2, "PER"), Given(4, 6, "LOC")),
+        "phrase": (Given(0, 6, "TERM"),),
+        "word": (Given(2, 4, ""),),
+    }
 
 
 def test_span_positions_count_characters_not_bytes_or_surrogates() -> None:
@@ -171,15 +197,30 @@ def test_levels_without_spans_are_there_and_empty() -> None:
 
 
 def test_the_keys_of_spans_are_the_users_choice() -> None:
-    corpus = AnnotatedJsonl(paths=["x"], kinds=["ORG"], level="name", text_key="body", spans_key="entities", start_key="from", end_key="to", kind_key="type")
+    corpus = AnnotatedJsonl(
+        paths=["x"],
+        kinds=["ORG"],
+        level="name",
+        text_key="body",
+        spans_key="entities",
+        start_key="from",
+        end_key="to",
+        kind_key="type",
+    )
     line = json.dumps({"body": "Acme makes", "entities": [{"from": 0, "to": 4, "type": "ORG"}]}).encode()
     assert record(corpus.parse(line, HERE, "s")).given == {"name": (Given(0, 4, "ORG"),)}
     assert corpus.given_labels() == {"name": [Label("ORG", "user")]}
 
 
 def test_every_declared_kind_is_a_label_of_its_level() -> None:
-    corpus = AnnotatedJsonl(paths=["x"], kinds=["PER", "W", "V", "TERM"], levels={"TERM": "phrase", "W": "word", "V": "word"})
-    assert corpus.given_labels() == {"entity": [Label("PER", "user")], "word": [Label("", "user")], "phrase": [Label("TERM", "user")]}
+    corpus = AnnotatedJsonl(
+        paths=["x"], kinds=["PER", "W", "V", "TERM"], levels={"TERM": "phrase", "W": "word", "V": "word"}
+    )
+    assert corpus.given_labels() == {
+        "entity": [Label("PER", "user")],
+        "word": [Label("", "user")],
+        "phrase": [Label("TERM", "user")],
+    }
 
 
 @pytest.mark.parametrize(
@@ -207,7 +248,9 @@ def test_a_document_with_a_span_that_cannot_be_kept_is_set_aside_with_the_reason
 
 
 def test_deeply_nested_nonsense_in_a_span_is_shown_briefly() -> None:
-    item = AnnotatedJsonl(paths=["x"], kinds=["A"]).parse(b'{"text": "a", "spans": [' + b"[" * 900 + b"]" * 900 + b"]}", HERE, "s")
+    item = AnnotatedJsonl(paths=["x"], kinds=["A"]).parse(
+        b'{"text": "a", "spans": [' + b"[" * 900 + b"]" * 900 + b"]}", HERE, "s"
+    )
     assert reason(item) == "not a span"
 
 
@@ -231,7 +274,8 @@ def test_nonsense_about_kinds_and_levels_is_refused(settings: dict[str, Any], me
         AnnotatedJsonl(paths=["x"], **settings)
 
 
-# --- pre-segmented text ---------------------------------------------------------------------------------------------------------
+# --- pre-segmented text
+# ---------------------------------------------------------------------------------------------------------
 
 
 def segmented(text: str, document: str = "block") -> Record:
@@ -254,7 +298,9 @@ def segmented(text: str, document: str = "block") -> Record:
         ("天 地", "天地", []),
     ],
 )
-def test_spaces_go_where_chinese_is_written_without_and_words_keep_their_place(line: str, text: str, words: list[str]) -> None:
+def test_spaces_go_where_chinese_is_written_without_and_words_keep_their_place(
+    line: str, text: str, words: list[str]
+) -> None:
     found = segmented(line)
     assert found.text == text
     assert [found.text[word.start : word.end] for word in found.given["word"]] == words
@@ -268,12 +314,17 @@ def test_words_of_several_lines_are_counted_through_the_whole_text() -> None:
 
 def test_pre_segmented_documents_end_as_the_setting_says(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("一 二\n三\n\n四\n", encoding="utf-8")
-    for document, expected in (("file", ["一二\n三\n四"]), ("block", ["一二\n三", "四"]), ("line", ["一二", "三", "四"])):
+    for document, expected in (
+        ("file", ["一二\n三\n四"]),
+        ("block", ["一二\n三", "四"]),
+        ("line", ["一二", "三", "四"]),
+    ):
         assert shown(read(PreSegmented(paths=[str(tmp_path / "x.txt")], document=document), 1)) == expected
     assert PreSegmented(paths=["x"]).given_labels() == {"word": [Label("", "user")]}
 
 
-# --- WikiExtractor --------------------------------------------------------------------------------------------------------------
+# --- WikiExtractor
+# --------------------------------------------------------------------------------------------------------------
 
 EXTRACTED = """<doc id="12" url="https://en.wikipedia.org/wiki?curid=12" title="AT&amp;T">
 AT&amp;T
@@ -305,7 +356,9 @@ def test_wikiextractor_articles_have_id_title_and_text_without_the_repeated_titl
 
 def test_wikiextractor_json_lines_read_the_same() -> None:
     corpus = Wikiextractor(paths=["x"], output="json")
-    line = json.dumps({"id": "12", "revid": "3", "url": "u", "title": "AT&amp;T", "text": "AT&amp;T\n\nA company."}).encode()
+    line = json.dumps(
+        {"id": "12", "revid": "3", "url": "u", "title": "AT&amp;T", "text": "AT&amp;T\n\nA company."}
+    ).encode()
     assert record(corpus.parse(line, HERE, "s"))[:3] == ("A company.", "12", "AT&T")
 
 
@@ -330,7 +383,8 @@ def test_wikiextractor_plain_output_read_as_json_gets_a_hint() -> None:
     assert "Set `output: plain`" in item.detail  # type: ignore[union-attr]
 
 
-# --- wikitext -------------------------------------------------------------------------------------------------------------------
+# --- wikitext
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def wiki(text: str, variant: str = "zh-hans") -> str:
@@ -389,20 +443,51 @@ def test_marks_of_the_chinese_wikipedia_become_the_text_of_one_variant(source: s
     assert wiki(source, variant) == text
 
 
-@pytest.mark.parametrize("broken", ["{{a|b [[c]] text", "[[File:x|text", "{|\n| a\ntext", "text }} ]] |}", "<ref>text", "[http://x text", "{{a|[[b}}text]]"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "{{a|b [[c]] text",
+        "[[File:x|text",
+        "{|\n| a\ntext",
+        "text }} ]] |}",
+        "<ref>text",
+        "[http://x text",
+        "{{a|[[b}}text]]",
+    ],
+)
 def test_what_is_never_closed_was_text_after_all(broken: str) -> None:
     assert "text" in wiki(broken)
 
 
 @pytest.mark.parametrize(
-    "piece", ["{{", "[[", "<b>", "{|\n", "<ref>", "[http://", "{{a|", "-{", "==a\n", "-{zh:", "<!--", "(", "|}\n", "-{;", "}}", "[[a|{{b|", "<math>"]
+    "piece",
+    [
+        "{{",
+        "[[",
+        "<b>",
+        "{|\n",
+        "<ref>",
+        "[http://",
+        "{{a|",
+        "-{",
+        "==a\n",
+        "-{zh:",
+        "<!--",
+        "(",
+        "|}\n",
+        "-{;",
+        "}}",
+        "[[a|{{b|",
+        "<math>",
+    ],
 )
 def test_pages_of_repeated_marks_take_no_longer_than_their_length(piece: str) -> None:
     wiki(piece * 20_000)  # ends at all: anything quadratic would run into the time limit of the tests
     wiki(piece * 10_000 + "}}" * 5_000 + "]]" * 5_000)
 
 
-# --- MediaWiki dumps ------------------------------------------------------------------------------------------------------------
+# --- MediaWiki dumps
+# ------------------------------------------------------------------------------------------------------------
 
 PAGE = """  <page>
     <title>{title}</title>
@@ -465,7 +550,10 @@ def test_of_several_revisions_the_last_is_read() -> None:
         (page("a &undefined; b"), "not XML"),
         ("words\n", "not a page"),
         (HEADER + page("x").replace("<page>", "<pagd>"), "not a page"),
-        *((HEADER.replace("<siteinfo>", f"<siteinfo>{tag}"), "not a page") for tag in ("<page >", "<page\t>", "<page/>", "</text\n>")),
+        *(
+            (HEADER.replace("<siteinfo>", f"<siteinfo>{tag}"), "not a page")
+            for tag in ("<page >", "<page\t>", "<page/>", "</text\n>")
+        ),
     ],
 )
 def test_damaged_pages_are_set_aside(raw: str, expected: str) -> None:
@@ -482,13 +570,17 @@ def test_templates_that_leave_text_are_a_setting() -> None:
     assert record(corpus.parse(page("{{person name|鲁迅}} {{lang|en|x}}").encode(), HERE, "s")).text == "鲁迅"
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"variant": "zh"}, "variant: 'zh' is not one of"), ({"shown_templates": {"a": 0}}, "shown_templates: ")])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"variant": "zh"}, "variant: 'zh' is not one of"), ({"shown_templates": {"a": 0}}, "shown_templates: ")],
+)
 def test_nonsense_about_wikitext_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         WikiDump(paths=["x"], **settings)
 
 
-# --- Parquet --------------------------------------------------------------------------------------------------------------------
+# --- Parquet
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def rows(count: int) -> dict[str, Any]:
@@ -529,7 +621,10 @@ def test_one_huge_row_group_is_divided_and_tiny_ones_are_joined(tmp_path: Path) 
 def test_a_missing_column_is_told_at_the_survey_with_those_there_are(tmp_path: Path) -> None:
     pq.write_table(pa.table(rows(4)), tmp_path / "x.parquet")
     for settings, message in (
-        ({"text_key": "body"}, r"x\.parquet has no column 'body' \(text_key\); its columns: other, text, id, title, lang"),
+        (
+            {"text_key": "body"},
+            r"x\.parquet has no column 'body' \(text_key\); its columns: other, text, id, title, lang",
+        ),
         ({"title_key": "head"}, r"no column 'head' \(title_key\)"),
         ({"text_key": "other"}, r"column 'other' \(text_key\) holds double, not text"),
     ):
@@ -567,7 +662,8 @@ def test_parquet_errors_name_the_file(tmp_path: Path) -> None:
         list(Parquet(paths=[str(file)]).read(Slice(str(file), 0, 400, 1, 1)))
 
 
-# --- datasets -------------------------------------------------------------------------------------------------------------------
+# --- datasets
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -585,20 +681,28 @@ def dataset_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
     return {name: folder / name / "wiki" for name in ("saved", "splits", "files")}
 
 
-def test_dataset_folders_of_every_kind_give_the_same_rows_in_slices_of_any_size(dataset_folders: dict[str, Path], tmp_path: Path) -> None:
+def test_dataset_folders_of_every_kind_give_the_same_rows_in_slices_of_any_size(
+    dataset_folders: dict[str, Path], tmp_path: Path
+) -> None:
     outcomes, hashes = [], set()
     for folder in dataset_folders.values():
         corpus = HubDataset(paths=[str(folder)])
         for slice_bytes, cache in ((1 << 30, None), (1, None), (1, tmp_path / "cache")):
             hashes.add(corpus.survey(folder, slice_bytes).sha256)
-            outcomes.append([item._replace(place=item.place._replace(path="")) for item in read(corpus, slice_bytes, cache)])
+            outcomes.append(
+                [item._replace(place=item.place._replace(path="")) for item in read(corpus, slice_bytes, cache)]
+            )
     assert len(hashes) == 1
     assert [record(item).text for item in outcomes[0]] == rows(600)["text"]
     assert all(found == outcomes[0] for found in outcomes)
-    assert len(list((tmp_path / "cache").iterdir())) == 1, "the folder of data files, which cannot be read from the middle, is cached"
+    assert len(list((tmp_path / "cache").iterdir())) == 1, (
+        "the folder of data files, which cannot be read from the middle, is cached"
+    )
 
 
-def test_a_dataset_is_counted_under_the_name_of_its_folder_and_its_size_is_that_of_its_files(dataset_folders: dict[str, Path]) -> None:
+def test_a_dataset_is_counted_under_the_name_of_its_folder_and_its_size_is_that_of_its_files(
+    dataset_folders: dict[str, Path],
+) -> None:
     corpus = HubDataset(paths=[str(dataset_folders["files"])])
     assert corpus.source_of(str(dataset_folders["files"])) == "wiki"
     assert corpus.disk_bytes(dataset_folders["files"]) == (dataset_folders["files"] / "train.jsonl").stat().st_size
@@ -608,7 +712,11 @@ def test_dataset_errors_name_the_dataset_and_what_it_has(dataset_folders: dict[s
     for name, settings, message in (
         ("splits", {"split": "dev"}, "has no split 'dev'; it has train, test"),
         ("files", {"split": "dev"}, "wiki cannot be read with `datasets`.*dev"),
-        ("saved", {"text_key": "body"}, r"wiki has no column 'body' \(text_key\); its columns: other, text, id, title, lang"),
+        (
+            "saved",
+            {"text_key": "body"},
+            r"wiki has no column 'body' \(text_key\); its columns: other, text, id, title, lang",
+        ),
         ("files", {"text_key": "body"}, r"wiki has no column 'body' \(text_key\)"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -626,7 +734,9 @@ def test_a_damaged_line_of_json_is_told_before_pyarrow_meets_it(tmp_path: Path) 
     assert shown(read(HubDataset(paths=[str(tmp_path)]))) == ["one", "two"]
 
 
-def test_a_saved_dataset_that_is_cut_short_is_told_even_between_two_record_batches(dataset_folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_saved_dataset_that_is_cut_short_is_told_even_between_two_record_batches(
+    dataset_folders: dict[str, Path], tmp_path: Path
+) -> None:
     shutil.copytree(dataset_folders["saved"], tmp_path / "wiki")
     file = next((tmp_path / "wiki").glob("*.arrow"))
     content = file.read_bytes()
@@ -650,7 +760,9 @@ def test_what_is_no_dataset_is_refused_with_what_to_do(tmp_path: Path) -> None:
             HubDataset(**settings).files()
 
 
-def test_a_dataset_of_the_hub_is_streamed_at_its_revision_and_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_dataset_of_the_hub_is_streamed_at_its_revision_and_cached(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import datasets
 
     calls: list[dict[str, Any]] = []
@@ -663,7 +775,9 @@ def test_a_dataset_of_the_hub_is_streamed_at_its_revision_and_cached(monkeypatch
     corpus = HubDataset(paths=["org/wiki"], name="20231101.zh", revision=REVISION)
     (path,) = corpus.files()
     slices = corpus.survey(path, 1, tmp_path / "cache").slices
-    assert calls == [{"path": "org/wiki", "name": "20231101.zh", "split": "train", "revision": REVISION, "streaming": True}]
+    assert calls == [
+        {"path": "org/wiki", "name": "20231101.zh", "split": "train", "revision": REVISION, "streaming": True}
+    ]
     assert (corpus.source_of(str(path)), corpus.disk_bytes(path), len(slices)) == ("wiki", 0, 3)
     from_cache = [item for piece in slices for item in corpus.read(piece, tmp_path / "cache")]
     assert len(calls) == 1, "nothing is streamed again"
@@ -700,7 +814,9 @@ def test_a_whole_preparation_streams_every_row_of_a_dataset_once(
 ) -> None:
     folder = tmp_path / "wiki"
     folder.mkdir()
-    lines = [json.dumps({"id": f"d{row}", "text": f"The river number {row} rises in the west. " * 4}) for row in range(6000)]
+    lines = [
+        json.dumps({"id": f"d{row}", "text": f"The river number {row} rises in the west. " * 4}) for row in range(6000)
+    ]
     (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
     settings = Preparation(
         output=str(tmp_path / "out"),
@@ -711,12 +827,17 @@ def test_a_whole_preparation_streams_every_row_of_a_dataset_once(
         engine=Here(),
     )
     manifest = prepare(settings, lambda progress: None)
-    assert len(list((tmp_path / "out/parts").iterdir())) > 20 and manifest["counts"]["documents.wiki.en"] + manifest["counts"].get("rejected.duplicate", 0) > 0
+    assert (
+        len(list((tmp_path / "out/parts").iterdir())) > 20
+        and manifest["counts"]["documents.wiki.en"] + manifest["counts"].get("rejected.duplicate", 0) > 0
+    )
     assert streamed == [6000]
     assert not (tmp_path / "out/unpacked").exists()
 
 
-def test_whoever_finds_the_cache_of_a_dataset_gone_makes_it_again(dataset_folders: dict[str, Path], streamed: list[int], tmp_path: Path) -> None:
+def test_whoever_finds_the_cache_of_a_dataset_gone_makes_it_again(
+    dataset_folders: dict[str, Path], streamed: list[int], tmp_path: Path
+) -> None:
     folder = dataset_folders["files"]
     corpus = HubDataset(paths=[str(folder)])
     slices = corpus.survey(folder, 1, tmp_path / "cache").slices
@@ -746,7 +867,12 @@ def test_a_dataset_whose_files_change_in_place_is_surveyed_again(tmp_path: Path)
     folder.mkdir()
     (folder / "train.jsonl").write_text('{"text": "one"}\n')
     corpus = HubDataset(paths=[str(folder)])
-    surveyor = Surveyor(corpora=[corpus], listing=Listing.of([corpus.found()]), part_bytes=1000, watch=Watch(folder=tmp_path / "out", launch="notes"))
+    surveyor = Surveyor(
+        corpora=[corpus],
+        listing=Listing.of([corpus.found()]),
+        part_bytes=1000,
+        watch=Watch(folder=tmp_path / "out", launch="notes"),
+    )
     first = surveyor(0)
     assert surveyor.finished(0) == first
     with (folder / "train.jsonl").open("a") as file:
@@ -754,9 +880,15 @@ def test_a_dataset_whose_files_change_in_place_is_surveyed_again(tmp_path: Path)
     assert surveyor.finished(0) is None
 
 
-def test_small_compressed_files_are_unpacked_once_too(tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_compressed_files_are_unpacked_once_too(
+    tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "x.jsonl.gz"
-    file.write_bytes(gzip.compress(b"".join(b'{"text": "The river number %d rises in the west."}\n' % number for number in range(4000))))
+    file.write_bytes(
+        gzip.compress(
+            b"".join(b'{"text": "The river number %d rises in the west."}\n' % number for number in range(4000))
+        )
+    )
     opened: list[Path] = []
 
     def counting(path: Path, encoding: str = "utf-8") -> Any:
@@ -766,6 +898,8 @@ def test_small_compressed_files_are_unpacked_once_too(tmp_path: Path, tokenizer_
     monkeypatch.setattr("data_prep.corpora.open_bytes", counting)
     monkeypatch.setattr("data_prep.inputs.slice_cache.open_bytes", counting)
     settings = {"vocabulary": Vocabulary(path=str(tokenizer_folder)), "part_bytes": 10_000, "engine": Here()}
-    prepare(Preparation(output=str(tmp_path / "out"), corpora=[Jsonl(paths=[str(file)])], **settings), lambda progress: None)
+    prepare(
+        Preparation(output=str(tmp_path / "out"), corpora=[Jsonl(paths=[str(file)])], **settings), lambda progress: None
+    )
     assert len(list((tmp_path / "out/parts").iterdir())) > 20
     assert opened == [file, file], "by the survey, and for the first slice, which begins where the file does"

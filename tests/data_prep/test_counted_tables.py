@@ -15,8 +15,13 @@ from data_prep.counting.counted_tables import fold, merged, write_sorted_table
 
 def write_counts(path: Path, counts: dict[int, int]) -> Path:
     keys = sorted(counts)
-    columns = {"key": pyarrow.array(keys, pyarrow.uint64()), "count": pyarrow.array([counts[key] for key in keys], pyarrow.int64())}
-    write_sorted_table(path, pyarrow.table({**columns, "from": pyarrow.array([path.stem] * len(keys), pyarrow.string())}))
+    columns = {
+        "key": pyarrow.array(keys, pyarrow.uint64()),
+        "count": pyarrow.array([counts[key] for key in keys], pyarrow.int64()),
+    }
+    write_sorted_table(
+        path, pyarrow.table({**columns, "from": pyarrow.array([path.stem] * len(keys), pyarrow.string())})
+    )
     return path
 
 
@@ -26,7 +31,10 @@ def test_a_merge_adds_up_what_has_the_same_key_and_keeps_the_rest_of_the_first_t
 ) -> None:
     monkeypatch.setattr(counted_tables, "BATCH_ROWS", 64)
     random = np.random.default_rng(tables)
-    parts = [dict(zip(random.integers(0, 3 * rows, rows).tolist(), random.integers(1, 9, rows).tolist(), strict=True)) for _ in range(tables)]
+    parts = [
+        dict(zip(random.integers(0, 3 * rows, rows).tolist(), random.integers(1, 9, rows).tolist(), strict=True))
+        for _ in range(tables)
+    ]
     paths = [write_counts(tmp_path / f"{number:04d}.arrow", part) for number, part in enumerate(parts)]
     expected = sum((Counter(part) for part in parts), Counter[int]())
     first = {key: f"{number:04d}" for number, part in reversed(list(enumerate(parts))) for key in part}

@@ -19,7 +19,9 @@ from data_prep.filtering.decontamination import Decontamination
 from data_prep.filtering.evaluation_files import read_texts
 
 PLACE = Place("x.jsonl", 3, 40)
-QUESTION = "Which river rises in the high plateau of the north and flows through eleven provinces before it meets the sea?"
+QUESTION = (
+    "Which river rises in the high plateau of the north and flows through eleven provinces before it meets the sea?"
+)
 CHINESE = "下列关于长江的说法中哪一项是正确的：它发源于青藏高原，流经十一个省市自治区，最后注入东海。"
 
 
@@ -31,7 +33,11 @@ def check(text: str, paths: list[Path], **arguments: Any) -> Rejected | None:
 @pytest.fixture
 def questions(tmp_path: Path) -> Path:
     file = tmp_path / "test.jsonl"
-    rows = [{"id": 1, "q": "Too short."}, {"id": 2, "q": QUESTION}, {"id": 3, "q": CHINESE, "options": ["甲", {"text": "乙"}]}]
+    rows = [
+        {"id": 1, "q": "Too short."},
+        {"id": 2, "q": QUESTION},
+        {"id": 3, "q": CHINESE, "options": ["甲", {"text": "乙"}]},
+    ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
 
@@ -42,7 +48,11 @@ def test_decontamination_is_a_documented_frozen_component(check_component: Calla
 
 def test_a_document_with_a_question_in_it_is_dropped_with_file_and_line(questions: Path) -> None:
     rejected = check(f"Some page. {QUESTION} The answer is below.", [questions])
-    assert rejected == (PLACE, "contaminated: test.jsonl", "test.jsonl:2: 8 n-gram(s) of 13 words or characters in common")
+    assert rejected == (
+        PLACE,
+        "contaminated: test.jsonl",
+        "test.jsonl:2: 8 n-gram(s) of 13 words or characters in common",
+    )
     rejected = check(f"试题：{CHINESE}答案见下。", [questions])
     assert rejected is not None
     assert rejected.detail.startswith("test.jsonl:3: ")
@@ -54,7 +64,10 @@ def test_punctuation_case_and_line_ends_do_not_hide_a_question(questions: Path) 
 
 
 def test_other_documents_stay(questions: Path) -> None:
-    assert check("The river rises in the high plateau of the north and the people like it very much indeed.", [questions]) is None
+    assert (
+        check("The river rises in the high plateau of the north and the people like it very much indeed.", [questions])
+        is None
+    )
     assert check("长江发源于青藏高原，流经十一个省市。", [questions]) is None
     assert check("", [questions]) is None
 
@@ -69,7 +82,9 @@ def test_twelve_words_in_a_row_are_not_enough_and_thirteen_are(questions: Path) 
 
 @settings(max_examples=60)
 @given(st.integers(0, 39), st.integers(0, 40))
-def test_a_text_is_found_exactly_when_it_shares_an_ngram(tmp_path_factory: pytest.TempPathFactory, start: int, length: int) -> None:
+def test_a_text_is_found_exactly_when_it_shares_an_ngram(
+    tmp_path_factory: pytest.TempPathFactory, start: int, length: int
+) -> None:
     words = [f"w{number * number}" for number in range(40)]
     file = tmp_path_factory.mktemp("evaluation") / "t.txt"
     file.write_text(" ".join(words), encoding="utf-8")
@@ -85,7 +100,9 @@ def test_short_texts_are_counted(questions: Path) -> None:
 
 def test_evaluation_texts_are_cleaned_like_the_corpus(tmp_path: Path) -> None:
     file = tmp_path / "t.txt"
-    file.write_text("\ufeff" + QUESTION.replace("river", "ｒｉｖｅｒ").replace("sea", "se\u200ba") + "\n", encoding="utf-8")
+    file.write_text(
+        "\ufeff" + QUESTION.replace("river", "ｒｉｖｅｒ").replace("sea", "se\u200ba") + "\n", encoding="utf-8"
+    )
     evaluation = Decontamination(paths=[str(file)]).load(Cleaning(half_width=True))
     assert evaluation.check(Document(id="a", language="en", text=QUESTION, title="", source="s"), PLACE) is not None
 
@@ -104,7 +121,9 @@ def test_tables_give_the_texts_of_their_columns(tmp_path: Path) -> None:
 
 def test_json_texts_are_found_at_any_depth(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
-    file.write_text(json.dumps({"data": [{"q": "one", "x": [{"q": ["two", {"z": "three"}]}]}, {"p": "four"}]}), encoding="utf-8")
+    file.write_text(
+        json.dumps({"data": [{"q": "one", "x": [{"q": ["two", {"z": "three"}]}]}, {"p": "four"}]}), encoding="utf-8"
+    )
     assert [text for _, text in read_texts(file, ["q"])] == ["one", "two", "three"]
     assert [text for _, text in read_texts(file, [])] == ["one", "two", "three", "four"]
 
@@ -120,7 +139,9 @@ def test_json_texts_are_found_at_any_depth(tmp_path: Path) -> None:
         ("a.txt.gz", b"not gzip", {}, r"a\.txt\.gz is damaged"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, name: str, content: bytes, arguments: dict[str, Any], message: str) -> None:
+def test_a_file_that_cannot_be_used_is_named(
+    tmp_path: Path, name: str, content: bytes, arguments: dict[str, Any], message: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         Decontamination(paths=[str(tmp_path / name)], **arguments).load(Cleaning())

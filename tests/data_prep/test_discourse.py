@@ -1,4 +1,5 @@
-"""Discourse-marker pairs: what is found, what only looks like it, how they are balanced, and that training never meets them unasked."""
+"""Discourse-marker pairs: what is found, what only looks like it, how they are balanced, and that training never meets
+them unasked."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def found(text: str, markers: str, **arguments: Any) -> list[tuple[str, str, str
     return result
 
 
-# --- finding --------------------------------------------------------------------------------------------------------------------
+# --- finding
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -84,10 +86,15 @@ def found(text: str, markers: str, **arguments: Any) -> list[tuple[str, str, str
         ("因为下雨，风又大，所以，比赛取消了。", [("因为…所以", "下雨，风又大", "比赛取消了。")]),
         ("他来了。虽然下雨，但是路不滑。", [("虽然…但", "下雨", "是路不滑。")]),
         ("If it rains, then we stay.", [("if…then", "it rains", "we stay.")]),
-        ("It rained today. 但是他去了。However, I stayed.", [("但是", "It rained today.", "他去了。"), ("however", "但是他去了。", "I stayed.")]),
+        (
+            "It rained today. 但是他去了。However, I stayed.",
+            [("但是", "It rained today.", "他去了。"), ("however", "但是他去了。", "I stayed.")],
+        ),
     ],
 )
-def test_a_marker_joins_what_stands_before_it_to_what_follows(text: str, expected: list[tuple[str, str, str]], markers: str) -> None:
+def test_a_marker_joins_what_stands_before_it_to_what_follows(
+    text: str, expected: list[tuple[str, str, str]], markers: str
+) -> None:
     assert found(text, markers) == expected
 
 
@@ -130,8 +137,24 @@ def test_lengths_are_counted_in_han_characters_and_words(markers: str) -> None:
 def test_classes_are_the_markers_or_their_senses(markers: str) -> None:
     text = "他很累。但是，他还在工作。It rained. However, we went out."
     assert [name for name, _, _ in found(text, markers, label="sense")] == ["contrast", "contrast"]
-    assert Discourse(markers=[markers], label="sense").classes == ["contrast", "result", "cause", "concession", "condition"]
-    assert Discourse(markers=[markers]).classes == ["但是", "但", "结果", "因为…所以", "虽然…但", "however", "still", "as a result", "if…then"]
+    assert Discourse(markers=[markers], label="sense").classes == [
+        "contrast",
+        "result",
+        "cause",
+        "concession",
+        "condition",
+    ]
+    assert Discourse(markers=[markers]).classes == [
+        "但是",
+        "但",
+        "结果",
+        "因为…所以",
+        "虽然…但",
+        "however",
+        "still",
+        "as a result",
+        "if…then",
+    ]
 
 
 def test_the_users_own_spans_move_along(markers: str) -> None:
@@ -156,7 +179,8 @@ def test_the_lists_that_come_with_kmask_are_read() -> None:
     assert [pair.name for pair in pairs(text, discourse)] == ["contrast", "result"]
 
 
-# --- marker files ---------------------------------------------------------------------------------------------------------------
+# --- marker files
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def markers_of(tmp_path: Path, content: str, skip: bool = False) -> list[Marker]:
@@ -173,7 +197,10 @@ def test_a_comma_is_wanted_only_if_every_line_wants_it(tmp_path: Path) -> None:
     assert [marker.comma for marker in markers_of(tmp_path, "still,\nStill\nthen,\n")] == [False, True]
 
 
-@pytest.mark.parametrize("line", ["一 方面\tlist", "甲…乙…丙\tlist", "\tlist", "so\tresult\tmany", "so\tresult\t1\tmore", "…\tx", "but…", "!"])
+@pytest.mark.parametrize(
+    "line",
+    ["一 方面\tlist", "甲…乙…丙\tlist", "\tlist", "so\tresult\tmany", "so\tresult\t1\tmore", "…\tx", "but…", "!"],
+)
 def test_a_malformed_line_is_refused_with_its_place_or_left_out(line: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"markers with malformed lines:\n.*m\.tsv:2: .*\n.*on_malformed: skip"):
         markers_of(tmp_path, f"but\n{line}\n")
@@ -209,23 +236,33 @@ def test_settings_that_make_no_sense_are_refused(arguments: dict[str, Any], mess
         Discourse(**arguments)
 
 
-# --- in a prepared folder -------------------------------------------------------------------------------------------------------
+# --- in a prepared folder
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty documents of one paragraph, with forty pairs for `but` and twenty for 但是."""
     file = tmp_path_factory.mktemp("corpus") / "c.jsonl"
-    english = [{"id": f"e{n}", "text": f"The rain is of number {n} and more. But New York {n} is in the sea."} for n in range(40)]
+    english = [
+        {"id": f"e{n}", "text": f"The rain is of number {n} and more. But New York {n} is in the sea."}
+        for n in range(40)
+    ]
     chinese = [{"id": f"z{n}", "text": f"江水有{n}个。但是，大学在东{n}。"} for n in range(20)]
-    file.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in english + chinese), encoding="utf-8")
+    file.write_text(
+        "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in english + chinese), encoding="utf-8"
+    )
     return file
 
 
 def prepared(corpus: Path, output: Path, tokenizer_folder: Path, **arguments: Any) -> tuple[Prepared, dict[str, Any]]:
     settings = {"heldout": 0.3, "part_bytes": 900, "discourse": Discourse(), **arguments}
     preparation = Preparation(
-        output=str(output), corpora=[Jsonl(paths=[str(corpus)])], vocabulary=Vocabulary(path=str(tokenizer_folder)), engine=Here(), **settings
+        output=str(output),
+        corpora=[Jsonl(paths=[str(corpus)])],
+        vocabulary=Vocabulary(path=str(tokenizer_folder)),
+        engine=Here(),
+        **settings,
     )
     manifest = prepare(preparation, lambda progress: None)
     return Prepared.open(output), manifest
@@ -242,7 +279,9 @@ def texts(prepared: Prepared, split: str) -> dict[str, tuple[str, str, str]]:
     return result
 
 
-def test_pairs_become_shards_of_their_own_by_the_split_of_their_document(corpus: Path, tmp_path: Path, tokenizer_folder: Path) -> None:
+def test_pairs_become_shards_of_their_own_by_the_split_of_their_document(
+    corpus: Path, tmp_path: Path, tokenizer_folder: Path
+) -> None:
     folder, manifest = prepared(corpus, tmp_path / "out", tokenizer_folder)
     found = {split: texts(folder, split) for split in ("discourse", "discourse_heldout")}
     for split, of in (("discourse", "train"), ("discourse_heldout", "heldout")):
@@ -263,7 +302,9 @@ def test_readers_of_other_splits_see_what_they_saw_before(corpus: Path, tmp_path
     without, plain = prepared(corpus, tmp_path / "without", tokenizer_folder, discourse=None)
     assert "classes" not in plain
     for split in ("train", "heldout"):
-        assert [shard.path.read_bytes() for shard in with_pairs.shards(split)] == [shard.path.read_bytes() for shard in without.shards(split)]
+        assert [shard.path.read_bytes() for shard in with_pairs.shards(split)] == [
+            shard.path.read_bytes() for shard in without.shards(split)
+        ]
         assert with_pairs.tokens(split) == without.tokens(split)
     mine = {name: count for name, count in manifest["counts"].items() if not name.startswith("discourse.")}
     assert mine == plain["counts"]
@@ -271,10 +312,14 @@ def test_readers_of_other_splits_see_what_they_saw_before(corpus: Path, tmp_path
         _ = without.shards("train")[0].label
 
 
-def test_balance_keeps_as_many_of_each_class_as_the_cap_says_whatever_the_parts(corpus: Path, tmp_path: Path, tokenizer_folder: Path) -> None:
+def test_balance_keeps_as_many_of_each_class_as_the_cap_says_whatever_the_parts(
+    corpus: Path, tmp_path: Path, tokenizer_folder: Path
+) -> None:
     kept = []
     for name, part_bytes in (("small", 900), ("large", 1 << 20)):
-        folder, manifest = prepared(corpus, tmp_path / name, tokenizer_folder, part_bytes=part_bytes, discourse=Discourse(cap=25))
+        folder, manifest = prepared(
+            corpus, tmp_path / name, tokenizer_folder, part_bytes=part_bytes, discourse=Discourse(cap=25)
+        )
         kept.append({**texts(folder, "discourse"), **texts(folder, "discourse_heldout")})
         assert manifest["counts"]["discourse.left out.but"] == 15
     assert kept[0] == kept[1]
@@ -290,7 +335,9 @@ def test_equal_pairs_count_once_for_the_cap(tmp_path: Path, tokenizer_folder: Pa
     assert len(texts(folder, "discourse")) == 12
 
 
-def test_another_marker_list_is_another_plan(corpus: Path, tmp_path: Path, tokenizer_folder: Path, markers: str) -> None:
+def test_another_marker_list_is_another_plan(
+    corpus: Path, tmp_path: Path, tokenizer_folder: Path, markers: str
+) -> None:
     prepared(corpus, tmp_path / "out", tokenizer_folder)
     with pytest.raises(ValueError, match=r"was begun with other settings:\n.*discourse"):
         prepared(corpus, tmp_path / "out", tokenizer_folder, discourse=Discourse(markers=[markers]))

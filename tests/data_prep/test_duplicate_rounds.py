@@ -1,4 +1,5 @@
-"""Duplicates at scale: any number of parts, tasks, pieces, workers and kills gives the same bytes, within a bounded memory."""
+"""Duplicates at scale: any number of parts, tasks, pieces, workers and kills gives the same bytes, within a bounded
+memory."""
 
 from __future__ import annotations
 
@@ -87,17 +88,25 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def test_the_corpus_has_duplicates_of_every_kind(whole: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "counts.json").write_bytes(whole["counts.json"])
     counts = read_json(tmp_path / "counts.json")
-    assert counts["documents"] == PARTS * IN_PART and min(counts["duplicates"], counts["near_duplicates"], counts["clusters"]) > 20
+    assert (
+        counts["documents"] == PARTS * IN_PART
+        and min(counts["duplicates"], counts["near_duplicates"], counts["clusters"]) > 20
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_any_number_of_workers_finds_the_same(whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+def test_any_number_of_workers_finds_the_same(
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     small(monkeypatch, 80, 2000, 1000)
     assert content(run_step(Duplicates(), documents, PARTS, Local(workers=workers), tmp_path, "f")) == whole
     assert [place.name for place in (tmp_path / "steps" / "duplicates").iterdir()] == ["result"]
 
 
-@pytest.mark.parametrize(("run", "task", "piece"), [(11, 1 << 20, 1 << 20), (1 << 20, 400, 1 << 20), (1 << 20, 1 << 20, 10), (31, 200, 64), (97, 3000, 100)])
+@pytest.mark.parametrize(
+    ("run", "task", "piece"),
+    [(11, 1 << 20, 1 << 20), (1 << 20, 400, 1 << 20), (1 << 20, 1 << 20, 10), (31, 200, 64), (97, 3000, 100)],
+)
 def test_runs_prefixes_and_pieces_change_nothing(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: int, task: int, piece: int
 ) -> None:
@@ -105,7 +114,9 @@ def test_runs_prefixes_and_pieces_change_nothing(
     assert content(run_step(Duplicates(), documents, PARTS, Here(), tmp_path, "f")) == whole
 
 
-def test_an_end_after_any_task_is_made_good(whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_after_any_task_is_made_good(
+    whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small(monkeypatch, 80, 2000, 1000)
     launches, result = 0, None
     while result is None:
@@ -175,14 +186,25 @@ print(sum(dropped.reason(part, 0) is not None for part in range(600)), len(dropp
 
 
 def test_more_parts_than_files_may_be_open(tmp_path: Path) -> None:
-    run = subprocess.run([sys.executable, "-c", MANY_PARTS, tmp_path], env=ours(), capture_output=True, text=True, timeout=240, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", MANY_PARTS, tmp_path],
+        env=ours(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
-    kept, count, exact, near = run.stdout.strip().replace("Reason", "\nReason").split("\n")[0].split() + run.stdout.strip().split("Reason")[1:]
+    kept, count, exact, near = (
+        run.stdout.strip().replace("Reason", "\nReason").split("\n")[0].split() + run.stdout.strip().split("Reason")[1:]
+    )
     assert (kept, count) == ("0", "600")
     assert "same text as 0" in exact and "near duplicate" in near and "1.00 like 599" in near
 
 
-def columns(folder: Path, parts: int, count: int, keys: Callable[[int], np.ndarray], digests: Callable[[int], np.ndarray]) -> list[Path]:
+def columns(
+    folder: Path, parts: int, count: int, keys: Callable[[int], np.ndarray], digests: Callable[[int], np.ndarray]
+) -> list[Path]:
     """Columns of parts with these keys [count, 32] and digests [count, 2]; all sketches agree."""
     folders = []
     for part in range(parts):
@@ -218,7 +240,8 @@ def peaks(step: Duplicates, folders: Sequence[Path], work: Path) -> dict[str, in
 
 @pytest.mark.parametrize("hostile", [False, True])
 def test_no_task_holds_more_for_a_larger_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: bool) -> None:
-    """Three times the documents, in the hostile case all under the same keys: each task but the one that joins stays as large as it was."""
+    """Three times the documents, in the hostile case all under the same keys: each task but the one that joins stays as
+    large as it was."""
     small(monkeypatch, 1 << 10, 1 << 12, 1 << 13)
     monkeypatch.setattr(duplicate_pairs, "BLOCK_PAIRS", 1 << 10)
     monkeypatch.setattr("data_prep.filtering.duplicate_clusters.BLOCK", 1 << 10)
@@ -232,7 +255,11 @@ def test_no_task_holds_more_for_a_larger_corpus(tmp_path: Path, monkeypatch: pyt
         assert len(dropped) == (1000 * parts - 1 if hostile else 0)
     few, many = found
     assert set(few) == set(ROUNDS)
-    larger = {name: (few[name], many[name]) for name in ROUNDS if many[name] > 1.5 * few[name] + (5 * 15000 if name == "clusters" else 0) + (1 << 18)}
+    larger = {
+        name: (few[name], many[name])
+        for name in ROUNDS
+        if many[name] > 1.5 * few[name] + (5 * 15000 if name == "clusters" else 0) + (1 << 18)
+    }
     assert not larger
     assert max(many.values()) < 1 << 25
 
@@ -256,7 +283,11 @@ def test_neighbours_are_the_first_and_those_before_also_in_pieces(values: list[i
     for key in set(values):
         members = [index for index, value in enumerate(values) if value == key]
         for place, member in enumerate(members):
-            expected |= {(other, member) for other in (*members[:1], *members[max(0, place - NEIGHBOURS) : place]) if other != member}
+            expected |= {
+                (other, member)
+                for other in (*members[:1], *members[max(0, place - NEIGHBOURS) : place])
+                if other != member
+            }
 
     def found(keys: np.ndarray, numbers: np.ndarray) -> tuple[set[tuple[int, int]], np.ndarray]:
         order = np.argsort(keys, kind="stable")
@@ -266,7 +297,9 @@ def test_neighbours_are_the_first_and_those_before_also_in_pieces(values: list[i
 
     assert found(keys, numbers)[0] == expected
     first, kept = found(keys[:cut], numbers[:cut])
-    second, _ = found(np.concatenate([keys[:cut][kept], keys[cut:]]), np.concatenate([numbers[:cut][kept], numbers[cut:]]))
+    second, _ = found(
+        np.concatenate([keys[:cut][kept], keys[cut:]]), np.concatenate([numbers[:cut][kept], numbers[cut:]])
+    )
     assert first | second == expected
 
 

@@ -1,4 +1,5 @@
-"""Duplicates: equal and nearly equal documents are found across parts, the first one stays, and the reason says which."""
+"""Duplicates: equal and nearly equal documents are found across parts, the first one stays, and the reason says
+which."""
 
 from __future__ import annotations
 
@@ -22,7 +23,16 @@ from data_prep.files import read_json
 from data_prep.filtering import minhash, shingles
 from data_prep.filtering.dropped import Dropped, Reason
 from data_prep.filtering.duplicates import Duplicates
-from data_prep.filtering.minhash import agreeing, band_keys, bands_for, found_share, least_agreement, signatures, similarity, sketches
+from data_prep.filtering.minhash import (
+    agreeing,
+    band_keys,
+    bands_for,
+    found_share,
+    least_agreement,
+    signatures,
+    similarity,
+    sketches,
+)
 from data_prep.filtering.shingles import ngram_hashes, tokens
 from masking.keyed import mix_array
 
@@ -66,13 +76,25 @@ def test_duplicates_is_a_documented_frozen_component(check_component: Callable[[
 
 def test_equal_texts_are_dropped_in_favour_of_the_first(tmp_path: Path) -> None:
     dropped = find(
-        tmp_path, [[("a", "北京 是首都。"), ("b", "上海在东边。")], [("c", "北京\n是首都。"), ("d", "南京在江边。")], [], [("e", "上海在东边。")]], near=False
+        tmp_path,
+        [
+            [("a", "北京 是首都。"), ("b", "上海在东边。")],
+            [("c", "北京\n是首都。"), ("d", "南京在江边。")],
+            [],
+            [("e", "上海在东边。")],
+        ],
+        near=False,
     )
     assert len(dropped) == 2
     assert dropped.reason(1, 0) == Reason("duplicate", "same text as a")
     assert dropped.reason(3, 0) == Reason("duplicate", "same text as b")
     assert [dropped.reason(*place) for place in ((0, 0), (0, 1), (1, 1))] == [None, None, None]
-    assert read_json(tmp_path / "result" / "counts.json") == {"documents": 5, "duplicates": 2, "near_duplicates": 0, "clusters": 2}
+    assert read_json(tmp_path / "result" / "counts.json") == {
+        "documents": 5,
+        "duplicates": 2,
+        "near_duplicates": 0,
+        "clusters": 2,
+    }
 
 
 def test_a_reason_becomes_a_rejection_at_its_place() -> None:
@@ -96,9 +118,15 @@ def test_numbers_are_those_of_the_part_not_of_the_documents(tmp_path: Path) -> N
 @pytest.mark.parametrize("chinese", [True, False])
 def test_near_duplicates_are_found_and_others_are_not(tmp_path: Path, chinese: bool) -> None:
     base = [writing(seed, 300, chinese) for seed in range(60)]
-    copies = [edited(text, 0.01, seed) if chinese else re.sub(r"^\w+ \w+", "something else", text) for seed, text in enumerate(base)]
+    copies = [
+        edited(text, 0.01, seed) if chinese else re.sub(r"^\w+ \w+", "something else", text)
+        for seed, text in enumerate(base)
+    ]
     alike = [jaccard(one, two) >= 0.86 for one, two in zip(base, copies, strict=True)]
-    parts = [[(f"b{index}", text) for index, text in enumerate(base)], [(f"c{index}", text) for index, text in enumerate(copies)]]
+    parts = [
+        [(f"b{index}", text) for index, text in enumerate(base)],
+        [(f"c{index}", text) for index, text in enumerate(copies)],
+    ]
     dropped = find(tmp_path, parts)
     found = [dropped.reason(1, index) is not None for index in range(60)]
     assert sum(alike) > 30
@@ -115,21 +143,33 @@ def test_texts_that_share_half_their_ngrams_stay(tmp_path: Path) -> None:
 
 
 def test_punctuation_and_case_do_not_tell_near_duplicates_apart(tmp_path: Path) -> None:
-    dropped = find(tmp_path, [[("a", "The river, in the West. It is long!"), ("b", "the River in the west - it is LONG")]])
+    dropped = find(
+        tmp_path, [[("a", "The river, in the West. It is long!"), ("b", "the River in the west - it is LONG")]]
+    )
     assert dropped.reason(0, 1) == Reason("near duplicate", "1.00 like a")
 
 
 def test_the_first_document_of_a_chain_stays(tmp_path: Path) -> None:
     text = writing(1, 400)
     chain = [text, text[20:] + writing(2, 20), text[40:] + writing(2, 20) + writing(3, 20)]
-    dropped = find(tmp_path, [[("c", "别的内容，与它们无关。")], [("0", chain[0])], [("2", chain[2])], [("1", chain[1])]], threshold=0.85)
+    dropped = find(
+        tmp_path,
+        [[("c", "别的内容，与它们无关。")], [("0", chain[0])], [("2", chain[2])], [("1", chain[1])]],
+        threshold=0.85,
+    )
     assert [dropped.reason(part, 0) is None for part in range(4)] == [True, True, False, False]
     assert all(str(dropped.reason(part, 0)).count("like 0") for part in (2, 3))
 
 
 def test_documents_without_a_token_are_only_exact_duplicates(tmp_path: Path) -> None:
     dropped = find(tmp_path, [[("a", "……"), ("b", "！！！"), ("c", "……"), ("d", "好"), ("e", "坏")]])
-    assert [dropped.reason(0, index) for index in range(5)] == [None, None, Reason("duplicate", "same text as a"), None, None]
+    assert [dropped.reason(0, index) for index in range(5)] == [
+        None,
+        None,
+        Reason("duplicate", "same text as a"),
+        None,
+        None,
+    ]
 
 
 def test_an_empty_corpus_has_no_duplicates(tmp_path: Path) -> None:
@@ -141,7 +181,9 @@ def test_an_empty_corpus_has_no_duplicates(tmp_path: Path) -> None:
 
 @settings(max_examples=25)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=25), st.lists(st.integers(0, 24), max_size=3))
-def test_the_result_does_not_depend_on_how_the_corpus_is_divided(tmp_path_factory: pytest.TempPathFactory, choice: list[int], cuts: list[int]) -> None:
+def test_the_result_does_not_depend_on_how_the_corpus_is_divided(
+    tmp_path_factory: pytest.TempPathFactory, choice: list[int], cuts: list[int]
+) -> None:
     texts = [writing(seed // 2, 120) if seed % 2 else edited(writing(seed // 2, 120), 0.01, seed) for seed in choice]
     names = [(str(index), text) for index, text in enumerate(texts)]
     edges = [0, *sorted(cut % len(names) for cut in cuts), len(names)]
@@ -149,7 +191,9 @@ def test_the_result_does_not_depend_on_how_the_corpus_is_divided(tmp_path_factor
     folder = tmp_path_factory.mktemp("dup")
     whole, divided = find(folder / "whole", [names]), find(folder / "divided", parts)
     expected = [whole.reason(0, index) for index in range(len(names))]
-    assert [divided.reason(part, number) for part, items in enumerate(parts) for number in range(len(items))] == expected
+    assert [
+        divided.reason(part, number) for part, items in enumerate(parts) for number in range(len(items))
+    ] == expected
 
 
 def test_a_block_boundary_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +238,10 @@ def test_signatures_estimate_the_similarity_of_sets() -> None:
         for overlap in (0.2, 0.5, 0.8):
             for _ in range(30):
                 shared = source.integers(0, 1 << 63, int(size * overlap), np.uint64)
-                sets = [np.concatenate([shared, source.integers(0, 1 << 63, size - len(shared), np.uint64)]) for _ in range(2)]
+                sets = [
+                    np.concatenate([shared, source.integers(0, 1 << 63, size - len(shared), np.uint64)])
+                    for _ in range(2)
+                ]
                 owners = np.repeat([0, 1], [len(item) for item in sets])
                 one, two = signatures(np.concatenate(sets), owners, 2, 128)
                 errors.append((one == two).mean() - len(shared) / (2 * size - len(shared)))
@@ -229,7 +276,9 @@ def test_99_in_100_pairs_at_the_threshold_are_found_by_the_law(threshold: float,
     assert found_share(threshold, threshold, places, bands, rows)[0] >= 0.99 - 1e-9
     assert found_share(0.3 * threshold, threshold, places, bands, rows)[1] < 0.05
     least = least_agreement(threshold, places)
-    assert agreeing(threshold, places, least) >= 0.995 > (agreeing(threshold, places, least + 1) if least < places else 0)
+    assert (
+        agreeing(threshold, places, least) >= 0.995 > (agreeing(threshold, places, least + 1) if least < places else 0)
+    )
 
 
 @pytest.mark.parametrize("size", [20, 60, 400])
@@ -240,7 +289,11 @@ def test_signatures_keep_the_law(threshold: float, size: int) -> None:
     common = math.ceil(2 * size * threshold / (1 + threshold))
     similar = common / (2 * size - common)
     shared = [source.integers(0, 1 << 63, common, np.uint64) for _ in range(1000)]
-    sets = [np.concatenate([item, source.integers(0, 1 << 63, size - common, np.uint64)]) for item in shared for _ in range(2)]
+    sets = [
+        np.concatenate([item, source.integers(0, 1 << 63, size - common, np.uint64)])
+        for item in shared
+        for _ in range(2)
+    ]
     values = signatures(np.concatenate(sets), np.repeat(np.arange(len(sets)), size), len(sets), 256)
     one, two = values[::2], values[1::2]
     bands, rows = bands_for(threshold, 256)
@@ -252,19 +305,32 @@ def test_signatures_keep_the_law(threshold: float, size: int) -> None:
 
 
 @pytest.mark.parametrize(("low", "high", "least", "most"), [(0.8, 0.84, 0.97, 1.0), (0.5, 0.62, 0.0, 0.02)])
-def test_pairs_of_texts_just_above_the_threshold_are_found(tmp_path: Path, low: float, high: float, least: float, most: float) -> None:
+def test_pairs_of_texts_just_above_the_threshold_are_found(
+    tmp_path: Path, low: float, high: float, least: float, most: float
+) -> None:
     """The whole way, shingles included, at counted similarity; before, 6 in 10 of those at 0.80 to 0.84 were found."""
     base = [writing(seed, 300) for seed in range(900)]
     other = [edited(text, {0.8: 0.022, 0.5: 0.058}[low], seed) for seed, text in enumerate(base)]
     chosen = [index for index, pair in enumerate(zip(base, other, strict=True)) if low <= jaccard(*pair) <= high]
     assert len(chosen) > 150
-    dropped = find(tmp_path, [[(f"b{index}", base[index]) for index in chosen], [(f"c{index}", other[index]) for index in chosen]])
+    dropped = find(
+        tmp_path, [[(f"b{index}", base[index]) for index in chosen], [(f"c{index}", other[index]) for index in chosen]]
+    )
     share = len(dropped) / len(chosen)
     assert least <= share <= most
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"threshold": 0.0}, {"threshold": 1.1}, {"ngram": 0}, {"permutations": 100}, {"permutations": 8}, {"bands": 257}, {"threshold": 0.01}]
+    "arguments",
+    [
+        {"threshold": 0.0},
+        {"threshold": 1.1},
+        {"ngram": 0},
+        {"permutations": 100},
+        {"permutations": 8},
+        {"bands": 257},
+        {"threshold": 0.01},
+    ],
 )
 def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
     (name,) = arguments

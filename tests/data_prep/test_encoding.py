@@ -28,9 +28,13 @@ LEXICONS = ROOT / "examples/lexicons"
 
 def example_documents() -> Iterator[Document]:
     for name in ("zh", "en"):
-        for number, line in enumerate((ROOT / f"examples/corpus/{name}.jsonl").read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(
+            (ROOT / f"examples/corpus/{name}.jsonl").read_text(encoding="utf-8").splitlines(), 1
+        ):
             value = json.loads(line)
-            document = Cleaning().clean(Record(value["text"], value["id"], value["title"], "", Place(name, number, 0)), name)
+            document = Cleaning().clean(
+                Record(value["text"], value["id"], value["title"], "", Place(name, number, 0)), name
+            )
             assert isinstance(document, Document)
             yield document
 
@@ -44,10 +48,16 @@ def examples(annotation: Annotation) -> list[Annotated]:
 def annotation() -> Annotation:
     """The segmenters and lexicons of configs/data/demo.yaml."""
     entities = Lexicon(level="entity", paths=[str(LEXICONS / f"entities.{language}.tsv") for language in ("zh", "en")])
-    phrases = Lexicon(level="phrase", type="phrase", paths=[str(LEXICONS / f"phrases.{language}.txt") for language in ("zh", "en")])
+    phrases = Lexicon(
+        level="phrase", type="phrase", paths=[str(LEXICONS / f"phrases.{language}.txt") for language in ("zh", "en")]
+    )
     annotators = [entities, phrases]
     labels = dict.fromkeys([WORD, *(label for annotator in annotators for label in annotator.labels())])
-    return Annotation(segmenters={"zh": Rjieba(), "en": Pretokenizer()}, annotators=annotators, labels={label: index for index, label in enumerate(labels)})
+    return Annotation(
+        segmenters={"zh": Rjieba(), "en": Pretokenizer()},
+        annotators=annotators,
+        labels={label: index for index, label in enumerate(labels)},
+    )
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["uncased", "cased"])
@@ -90,7 +100,9 @@ def check(annotated: Annotated, encoded: Encoded, tokenizer: Tokenizer) -> None:
     assert [bool(flag & FLAG_CAPITAL) for flag in encoded.flags_T] == [text[start].isupper() for start, _ in offsets_T2]
     ends = [int((offsets_T2[:, 0] < end).sum()) for _, end in annotated.sentences_S2.tolist()]
     assert encoded.sentence_ends_S.tolist() == sorted({end for end in ends if end})
-    assert encoded.paragraph_ends_P.tolist() == sorted({ends[index - 1] for index in annotated.paragraph_ends_P.tolist()} - {0})
+    assert encoded.paragraph_ends_P.tolist() == sorted(
+        {ends[index - 1] for index in annotated.paragraph_ends_P.tolist()} - {0}
+    )
     assert encoded.sentence_ends_S.tolist()[-1:] == ([len(ids)] if ids else [])
     assert set(encoded.units) == set(annotated.units)
     for level, units in annotated.units.items():
@@ -105,7 +117,9 @@ def check(annotated: Annotated, encoded: Encoded, tokenizer: Tokenizer) -> None:
             assert not "".join(gaps).strip(), "a token range skips characters"
 
 
-def test_every_unit_of_the_examples_covers_exactly_its_characters(examples: list[Annotated], trained: Tokenizer) -> None:
+def test_every_unit_of_the_examples_covers_exactly_its_characters(
+    examples: list[Annotated], trained: Tokenizer
+) -> None:
     kept = dict.fromkeys(("word", "phrase", "entity"), 0)
     for annotated in examples:
         encoded = encode(annotated, trained)
@@ -115,7 +129,13 @@ def test_every_unit_of_the_examples_covers_exactly_its_characters(examples: list
     assert min(kept.values()) > 100
 
 
-def annotated(text: str, *places: tuple[int, int], level: str = "entity", sentences: list[tuple[int, int]] | None = None, label: int = 0) -> Annotated:
+def annotated(
+    text: str,
+    *places: tuple[int, int],
+    level: str = "entity",
+    sentences: list[tuple[int, int]] | None = None,
+    label: int = 0,
+) -> Annotated:
     spans = sentences or ([(0, len(text))] if text else [])
     document = Document(id="1", language="zh", text=text, title="T", source="s")
     return Annotated(
@@ -162,7 +182,13 @@ def test_a_unit_without_tokens_is_dropped(tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize("text", ["", "\ufffd\ufffd"])
 def test_a_document_without_tokens_is_encoded_as_empty(text: str, tokenizer: Tokenizer) -> None:
     encoded = encode(annotated(text, *([(0, 1)] if text else [])), tokenizer)
-    for array in (encoded.token_ids_T, encoded.flags_T, encoded.sentence_ends_S, encoded.paragraph_ends_P, encoded.units["entity"].start_U):
+    for array in (
+        encoded.token_ids_T,
+        encoded.flags_T,
+        encoded.sentence_ends_S,
+        encoded.paragraph_ends_P,
+        encoded.units["entity"].start_U,
+    ):
         assert array.tolist() == []
     assert encoded.dropped == ({"entity fits no token boundary": 1} if text else {})
 
@@ -178,7 +204,9 @@ def test_capitals_are_flagged_from_the_raw_text_though_the_vocabulary_is_uncased
     text = "The rain in Rome. 北京 É à Ж ж Rivers"
     encoded = encode(annotated(text), tokenizer)
     _, offsets_T2 = offsets(tokenizer, text)
-    flagged = [text[start:end] for (start, end), flag in zip(offsets_T2, encoded.flags_T, strict=True) if flag & FLAG_CAPITAL]
+    flagged = [
+        text[start:end] for (start, end), flag in zip(offsets_T2, encoded.flags_T, strict=True) if flag & FLAG_CAPITAL
+    ]
     assert flagged == ["The", "Rome", "É", "Ж", "River"]
 
 
@@ -196,7 +224,10 @@ def test_characters_outside_the_basic_plane_count_as_one(tokenizer: Tokenizer) -
     text = "𠮷😀北京 the"
     encoded = encode(annotated(text, (2, 4), (5, 8)), tokenizer)
     tokens = [tokenizer.tokens[index] for index in encoded.token_ids_T]
-    found = [tokens[start : start + length] for start, length in zip(encoded.units["entity"].start_U, encoded.units["entity"].length_U, strict=True)]
+    found = [
+        tokens[start : start + length]
+        for start, length in zip(encoded.units["entity"].start_U, encoded.units["entity"].length_U, strict=True)
+    ]
     assert found == [["北", "京"], ["the"]]
 
 
@@ -207,7 +238,8 @@ def test_a_unit_longer_than_the_format_allows_is_dropped(tokenizer: Tokenizer) -
     assert encoded.units["entity"].length_U.tolist() == [65535]
 
 
-# --- parts of pairs, sentences and paragraphs -----------------------------------------------------------------------------------
+# --- parts of pairs, sentences and paragraphs
+# -----------------------------------------------------------------------------------
 
 
 def pair(first: str, second: str, kind: str = "") -> Document:
@@ -220,14 +252,18 @@ def pieces(encoded: Encoded, ends: Any, tokenizer: Tokenizer) -> list[str]:
     return [" ".join(tokens[start:end]) for start, end in pairwise([0, *ends.tolist()])]
 
 
-def test_a_pair_has_the_ends_of_its_parts_and_the_number_of_its_class(annotation: Annotation, tokenizer: Tokenizer) -> None:
+def test_a_pair_has_the_ends_of_its_parts_and_the_number_of_its_class(
+    annotation: Annotation, tokenizer: Tokenizer
+) -> None:
     encoded = encode(annotation.annotate(pair("北京 the", "opened 江水。书", "b")), tokenizer, ["a", "b"])
     assert pieces(encoded, encoded.segment_ends_G, tokenizer) == ["北 京 the", "opened 江 水 。 书"]
     assert encoded.label == 1
     assert "segment" not in encoded.units
 
 
-def test_a_pair_without_a_class_and_a_document_have_label_minus_one(annotation: Annotation, tokenizer: Tokenizer) -> None:
+def test_a_pair_without_a_class_and_a_document_have_label_minus_one(
+    annotation: Annotation, tokenizer: Tokenizer
+) -> None:
     unlabelled = encode(annotation.annotate(pair("the", "rain")), tokenizer, ["a"])
     document = encode(annotated("the rain"), tokenizer)
     assert (unlabelled.label, unlabelled.segment_ends_G.tolist()) == (-1, [1, 2])
@@ -235,38 +271,57 @@ def test_a_pair_without_a_class_and_a_document_have_label_minus_one(annotation: 
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("北京大", "学江水"), ("new", "york and rome"), ("他在北京", "大学。"), ("Dr", "Li is in Rome"), ("the", "##ing")]
+    ("first", "second"),
+    [("北京大", "学江水"), ("new", "york and rome"), ("他在北京", "大学。"), ("Dr", "Li is in Rome"), ("the", "##ing")],
 )
 def test_the_parts_of_a_pair_never_merge(first: str, second: str, annotation: Annotation, tokenizer: Tokenizer) -> None:
     annotated = annotation.annotate(pair(first, second))
     encoded = encode(annotated, tokenizer)
-    alone = [encode(annotation.annotate(Document(id="1", language="zh", text=part, title="", source="s")), tokenizer) for part in (first, second)]
+    alone = [
+        encode(annotation.annotate(Document(id="1", language="zh", text=part, title="", source="s")), tokenizer)
+        for part in (first, second)
+    ]
     boundary = len(alone[0].token_ids_T)
     assert encoded.segment_ends_G.tolist() == [boundary, len(encoded.token_ids_T)]
     assert encoded.token_ids_T.tolist() == [*alone[0].token_ids_T.tolist(), *alone[1].token_ids_T.tolist()]
     assert boundary in encoded.sentence_ends_S.tolist()
     assert boundary in encoded.paragraph_ends_P.tolist()
-    edges = [(start, end) for units in annotated.units.values() for start, end in zip(units.start_U, units.end_U, strict=True)]
+    edges = [
+        (start, end)
+        for units in annotated.units.values()
+        for start, end in zip(units.start_U, units.end_U, strict=True)
+    ]
     assert all(end <= len(first) or start > len(first) for start, end in edges)
 
 
 @pytest.mark.parametrize(
     ("text", "sentences", "paragraphs"),
     [
-        ("江水。The rain. 北京！New York is open.\n书", ["江 水 。", "the rain .", "北 京 ！", "new york is open .", "书"], [4, 1]),
+        (
+            "江水。The rain. 北京！New York is open.\n书",
+            ["江 水 。", "the rain .", "北 京 ！", "new york is open .", "书"],
+            [4, 1],
+        ),
         ("在 Rome. 大学 opened\n\n\nthe river? 天。", ["在 rome .", "大 学 opened", "the river ?", "天 。"], [2, 2]),
-        ("在 the river, 山水；and 江水。\n \n“北京。” The rain", ["在 the river , 山 水 ； and 江 水 。", "“ 北 京 。 ”", "the rain"], [1, 2]),
+        (
+            "在 the river, 山水；and 江水。\n \n“北京。” The rain",
+            ["在 the river , 山 水 ； and 江 水 。", "“ 北 京 。 ”", "the rain"],
+            [1, 2],
+        ),
         ("\n大学 3.5 and 0.2 in Rome。and\n", ["大 学 3 . 5 and 0 . 2 in rome 。", "and"], [2]),
     ],
 )
-def test_sentences_and_paragraphs_of_mixed_text(text: str, sentences: list[str], paragraphs: list[int], annotation: Annotation, tokenizer: Tokenizer) -> None:
+def test_sentences_and_paragraphs_of_mixed_text(
+    text: str, sentences: list[str], paragraphs: list[int], annotation: Annotation, tokenizer: Tokenizer
+) -> None:
     encoded = encode(annotation.annotate(Document(id="1", language="zh", text=text, title="", source="s")), tokenizer)
     assert pieces(encoded, encoded.sentence_ends_S, tokenizer) == sentences
     ends = encoded.sentence_ends_S[np.cumsum(paragraphs) - 1]
     assert encoded.paragraph_ends_P.tolist() == ends.tolist()
 
 
-# --- the tokenizer as data_prep sees it -----------------------------------------------------------------------------------------
+# --- the tokenizer as data_prep sees it
+# -----------------------------------------------------------------------------------------
 
 
 def test_the_tokenizer_knows_its_tokens_and_specials(tokenizer: Tokenizer) -> None:
@@ -290,7 +345,9 @@ def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
 
 def test_missing_special_tokens_are_named(tmp_path: Path, tokenizer_folder: Path) -> None:
     content = json.loads((tokenizer_folder / "tokenizer.json").read_text(encoding="utf-8"))
-    content["added_tokens"] = [token for token in content["added_tokens"] if token["content"] not in ("[MASK]", "[SEP]")]
+    content["added_tokens"] = [
+        token for token in content["added_tokens"] if token["content"] not in ("[MASK]", "[SEP]")
+    ]
     for name in ("[MASK]", "[SEP]"):
         del content["model"]["vocab"][name]
     content["post_processor"] = None

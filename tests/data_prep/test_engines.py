@@ -1,4 +1,5 @@
-"""Engines: a contract that every file in engines/ keeps. The functions below run in spawned processes and stand at module level."""
+"""Engines: a contract that every file in engines/ keeps. The functions below run in spawned processes and stand at
+module level."""
 
 from __future__ import annotations
 
@@ -20,10 +21,15 @@ from data_prep.engines.local import Local
 from data_prep.files import started
 from launch.settings.components import find_kind, kinds
 
-ARGUMENTS: dict[str, list[dict[str, Any]]] = {"local": [{"workers": 1}, {"workers": 2}], "ray": [{"address": "local", "workers": 2}]}
+ARGUMENTS: dict[str, list[dict[str, Any]]] = {
+    "local": [{"workers": 1}, {"workers": 2}],
+    "ray": [{"address": "local", "workers": 2}],
+}
 """For each kind, the settings under which it is tested."""
 ENGINES = [(kind, arguments) for kind in kinds(Engine) for arguments in ARGUMENTS.get(kind, [{}])]
-every_engine = pytest.mark.parametrize(("kind", "arguments"), ENGINES, ids=[f"{kind}-{arguments}" for kind, arguments in ENGINES])
+every_engine = pytest.mark.parametrize(
+    ("kind", "arguments"), ENGINES, ids=[f"{kind}-{arguments}" for kind, arguments in ENGINES]
+)
 
 
 def record(folder: Path, part: int) -> tuple[int, int]:
@@ -96,7 +102,9 @@ def test_an_engine_is_a_documented_frozen_component(kind: str, check_component: 
 
 
 @every_engine
-def test_every_part_runs_exactly_once_and_gives_its_result(kind: str, arguments: dict[str, Any], tmp_path: Path) -> None:
+def test_every_part_runs_exactly_once_and_gives_its_result(
+    kind: str, arguments: dict[str, Any], tmp_path: Path
+) -> None:
     results = list(engine(kind, arguments).run(partial(record, tmp_path), range(9)))
     assert sorted(results) == [(part, part * part) for part in range(9)]
     assert sorted(int(file.name.split("-")[0]) for file in tmp_path.iterdir()) == list(range(9))
@@ -118,7 +126,9 @@ def test_an_exception_of_the_work_reaches_the_caller(kind: str, arguments: dict[
 
 
 @every_engine
-def test_a_worker_that_dies_or_runs_out_of_memory_is_told_and_the_others_go_on(kind: str, arguments: dict[str, Any]) -> None:
+def test_a_worker_that_dies_or_runs_out_of_memory_is_told_and_the_others_go_on(
+    kind: str, arguments: dict[str, Any]
+) -> None:
     results = list(engine(kind, arguments).run(die, range(6)))
     assert sorted(result for result in results if not isinstance(result, Died)) == [0, 1, 4, 5]
     assert {result for result in results if isinstance(result, Died)} == {Died(2), Died(3)}
@@ -141,7 +151,9 @@ def test_a_launcher_that_is_killed_takes_its_workers_along(tmp_path: Path) -> No
     code += "if __name__ == '__main__':\n    list(Local(workers=2).run(partial(linger, Path(sys.argv[1])), range(2)))\n"
     (tmp_path / "launcher.py").write_text(code)
     paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).resolve().parents[2])])
-    launcher = subprocess.Popen([sys.executable, str(tmp_path / "launcher.py"), str(tmp_path)], env={**os.environ, "PYTHONPATH": paths})
+    launcher = subprocess.Popen(
+        [sys.executable, str(tmp_path / "launcher.py"), str(tmp_path)], env={**os.environ, "PYTHONPATH": paths}
+    )
     pids: list[int] = []
     for _ in range(1200):
         pids = [int(file.name.removeprefix("worker-")) for file in tmp_path.glob("worker-*")]

@@ -26,7 +26,9 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "corpus"
     folder.mkdir()
     for name in ("a", "b"):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps({"id": f"{name}{row}", "text": f"The river {name} {row}."}) + "\n" for row in range(20)))
+        (folder / f"{name}.jsonl").write_text(
+            "".join(json.dumps({"id": f"{name}{row}", "text": f"The river {name} {row}."}) + "\n" for row in range(20))
+        )
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -45,22 +47,35 @@ def test_links_that_lead_nowhere_and_what_is_no_file_are_left_out_with_their_rea
     assert reasons(found) == dict.fromkeys(["corpus/gone.jsonl", "corpus/loop.jsonl", "corpus/pipe.jsonl"], "no file")
     assert next(item.detail for item in found.left_out) == "a link to ../elsewhere/gone.jsonl, where there is nothing"
     assert len(find_files(["corpus/*.jsonl", "corpus/*"]).left_out) == 3
-    with pytest.raises(FileNotFoundError, match=r"corpus path corpus/g\*: nothing that can be read, such as corpus/gone\.jsonl: no file \(a link to"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"corpus path corpus/g\*: nothing that can be read, such as corpus/gone\.jsonl: no file \(a link to",
+    ):
         find_files(["corpus/*.jsonl", "corpus/g*"])
 
 
-def test_files_and_folders_that_may_not_be_read_are_left_out_with_their_reason(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_folders_that_may_not_be_read_are_left_out_with_their_reason(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("closed", "open/closed", "open/other"):
         (corpus / name).mkdir(parents=True)
     (corpus / "open/x.jsonl").write_text("{}")
     allowed = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: "closed" not in str(path) and not str(path).endswith("b.jsonl") and allowed(path, mode))
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, mode: "closed" not in str(path) and not str(path).endswith("b.jsonl") and allowed(path, mode),
+    )
     assert reasons(find_files(["corpus/*.jsonl"])) == {"corpus/b.jsonl": "not readable"}
-    assert reasons(find_files(["corpus/**/*.jsonl"])) == dict.fromkeys(["corpus/b.jsonl", "corpus/closed", "corpus/open/closed"], "not readable")
+    assert reasons(find_files(["corpus/**/*.jsonl"])) == dict.fromkeys(
+        ["corpus/b.jsonl", "corpus/closed", "corpus/open/closed"], "not readable"
+    )
     assert reasons(find_files(["corpus/*/*.jsonl"])) == {"corpus/closed": "not readable"}
     with pytest.raises(FileNotFoundError, match=r"corpus/b\.jsonl: not readable \(no permission to read it\)"):
         find_files(["corpus/b.jsonl"])
-    with pytest.raises(ValueError, match=r"evaluation file corpus/b\.jsonl: not readable .* its texts would stay in the corpus"):
+    with pytest.raises(
+        ValueError, match=r"evaluation file corpus/b\.jsonl: not readable .* its texts would stay in the corpus"
+    ):
         evaluation_files(["corpus/*.jsonl"])
 
 
@@ -69,9 +84,24 @@ def test_a_file_is_read_under_its_first_name_only(corpus: Path, tmp_path: Path) 
     (tmp_path / "same").symlink_to("corpus")
     os.link(corpus / "b.jsonl", corpus / "d.jsonl")
     (corpus / "like_a.jsonl").write_bytes((corpus / "a.jsonl").read_bytes())
-    found = find_files(["corpus/b.jsonl", "corpus/*.jsonl", "corpus/../corpus/a.jsonl", "same/a.jsonl", str(corpus / "a.jsonl"), "corpus/a.jsonl"])
+    found = find_files(
+        [
+            "corpus/b.jsonl",
+            "corpus/*.jsonl",
+            "corpus/../corpus/a.jsonl",
+            "same/a.jsonl",
+            str(corpus / "a.jsonl"),
+            "corpus/a.jsonl",
+        ]
+    )
     assert found.files == [Path(f"corpus/{name}.jsonl") for name in ("b", "a", "like_a")]
-    assert [name for name, _ in found.again] == ["corpus/c.jsonl", "corpus/d.jsonl", "corpus/../corpus/a.jsonl", "same/a.jsonl", str(corpus / "a.jsonl")]
+    assert [name for name, _ in found.again] == [
+        "corpus/c.jsonl",
+        "corpus/d.jsonl",
+        "corpus/../corpus/a.jsonl",
+        "same/a.jsonl",
+        str(corpus / "a.jsonl"),
+    ]
     assert file_lines([found]) == [
         "warning: 5 other name(s) of files that are read already: corpus/c.jsonl (is corpus/a.jsonl), corpus/d.jsonl (is corpus/b.jsonl), "
         f"corpus/../corpus/a.jsonl (is corpus/a.jsonl), same/a.jsonl (is corpus/a.jsonl), {corpus / 'a.jsonl'} (is corpus/a.jsonl)"
@@ -91,22 +121,41 @@ def test_a_name_with_brackets_is_a_name(corpus: Path) -> None:
 
 
 def test_what_is_left_out_is_counted_and_the_command_says_it_by_its_exit_code(
-    corpus: Path, tmp_path: Path, tokenizer_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    corpus: Path,
+    tmp_path: Path,
+    tokenizer_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (corpus / "gone.jsonl").symlink_to("nowhere")
-    settings = Preparation(output=str(tmp_path / "one"), corpora=[Jsonl(paths=["corpus/*.jsonl"])], vocabulary=Vocabulary(path=str(tokenizer_folder)))
+    settings = Preparation(
+        output=str(tmp_path / "one"),
+        corpora=[Jsonl(paths=["corpus/*.jsonl"])],
+        vocabulary=Vocabulary(path=str(tokenizer_folder)),
+    )
     fingerprint = make_plan(settings, lambda progress: None).fingerprint
     manifest = prepare(settings, lambda progress: None)
     assert manifest["counts"]["rejected.no file"] == 1 and manifest["fingerprint"] == fingerprint
     (item,) = map(json.loads, (tmp_path / "one/rejected.jsonl").read_text().splitlines())
     assert prepare(settings, lambda progress: None) == manifest
-    assert item == {"path": "corpus/gone.jsonl", "line": 1, "offset": 0, "reason": "no file", "detail": "a link to nowhere, where there is nothing"}
+    assert item == {
+        "path": "corpus/gone.jsonl",
+        "line": 1,
+        "offset": 0,
+        "reason": "no file",
+        "detail": "a link to nowhere, where there is nothing",
+    }
     (corpus / "gone.jsonl").unlink()
     assert "rejected.no file" not in prepare(settings, lambda progress: None)["counts"]
     (corpus / "gone.jsonl").symlink_to("nowhere")
-    (tmp_path / "data.yaml").write_text(f"output: two\ncorpora: [{{kind: jsonl, paths: [corpus/*.jsonl]}}]\nvocabulary: {{path: {tokenizer_folder}}}\n")
+    (tmp_path / "data.yaml").write_text(
+        f"output: two\ncorpora: [{{kind: jsonl, paths: [corpus/*.jsonl]}}]\nvocabulary: {{path: {tokenizer_folder}}}\n"
+    )
     monkeypatch.setattr(sys, "argv", ["kmask", "prepare", "data.yaml"])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 3
-    assert "warning: 1 file(s) left out, no file: corpus/gone.jsonl (a link to nowhere, where there is nothing)" in capsys.readouterr().err
+    assert (
+        "warning: 1 file(s) left out, no file: corpus/gone.jsonl (a link to nowhere, where there is nothing)"
+        in capsys.readouterr().err
+    )

@@ -36,7 +36,9 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["a.txt"]
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_atomic(tmp_path / "a.txt", "old")
 
     def full(*_: object) -> None:
@@ -115,7 +117,11 @@ def leave(folder: Path, name: str, *, age: float = 0, inside_age: float | None =
     place = folder / name
     (place / "deep").mkdir(parents=True)
     (place / "deep/a").write_text("x")
-    for path, seconds in ((place / "deep/a", age if inside_age is None else inside_age), (place / "deep", age), (place, age)):
+    for path, seconds in (
+        (place / "deep/a", age if inside_age is None else inside_age),
+        (place / "deep", age),
+        (place, age),
+    ):
         os.utime(path, (time.time() - seconds,) * 2)
     return place
 
@@ -134,7 +140,9 @@ def test_the_left_overs_of_dead_processes_of_this_machine_are_removed_and_living
 
 
 @pytest.mark.parametrize("other", ["gpu-{host}", "{host}-gpu", "another.host", "{host}.cluster"])
-def test_fresh_work_of_a_machine_whose_name_holds_ours_is_left_alone(other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fresh_work_of_a_machine_whose_name_holds_ours_is_left_alone(
+    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "node3")
     dead = ended_process()
     for name in ("000001", "x-node3-1", f"x@node3@{dead}@815@{HEX}"):
@@ -144,10 +152,25 @@ def test_fresh_work_of_a_machine_whose_name_holds_ours_is_left_alone(other: str,
     assert names_in(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", [f"000003@another.host@1@815@{HEX}", "000003-another.host-1-0123456789ab", "000003-{host}-1-0123456789ab", "", "@@@@"])
-def test_what_other_machines_and_earlier_versions_left_goes_after_a_day_without_a_modification(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"000003@another.host@1@815@{HEX}",
+        "000003-another.host-1-0123456789ab",
+        "000003-{host}-1-0123456789ab",
+        "",
+        "@@@@",
+    ],
+)
+def test_what_other_machines_and_earlier_versions_left_goes_after_a_day_without_a_modification(
+    name: str, tmp_path: Path
+) -> None:
     name = STAGING_PREFIX + name.format(host=socket.gethostname())
-    for ages, stays in (({"age": DAY - 600}, True), ({"age": 2 * DAY, "inside_age": 600}, True), ({"age": DAY + 600}, False)):
+    for ages, stays in (
+        ({"age": DAY - 600}, True),
+        ({"age": 2 * DAY, "inside_age": 600}, True),
+        ({"age": DAY + 600}, False),
+    ):
         left = leave(tmp_path, name, **ages)
         remove_staging(tmp_path)
         assert left.exists() == stays
@@ -155,7 +178,9 @@ def test_what_other_machines_and_earlier_versions_left_goes_after_a_day_without_
     assert names_in(tmp_path) == set()
 
 
-def test_the_age_of_a_left_over_is_told_by_the_clock_of_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_age_of_a_left_over_is_told_by_the_clock_of_the_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     left = leave(tmp_path, f"{STAGING_PREFIX}000003@another.host@1@815@{HEX}")
     monkeypatch.setattr(time, "time", lambda: 2e10)  # this machine's clock is wrong by centuries
     remove_staging(tmp_path)
@@ -172,9 +197,13 @@ def test_a_number_that_another_process_got_meanwhile_does_not_keep_a_left_over(t
     assert names_in(tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", ["plan.json", "a@b@1@2@" + HEX, "x" * 250, "长江" * 60, staging_name("plan.json"), ""], ids=range(6))
+@pytest.mark.parametrize(
+    "name", ["plan.json", "a@b@1@2@" + HEX, "x" * 250, "长江" * 60, staging_name("plan.json"), ""], ids=range(6)
+)
 @pytest.mark.parametrize("host", ["node3", "gpu-node3", "a@b/c", "n" * 64])
-def test_a_temporary_name_tells_its_maker_whatever_it_is_for(name: str, host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_temporary_name_tells_its_maker_whatever_it_is_for(
+    name: str, host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: host)
     staging = staging_name(name)
     (tmp_path / staging).touch()

@@ -76,8 +76,14 @@ def test_every_lexicon_finds_its_longest_entries_from_the_left(lexicons: list[di
     label_EG = np.array([[lexicon.get(surface, -1) for lexicon in lexicons] for surface in surfaces], np.int16)
     matcher = Matcher.over(surfaces, label_EG)
     document = Document(id="1", language="zh", text=text, title="", source="s")
-    for lexicon, found in zip(lexicons, [found.units for found in matcher.find(document, np.zeros((0, 2), np.int32), np.zeros((0, 2), np.int32))], strict=True):
-        assert list(zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)) == slow_match(text, lexicon)
+    for lexicon, found in zip(
+        lexicons,
+        [found.units for found in matcher.find(document, np.zeros((0, 2), np.int32), np.zeros((0, 2), np.int32))],
+        strict=True,
+    ):
+        assert list(
+            zip(found.start_U.tolist(), found.end_U.tolist(), found.label_U.tolist(), strict=True)
+        ) == slow_match(text, lexicon)
 
 
 def cuts(start: int, end: int, words: list[tuple[int, int]]) -> int:
@@ -86,7 +92,9 @@ def cuts(start: int, end: int, words: list[tuple[int, int]]) -> int:
     return 0 if not broken else 1 if all(first <= start and end <= last for first, last in broken) else 2
 
 
-def slow_bounded(text: str, entries: set[str], words: list[tuple[int, int]], most: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def slow_bounded(
+    text: str, entries: set[str], words: list[tuple[int, int]], most: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """The definition, one position after the other: what is found, and what is refused."""
     found, refused, position = [], [], 0
     while position < len(text):
@@ -107,7 +115,9 @@ def slow_bounded(text: str, entries: set[str], words: list[tuple[int, int]], mos
     st.lists(st.integers(0, 24), unique=True, max_size=14).map(sorted),
     st.lists(st.integers(0, 2), min_size=3, max_size=3),
 )
-def test_matches_keep_to_the_words_as_far_as_each_lexicon_asks(lexicons: list[set[str]], text: str, ends: list[int], most: list[int]) -> None:
+def test_matches_keep_to_the_words_as_far_as_each_lexicon_asks(
+    lexicons: list[set[str]], text: str, ends: list[int], most: list[int]
+) -> None:
     words = [(start, end) for start, end in itertools.pairwise(ends) if end <= len(text) and end - start > 1]
     surfaces = sorted(set().union(*lexicons))
     label_EG = np.array([[0 if surface in lexicon else -1 for lexicon in lexicons] for surface in surfaces], np.int16)
@@ -124,7 +134,9 @@ edges = st.lists(st.integers(0, 24), unique=True, max_size=12).map(sorted)
 
 @settings(max_examples=300)
 @given(edges, edges, st.integers(1, 2), st.booleans())
-def test_units_become_the_tokens_between_their_edges_or_count_as_misfits(cuts: list[int], unit_edges: list[int], least: int, gaps: bool) -> None:
+def test_units_become_the_tokens_between_their_edges_or_count_as_misfits(
+    cuts: list[int], unit_edges: list[int], least: int, gaps: bool
+) -> None:
     tokens = [(start, end - (gaps and end - start > 1)) for start, end in itertools.pairwise(cuts)]
     units = list(zip(unit_edges[::2], unit_edges[1::2], strict=False))
     expected, misfits = [], 0
@@ -136,7 +148,9 @@ def test_units_become_the_tokens_between_their_edges_or_count_as_misfits(cuts: l
         elif len(inside) >= least:
             expected.append((inside[0], len(inside), number))
     table, token_table = (np.array(places, np.int32).reshape(-1, 2) for places in (units, tokens))
-    first_K, length_K, kept_K, count = kernels.align(table[:, 0], table[:, 1], token_table[:, 0], token_table[:, 1], least, 65535)
+    first_K, length_K, kept_K, count = kernels.align(
+        table[:, 0], table[:, 1], token_table[:, 0], token_table[:, 1], least, 65535
+    )
     assert (list(zip(first_K.tolist(), length_K.tolist(), kept_K.tolist(), strict=True)), count) == (expected, misfits)
 
 

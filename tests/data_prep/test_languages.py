@@ -1,4 +1,5 @@
-"""Languages: a contract that every file in languages/ keeps, which language a text is in, and a new language as one file."""
+"""Languages: a contract that every file in languages/ keeps, which language a text is in, and a new language as one
+file."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def language(kind: str) -> Language:
     return cls()
 
 
-# --- the contract ---------------------------------------------------------------------------------------------------------------
+# --- the contract
+# ---------------------------------------------------------------------------------------------------------------
 
 every_language = pytest.mark.parametrize("kind", KINDS)
 
@@ -124,7 +126,8 @@ def test_any_text_is_in_one_language_and_the_same_one_again(kind: str, text: str
     assert isinstance(language(kind).speaks(Letters(text)), bool)
 
 
-# --- which language -------------------------------------------------------------------------------------------------------------
+# --- which language
+# -------------------------------------------------------------------------------------------------------------
 
 TEXTS = [
     ("政府は来年度の予算案を閣議決定した。", "other"),
@@ -186,9 +189,26 @@ def test_a_text_is_in_the_language_of_its_letters(text: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("said", "code"),
     [
-        *(("zh", "zh"), ("ZH", "zh"), ("zh-TW", "zh"), ("zh_Hans_CN", "zh"), ("zho", "zh"), ("cmn-Hans", "zh"), ("Chinese", "zh"), ("cn", "zh")),
+        *(
+            ("zh", "zh"),
+            ("ZH", "zh"),
+            ("zh-TW", "zh"),
+            ("zh_Hans_CN", "zh"),
+            ("zho", "zh"),
+            ("cmn-Hans", "zh"),
+            ("Chinese", "zh"),
+            ("cn", "zh"),
+        ),
         *(("en", "en"), ("en-US", "en"), ("eng", "en"), ("English", "en"), (" en ", "en")),
-        *(("ja", "other"), ("jpn", "other"), ("ko-KR", "other"), ("fr", "other"), ("ru", "other"), ("vi", "other"), ("other", "other")),
+        *(
+            ("ja", "other"),
+            ("jpn", "other"),
+            ("ko-KR", "other"),
+            ("fr", "other"),
+            ("ru", "other"),
+            ("vi", "other"),
+            ("other", "other"),
+        ),
         *(("und", None), ("unknown", None), ("N/A", None), ("3", None), ("-", None), ("nan", None), ("Japanese", None)),
     ],
 )
@@ -200,7 +220,9 @@ def record(text: str, said: str = "") -> Record:
     return Record(text=text, id="a", title="", language=said, place=PLACE)
 
 
-@pytest.mark.parametrize(("text", "said"), [("東京都庁舎", "ja"), ("Bonjour tout le monde.", "fr"), ("Xin chào các bạn", "vi")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("東京都庁舎", "ja"), ("Bonjour tout le monde.", "fr"), ("Xin chào các bạn", "vi")]
+)
 def test_a_declared_language_without_a_file_is_never_taken_for_one_with_a_file(text: str, said: str) -> None:
     document = Cleaning().clean(record(text, said), "s")
     assert isinstance(document, Document) and document.language == "other"
@@ -208,8 +230,12 @@ def test_a_declared_language_without_a_file_is_never_taken_for_one_with_a_file(t
 
 def test_other_languages_are_set_aside_where_the_list_leaves_them_out() -> None:
     cleaning = Cleaning(languages=[Chinese(), English()])
-    assert cleaning.clean(record("彼は東京へ行きました。"), "s") == Rejected(PLACE, "other language", "by its letters, none of zh, en (`cleaning.languages`)")
-    assert cleaning.clean(record("Bonjour", "fr"), "s") == Rejected(PLACE, "other language", "declared 'fr', none of zh, en (`cleaning.languages`)")
+    assert cleaning.clean(record("彼は東京へ行きました。"), "s") == Rejected(
+        PLACE, "other language", "by its letters, none of zh, en (`cleaning.languages`)"
+    )
+    assert cleaning.clean(record("Bonjour", "fr"), "s") == Rejected(
+        PLACE, "other language", "declared 'fr', none of zh, en (`cleaning.languages`)"
+    )
     for text in ("长江。", "The river.", "2024"):
         assert isinstance(cleaning.clean(record(text), "s"), Document)
 
@@ -226,7 +252,8 @@ def test_the_order_of_the_list_changes_nothing() -> None:
     assert all(one.language(text) == two.language(text) for text, _ in TEXTS)
 
 
-# --- words and sentences of other languages -------------------------------------------------------------------------------------
+# --- words and sentences of other languages
+# -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -272,7 +299,8 @@ def test_han_in_another_language_goes_to_no_chinese_segmenter() -> None:
     assert words("東京大学の学生", "other") == []
 
 
-# --- a new language is one file ---------------------------------------------------------------------------------------------------
+# --- a new language is one file
+# ---------------------------------------------------------------------------------------------------
 
 JA = '''
 """Japanese, for a test."""
@@ -334,7 +362,9 @@ def dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def prepared(tmp_path: Path, tokenizer_folder: Path, **settings: Any) -> tuple[dict[str, Any], dict[str, str]]:
     """The counts of a run over DOCUMENTS, and the language of each document in the shards."""
-    (tmp_path / "in.jsonl").write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in DOCUMENTS), encoding="utf-8")
+    (tmp_path / "in.jsonl").write_text(
+        "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in DOCUMENTS), encoding="utf-8"
+    )
     preparation = Preparation(
         output=str(tmp_path / "out"),
         corpora=[Jsonl(paths=[str(tmp_path / "in.jsonl")])],
@@ -345,7 +375,9 @@ def prepared(tmp_path: Path, tokenizer_folder: Path, **settings: Any) -> tuple[d
     )
     manifest = prepare(preparation, lambda progress: None)
     shards = Prepared.open(tmp_path / "out").shards("train")
-    return manifest["counts"], {shard.text_of("id", row): shard.text_of("language", row) for shard in shards for row in range(len(shard))}
+    return manifest["counts"], {
+        shard.text_of("id", row): shard.text_of("language", row) for shard in shards for row in range(len(shard))
+    }
 
 
 def test_a_file_dropped_into_the_folder_is_a_language(dropped: None, tmp_path: Path, tokenizer_folder: Path) -> None:
@@ -353,14 +385,18 @@ def test_a_file_dropped_into_the_folder_is_a_language(dropped: None, tmp_path: P
     counts, found = prepared(tmp_path, tokenizer_folder, quality=Quality(min_characters=1))
     assert found == {"1": "ja", "3": "zh", "4": "en", "5": "other"}
     assert counts["documents.in.ja"] == 1
-    assert counts["rejected.quality: kana ratio"] == 2  # its own rule, on the documents that it recognised and that declared it
+    assert (
+        counts["rejected.quality: kana ratio"] == 2
+    )  # its own rule, on the documents that it recognised and that declared it
     assert (counts["documents.in.zh"], counts["documents.in.en"], counts["documents.in.other"]) == (1, 1, 1)
     assert counts["words.ja"] > 0
     assert Cleaning().language("彼は東京へ") == "ja"
     assert Jsonl(paths=["x"], language="ja").language == "ja"
 
 
-def test_a_module_of_the_users_is_a_language(tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_of_the_users_is_a_language(
+    tmp_path: Path, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "our_languages").mkdir()
     (tmp_path / "our_languages" / "__init__.py").write_text('"""Ours."""\n')
     (tmp_path / "our_languages" / "japanese.py").write_text(JA, encoding="utf-8")

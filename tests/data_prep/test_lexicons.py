@@ -26,13 +26,22 @@ def pairs(entries: Entries) -> list[tuple[str, str]]:
     return list(zip(entries.surfaces, entries.types, strict=True))
 
 
-# --- txt and tsv ----------------------------------------------------------------------------------------------------------------
+# --- txt and tsv
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_columns_are_surface_type_and_frequency(tmp_path: Path) -> None:
     content = "北京\n上海\tLOC\n广州\t120\n深圳 \t LOC \t 7\nNew York\tLOC\n字符串 \t 395499\n数组\t0.88\n"
     assert pairs(load(tmp_path, content, default_type="T")) == [
-        *[("北京", "T"), ("上海", "LOC"), ("广州", "T"), ("深圳", "LOC"), ("New York", "LOC"), ("字符串", "T"), ("数组", "T")]
+        *[
+            ("北京", "T"),
+            ("上海", "LOC"),
+            ("广州", "T"),
+            ("深圳", "LOC"),
+            ("New York", "LOC"),
+            ("字符串", "T"),
+            ("数组", "T"),
+        ]
     ]
 
 
@@ -66,7 +75,11 @@ def test_a_damaged_compressed_file_is_named(tmp_path: Path) -> None:
 def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     entries = load(tmp_path, "江\n长江\tLOC\n长江\tLOC\n长江\tWORK\n黄河\n")
     assert pairs(entries) == [("长江", "LOC"), ("黄河", "")]
-    assert entries.left_out == {"listed before": 1, "listed before with another type": 1, "shorter than 2 characters": 1}
+    assert entries.left_out == {
+        "listed before": 1,
+        "listed before with another type": 1,
+        "shorter than 2 characters": 1,
+    }
     assert entries.malformed == []
 
 
@@ -77,7 +90,11 @@ def test_the_first_file_decides_the_type(tmp_path: Path) -> None:
 
 
 def test_an_explicit_txt_takes_the_whole_line(tmp_path: Path) -> None:
-    assert pairs(load(tmp_path, "Boeing 747\nWindows 95\n长征 5\n", format="txt")) == [("Boeing 747", ""), ("Windows 95", ""), ("长征 5", "")]
+    assert pairs(load(tmp_path, "Boeing 747\nWindows 95\n长征 5\n", format="txt")) == [
+        ("Boeing 747", ""),
+        ("Windows 95", ""),
+        ("长征 5", ""),
+    ]
     with pytest.raises(ValueError, match="has a tab; with `format: txt` a line is one surface"):
         load(tmp_path, "北京\tLOC\n", format="txt")
 
@@ -114,16 +131,22 @@ def test_an_unknown_format_a_missing_file_and_an_empty_list_are_named(tmp_path: 
         load(tmp_path, "北京\n", min_characters=3)
 
 
-CHARACTERS = st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("e\u0301 \u3000\u200b京é\u00adﬁ\u00a0"))
+CHARACTERS = st.one_of(
+    st.characters(exclude_categories=["Cs"]), st.sampled_from("e\u0301 \u3000\u200b京é\u00adﬁ\u00a0")
+)
 
 
 @settings(max_examples=300, deadline=None)
 @given(surface=st.text(CHARACTERS, min_size=1, max_size=12))
-def test_surfaces_are_cleaned_exactly_like_the_text_of_documents(surface: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_surfaces_are_cleaned_exactly_like_the_text_of_documents(
+    surface: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     surface = surface.strip()
     if not surface or set(surface) & set("\t\r\n") or surface[0] == "#":
         return
-    entries = load(tmp_path_factory.getbasetemp(), f"北京市\n{surface}\n", min_characters=1, on_malformed="skip", format="txt")
+    entries = load(
+        tmp_path_factory.getbasetemp(), f"北京市\n{surface}\n", min_characters=1, on_malformed="skip", format="txt"
+    )
     cleaned = Cleaning().text(surface)
     if "\n" in cleaned:
         assert len(entries.malformed) == 1
@@ -131,13 +154,22 @@ def test_surfaces_are_cleaned_exactly_like_the_text_of_documents(surface: str, t
         assert entries.surfaces == list(dict.fromkeys(["北京市", cleaned] if cleaned else ["北京市"]))
 
 
-# --- userdict, patterns, mined --------------------------------------------------------------------------------------------------
+# --- userdict, patterns, mined
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_user_dictionary_gives_types_to_names(tmp_path: Path) -> None:
     content = "云计算 5 n\n李小福 2 nr\n台中 3 ns\n韩玉赏鉴 3 nz\n教育部 9 nt\nNew York 5 ns\n八一双鹿\n"
     assert pairs(load(tmp_path, content, format="userdict", default_type="T")) == [
-        *[("云计算", "T"), ("李小福", "PER"), ("台中", "LOC"), ("韩玉赏鉴", "MISC"), ("教育部", "ORG"), ("New York", "LOC"), ("八一双鹿", "T")]
+        *[
+            ("云计算", "T"),
+            ("李小福", "PER"),
+            ("台中", "LOC"),
+            ("韩玉赏鉴", "MISC"),
+            ("教育部", "ORG"),
+            ("New York", "LOC"),
+            ("八一双鹿", "T"),
+        ]
     ]
 
 
@@ -153,10 +185,22 @@ def test_patterns_of_an_entity_ruler_are_read(tmp_path: Path) -> None:
     ]
     content = "".join(json.dumps(pattern, ensure_ascii=False) + "\n" for pattern in patterns)
     wanted = [
-        *[("Apple Inc.", "ORG"), ("New York", "LOC"), ("san marino", "LOC"), ("San Marino", "LOC"), ("SAN MARINO", "LOC"), ("北京", "LOC")],
+        *[
+            ("Apple Inc.", "ORG"),
+            ("New York", "LOC"),
+            ("san marino", "LOC"),
+            ("San Marino", "LOC"),
+            ("SAN MARINO", "LOC"),
+            ("北京", "LOC"),
+        ],
         *[("Procter & Gamble", "ORG"), ("Schindler's List", "WORK"), ("e-mail", "TERM")],
     ]
-    assert pairs(load(tmp_path, content, "p.jsonl")) == pairs(load(tmp_path, content, "p.txt")) == pairs(load(tmp_path, content, format="patterns")) == wanted
+    assert (
+        pairs(load(tmp_path, content, "p.jsonl"))
+        == pairs(load(tmp_path, content, "p.txt"))
+        == pairs(load(tmp_path, content, format="patterns"))
+        == wanted
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,20 +229,29 @@ def test_a_pattern_that_asks_for_more_than_letters_is_refused(line: str, complai
 def test_a_mined_lexicon_is_recognised_by_its_heading(tmp_path: Path) -> None:
     heading = "# Mined, review me\n# surface\tscore\tcount\texamples\n"
     content = f"{heading}云计算\t0.731\t42\t…【云计算】…\nsteam engine\t-1.5e-3\t7\nx86\tnan\t3\n"
-    assert pairs(load(tmp_path, content, default_type="TERM")) == [("云计算", "TERM"), ("steam engine", "TERM"), ("x86", "TERM")]
+    assert pairs(load(tmp_path, content, default_type="TERM")) == [
+        ("云计算", "TERM"),
+        ("steam engine", "TERM"),
+        ("x86", "TERM"),
+    ]
     with pytest.raises(ValueError, match="is not surface, score, count"):
         load(tmp_path, f"{content}少一列\t0.5\n")
 
 
 def test_what_the_miner_writes_is_read(tmp_path: Path) -> None:
-    from data_prep.counting.mining import Entry, write_lexicon
+    from data_prep.counting.mining import Entry
+    from data_prep.counting.mining_step import write_lexicon
 
-    found = [Entry("云计算", 0.731, 42, 0.7, 1.5, 1.25, "…【云计算】…"), Entry("steam engine", -0.5, 7, 0.1, 0, 0, "a 【steam engine】")]
+    found = [
+        Entry("云计算", 0.731, 42, 0.7, 1.5, 1.25, "…【云计算】…"),
+        Entry("steam engine", -0.5, 7, 0.1, 0, 0, "a 【steam engine】"),
+    ]
     write_lexicon(tmp_path / "mined.tsv", found, {"min_count": 5})
     assert pairs(load_entries([str(tmp_path / "mined.tsv")])) == [("云计算", ""), ("steam engine", "")]
 
 
-# --- auto -----------------------------------------------------------------------------------------------------------------------
+# --- auto
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_auto_never_takes_names_of_several_words_for_a_dictionary(tmp_path: Path) -> None:
@@ -214,12 +267,15 @@ def test_auto_takes_a_file_of_words_numbers_and_tags_for_a_dictionary(tmp_path: 
 
 def test_auto_asks_when_every_line_ends_in_a_number(tmp_path: Path) -> None:
     content = "云计算 5\n李小福 2 nr\n长征 5\n"
-    with pytest.raises(ValueError, match=r"every line ends in a number, for example '云计算 5'\. Set `format: userdict`"):
+    with pytest.raises(
+        ValueError, match=r"every line ends in a number, for example '云计算 5'\. Set `format: userdict`"
+    ):
         load(tmp_path, content)
     assert load(tmp_path, content, format="userdict").surfaces == ["云计算", "李小福", "长征"]
 
 
-# --- anything at all ------------------------------------------------------------------------------------------------------------
+# --- anything at all
+# ------------------------------------------------------------------------------------------------------------
 
 PIECES = st.sampled_from(
     [
@@ -243,8 +299,13 @@ PIECES = st.sampled_from(
 
 
 @settings(max_examples=300, deadline=None)
-@given(content=st.one_of(st.binary(max_size=60), st.lists(PIECES, max_size=14).map(b"".join)), format=st.sampled_from(FORMATS))
-def test_every_line_becomes_an_entry_or_is_counted(content: bytes, format: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(
+    content=st.one_of(st.binary(max_size=60), st.lists(PIECES, max_size=14).map(b"".join)),
+    format=st.sampled_from(FORMATS),
+)
+def test_every_line_becomes_an_entry_or_is_counted(
+    content: bytes, format: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.getbasetemp()
     try:
         entries = load(folder, content, on_malformed="skip", format=format)
@@ -253,10 +314,16 @@ def test_every_line_becomes_an_entry_or_is_counted(content: bytes, format: str, 
         return
     assert len(set(entries.surfaces)) == len(entries.surfaces) == len(entries.types)
     lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    meant = [line for line in lines if line.strip() and not line.startswith(b"#") and not line.decode(errors="replace").isspace()]
+    meant = [
+        line
+        for line in lines
+        if line.strip() and not line.startswith(b"#") and not line.decode(errors="replace").isspace()
+    ]
     counted = len(entries.surfaces) + len(entries.malformed) + sum(entries.left_out.values())
     assert counted >= len(meant) if format in ("auto", "patterns") else counted == len(meant)
-    assert all(surface == surface.strip() and "\n" not in surface and "\t" not in surface for surface in entries.surfaces)
+    assert all(
+        surface == surface.strip() and "\n" not in surface and "\t" not in surface for surface in entries.surfaces
+    )
 
 
 @pytest.mark.parametrize("line", ["北京\tLOC\t120\t\t", "北京\tLOC\t", "北京\t\t", "北京\t"])
@@ -285,7 +352,8 @@ def test_all_malformed_lexicons_are_reported_at_once(tmp_path: Path) -> None:
     assert f"... and 2 more in {tmp_path / 'a.tsv'}" in told and "missing.tsv: no such file" in told
 
 
-# --- counts ---------------------------------------------------------------------------------------------------------------------
+# --- counts
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -300,7 +368,11 @@ def test_entries_seen_less_often_than_asked_are_left_out_and_counted(content: st
     found = load(tmp_path, content, format=format, min_frequency=3)
     assert found.surfaces == ["北京"] + ["长江"] * (format != "mined"), "a line without a count stays"
     assert found.left_out == {"seen less than 3 times": 2}
-    assert len(load(tmp_path, content, format=format).surfaces) == len(load(tmp_path, content, format=format, min_frequency=0.5).surfaces) >= 3
+    assert (
+        len(load(tmp_path, content, format=format).surfaces)
+        == len(load(tmp_path, content, format=format, min_frequency=0.5).surfaces)
+        >= 3
+    )
 
 
 def test_a_frequency_asked_of_lists_without_counts_is_refused(tmp_path: Path) -> None:
@@ -314,5 +386,9 @@ def test_a_lexicon_becomes_words_without_what_the_segmenter_cannot_produce(tmp_p
     (tmp_path / "l.tsv").write_text("北京大学\tORG\t900\nNew York\tLOC\n卡尔·马克思\na\tb\tc\n", encoding="utf-8")
     found = lexicon_words([str(tmp_path / "l.tsv")], "\u4e00-\u9fffa-zA-Z")
     assert found.words == [UserWord("北京大学", None, "")], "counts of a list of names are no counts of words"
-    assert len(found.unreachable) == 3 and "l.tsv:4: " in found.unreachable[0] and found.unreachable[1:] == ["New York", "卡尔·马克思"]
+    assert (
+        len(found.unreachable) == 3
+        and "l.tsv:4: " in found.unreachable[0]
+        and found.unreachable[1:] == ["New York", "卡尔·马克思"]
+    )
     assert lexicon_words([], "a") == UserWords([], [])

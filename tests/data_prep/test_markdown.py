@@ -58,20 +58,41 @@ def test_a_page_becomes_what_a_reader_sees() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2 * 3 * 4 = 24", "snake_case_name and _x", "a < b and c > d", "1.5 + 2", "#标签 no heading", "C# and F#", "[note]", "~ 5 ~", "```\nopen fence"],
+    [
+        "2 * 3 * 4 = 24",
+        "snake_case_name and _x",
+        "a < b and c > d",
+        "1.5 + 2",
+        "#标签 no heading",
+        "C# and F#",
+        "[note]",
+        "~ 5 ~",
+        "```\nopen fence",
+    ],
 )
 def test_what_is_no_markup_stays(text: str) -> None:
     assert markdown_text(text) == text
 
 
 def test_spans_move_with_their_characters() -> None:
-    record = Record("**鲁迅**生于[绍兴](http://x)。", "a", "", "zh", Place("f", 1, 0), {"entity": [Given(2, 4, "PER"), Given(9, 11, "LOC")]})
+    record = Record(
+        "**鲁迅**生于[绍兴](http://x)。",
+        "a",
+        "",
+        "zh",
+        Place("f", 1, 0),
+        {"entity": [Given(2, 4, "PER"), Given(9, 11, "LOC")]},
+    )
     document = Cleaning(markdown=True).clean(record, "s")
     assert isinstance(document, Document)
     assert document.text == "鲁迅生于绍兴。"
     assert [document.text[span.start : span.end] for span in document.given["entity"]] == ["鲁迅", "绍兴"]
 
 
-@given(st.lists(st.sampled_from([*"*_`#[]()<>!|~\\-= \n", "```", "---\n", "a", "北京", "http://x"]), max_size=60).map("".join))
+@given(
+    st.lists(st.sampled_from([*"*_`#[]()<>!|~\\-= \n", "```", "---\n", "a", "北京", "http://x"]), max_size=60).map(
+        "".join
+    )
+)
 def test_any_text_is_taken(text: str) -> None:
     assert set(markdown_text(text)) <= set(text)

@@ -18,7 +18,8 @@ from data_prep.annotating.annotation import Annotation
 from data_prep.corpora.jsonl import Jsonl
 from data_prep.counting import mining, ngrams
 from data_prep.counting.collocations import count_ngrams, write_counts
-from data_prep.counting.mining import COLUMNS, LEXICON, Mining, MiningStep
+from data_prep.counting.mining import Mining
+from data_prep.counting.mining_step import COLUMNS, LEXICON, MiningStep
 from data_prep.counting.ngrams import StoredTokenBlock, TokenBlock, TokenKeys
 from data_prep.documents import Document
 from data_prep.engines.local import Local
@@ -35,14 +36,23 @@ def document(text: str, language: str = "en", id: str = "d") -> Document:
     return Document(id=id, language=language, text=text, title="", source="s")
 
 
-def mined(texts: list[str], folder: Path, language: str = "en", parts: int = 1, **settings: Any) -> dict[str, dict[str, str]]:
+def mined(
+    texts: list[str], folder: Path, language: str = "en", parts: int = 1, **settings: Any
+) -> dict[str, dict[str, str]]:
     """The lexicon mined from texts: surface -> columns."""
     annotation = Annotation(segmenters={"zh": Rjieba(hmm=False), "en": Pretokenizer()}, annotators=[], labels={})
     step = MiningStep(mining=Mining(**{"min_count": 3, **settings}), annotation=annotation, share=1.0)
     folders = [folder / f"part{number}" for number in range(parts)]
     for number, part in enumerate(folders):
         part.mkdir(parents=True)
-        step.map(((index, document(text, language, str(index))) for index, text in enumerate(texts) if index * parts // len(texts) == number), part)
+        step.map(
+            (
+                (index, document(text, language, str(index)))
+                for index, text in enumerate(texts)
+                if index * parts // len(texts) == number
+            ),
+            part,
+        )
     (folder / "result").mkdir()
     step.reduce(folders, folder / "result")
     return read(folder / "result" / LEXICON)
@@ -67,7 +77,14 @@ def test_the_settings_are_a_documented_frozen_component(check_component: Callabl
 @pytest.mark.parametrize(
     "arguments",
     [
-        *({"languages": []}, {"max_words": 1}, {"max_words": 11}, {"min_count": 1}, {"min_npmi": 1.1}, {"min_entropy": -1}),
+        *(
+            {"languages": []},
+            {"max_words": 1},
+            {"max_words": 11},
+            {"min_count": 1},
+            {"min_npmi": 1.1},
+            {"min_entropy": -1},
+        ),
         *({"nested_share": 0.0}, {"max_entries": 0}, {"sample_bytes": 0}, {"score": "tf"}),
         *({"quotas": [0.5, 0.6]}, {"quotas": [0.0]}, {"quotas": [0.2] * 5}, {"quotas": [1.5, -0.5]}),
     ],
@@ -78,7 +95,8 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
         Mining(**arguments)
 
 
-# --- tokens ---------------------------------------------------------------------------------------------------------------------
+# --- tokens
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def stored(texts: list[str], folder: Path, language: str = "en") -> StoredTokenBlock:
@@ -94,10 +112,23 @@ def stored(texts: list[str], folder: Path, language: str = "en") -> StoredTokenB
 def test_tokens_are_words_and_lone_letters_with_edges_where_the_text_breaks(tmp_path: Path) -> None:
     text = "他在New York。《山海》2015年"
     block = stored([text], tmp_path, "zh")
-    spans = list(zip(block.array("starts").tolist(), block.array("ends").tolist(), block.array("joins").tolist(), strict=True))
+    spans = list(
+        zip(block.array("starts").tolist(), block.array("ends").tolist(), block.array("joins").tolist(), strict=True)
+    )
     shown = [(text[start:end] or "|", join) for start, end, join in spans]
     # edges: line end | before 他, 。 after York (《 leaves none), none around 山海, 0 before 年, line end after it
-    assert shown == [("|", 0), ("他", 1), ("在", 1), ("New", 1), ("York", 2), ("|", 1), ("山海", 0), ("|", 0), ("年", 1), ("|", 1)]
+    assert shown == [
+        ("|", 0),
+        ("他", 1),
+        ("在", 1),
+        ("New", 1),
+        ("York", 2),
+        ("|", 1),
+        ("山海", 0),
+        ("|", 0),
+        ("年", 1),
+        ("|", 1),
+    ]
     assert block.text() == text
     assert block.language == "zh"
 
@@ -110,12 +141,16 @@ def test_an_edge_is_the_character_met_with_every_digit_the_same(tmp_path: Path) 
     assert int(edges[ord("“")]) == int(edges[ord("a")]) == 0
 
 
-# --- statistics, against a plain count ------------------------------------------------------------------------------------------
+# --- statistics, against a plain count
+# ------------------------------------------------------------------------------------------
 
 
 def test_counts_and_entropies_equal_a_plain_count(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
-    texts = [" ".join(random.choice(["aa", "bb", "cc", "dd", "ee,", "ff"], 40, p=[0.3, 0.25, 0.2, 0.1, 0.1, 0.05])) for _ in range(30)]
+    texts = [
+        " ".join(random.choice(["aa", "bb", "cc", "dd", "ee,", "ff"], 40, p=[0.3, 0.25, 0.2, 0.1, 0.1, 0.05]))
+        for _ in range(30)
+    ]
     min_count = 4
     found = count_ngrams([stored(texts, tmp_path)], min_count, 4, tmp_path)
     lines = [["\n", *re.findall(r"\w+|,", text), "\n"] for text in texts]
@@ -135,11 +170,19 @@ def test_counts_and_entropies_equal_a_plain_count(tmp_path: Path) -> None:
             if count >= min_count:
                 entropies = []
                 for sides, edge in ((left, lambda g, n: (n, g[0])), (right, lambda g, n: (g[-1], n))):
-                    near = [c for (other, neighbour), c in sides.items() if other == gram and pairs[edge(gram, neighbour)] >= min_count]
+                    near = [
+                        c
+                        for (other, neighbour), c in sides.items()
+                        if other == gram and pairs[edge(gram, neighbour)] >= min_count
+                    ]
                     entropies.append(math.log2(count) - sum(c * math.log2(c) for c in near) / count)
                 expected[key_of(gram)] = (count, *entropies)
         grams = found[length]
-        shown = zip(grams.key_D.tolist(), zip(grams.count_D.tolist(), *(side.tolist() for side in grams.entropy()), strict=True), strict=True)
+        shown = zip(
+            grams.key_D.tolist(),
+            zip(grams.count_D.tolist(), *(side.tolist() for side in grams.entropy()), strict=True),
+            strict=True,
+        )
         assert {key: pytest.approx(row, abs=1e-9) for key, row in shown} == expected
 
 
@@ -180,7 +223,10 @@ def test_pmi_is_the_minimum_over_all_divisions_by_a_plain_count(score: str, tmp_
     texts = [" ".join(random.choice(["aa", "bb", "cc", "dd"], 60, p=[0.4, 0.3, 0.2, 0.1])) for _ in range(40)]
     found = mined(texts, tmp_path, score=score, min_npmi=-1, min_entropy=0, nested_share=1, max_words=4, min_count=2)
     counts = Counter(
-        tuple(words[start : start + length]) for words in map(str.split, texts) for length in (1, 2, 3, 4) for start in range(len(words) - length + 1)
+        tuple(words[start : start + length])
+        for words in map(str.split, texts)
+        for length in (1, 2, 3, 4)
+        for start in range(len(words) - length + 1)
     )
     total = sum(count for gram, count in counts.items() if len(gram) == 1)
     assert {len(surface.split()) for surface in found} == {2, 3, 4}
@@ -189,7 +235,11 @@ def test_pmi_is_the_minimum_over_all_divisions_by_a_plain_count(score: str, tmp_
         gram = tuple(surface.split())
         share = {part: math.log2(counts[part] / total) for parts in divisions(gram) for part in parts}
         sums = {len(parts): 0.0 for parts in divisions(gram)}
-        sums = {size: max(sum(share[part] for part in parts) for parts in divisions(gram) if len(parts) == size) for size in sums if size > 1}
+        sums = {
+            size: max(sum(share[part] for part in parts) for parts in divisions(gram) if len(parts) == size)
+            for size in sums
+            if size > 1
+        }
         factor = 2 if score == "pmi_squared" else 1
         assert float(entry["score"]) == pytest.approx(factor * share[gram] - max(sums.values()), abs=6e-4)
         finer += max(sums.values()) > sums[2] + 1e-3
@@ -207,7 +257,8 @@ def test_every_length_has_its_quota_of_the_best(tmp_path: Path) -> None:
     assert len(by_length[2]) > 10 and len(by_length[4]) > 5
 
 
-# --- what is chosen -------------------------------------------------------------------------------------------------------------
+# --- what is chosen
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_phrase_in_free_company_is_found_and_its_fragments_are_not(tmp_path: Path) -> None:
@@ -234,7 +285,10 @@ def test_no_entry_runs_across_a_break(between: str, tmp_path: Path) -> None:
 def test_a_template_that_always_meets_the_same_break_is_no_term_but_a_title_is(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     words = ["".join(pair) for pair in itertools.product("abcdefghij", repeat=2)]
-    texts = [f"{random.choice(words)} population density 17 {random.choice(words)} 《silent spring》 {random.choice(words)}" for _ in range(60)]
+    texts = [
+        f"{random.choice(words)} population density 17 {random.choice(words)} 《silent spring》 {random.choice(words)}"
+        for _ in range(60)
+    ]
     found = mined(texts, tmp_path)
     assert "silent spring" in found
     assert "population density" not in found
@@ -247,7 +301,10 @@ def test_function_words_begin_and_end_no_entry(tmp_path: Path) -> None:
 def test_spaced_and_touching_words_are_different_entries_spelled_as_in_the_text(tmp_path: Path) -> None:
     random = np.random.default_rng(4)
     letters = [chr(code) for code in range(0x4E00, 0x4E00 + 1500, 7)]
-    texts = ["".join([*random.choice(letters, 4), form, *random.choice(letters, 4)]) for form in ["AI芯片"] * 30 + ["AI 芯片"] * 30]
+    texts = [
+        "".join([*random.choice(letters, 4), form, *random.choice(letters, 4)])
+        for form in ["AI芯片"] * 30 + ["AI 芯片"] * 30
+    ]
     found = mined(texts, tmp_path, language="zh", min_npmi=0.1)
     assert {"AI芯片", "AI 芯片"} <= set(found)
     assert {found["AI芯片"]["count"], found["AI 芯片"]["count"]} == {"30"}
@@ -263,7 +320,11 @@ def test_lines_are_sorted_by_score_and_the_header_tells_the_settings(tmp_path: P
     found = mined(sentences("new york", 60) + sentences("hong kong", 30), tmp_path)
     scores = [float(entry["score"]) for entry in found.values()]
     assert scores == sorted(scores, reverse=True)
-    header = [line for line in (tmp_path / "result" / LEXICON).read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
+    header = [
+        line
+        for line in (tmp_path / "result" / LEXICON).read_text(encoding="utf-8").splitlines()
+        if line.startswith("# ")
+    ]
     assert "min_count=3" in header[1]
     assert header[2] == "# " + "\t".join(COLUMNS)
 
@@ -272,7 +333,8 @@ def test_nothing_to_read_gives_a_lexicon_without_entries(tmp_path: Path) -> None
     assert mined([",,,", "12 13"], tmp_path) == {}
 
 
-# --- one result for every division of the work ----------------------------------------------------------------------------------
+# --- one result for every division of the work
+# ----------------------------------------------------------------------------------
 
 
 def test_parts_and_blocks_do_not_change_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +347,12 @@ def test_parts_and_blocks_do_not_change_the_result(tmp_path: Path, monkeypatch: 
 
 
 def mine_examples(folder: Path, workers: int, part_bytes: int, **settings: Any) -> bytes:
-    preparation = Preparation(output=str(folder / "data"), corpora=[Jsonl(paths=EXAMPLES)], part_bytes=part_bytes, engine=Local(workers=workers))
+    preparation = Preparation(
+        output=str(folder / "data"),
+        corpora=[Jsonl(paths=EXAMPLES)],
+        part_bytes=part_bytes,
+        engine=Local(workers=workers),
+    )
     file = folder / f"{workers}-{part_bytes}.tsv"
     mine(preparation, Mining(**{"min_count": 3, **settings}), file, lambda progress: None, lambda done, parts: None)
     assert [path.name for path in folder.iterdir()] == [file.name], "the work folder goes when the lexicon is there"
@@ -322,7 +389,9 @@ def test_only_documents_of_the_languages_wanted_are_read(tmp_path: Path) -> None
 
 
 def test_the_examples_hold_what_they_are_about(tmp_path: Path) -> None:
-    text = "".join(json.loads(line)["text"] for file in EXAMPLES for line in Path(file).read_text(encoding="utf-8").splitlines())
+    text = "".join(
+        json.loads(line)["text"] for file in EXAMPLES for line in Path(file).read_text(encoding="utf-8").splitlines()
+    )
     mine_examples(tmp_path, 1, 0)
     for surface, entry in read(tmp_path / "1-0.tsv").items():
         assert text.count(surface) >= int(entry["count"])

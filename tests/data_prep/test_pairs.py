@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.corpora.jsonl import Jsonl
-from data_prep.corpora.pairs import MAX_ROW_LINES, LabelledPairs, quoted_rows
+from data_prep.corpora.pairs import LabelledPairs
 from data_prep.documents import SEGMENT, Document, Given, Record, Rejected
 from data_prep.engines import Engine
 from data_prep.filtering.cleaning import Cleaning
+from data_prep.inputs.quoted_rows import MAX_ROW_LINES, quoted_rows
 from data_prep.preparing.pipeline import prepare
 from data_prep.preparing.plan import Preparation
 from data_prep.shards import Prepared
@@ -54,7 +55,8 @@ def parts(record: Record | Rejected) -> tuple[list[str], set[str]]:
     return [record.text[span.start : span.end] for span in spans], {span.type for span in spans}
 
 
-# --- formats --------------------------------------------------------------------------------------------------------------------
+# --- formats
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_worked_example_of_the_module(tmp_path: Path) -> None:
@@ -68,8 +70,14 @@ def test_the_worked_example_of_the_module(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("p.jsonl", '{"first": "a b", "second": "c", "label": "1", "id": "x"}\n\n{"first": "d", "second": "e", "label": 2}\n'),
-        ("p.json", '{"first": "a b", "second": "c", "label": 1, "id": "x"}\n{"first": "d", "second": "e", "label": " 2 "}'),
+        (
+            "p.jsonl",
+            '{"first": "a b", "second": "c", "label": "1", "id": "x"}\n\n{"first": "d", "second": "e", "label": 2}\n',
+        ),
+        (
+            "p.json",
+            '{"first": "a b", "second": "c", "label": 1, "id": "x"}\n{"first": "d", "second": "e", "label": " 2 "}',
+        ),
         ("p.tsv", "\ufefffirst\tsecond\tlabel\tid\r\na b\tc\t1\tx\r\n\r\nd\te\t2\t\r\n"),
         ("p.TSV", "id\tlabel\tsecond\tfirst\nx\t1\tc\ta b\n\t2\te\td"),
         ("p.csv", 'first,second,label,id\n"a b",c,1,x\nd,"e","2",\n'),
@@ -92,10 +100,19 @@ def test_a_quoted_field_of_csv_may_hold_commas_quotes_and_line_breaks(tmp_path: 
 
 
 def test_a_quote_that_is_never_closed_costs_its_own_line_only(tmp_path: Path) -> None:
-    rows = ['"open,b,0', *(f"a{number},b,1" for number in range(MAX_ROW_LINES + 5)), '"open,too,1', 'x,"y",2', "last,row,0"]
+    rows = [
+        '"open,b,0',
+        *(f"a{number},b,1" for number in range(MAX_ROW_LINES + 5)),
+        '"open,too,1',
+        'x,"y",2',
+        "last,row,0",
+    ]
     result = read(write(tmp_path / "p.csv", "first,second,label\n" + "\n".join(rows) + "\n"))
     rejected = [item for item in result if isinstance(item, Rejected)]
-    assert [(item.reason, item.place.line) for item in rejected] == [("malformed CSV", 2), ("malformed CSV", len(rows) - 1)]
+    assert [(item.reason, item.place.line) for item in rejected] == [
+        ("malformed CSV", 2),
+        ("malformed CSV", len(rows) - 1),
+    ]
     assert len(result) == len(rows)
 
 
@@ -122,10 +139,15 @@ row = st.lists(st.text(st.sampled_from('ab,"\n\r\t 北。'), max_size=6), min_si
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
-        st.one_of(row.map(lambda fields: ",".join(fields)), row.map(lambda fields: ",".join(f'"{field.replace(chr(34), chr(34) * 2)}"' for field in fields)))
+        st.one_of(
+            row.map(lambda fields: ",".join(fields)),
+            row.map(lambda fields: ",".join(f'"{field.replace(chr(34), chr(34) * 2)}"' for field in fields)),
+        )
     )
 )
-def test_slices_of_any_size_give_the_same_pairs_and_lose_no_line(tmp_path_factory: pytest.TempPathFactory, rows: list[str]) -> None:
+def test_slices_of_any_size_give_the_same_pairs_and_lose_no_line(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[str]
+) -> None:
     file = write(tmp_path_factory.getbasetemp() / "any.csv", "first,second,label\n" + "\n".join(rows))
     whole = read(file, classes=["a", "b"])
     for slice_bytes in (1, 13):
@@ -134,7 +156,8 @@ def test_slices_of_any_size_give_the_same_pairs_and_lose_no_line(tmp_path_factor
     assert len(whole) == sum(bool(piece.strip()) for piece in quoted_rows(io.BytesIO(file.read_bytes()))) - 1
 
 
-# --- what is set aside, what is refused -----------------------------------------------------------------------------------------
+# --- what is set aside, what is refused
+# -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -163,7 +186,9 @@ def test_a_row_with_another_number_of_columns_is_set_aside(name: str, tmp_path: 
     between = "\t" if name == "p.tsv" else ","
     lines = [["first", "second", "label"], ["a", "b"], ["a", "b", "1", "c"], ["a", "b", "1"]]
     result = read(write(tmp_path / name, "\n".join(map(between.join, lines))))
-    assert [item.reason if isinstance(item, Rejected) else "" for item in result] == ["wrong number of columns"] * 2 + [""]
+    assert [item.reason if isinstance(item, Rejected) else "" for item in result] == ["wrong number of columns"] * 2 + [
+        ""
+    ]
 
 
 def test_pairs_without_a_label_are_kept_when_allowed(tmp_path: Path) -> None:
@@ -201,25 +226,45 @@ def test_settings_that_make_no_sense_are_refused(arguments: dict[str, Any], mess
         LabelledPairs(**{"paths": ["x"], "classes": CLASSES, **arguments})
 
 
-# --- to the shards --------------------------------------------------------------------------------------------------------------
+# --- to the shards
+# --------------------------------------------------------------------------------------------------------------
 
 
 def preparation(tmp_path: Path, tokenizer_folder: Path, *corpora: Any, **arguments: Any) -> Preparation:
     vocabulary = Vocabulary(path=str(tokenizer_folder))
-    return Preparation(**{"output": str(tmp_path / "out"), "corpora": list(corpora), "vocabulary": vocabulary, "engine": Here(), "heldout": 0, **arguments})
+    return Preparation(
+        **{
+            "output": str(tmp_path / "out"),
+            "corpora": list(corpora),
+            "vocabulary": vocabulary,
+            "engine": Here(),
+            "heldout": 0,
+            **arguments,
+        }
+    )
 
 
 def test_the_shard_holds_the_parts_and_labels_of_the_file(tmp_path: Path, tokenizer_folder: Path) -> None:
     rows = [
-        ("  江水\u200b，大学。 山水！\n\n书生", "the rain. New York", "b"),  # cleaning shortens the first part; both have several sentences
+        (
+            "  江水\u200b，大学。 山水！\n\n书生",
+            "the rain. New York",
+            "b",
+        ),  # cleaning shortens the first part; both have several sentences
         ("北京", "the\u3000river", "a"),
         ("is rome in new york", "天地", ""),
         ("\ufffd", "the", "a"),  # a part without tokens
     ]
-    lines = [json.dumps({"first": first, "second": second, "label": label, "id": str(number)}) for number, (first, second, label) in enumerate(rows)]
+    lines = [
+        json.dumps({"first": first, "second": second, "label": label, "id": str(number)})
+        for number, (first, second, label) in enumerate(rows)
+    ]
     file = write(tmp_path / "p.jsonl", "\n".join(lines))
     manifest = prepare(
-        preparation(tmp_path, tokenizer_folder, LabelledPairs(paths=[str(file)], classes=["a", "b"], allow_unlabelled=True)), lambda progress: None
+        preparation(
+            tmp_path, tokenizer_folder, LabelledPairs(paths=[str(file)], classes=["a", "b"], allow_unlabelled=True)
+        ),
+        lambda progress: None,
     )
     prepared = Prepared.open(tmp_path / "out")
     (shard,) = prepared.shards("train")
@@ -239,30 +284,55 @@ def test_the_shard_holds_the_parts_and_labels_of_the_file(tmp_path: Path, tokeni
         for units in shard.units.values():
             low, high = units.offsets_D1[document : document + 2]
             starts = units.start_U[low:high].astype(int)
-            assert not ((starts < ends[0]) & (starts + units.length_U[low:high] > ends[0])).any(), "a unit reaches into the other part"
-        found.append([" ".join(tokens[index] for index in ids[start:end]) for start, end in ((0, ends[0]), tuple(ends))])
-    assert found[:3] == [["江 水 ， 大 学 。 山 水 ！ 书 生", "the rain . new york"], ["北 京", "the river"], ["is rome in new york", "天 地"]]
+            assert not ((starts < ends[0]) & (starts + units.length_U[low:high] > ends[0])).any(), (
+                "a unit reaches into the other part"
+            )
+        found.append(
+            [" ".join(tokens[index] for index in ids[start:end]) for start, end in ((0, ends[0]), tuple(ends))]
+        )
+    assert found[:3] == [
+        ["江 水 ， 大 学 。 山 水 ！ 书 生", "the rain . new york"],
+        ["北 京", "the river"],
+        ["is rome in new york", "天 地"],
+    ]
     assert found[3] == ["", "the"]
 
 
 def test_pairs_and_documents_may_share_a_folder(tmp_path: Path, tokenizer_folder: Path) -> None:
     pairs = write(tmp_path / "p.tsv", "first\tsecond\tlabel\nthe\train\t1\n")
     documents = write(tmp_path / "d.jsonl", '{"text": "The rain. The river.\\n\\nNew York."}\n')
-    prepare(preparation(tmp_path, tokenizer_folder, LabelledPairs(paths=[str(pairs)], classes=CLASSES), Jsonl(paths=[str(documents)])), lambda progress: None)
+    prepare(
+        preparation(
+            tmp_path,
+            tokenizer_folder,
+            LabelledPairs(paths=[str(pairs)], classes=CLASSES),
+            Jsonl(paths=[str(documents)]),
+        ),
+        lambda progress: None,
+    )
     (shard,) = Prepared.open(tmp_path / "out").shards("train")
     assert [shard.segment_ends.row(document).tolist() for document in range(2)] == [[1, 2], []]
     assert shard.label.tolist() == [1, -1]
 
 
 def test_a_part_of_which_cleaning_leaves_nothing_sets_the_pair_aside(tmp_path: Path, tokenizer_folder: Path) -> None:
-    file = write(tmp_path / "p.jsonl", '{"first": "\u200b\u00ad", "second": "the rain", "label": 1}\n{"first": "the", "second": "rain", "label": 1}\n')
-    manifest = prepare(preparation(tmp_path, tokenizer_folder, LabelledPairs(paths=[str(file)], classes=CLASSES)), lambda progress: None)
+    file = write(
+        tmp_path / "p.jsonl",
+        '{"first": "\u200b\u00ad", "second": "the rain", "label": 1}\n{"first": "the", "second": "rain", "label": 1}\n',
+    )
+    manifest = prepare(
+        preparation(tmp_path, tokenizer_folder, LabelledPairs(paths=[str(file)], classes=CLASSES)),
+        lambda progress: None,
+    )
     assert manifest["counts"]["rejected.no text"] == 1
     assert [len(shard) for shard in Prepared.open(tmp_path / "out").shards("train")] == [1]
 
 
 def test_hard_wrapped_parts_are_joined_but_never_with_each_other() -> None:
-    first, second = "the river and\nthe rain in\nrome is of\nthe river", "new york and\nrome of the\nopened river\nand the rain"
+    first, second = (
+        "the river and\nthe rain in\nrome is of\nthe river",
+        "new york and\nrome of the\nopened river\nand the rain",
+    )
     spans = (Given(0, len(first), "1"), Given(len(first) + 2, len(first) + 2 + len(second), "1"))
     record = Record(f"{first}\n\n{second}", "1", "", "", None, {SEGMENT: spans})  # type: ignore[arg-type]
     document = Cleaning().clean(record, "s")
@@ -275,7 +345,9 @@ def test_corpora_whose_classes_differ_are_refused(tmp_path: Path, tokenizer_fold
     corpora = [LabelledPairs(paths=["x"], classes=classes) for classes in (["a", "b"], ["b", "a"])]
     with pytest.raises(ValueError, match="corpora: labelled pairs with different classes"):
         preparation(tmp_path, tokenizer_folder, *corpora)
-    assert preparation(tmp_path, tokenizer_folder, corpora[0], replace(corpora[1], classes=[], allow_unlabelled=True)).classes["train"] == ["a", "b"]
+    assert preparation(
+        tmp_path, tokenizer_folder, corpora[0], replace(corpora[1], classes=[], allow_unlabelled=True)
+    ).classes["train"] == ["a", "b"]
 
 
 def test_the_example_pairs_are_read(tmp_path: Path) -> None:

@@ -73,7 +73,11 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def document(number: int) -> dict[str, str]:
     texts = ZH if number % 2 else EN
-    return {"id": f"doc-{number}", "text": f"{texts[number % len(texts)]} {texts[number // 2 % len(texts)]}", "title": f"T{number}"}
+    return {
+        "id": f"doc-{number}",
+        "text": f"{texts[number % len(texts)]} {texts[number // 2 % len(texts)]}",
+        "title": f"T{number}",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +85,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty short documents in two files and two lexicons. Shared: tests that change them work on a copy."""
     folder = tmp_path_factory.mktemp("inputs")
     for name, numbers in (("a", range(25)), ("b", range(25, 40))):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(document(number), ensure_ascii=False) + "\n" for number in numbers), encoding="utf-8")
-    (folder / "entities.tsv").write_text("北京大学\tORG\n上海\tLOC\n长江\tLOC\nRome\tLOC\nNew York\tLOC\n", encoding="utf-8")
+        (folder / f"{name}.jsonl").write_text(
+            "".join(json.dumps(document(number), ensure_ascii=False) + "\n" for number in numbers), encoding="utf-8"
+        )
+    (folder / "entities.tsv").write_text(
+        "北京大学\tORG\n上海\tLOC\n长江\tLOC\nRome\tLOC\nNew York\tLOC\n", encoding="utf-8"
+    )
     (folder / "phrases.txt").write_text("青藏高原\n大城市\nnew station\n", encoding="utf-8")
     return folder
 
@@ -131,13 +139,19 @@ def own_inputs(settings: Preparation, inputs: Path, tmp_path: Path, tokenizer_fo
     return tmp_path / "inputs", reading(tmp_path / "inputs", Path(settings.output), tokenizer_folder)
 
 
-# --- what comes out -------------------------------------------------------------------------------------------------------------
+# --- what comes out
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_prepared_folder_opens_and_holds_every_document_once(settings: Preparation) -> None:
     manifest = prepare(settings, quiet)
     prepared = Prepared.open(Path(settings.output))
-    ids = [shard.text_of("id", index) for split in ("train", "heldout") for shard in prepared.shards(split) for index in range(len(shard))]
+    ids = [
+        shard.text_of("id", index)
+        for split in ("train", "heldout")
+        for shard in prepared.shards(split)
+        for index in range(len(shard))
+    ]
     assert sorted(ids) == sorted(f"doc-{number}" for number in range(40))
     assert prepared.levels == ("word", "entity", "phrase")
     assert prepared.tokens("train") + prepared.tokens("heldout") == sum(
@@ -167,7 +181,12 @@ def test_units_of_the_shards_are_those_of_the_text(settings: Preparation) -> Non
             ids = shard.token_ids.row(index)
             for position in range(units.offsets_D1[index], units.offsets_D1[index + 1]):
                 start, length = int(units.start_U[position]), int(units.length_U[position])
-                found.add(("".join(prepared.tokenizer.tokens[token] for token in ids[start : start + length]), prepared.labels[units.label_U[position]].type))
+                found.add(
+                    (
+                        "".join(prepared.tokenizer.tokens[token] for token in ids[start : start + length]),
+                        prepared.labels[units.label_U[position]].type,
+                    )
+                )
     assert found >= {("北京大学", "ORG"), ("rome", "LOC"), ("newyork", "LOC")}
 
 
@@ -189,7 +208,9 @@ def test_a_vocabulary_is_trained_when_none_is_given(settings: Preparation) -> No
     assert prepared.counts["tokens.unknown"] < prepared.tokens("train") / 10
 
 
-def test_documents_without_a_usable_text_are_set_aside_with_file_and_line(settings: Preparation, tmp_path: Path) -> None:
+def test_documents_without_a_usable_text_are_set_aside_with_file_and_line(
+    settings: Preparation, tmp_path: Path
+) -> None:
     bad = tmp_path / "bad.jsonl"
     lines = [
         json.dumps(document(1), ensure_ascii=False).encode(),
@@ -202,7 +223,9 @@ def test_documents_without_a_usable_text_are_set_aside_with_file_and_line(settin
     ]
     bad.write_bytes(b"\n".join(lines) + b"\n")
     manifest = prepare(replace(settings, corpora=[Jsonl(paths=[str(bad)])], part_bytes=100, heldout=0.0), quiet)
-    rejected = [json.loads(line) for line in (Path(settings.output) / "rejected.jsonl").read_text(encoding="utf-8").splitlines()]
+    rejected = [
+        json.loads(line) for line in (Path(settings.output) / "rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [(item["path"], item["line"], item["reason"]) for item in rejected] == [
         (str(bad), 2, "not JSON"),
         (str(bad), 3, "no text"),
@@ -216,14 +239,26 @@ def test_documents_without_a_usable_text_are_set_aside_with_file_and_line(settin
         "rejected.invalid UTF-8": 1,
         "rejected.too short": 1,
     }
-    (ids,) = [[shard.text_of("id", index) for index in range(len(shard))] for shard in Prepared.open(Path(settings.output)).shards("train")[:1]]
+    (ids,) = [
+        [shard.text_of("id", index) for index in range(len(shard))]
+        for shard in Prepared.open(Path(settings.output)).shards("train")[:1]
+    ]
     assert "doc-1" in ids
     assert sum(entry.documents for entry in Prepared.open(Path(settings.output)).entries) == 2
 
 
 def test_several_formats_become_one_folder(settings: Preparation, tmp_path: Path) -> None:
     (tmp_path / "poems.txt").write_text("书中有山水。\n\n上海是城市。\n", encoding="utf-8")
-    manifest = prepare(replace(settings, corpora=[*settings.corpora, PlainText(paths=[str(tmp_path / "poems.txt")], document="block", source="poems")]), quiet)
+    manifest = prepare(
+        replace(
+            settings,
+            corpora=[
+                *settings.corpora,
+                PlainText(paths=[str(tmp_path / "poems.txt")], document="block", source="poems"),
+            ],
+        ),
+        quiet,
+    )
     assert manifest["counts"]["documents.poems.zh"] == 2
 
 
@@ -247,8 +282,15 @@ def test_documents_are_dropped_by_every_rule_that_is_asked_for(settings: Prepara
         heldout=0.0,
     )
     manifest = prepare(strict, quiet)
-    reasons = [(item["line"], item["reason"]) for item in map(json.loads, (Path(settings.output) / "rejected.jsonl").read_text().splitlines())]
-    assert reasons[0] == (2, "duplicate") and reasons[2] == (4, "contaminated: test.txt") and reasons[1][1].startswith("quality: ")
+    reasons = [
+        (item["line"], item["reason"])
+        for item in map(json.loads, (Path(settings.output) / "rejected.jsonl").read_text().splitlines())
+    ]
+    assert (
+        reasons[0] == (2, "duplicate")
+        and reasons[2] == (4, "contaminated: test.txt")
+        and reasons[1][1].startswith("quality: ")
+    )
     assert {shard["documents"] for shard in manifest["shards"]} == {2}
     assert manifest["evaluation"] == {"texts": {"test.txt": 2}, "too_short": {"test.txt": 1}}
     assert not list((Path(settings.output) / "steps").glob("*/parts"))
@@ -256,10 +298,13 @@ def test_documents_are_dropped_by_every_rule_that_is_asked_for(settings: Prepara
     assert content(tmp_path / "two") == content(Path(settings.output))
 
 
-# --- exactly once ---------------------------------------------------------------------------------------------------------------
+# --- exactly once
+# ---------------------------------------------------------------------------------------------------------------
 
 
-def test_two_processes_give_the_same_bytes_as_one(settings: Preparation, done: dict[str, bytes], tmp_path: Path) -> None:
+def test_two_processes_give_the_same_bytes_as_one(
+    settings: Preparation, done: dict[str, bytes], tmp_path: Path
+) -> None:
     other = replace(settings, output=str(tmp_path / "two"), engine=Local(workers=2))
     prepare(other, quiet)
     assert content(Path(other.output)) == done
@@ -370,13 +415,17 @@ DISTURBANCES = [
 
 
 @pytest.mark.parametrize("disturb", DISTURBANCES, ids=lambda function: function.__name__)
-def test_a_run_that_was_killed_or_damaged_ends_in_the_same_bytes(disturb: Callable[[Path], None], settings: Preparation, done: dict[str, bytes]) -> None:
+def test_a_run_that_was_killed_or_damaged_ends_in_the_same_bytes(
+    disturb: Callable[[Path], None], settings: Preparation, done: dict[str, bytes]
+) -> None:
     disturb(Path(settings.output))
     prepare(settings, quiet)
     assert content(Path(settings.output)) == done
 
 
-def test_a_launch_that_finds_everything_done_reads_no_part(settings: Preparation, done: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launch_that_finds_everything_done_reads_no_part(
+    settings: Preparation, done: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard: list[StageProgress] = []
     for name in ("finished", "make"):
         monkeypatch.setattr(PartWorker, name, None)  # would fail
@@ -386,7 +435,9 @@ def test_a_launch_that_finds_everything_done_reads_no_part(settings: Preparation
     assert content(Path(settings.output)) == done
 
 
-def test_launches_that_come_while_one_finishes_take_its_result(settings: Preparation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_launches_that_come_while_one_finishes_take_its_result(
+    settings: Preparation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     finishing_began, others_wait, finished = threading.Event(), threading.Event(), []
     original = finishing.finish
 
@@ -409,7 +460,9 @@ def test_launches_that_come_while_one_finishes_take_its_result(settings: Prepara
 def test_a_folder_begun_by_an_earlier_version_goes_on(settings: Preparation, done: dict[str, bytes]) -> None:
     folder = Path(settings.output)
     plan = Plan.read(folder)
-    inputs = [{name: getattr(file, name) for name in ("corpus", "source", "sha256", "size")} for file in plan.all_files()]
+    inputs = [
+        {name: getattr(file, name) for name in ("corpus", "source", "sha256", "size")} for file in plan.all_files()
+    ]
     old = {name: plan.plain()[name] for name in ("settings", "labels", "levels", "fingerprint")}
     parts = [[list(piece) for piece in plan.slices(part)] for part in range(plan.parts)]
     old |= {"inputs": inputs, "parts": parts, "paths": [file.path for file in plan.all_files()]}
@@ -423,11 +476,15 @@ def test_a_folder_begun_by_an_earlier_version_goes_on(settings: Preparation, don
     assert list(Plan.read(folder).all_slices()) == list(plan.all_slices())
 
 
-def test_a_part_is_known_by_the_sizes_of_its_shards_and_thoroughly_by_their_hashes(settings: Preparation, done: dict[str, bytes]) -> None:
+def test_a_part_is_known_by_the_sizes_of_its_shards_and_thoroughly_by_their_hashes(
+    settings: Preparation, done: dict[str, bytes]
+) -> None:
     folder = Path(settings.output)
     worker = PartWorker(preparation=settings, plan=Plan.read(folder), folder=folder)
     report = worker.finished(1, thorough=True)
-    assert report and [shard["size"] for shard in report["shards"]] == [len(done[shard["path"]]) for shard in report["shards"]]
+    assert report and [shard["size"] for shard in report["shards"]] == [
+        len(done[shard["path"]]) for shard in report["shards"]
+    ]
     file = folder / report["shards"][0]["path"]
     whole = bytearray(file.read_bytes())
     whole[len(whole) // 2] ^= 1
@@ -445,7 +502,9 @@ def test_a_report_that_was_cut_short_is_made_again(length: int, settings: Prepar
 
 
 @pytest.mark.parametrize("after", [0, 3])
-def test_a_run_that_stopped_in_the_middle_is_continued(after: int, settings: Preparation, done: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_run_that_stopped_in_the_middle_is_continued(
+    after: int, settings: Preparation, done: dict[str, bytes], tmp_path: Path
+) -> None:
     stopped = replace(settings, output=str(tmp_path / "again"), engine=Stops(after=after))
     with pytest.raises(RuntimeError, match="stopped in the middle"):
         prepare(stopped, quiet)
@@ -477,7 +536,8 @@ def test_preparing_twice_with_a_trained_vocabulary_gives_the_same_bytes(settings
     assert content(tmp_path / "one") == content(tmp_path / "two")
 
 
-# --- refusals -------------------------------------------------------------------------------------------------------------------
+# --- refusals
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -504,7 +564,9 @@ def test_other_settings_for_the_same_folder_are_refused_and_nothing_is_touched(
     assert content(Path(settings.output)) == done
 
 
-def test_a_changed_lexicon_is_refused_and_nothing_is_touched(done: dict[str, bytes], own_inputs: tuple[Path, Preparation]) -> None:
+def test_a_changed_lexicon_is_refused_and_nothing_is_touched(
+    done: dict[str, bytes], own_inputs: tuple[Path, Preparation]
+) -> None:
     inputs, changed = own_inputs
     with (inputs / "entities.tsv").open("a", encoding="utf-8") as file:
         file.write("东海\tLOC\n")
@@ -541,25 +603,36 @@ def test_an_empty_corpus_is_an_error_that_names_its_files(empty: bytes, settings
         assert not Path(settings.output).exists()
 
 
-def test_a_corpus_without_one_usable_document_is_an_error_with_the_first_reason(settings: Preparation, tmp_path: Path) -> None:
+def test_a_corpus_without_one_usable_document_is_an_error_with_the_first_reason(
+    settings: Preparation, tmp_path: Path
+) -> None:
     (tmp_path / "bad.jsonl").write_text("oops\n[]\n")
-    with pytest.raises(ValueError, match=r"no usable document in the whole corpus \(2 set aside\).* First reason: .*bad\.jsonl:1: not JSON"):
+    with pytest.raises(
+        ValueError,
+        match=r"no usable document in the whole corpus \(2 set aside\).* First reason: .*bad\.jsonl:1: not JSON",
+    ):
         prepare(replace(settings, corpora=[Jsonl(paths=[str(tmp_path / "bad.jsonl")])]), quiet)
 
 
 @pytest.mark.parametrize(("types", "fits"), [(254, True), (255, False)])
-def test_more_types_than_a_label_can_number_are_refused(types: int, fits: bool, settings: Preparation, tmp_path: Path) -> None:
+def test_more_types_than_a_label_can_number_are_refused(
+    types: int, fits: bool, settings: Preparation, tmp_path: Path
+) -> None:
     (tmp_path / "types.tsv").write_text("".join(f"word{number}\tT{number}\n" for number in range(types)))
     many = replace(settings, annotators=[Lexicon(level="entity", paths=[str(tmp_path / "types.tsv")])])
     if fits:
         assert max(many.labels.values()) == 254
         return
-    with pytest.raises(ValueError, match=r"annotators: 256 different types; at most 255 fit. Merge rare types in the lexicons"):
+    with pytest.raises(
+        ValueError, match=r"annotators: 256 different types; at most 255 fit. Merge rare types in the lexicons"
+    ):
         prepare(many, quiet)
     assert not Path(settings.output).exists()
 
 
-def test_user_words_that_are_missing_are_named_before_anything_is_written(settings: Preparation, tmp_path: Path) -> None:
+def test_user_words_that_are_missing_are_named_before_anything_is_written(
+    settings: Preparation, tmp_path: Path
+) -> None:
     with pytest.raises(FileNotFoundError, match=r"user_words .*nowhere\.txt: no such file"):
         prepare(replace(settings, segmenters={"zh": Rjieba(user_words=[str(tmp_path / "nowhere.txt")])}), quiet)
     assert not Path(settings.output).exists()
@@ -586,20 +659,34 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any], field: str, 
         replace(settings, **arguments)
 
 
-# --- plan and split -------------------------------------------------------------------------------------------------------------
+# --- plan and split
+# -------------------------------------------------------------------------------------------------------------
 
 
 def splits(output: Path) -> dict[str, str]:
     prepared = Prepared.open(output)
-    return {shard.text_of("id", index): split for split in ("train", "heldout") for shard in prepared.shards(split) for index in range(len(shard))}
+    return {
+        shard.text_of("id", index): split
+        for split in ("train", "heldout")
+        for shard in prepared.shards(split)
+        for index in range(len(shard))
+    }
 
 
-def test_the_held_out_split_depends_on_ids_only(settings: Preparation, write_jsonl: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_held_out_split_depends_on_ids_only(
+    settings: Preparation, write_jsonl: Callable[..., Path], tmp_path: Path
+) -> None:
     prepare(settings, quiet)
     before = splits(Path(settings.output))
     assert 0 < sum(split == "heldout" for split in before.values()) < 20
     others = [{"id": f"doc-{number}", "text": f"Other text {number}."} for number in reversed(range(60))]
-    changed = replace(settings, output=str(tmp_path / "other"), corpora=[Jsonl(paths=[str(write_jsonl("c.jsonl", others))])], part_bytes=200, annotators=[])
+    changed = replace(
+        settings,
+        output=str(tmp_path / "other"),
+        corpora=[Jsonl(paths=[str(write_jsonl("c.jsonl", others))])],
+        part_bytes=200,
+        annotators=[],
+    )
     prepare(changed, quiet)
     after = splits(Path(changed.output))
     assert {name: after[name] for name in before} == before
@@ -618,7 +705,11 @@ def test_a_larger_held_out_share_keeps_the_smaller_one_inside(settings: Preparat
 def test_the_plan_is_pure_and_its_parts_cover_every_byte(settings: Preparation) -> None:
     plan = make_plan(settings, quiet)
     again = make_plan(replace(settings, output="elsewhere", engine=Local(workers=5)), quiet)
-    assert again.plain() == plan.plain() and list(again.all_slices()) == list(plan.all_slices()) and list(again.all_files()) == list(plan.all_files())
+    assert (
+        again.plain() == plan.plain()
+        and list(again.all_slices()) == list(plan.all_slices())
+        and list(again.all_files()) == list(plan.all_files())
+    )
     assert json.loads(json.dumps(plan.plain())) == plan.plain()
     pieces = list(plan.all_slices())
     for index, item in enumerate(plan.all_files()):
@@ -627,7 +718,9 @@ def test_the_plan_is_pure_and_its_parts_cover_every_byte(settings: Preparation) 
         assert edges[-1][1] == item.size
 
 
-def test_small_files_share_a_part_and_large_ones_have_several(settings: Preparation, write_jsonl: Callable[..., Path]) -> None:
+def test_small_files_share_a_part_and_large_ones_have_several(
+    settings: Preparation, write_jsonl: Callable[..., Path]
+) -> None:
     files = [str(write_jsonl(f"{number}.jsonl", [document(number)])) for number in range(12)]
     plan = make_plan(replace(settings, corpora=[Jsonl(paths=files)], part_bytes=1000), quiet)
     assert 1 < plan.parts < 6
@@ -646,7 +739,9 @@ def test_an_empty_file_among_others_is_listed_and_the_others_are_kept(settings: 
     assert json.loads(line)["path"] == str(empty)
 
 
-def test_a_finished_folder_keeps_nothing_unpacked_however_often_it_is_launched(settings: Preparation, tmp_path: Path) -> None:
+def test_a_finished_folder_keeps_nothing_unpacked_however_often_it_is_launched(
+    settings: Preparation, tmp_path: Path
+) -> None:
     """A launch surveys, and so unpacks, before it finds that everything is done: the copy must go again."""
     import gzip
 

@@ -46,7 +46,10 @@ def test_quality_is_a_documented_frozen_component(check_component: Callable[[typ
         ("很喜欢~~~很有帮助", "zh"),
         ("床前明月光\n疑是地上霜\n举头望明月\n低头思故乡", "zh"),
         ("Short, but fine.", "en"),
-        ("如何安装 Git\n=====\n\n先更新软件源，然后运行下面的命令。\n\n    sudo apt-get install git\n\n这样就装好了。", "zh"),
+        (
+            "如何安装 Git\n=====\n\n先更新软件源，然后运行下面的命令。\n\n    sudo apt-get install git\n\n这样就装好了。",
+            "zh",
+        ),
         ("我的微信号在名片上，请加我。" + CHINESE, "zh"),
     ],
 )
@@ -63,7 +66,11 @@ def test_ordinary_text_stays(text: str, language: str) -> None:
         ("★☆★☆★☆新品上市★☆★☆★☆", "zh", "symbol ratio"),
         ("2001年 2002年 2003年 2004年 2005年", "zh", "digit ratio"),
         ("a b c d e f g h i j k l m n", "en", "mean word length"),
-        ("https/www/example/com/a/very/long/path/without/any/space and more/of/the/same/kind/here", "en", "mean word length"),
+        (
+            "https/www/example/com/a/very/long/path/without/any/space and more/of/the/same/kind/here",
+            "en",
+            "mean word length",
+        ),
         ("首页\n新闻\n体育\n财经\n娱乐\n科技\n汽车", "zh", "terminal punctuation ratio"),
         ("\n".join(["今天天气很好，我们去公园。"] * 4 + [CHINESE[:40]]), "zh", "repeated line ratio"),
         ("买一送一，全场包邮，先到先得。" * 6, "zh", "repeated n-gram ratio"),
@@ -87,7 +94,10 @@ def test_a_least_value_is_told_with_the_other_sign() -> None:
     assert rejected == (PLACE, "quality: too few characters", "3 < 10")
 
 
-@pytest.mark.parametrize(("value", "threshold", "shown"), [(0.4004, 0.4, "0.4004 > 0.40"), (0.30001, 0.3, "0.30001 > 0.30"), (1 / 3, 0.25, "0.33 > 0.25")])
+@pytest.mark.parametrize(
+    ("value", "threshold", "shown"),
+    [(0.4004, 0.4, "0.4004 > 0.40"), (0.30001, 0.3, "0.30001 > 0.30"), (1 / 3, 0.25, "0.33 > 0.25")],
+)
 def test_figures_that_differ_look_different(value: float, threshold: float, shown: str) -> None:
     from data_prep.filtering.quality import Verdict
 
@@ -95,10 +105,28 @@ def test_figures_that_differ_look_different(value: float, threshold: float, show
 
 
 def test_every_rule_explains_itself() -> None:
-    rules = [verdict.rule for verdict in Quality(max_characters=10**6, min_sentences=1).explain(ENGLISH + "\nA.\nB.\nC.\nD.", "en")]
+    rules = [
+        verdict.rule
+        for verdict in Quality(max_characters=10**6, min_sentences=1).explain(ENGLISH + "\nA.\nB.\nC.\nD.", "en")
+    ]
     assert rules == [
-        *("too few characters", "too many characters", "markup ratio", "letter ratio", "symbol ratio", "digit ratio", "mean word length", "mean word length"),
-        *("terminal punctuation ratio", "too few sentences", "repeated line ratio", "repeated n-gram ratio", "boilerplate"),
+        *(
+            "too few characters",
+            "too many characters",
+            "markup ratio",
+            "letter ratio",
+            "symbol ratio",
+            "digit ratio",
+            "mean word length",
+            "mean word length",
+        ),
+        *(
+            "terminal punctuation ratio",
+            "too few sentences",
+            "repeated line ratio",
+            "repeated n-gram ratio",
+            "boilerplate",
+        ),
     ]
     assert all(verdict.passed for verdict in Quality().explain(ENGLISH, "en"))
     assert [verdict.figures for verdict in Quality().explain("", "zh")] == ["0 < 5"]
@@ -107,7 +135,9 @@ def test_every_rule_explains_itself() -> None:
 @settings(max_examples=200)
 @given(st.text(max_size=120).map(Cleaning().text), st.sampled_from(["zh", "en"]))
 def test_the_figures_are_what_a_slow_count_finds(text: str, language: str) -> None:
-    found = {verdict.rule: verdict.value for verdict in Quality(min_sentences=1, terminal_lines=1).explain(text, language)}
+    found = {
+        verdict.rule: verdict.value for verdict in Quality(min_sentences=1, terminal_lines=1).explain(text, language)
+    }
     assert found["too few characters"] == len(text)
     if not text:
         return
@@ -170,7 +200,10 @@ def test_every_character_has_a_class_and_letters_are_those_of_python() -> None:
     found = classes(code_points(every))
     assert int(found.max()) < CLASS_COUNT
     letters = np.isin(found, (HAN, LETTER))
-    assert letters.tolist() == [character.isalpha() or (HAN_CHARACTER.match(character) is not None and character.isalnum()) for character in every]
+    assert letters.tolist() == [
+        character.isalpha() or (HAN_CHARACTER.match(character) is not None and character.isalnum())
+        for character in every
+    ]
     assert class_counts(code_points("京a1 "))[[HAN, LETTER, DIGIT, SPACE]].tolist() == [1, 1, 1, 1]
 
 
@@ -179,7 +212,8 @@ def test_folding_lowers_letters_and_forgets_punctuation() -> None:
     assert "".join(chr(code) if code else "_" for code in folded.tolist()) == "aé_é_b1_1"
 
 
-# --- markup ---------------------------------------------------------------------------------------------------------------------
+# --- markup
+# ---------------------------------------------------------------------------------------------------------------------
 
 PAGE = f"""<!DOCTYPE html>
 <html lang="zh"><head><meta charset="utf-8"><title>长江</title><style>body {{ color: red }}</style></head>

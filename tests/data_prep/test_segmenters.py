@@ -79,7 +79,9 @@ def surfaces(segmenter: Segmenter, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_segmenter_is_a_documented_frozen_component_with_a_default_for_every_field(kind: str, check_component: Callable[[type], None]) -> None:
+def test_a_segmenter_is_a_documented_frozen_component_with_a_default_for_every_field(
+    kind: str, check_component: Callable[[type], None]
+) -> None:
     check_component(type(segmenter(kind)))
 
 
@@ -228,7 +230,9 @@ def test_pieces_that_do_not_make_up_the_text_are_an_error() -> None:
 def bert() -> tuple[Any, Any]:
     from tokenizers import normalizers, pre_tokenizers
 
-    return normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=False), pre_tokenizers.BertPreTokenizer()
+    return normalizers.BertNormalizer(
+        clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=False
+    ), pre_tokenizers.BertPreTokenizer()
 
 
 def bert_words(text: str) -> list[str]:
@@ -244,7 +248,9 @@ def pretokenizer_words(text: str) -> list[str]:
 @settings(max_examples=150, deadline=None)
 @given(
     st.one_of(
-        MIXED, st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=0x5FF), max_size=30), st.text(alphabet="ab中_$+<=>^`|~©×÷€£§°…—«»¿", max_size=30)
+        MIXED,
+        st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=0x5FF), max_size=30),
+        st.text(alphabet="ab中_$+<=>^`|~©×÷€£§°…—«»¿", max_size=30),
     )
 )
 def test_the_pretokenizer_cuts_as_bert_does(text: str) -> None:
@@ -307,7 +313,9 @@ def test_a_spacy_pipeline_that_cannot_be_loaded_is_named(pipeline: str) -> None:
         Spacy(pipeline=pipeline).words("hello there")
 
 
-def test_a_spacy_pipeline_is_loaded_again_before_its_vocabulary_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spacy_pipeline_is_loaded_again_before_its_vocabulary_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("data_prep.spacy_pipelines.MOST_NEW_WORDS", 3)
     subject = Pipeline("en", frozenset())
     first = subject.nlp
@@ -347,7 +355,9 @@ print([pair.word for pair in Tagger(engine="jieba")._jieba.cut("他在北京大�
 
 def test_a_file_planted_for_jieba_in_the_shared_temporary_folder_changes_no_word(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", PLANTED, str(tmp_path)], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PLANTED, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines() == ["[[2, 6], [6, 8]] [[2, 6], [6, 8]]", "['他', '在', '北京大学', '在读']"]
     assert [file.name for file in tmp_path.iterdir()] == ["jieba.cache"], "and none is left there by us"
 
@@ -361,7 +371,11 @@ def test_a_long_text_is_segmented_in_stretches_with_the_same_words(text: str, le
     assert all(text[start:].startswith(piece) for start, piece in stretches(text, length))
     for segmenter in BOTH:
         whole = segmenter.words(text).tolist()
-        pieces = [[first + start, last + start] for start, piece in stretches(text, length) for first, last in segmenter.words(piece).tolist()]
+        pieces = [
+            [first + start, last + start]
+            for start, piece in stretches(text, length)
+            for first, last in segmenter.words(piece).tolist()
+        ]
         assert pieces == whole
 
 

@@ -129,7 +129,10 @@ def test_abbreviations_initials_and_decimals_do_not_end_a_sentence(text: str) ->
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("他说：“走吧。”然后出门。It rained. Dr. Li stayed.", ["他说：“走吧。”", "然后出门。", "It rained.", "Dr. Li stayed."]),
+        (
+            "他说：“走吧。”然后出门。It rained. Dr. Li stayed.",
+            ["他说：“走吧。”", "然后出门。", "It rained.", "Dr. Li stayed."],
+        ),
         ("It rained. 他走了。", ["It rained.", "他走了。"]),
         ("用BERT吗?用的.对", ["用BERT吗?", "用的.对"]),
         ("Python 3.11很快。Use it!好的", ["Python 3.11很快。", "Use it!", "好的"]),
@@ -174,7 +177,8 @@ def test_sentences_of_the_example_corpus_cover_it(name: str) -> None:
         assert len(sentences(text)) > 1
 
 
-# --- titles -----------------------------------------------------------------------------------------------------------------------
+# --- titles
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -204,17 +208,21 @@ def test_a_title_whose_closing_mark_is_far_away_is_none() -> None:
     assert len(sentences("《" + "他走了。" * 500)) == 500
 
 
-# --- the rule again, slow and obvious ------------------------------------------------------------------------------------------------
+# --- the rule again, slow and obvious
+# ------------------------------------------------------------------------------------------------
 
 ENDS = re.escape(CLOSERS)
-END = re.compile(f"(?:[。！？]|[!?]+(?=[{ENDS}\\s]|{HAN.pattern}|$)|\\.(?=[{ENDS}]*(?:\\s|$)))[。！？!?.]*[{ENDS}]*|\n+")
+END = re.compile(
+    f"(?:[。！？]|[!?]+(?=[{ENDS}\\s]|{HAN.pattern}|$)|\\.(?=[{ENDS}]*(?:\\s|$)))[。！？!?.]*[{ENDS}]*|\n+"
+)
 NEXT_STARTS = re.compile(f"\\s+[\"'“‘(\\[「『《〈（【]?(?:[A-Z0-9\u00c0-\u00de]|{HAN.pattern}|$)")
 NUMBER_NEXT = re.compile("\\s+\\d")
 LAST_WORD = re.compile("[\\w.]+$")
 
 
 def slow_sentences(text: str) -> tuple[list[tuple[int, int]], list[int]]:
-    """The rule written with regular expressions: sentence spans in order, and the paragraph ends: for each paragraph the index one past its last sentence."""
+    """The rule written with regular expressions: sentence spans in order, and the paragraph ends: for each paragraph
+    the index one past its last sentence."""
     sentences: list[tuple[int, int]] = []
     paragraph_ends: list[int] = []
     start = 0
@@ -243,7 +251,14 @@ def slow_titles(text: str) -> set[int]:
     while at < len(text):
         line = text[at : at + 64].partition("\n")[0]
         pair = {"《": "《》", "〈": "〈〉"}.get(text[at])
-        closed = next((size for size in range(2, len(line) + 1) if line[:size].count(pair[0]) == line[:size].count(pair[1])), 0) if pair else 0
+        closed = (
+            next(
+                (size for size in range(2, len(line) + 1) if line[:size].count(pair[0]) == line[:size].count(pair[1])),
+                0,
+            )
+            if pair
+            else 0
+        )
         found |= set(range(at, at + closed))
         at += closed or 1
     return found
@@ -277,7 +292,29 @@ def _full_stop_ends(text: str, stop: int, end: int) -> bool:
 @given(
     st.lists(
         st.sampled_from(
-            [*PIECES, "_", "é", "I", "U.S", "Dr.", "e.g.", "\u3000", "\U00020000", "1", "(", "Ü", "。", ". ", ".\n", "《", "》", "〈", "〉", "〇", "々"]
+            [
+                *PIECES,
+                "_",
+                "é",
+                "I",
+                "U.S",
+                "Dr.",
+                "e.g.",
+                "\u3000",
+                "\U00020000",
+                "1",
+                "(",
+                "Ü",
+                "。",
+                ". ",
+                ".\n",
+                "《",
+                "》",
+                "〈",
+                "〉",
+                "〇",
+                "々",
+            ]
         ),
         max_size=14,
     ).map("".join)

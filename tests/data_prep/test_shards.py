@@ -45,10 +45,20 @@ def encoded(ids: list[int], units: dict[str, list[tuple[int, int, int]]] | None 
 
 
 DOCUMENTS = [
-    encoded([5, 6, 7, 65535], {"word": [(0, 2, 0), (2, 2, 0)], "entity": [(1, 3, 254)]}, id="文-1", title="长江", language="zh"),
+    encoded(
+        [5, 6, 7, 65535],
+        {"word": [(0, 2, 0), (2, 2, 0)], "entity": [(1, 3, 254)]},
+        id="文-1",
+        title="长江",
+        language="zh",
+    ),
     encoded([], {"word": [], "entity": []}, id="empty", language="en"),
     encoded([9], {"entity": [(0, 1, 3)]}, id="no words", source="t"),
-    encoded(list(range(100, 400)), {"word": [(start, 3, 0) for start in range(0, 300, 3)], "entity": [(10, 65, 1)]}, id="long"),
+    encoded(
+        list(range(100, 400)),
+        {"word": [(start, 3, 0) for start in range(0, 300, 3)], "entity": [(10, 65, 1)]},
+        id="long",
+    ),
 ]
 
 
@@ -73,7 +83,8 @@ def check(shard: Shard, documents: list[Encoded]) -> None:
             assert units.label_U[start:end].tolist() == table.label_U.tolist()
 
 
-# --- one shard ------------------------------------------------------------------------------------------------------------------
+# --- one shard
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_shard_gives_back_every_array_of_every_document(tmp_path: Path) -> None:
@@ -83,7 +94,9 @@ def test_a_shard_gives_back_every_array_of_every_document(tmp_path: Path) -> Non
 
 documents = st.lists(
     st.builds(
-        lambda ids, title, words: encoded(ids, {"word": [(2 * index, 2, index % 3) for index in range(min(words, len(ids) // 2))]}, title=title),
+        lambda ids, title, words: encoded(
+            ids, {"word": [(2 * index, 2, index % 3) for index in range(min(words, len(ids) // 2))]}, title=title
+        ),
         st.lists(st.integers(0, 65535), max_size=20),
         st.text(max_size=5),
         st.integers(0, 10),
@@ -95,7 +108,9 @@ documents = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(documents)
-def test_any_documents_survive_the_round_trip(tmp_path_factory: pytest.TempPathFactory, documents: list[Encoded]) -> None:
+def test_any_documents_survive_the_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, documents: list[Encoded]
+) -> None:
     file = tmp_path_factory.getbasetemp() / "round-trip.arrow"
     write_shard(file, documents, LEVELS, 65536)
     check(Shard(file, LEVELS), documents)
@@ -162,11 +177,14 @@ def test_a_shard_cut_short_anywhere_is_named_with_the_remedy(tmp_path: Path) -> 
 def test_a_missing_or_foreign_shard_is_named_with_the_remedy(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "s.arrow").write_bytes(content)
-    with pytest.raises(ValueError, match=r"s\.arrow is missing or damaged .* Run `kmask prepare verify .*run `kmask prepare` again"):
+    with pytest.raises(
+        ValueError, match=r"s\.arrow is missing or damaged .* Run `kmask prepare verify .*run `kmask prepare` again"
+    ):
         len(Shard(tmp_path / "s.arrow", LEVELS))
 
 
-# --- damage inside a shard of the right size -----------------------------------------------------------------------------------
+# --- damage inside a shard of the right size
+# -----------------------------------------------------------------------------------
 
 
 def read_all(shard: Shard) -> None:
@@ -201,9 +219,13 @@ def test_a_flipped_bit_anywhere_is_named_or_changes_only_a_value(tmp_path: Path)
     assert named > 500
 
 
-@pytest.mark.parametrize("name", ["token_ids", "flags", "sentence_ends", "paragraph_ends", "segment_ends", "units_word", "units_entity"])
+@pytest.mark.parametrize(
+    "name", ["token_ids", "flags", "sentence_ends", "paragraph_ends", "segment_ends", "units_word", "units_entity"]
+)
 @pytest.mark.parametrize(("place", "value"), [(0, -1), (0, 1 << 30), (2, 0), (2, -5), (-1, 1 << 30), (-1, 0)])
-def test_offsets_that_fall_or_leave_their_column_are_named_before_anybody_follows_them(name: str, place: int, value: int, tmp_path: Path) -> None:
+def test_offsets_that_fall_or_leave_their_column_are_named_before_anybody_follows_them(
+    name: str, place: int, value: int, tmp_path: Path
+) -> None:
     write_shard(tmp_path / "s.arrow", PAIRS, LEVELS, 1000, pairs=True)
     shard = Shard(tmp_path / "s.arrow", LEVELS)
     offsets = shard.units[name[6:]].offsets_D1 if name.startswith("units") else getattr(shard, name).offsets_D1
@@ -211,10 +233,15 @@ def test_offsets_that_fall_or_leave_their_column_are_named_before_anybody_follow
     changed[place] = value
     if np.array_equal(changed, offsets):
         pytest.skip("no damage for this column")
-    whole, start = (tmp_path / "s.arrow").read_bytes(), offsets.ctypes.data - shard._batch.column("id").buffers()[1].address
+    whole, start = (
+        (tmp_path / "s.arrow").read_bytes(),
+        offsets.ctypes.data - shard._batch.column("id").buffers()[1].address,
+    )
     body = whole.index(shard._batch.column("id").buffers()[1].to_pybytes())
     assert whole[body + start : body + start + 4 * len(offsets)] == offsets.tobytes()
-    (tmp_path / "bad.arrow").write_bytes(whole[: body + start] + changed.tobytes() + whole[body + start + 4 * len(offsets) :])
+    (tmp_path / "bad.arrow").write_bytes(
+        whole[: body + start] + changed.tobytes() + whole[body + start + 4 * len(offsets) :]
+    )
     with pytest.raises(ValueError, match=rf"bad\.arrow is missing or damaged \({name}: .* Run `kmask prepare verify"):
         read_all(Shard(tmp_path / "bad.arrow", LEVELS))
 
@@ -234,7 +261,9 @@ def test_offsets_that_fall_or_leave_their_column_are_named_before_anybody_follow
         ([], "document 1 has 5 tokens and 0 ends"),
     ],
 )
-def test_sentences_that_do_not_rise_to_the_end_of_their_document_are_named(name: str, ends: list[int], problem: str, tmp_path: Path) -> None:
+def test_sentences_that_do_not_rise_to_the_end_of_their_document_are_named(
+    name: str, ends: list[int], problem: str, tmp_path: Path
+) -> None:
     bad = replace(encoded([1, 2, 3, 4, 5]), **{f"{name}_{name[0].upper()}": np.array(ends, np.uint32)})
     write_shard(tmp_path / "s.arrow", [encoded([1, 2, 3]), bad, encoded([]), encoded([7])], LEVELS, 1000)
     shard = Shard(tmp_path / "s.arrow", LEVELS)
@@ -259,7 +288,8 @@ def test_a_part_of_a_prepared_folder_is_named_with_the_folder_to_verify(tmp_path
         len(Shard(tmp_path / "parts/000003/train.arrow", LEVELS))
 
 
-# --- labelled pairs -------------------------------------------------------------------------------------------------------------
+# --- labelled pairs
+# -------------------------------------------------------------------------------------------------------------
 
 
 def pair(ids: list[int], ends: list[int], label: int) -> Encoded:
@@ -288,7 +318,18 @@ def test_a_shard_of_pairs_opens_with_the_datasets_library(tmp_path: Path) -> Non
 
 
 def test_without_pairs_a_shard_has_the_columns_it_always_had(tmp_path: Path) -> None:
-    names = ["id", "language", "source", "title", "token_ids", "flags", "sentence_ends", "paragraph_ends", "units_word", "units_entity"]
+    names = [
+        "id",
+        "language",
+        "source",
+        "title",
+        "token_ids",
+        "flags",
+        "sentence_ends",
+        "paragraph_ends",
+        "units_word",
+        "units_entity",
+    ]
     assert arrow_schema(LEVELS, 1000, False).names == names
     assert arrow_schema(LEVELS, 1000, True).names == [*names, "segment_ends", "label"]
     write_shard(tmp_path / "s.arrow", PAIRS, LEVELS, 1000)
@@ -297,7 +338,8 @@ def test_without_pairs_a_shard_has_the_columns_it_always_had(tmp_path: Path) -> 
             getattr(Shard(tmp_path / "s.arrow", LEVELS), column)
 
 
-# --- a prepared folder ----------------------------------------------------------------------------------------------------------
+# --- a prepared folder
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -312,11 +354,24 @@ def prepared(tmp_path: Path, tokenizer_folder: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         write_shard(folder / path, documents, LEVELS, len(tokenizer.tokens))
         tokens = sum(len(document.token_ids_T) for document in documents)
-        entries.append({"path": path, "split": split, "documents": len(documents), "tokens": tokens, "sha256": "0", "size": (folder / path).stat().st_size})
+        entries.append(
+            {
+                "path": path,
+                "split": split,
+                "documents": len(documents),
+                "tokens": tokens,
+                "sha256": "0",
+                "size": (folder / path).stat().st_size,
+            }
+        )
     manifest = {
         "schema": SCHEMA_VERSION,
         "fingerprint": "f",
-        "tokenizer": {"vocabulary_sha256": tokenizer.vocabulary_sha256, "rules_sha256": tokenizer.rules_sha256, "size": len(tokenizer.tokens)},
+        "tokenizer": {
+            "vocabulary_sha256": tokenizer.vocabulary_sha256,
+            "rules_sha256": tokenizer.rules_sha256,
+            "size": len(tokenizer.tokens),
+        },
         "levels": LEVELS,
         "labels": [{"type": "", "origin": "segmenter"}, {"type": "LOC", "origin": "lexicon"}],
         "shards": entries,
@@ -368,7 +423,9 @@ def test_without_a_manifest_the_hint_says_whether_preparation_began(prepared: Pa
 @pytest.mark.parametrize("schema", [SCHEMA_VERSION + 1, 0, None, "1"])
 def test_an_unknown_schema_is_refused(schema: Any, prepared: Path, edit: Callable[..., None]) -> None:
     edit(schema=schema)
-    with pytest.raises(ValueError, match=f"schema {schema!r}, this version of kmask reads {SCHEMA_VERSION}. Prepare the corpus again"):
+    with pytest.raises(
+        ValueError, match=f"schema {schema!r}, this version of kmask reads {SCHEMA_VERSION}. Prepare the corpus again"
+    ):
         Prepared.open(prepared)
 
 
@@ -387,7 +444,10 @@ def test_another_tokenizer_in_the_folder_is_refused_with_the_remedy(change: str,
     else:
         content["model"]["vocab"]["extra"] = len(content["model"]["vocab"])
     file.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ValueError, match=f"made with another tokenizer .*their {change} differ.* Prepare the corpus again with this tokenizer, or use theirs"):
+    with pytest.raises(
+        ValueError,
+        match=f"made with another tokenizer .*their {change} differ.* Prepare the corpus again with this tokenizer, or use theirs",
+    ):
         Prepared.open(prepared)
 
 
@@ -400,7 +460,9 @@ def test_a_missing_tokenizer_is_named(prepared: Path) -> None:
 def test_missing_shards_are_counted_and_the_first_is_named(prepared: Path) -> None:
     (prepared / "parts/000000/heldout.arrow").unlink()
     (prepared / "parts/000001/train.arrow").unlink()
-    with pytest.raises(ValueError, match=r"2 shard\(s\) missing, first parts/000000/heldout\.arrow\. Run `kmask prepare` again"):
+    with pytest.raises(
+        ValueError, match=r"2 shard\(s\) missing, first parts/000000/heldout\.arrow\. Run `kmask prepare` again"
+    ):
         Prepared.open(prepared)
 
 
@@ -410,18 +472,28 @@ def test_shards_of_another_size_than_they_were_made_with_are_counted_and_the_fir
         size = file.stat().st_size
         file.write_bytes(change(file.read_bytes()))
     told = rf"2 shard\(s\) have another size than the manifest says, first parts/000000/train\.arrow \({size:,} bytes expected, {size - 8:,} found\)"
-    with pytest.raises(ValueError, match=rf"{told}\. Run `kmask prepare verify {prepared}`, delete the parts it names and run `kmask prepare` again"):
+    with pytest.raises(
+        ValueError,
+        match=rf"{told}\. Run `kmask prepare verify {prepared}`, delete the parts it names and run `kmask prepare` again",
+    ):
         Prepared.open(prepared)
 
 
-def test_of_very_many_shards_the_newest_are_mapped_and_all_can_be_read(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_shards_the_newest_are_mapped_and_all_can_be_read(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shard_maps, "_mapped", deque())
     monkeypatch.setattr(shard_maps, "most", lambda: 3)
     original = Prepared.open(prepared).shards("train")[0]
-    copies = [Shard(Path(shutil.copyfile(original.path, tmp_path / f"{number}.arrow")), original.levels) for number in range(8)]
+    copies = [
+        Shard(Path(shutil.copyfile(original.path, tmp_path / f"{number}.arrow")), original.levels)
+        for number in range(8)
+    ]
 
     def mapped() -> int:
-        return len({line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in line})
+        return len(
+            {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in line}
+        )
 
     held = copies[0].token_ids.row(0)
     expected = held.tolist()

@@ -41,7 +41,9 @@ def shards_of(tokenizer_folder: Path, tmp_path: Path) -> Callable[..., Prepared]
     return lambda *shards, **settings: folder_of(tokenizer_folder, tmp_path / "prepared", *shards, **settings)
 
 
-def folder_of(tokenizer_folder: Path, folder: Path, *shards: Sequence[Sentences], levels: Sequence[str] = ("word",)) -> Prepared:
+def folder_of(
+    tokenizer_folder: Path, folder: Path, *shards: Sequence[Sentences], levels: Sequence[str] = ("word",)
+) -> Prepared:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(tokenizer_folder, folder / "tokenizer")
     tokenizer = Tokenizer(folder=folder / "tokenizer")
@@ -49,9 +51,19 @@ def folder_of(tokenizer_folder: Path, folder: Path, *shards: Sequence[Sentences]
     for number, documents in enumerate(shards):
         encoded = [encode(document, tokenizer, levels) for document in documents]
         write_shard(folder / f"{number}.arrow", encoded, list(levels), len(tokenizer.tokens))
-        entries.append(ShardEntry(f"{number}.arrow", "train", len(encoded), sum(len(item.token_ids_T) for item in encoded), "", 0))
+        entries.append(
+            ShardEntry(f"{number}.arrow", "train", len(encoded), sum(len(item.token_ids_T) for item in encoded), "", 0)
+        )
     hashes = {"vocabulary_sha256": tokenizer.vocabulary_sha256, "rules_sha256": tokenizer.rules_sha256}
-    return Prepared(folder=folder, levels=tuple(levels), labels=(), fingerprint="f" * 64, entries=tuple(entries), counts={}, **hashes)
+    return Prepared(
+        folder=folder,
+        levels=tuple(levels),
+        labels=(),
+        fingerprint="f" * 64,
+        entries=tuple(entries),
+        counts={},
+        **hashes,
+    )
 
 
 def encode(sentences: Sentences, tokenizer: Tokenizer, levels: Sequence[str]) -> Encoded:
@@ -60,7 +72,11 @@ def encode(sentences: Sentences, tokenizer: Tokenizer, levels: Sequence[str]) ->
     ids_T, offsets_W1 = tokenize_surfaces([word.removeprefix("~") for word in words], tokenizer)
     length_W = np.diff(offsets_W1)
     unit_W = (length_W > 1) & np.array([not word.startswith("~") for word in words], bool)
-    units = TokenUnits(offsets_W1[:-1][unit_W].astype(np.uint32), length_W[unit_W].astype(np.uint16), np.zeros(int(unit_W.sum()), np.uint8))
+    units = TokenUnits(
+        offsets_W1[:-1][unit_W].astype(np.uint32),
+        length_W[unit_W].astype(np.uint16),
+        np.zeros(int(unit_W.sum()), np.uint8),
+    )
     end_S = offsets_W1[np.cumsum([len(sentence) for sentence in sentences])].astype(np.uint32)
     return Encoded(
         **{"id": "d", "language": "zh", "source": "s", "title": ""},
@@ -76,7 +92,10 @@ def encode(sentences: Sentences, tokenizer: Tokenizer, levels: Sequence[str]) ->
 def named(words: Words, tokenizer: Tokenizer) -> dict[str, int]:
     """Counts by token strings."""
     rows = [words.ids_T[begin:end] for begin, end in pairwise(words.offsets_V1)]
-    return {" ".join(tokenizer.tokens[index] for index in row): int(count) for row, count in zip(rows, words.count_V, strict=True)}
+    return {
+        " ".join(tokenizer.tokens[index] for index in row): int(count)
+        for row, count in zip(rows, words.count_V, strict=True)
+    }
 
 
 def unheard(*arguments: Any) -> None:
@@ -90,7 +109,8 @@ def pairs_of(table: Table) -> dict[str, list[str]]:
     return found
 
 
-# --- settings -------------------------------------------------------------------------------------------------------------------
+# --- settings
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_settings_are_a_documented_frozen_component(check_component: Callable[[type], None]) -> None:
@@ -100,8 +120,24 @@ def test_the_settings_are_a_documented_frozen_component(check_component: Callabl
 @pytest.mark.parametrize(
     "arguments",
     [
-        *({"max_words": 1}, {"max_words": 1_000_001}, {"min_count": 0}, {"window": 0}, {"window": 101}, {"max_tokens": 0}, {"smoothing": 0.0}),
-        *({"smoothing": 1.5}, {"shift": -0.1}, {"shift": float("nan")}, {"dimensions": 0}, {"neighbours": 0}, {"min_similarity": 1.01}, {"seed": -1}),
+        *(
+            {"max_words": 1},
+            {"max_words": 1_000_001},
+            {"min_count": 0},
+            {"window": 0},
+            {"window": 101},
+            {"max_tokens": 0},
+            {"smoothing": 0.0},
+        ),
+        *(
+            {"smoothing": 1.5},
+            {"shift": -0.1},
+            {"shift": float("nan")},
+            {"dimensions": 0},
+            {"neighbours": 0},
+            {"min_similarity": 1.01},
+            {"seed": -1},
+        ),
     ],
 )
 def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
@@ -110,13 +146,20 @@ def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
         Similarity(**arguments)
 
 
-# --- counting -------------------------------------------------------------------------------------------------------------------
+# --- counting
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_words_are_units_and_whole_tokens(shards_of: Callable[..., Prepared], tokenizer: Tokenizer) -> None:
     prepared = shards_of([[["北京", "the", "opening", "，", "人"], ["~opening", "北京", "龘", "2"]], [["人", "..."]]])
     found = named(count_frequent_words(prepared, 10**6, 1, unheard), tokenizer)
-    assert found == {"北 京": 2, "人": 2, "the": 1, "open ##ing": 1, "2": 1}  # not: ， ... [UNK], and neither `open` nor `##ing`
+    assert found == {
+        "北 京": 2,
+        "人": 2,
+        "the": 1,
+        "open ##ing": 1,
+        "2": 1,
+    }  # not: ， ... [UNK], and neither `open` nor `##ing`
     assert named(count_frequent_words(prepared, 10**6, 2, unheard), tokenizer) == {"北 京": 2, "人": 2}
 
 
@@ -142,7 +185,12 @@ def counted_slowly(documents: Sequence[Sentences], window: int) -> tuple[Counter
 @settings(max_examples=40)
 @given(documents=DOCUMENTS, others=DOCUMENTS, window=st.integers(1, 5), block=st.integers(1, 30))
 def test_counts_are_those_of_a_slow_count_however_the_shards_are_cut(
-    documents: list[Sentences], others: list[Sentences], window: int, block: int, tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path
+    documents: list[Sentences],
+    others: list[Sentences],
+    window: int,
+    block: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    tokenizer_folder: Path,
 ) -> None:
     prepared = folder_of(tokenizer_folder, tmp_path_factory.mktemp("shards") / "prepared", documents, others)
     tokenizer = prepared.tokenizer
@@ -164,7 +212,9 @@ def test_counts_are_those_of_a_slow_count_however_the_shards_are_cut(
     assert np.all(np.diff(cells.key_C) > 0)
 
 
-def test_a_limit_of_tokens_is_spread_over_the_shards_and_never_passed(shards_of: Callable[..., Prepared], tokenizer: Tokenizer) -> None:
+def test_a_limit_of_tokens_is_spread_over_the_shards_and_never_passed(
+    shards_of: Callable[..., Prepared], tokenizer: Tokenizer
+) -> None:
     shards = [[[[word] * 5 for _ in range(20)]] for word in ("人", "水", "山", "天")]
     prepared = shards_of(*shards)
     for limit in (4, 40, 111, 400, 10**9):
@@ -175,7 +225,9 @@ def test_a_limit_of_tokens_is_spread_over_the_shards_and_never_passed(shards_of:
             assert len(found) == 4 and max(found.values()) - min(found.values()) <= 5
 
 
-def test_memory_is_bounded_by_forgetting_the_smallest_cells(shards_of: Callable[..., Prepared], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_by_forgetting_the_smallest_cells(
+    shards_of: Callable[..., Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
     often, rare = [["人", "水"]] * 50, [[first, second] for first in "东西南" for second in "长城市海"]
     prepared = shards_of([[*often, *rare]])
     words = count_frequent_words(prepared, 10**6, 1, unheard)
@@ -191,7 +243,8 @@ def test_shards_without_words_are_refused(shards_of: Callable[..., Prepared]) ->
         count_frequent_words(shards_of([[["北京"]]], levels=("entity",)), 10, 1, unheard)
 
 
-# --- vectors --------------------------------------------------------------------------------------------------------------------
+# --- vectors
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_attraction_is_shifted_positive_pmi_with_smoothed_contexts() -> None:
@@ -227,7 +280,8 @@ def test_a_word_that_attracts_none_has_a_vector_of_zeros_and_torchs_generator_is
     assert not embed(nothing, 3, 0).any()
 
 
-# --- the table ------------------------------------------------------------------------------------------------------------------
+# --- the table
+# ------------------------------------------------------------------------------------------------------------------
 
 TOPICS = (("北京", "上海", "rain", "人"), ("天地", "东西", "rome", "中"), ("学生", "大学", "river", "国"))
 CONTEXTS = (("江水", "山水", "南山"), ("长城", "城市", "海水"), ("书中", "中国", "一个"))
@@ -247,7 +301,9 @@ def corpus(repeats: int = 30) -> list[Sentences]:
 SMALL = Similarity(min_count=5, dimensions=12, min_similarity=0.8, window=2)
 
 
-def test_words_of_the_same_company_find_each_other_and_token_count_and_script_are_respected(shards_of: Callable[..., Prepared]) -> None:
+def test_words_of_the_same_company_find_each_other_and_token_count_and_script_are_respected(
+    shards_of: Callable[..., Prepared],
+) -> None:
     table = similar_words(shards_of(corpus()), SMALL, unheard)
     found = pairs_of(table)
     for one, other, latin, single in TOPICS:
@@ -255,7 +311,11 @@ def test_words_of_the_same_company_find_each_other_and_token_count_and_script_ar
         assert found[latin] == found[single] == []  # all of its kind that are as long have another company
     assert table.alone == sum(not similar for similar in found.values())
     assert table.cosine_P[table.word_P == table.surfaces.index("北京")].tolist() == [pytest.approx(1, abs=0.02)]
-    loose = pairs_of(similar_words(shards_of(corpus()), Similarity(min_count=5, dimensions=12, min_similarity=-1.0, window=2), unheard))
+    loose = pairs_of(
+        similar_words(
+            shards_of(corpus()), Similarity(min_count=5, dimensions=12, min_similarity=-1.0, window=2), unheard
+        )
+    )
     for word, similar in loose.items():
         assert word not in similar and len(set(similar)) == len(similar) > 0
         assert {(script_group(other), len(other) if script_group(other) == 0 else 1) for other in similar} == {
@@ -263,7 +323,9 @@ def test_words_of_the_same_company_find_each_other_and_token_count_and_script_ar
         }
 
 
-def test_the_same_folder_gives_the_same_table(shards_of: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_folder_gives_the_same_table(
+    shards_of: Callable[..., Prepared], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     prepared, written = shards_of(corpus()[:40], corpus()[40:]), []
@@ -278,7 +340,9 @@ def test_the_same_folder_gives_the_same_table(shards_of: Callable[..., Prepared]
 
 
 def test_the_most_frequent_words_are_kept_and_at_most_so_many_neighbours(shards_of: Callable[..., Prepared]) -> None:
-    few = similar_words(shards_of(corpus()), Similarity(max_words=9, min_count=1, min_similarity=-1.0, neighbours=3), unheard)
+    few = similar_words(
+        shards_of(corpus()), Similarity(max_words=9, min_count=1, min_similarity=-1.0, neighbours=3), unheard
+    )
     assert sorted(few.surfaces) == sorted(word for group in CONTEXTS for word in group)
     assert np.bincount(few.word_P).max() == 3
     assert [few.surfaces[word] for word in sorted(set(few.word_P.tolist()))] == few.surfaces
@@ -310,7 +374,11 @@ def test_a_word_whose_text_gives_other_tokens_is_left_out_and_counted(shards_of:
     shard = Path(prepared.folder / "0.arrow")
     documents = [encode(document, prepared.tokenizer, ("word",)) for document in corpus()]
     vocabulary = {token: index for index, token in enumerate(prepared.tokenizer.tokens)}
-    ids_T = np.array([vocabulary["the"], vocabulary["open"]] * 9 + [vocabulary["o"], vocabulary["##p"], vocabulary["##e"], vocabulary["##n"]] * 9, np.int32)
+    ids_T = np.array(
+        [vocabulary["the"], vocabulary["open"]] * 9
+        + [vocabulary["o"], vocabulary["##p"], vocabulary["##e"], vocabulary["##n"]] * 9,
+        np.int32,
+    )
     start_U = np.concatenate([np.arange(0, 18, 2), np.arange(18, 54, 4)]).astype(np.uint32)
     units = TokenUnits(start_U, np.repeat([2, 4], 9).astype(np.uint16), np.zeros(18, np.uint8))
     documents.append(
@@ -326,18 +394,30 @@ def test_a_word_whose_text_gives_other_tokens_is_left_out_and_counted(shards_of:
     )
     write_shard(shard, documents, ["word"], len(vocabulary))
     table = similar_words(prepared, SMALL, unheard)
-    assert table.left_out == 1  # o ##p ##e ##n is spelled `open`, one token; the unit `the open` is spelled with a space
+    assert (
+        table.left_out == 1
+    )  # o ##p ##e ##n is spelled `open`, one token; the unit `the open` is spelled with a space
     assert "the open" in table.surfaces
 
 
 @pytest.mark.parametrize(
-    ("surface", "name"), [("北京", "Han"), ("𠀀〇", "Han"), ("don't", "Latin"), ("café", "Latin"), ("3d打印", "other"), ("1998", "other"), ("москва", "other")]
+    ("surface", "name"),
+    [
+        ("北京", "Han"),
+        ("𠀀〇", "Han"),
+        ("don't", "Latin"),
+        ("café", "Latin"),
+        ("3d打印", "other"),
+        ("1998", "other"),
+        ("москва", "other"),
+    ],
 )
 def test_scripts_are_han_latin_or_other(surface: str, name: str) -> None:
     assert SCRIPTS[script_group(surface)] == name
 
 
-# --- reading pairs --------------------------------------------------------------------------------------------------------------
+# --- reading pairs
+# --------------------------------------------------------------------------------------------------------------
 
 
 def texts(pairs: SimilarPairs, tokenizer: Tokenizer) -> list[tuple[str, str]]:
@@ -346,7 +426,10 @@ def texts(pairs: SimilarPairs, tokenizer: Tokenizer) -> list[tuple[str, str]]:
     def text(ids: np.ndarray[Any, Any]) -> str:
         return "".join(tokenizer.tokens[index].removeprefix("##") for index in ids)
 
-    return [(text(pairs.word_ids_T[begin:end]), text(pairs.similar_ids_T[begin:end])) for begin, end in pairwise(pairs.offsets_P1)]
+    return [
+        (text(pairs.word_ids_T[begin:end]), text(pairs.similar_ids_T[begin:end]))
+        for begin, end in pairwise(pairs.offsets_P1)
+    ]
 
 
 def read(content: str | bytes, tokenizer: Tokenizer, folder: Path, name: str = "pairs.tsv") -> SimilarPairs:
@@ -371,7 +454,15 @@ def test_what_cannot_be_used_is_counted_by_its_first_reason(tokenizer: Tokenizer
 def test_pairs_of_a_word_stand_together_and_the_best_score_comes_first(tokenizer: Tokenizer, tmp_path: Path) -> None:
     lines = ["人\t水\t.1", "the\trome", "人\t山", "人\t天\t.9", "人\t地", "The\train\t-2", "人\t书\t1e-1"]
     pairs = read("\n".join(lines), tokenizer, tmp_path)
-    assert [f"{word} {similar}" for word, similar in texts(pairs, tokenizer)] == ["人 天", "人 水", "人 书", "人 山", "人 地", "the rain", "the rome"]
+    assert [f"{word} {similar}" for word, similar in texts(pairs, tokenizer)] == [
+        "人 天",
+        "人 水",
+        "人 书",
+        "人 山",
+        "人 地",
+        "the rain",
+        "the rome",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -387,7 +478,9 @@ def test_pairs_of_a_word_stand_together_and_the_best_score_comes_first(tokenizer
         ("北京\t上\u2028海", "a line break inside a word"),
     ],
 )
-def test_a_malformed_line_is_refused_with_its_place(line: str, message: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_a_malformed_line_is_refused_with_its_place(
+    line: str, message: str, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError) as caught:
         read(f"# comment\n人\t水\n{line}\n", tokenizer, tmp_path)
     assert f"{tmp_path / 'pairs.tsv'}:3: " in str(caught.value)
@@ -401,7 +494,10 @@ def test_a_line_that_is_no_utf8_is_refused_with_its_place(tokenizer: Tokenizer, 
 
 
 def test_a_file_without_a_usable_pair_says_why(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"not one usable pair under the tokenizer .* \(unknown token: 2, different number of tokens: 1\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"not one usable pair under the tokenizer .* \(unknown token: 2, different number of tokens: 1\)",
+    ):
         read("人\t龘\n龘\t人\n人\t北京\n", tokenizer, tmp_path)
     with pytest.raises(ValueError, match="the file names no pair"):
         read("# nothing\n\n", tokenizer, tmp_path)
@@ -413,22 +509,35 @@ def test_compressed_files_are_read_and_damaged_ones_refused(tokenizer: Tokenizer
     import zstandard
 
     content = "北京\t上海\n".encode()
-    for name, packed in (("a.tsv.gz", gzip.compress(content)), ("a.tsv.bz2", bz2.compress(content)), ("a.tsv.zst", zstandard.compress(content))):
+    for name, packed in (
+        ("a.tsv.gz", gzip.compress(content)),
+        ("a.tsv.bz2", bz2.compress(content)),
+        ("a.tsv.zst", zstandard.compress(content)),
+    ):
         assert texts(read(packed, tokenizer, tmp_path, name), tokenizer) == [("北京", "上海")]
     with pytest.raises(ValueError, match="damaged or cut short"):
         read(gzip.compress(content)[:-9], tokenizer, tmp_path, "b.tsv.gz")
 
 
-SURFACE = st.lists(st.sampled_from([*"北京人水。", "open", "ing", "Rome", "龘", "2", "é", "\u200d", "'"]), min_size=1, max_size=4).map("".join)
+SURFACE = st.lists(
+    st.sampled_from([*"北京人水。", "open", "ing", "Rome", "龘", "2", "é", "\u200d", "'"]), min_size=1, max_size=4
+).map("".join)
 
 
 @settings(max_examples=100)
 @given(listed=st.lists(st.tuples(SURFACE, SURFACE), min_size=1, max_size=20))
-def test_every_pair_is_read_as_its_surfaces_are_tokenized_alone_or_counted(listed: list[tuple[str, str]], tokenizer: Tokenizer, tmp_path_factory: Any) -> None:
+def test_every_pair_is_read_as_its_surfaces_are_tokenized_alone_or_counted(
+    listed: list[tuple[str, str]], tokenizer: Tokenizer, tmp_path_factory: Any
+) -> None:
     wanted = set()
     for pair in listed:
         word, similar = (tuple(tokenize_surfaces([surface], tokenizer)[0].tolist()) for surface in pair)
-        if word and len(word) == len(similar) and word != similar and tokenizer.special_ids["[UNK]"] not in (*word, *similar):
+        if (
+            word
+            and len(word) == len(similar)
+            and word != similar
+            and tokenizer.special_ids["[UNK]"] not in (*word, *similar)
+        ):
             wanted.add((word, similar))
     file = tmp_path_factory.mktemp("pairs")
     content = "".join(f"{word}\t{similar}\n" for word, similar in listed)
@@ -437,6 +546,9 @@ def test_every_pair_is_read_as_its_surfaces_are_tokenized_alone_or_counted(liste
             read(content, tokenizer, file)
         return
     pairs = read(content, tokenizer, file)
-    found = [tuple(tuple(side[begin:end].tolist()) for side in (pairs.word_ids_T, pairs.similar_ids_T)) for begin, end in pairwise(pairs.offsets_P1)]
+    found = [
+        tuple(tuple(side[begin:end].tolist()) for side in (pairs.word_ids_T, pairs.similar_ids_T))
+        for begin, end in pairwise(pairs.offsets_P1)
+    ]
     assert len(found) == len(set(found)) and set(found) == wanted
     assert pairs.pairs + sum(pairs.left_out.values()) == len(listed)

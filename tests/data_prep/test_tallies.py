@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from data_prep.annotating.annotation import WORD, Annotation
 from data_prep.annotators.lexicon import Lexicon
 from data_prep.counting import surfaces, tallies
+from data_prep.counting.merging import merge
 from data_prep.counting.passages import PASSAGE, SAMPLES
 from data_prep.counting.surfaces import Surfaces, Top, merge_tops
-from data_prep.counting.tallies import EDGES, Tally, merge
+from data_prep.counting.tallies import EDGES, Tally
 from data_prep.documents import Annotated, Document
 from data_prep.encoded import Encoded
 from data_prep.encoding import Tokenizer, encode
@@ -68,7 +69,9 @@ def bin_of(value: int) -> int:
     return max(number for number, edge in enumerate(EDGES.tolist()) if edge <= max(value, 1))
 
 
-def test_sums_and_histograms_are_those_of_a_plain_loop(corpus: list[Made], annotation: Annotation, tokenizer_folder: Path) -> None:
+def test_sums_and_histograms_are_those_of_a_plain_loop(
+    corpus: list[Made], annotation: Annotation, tokenizer_folder: Path
+) -> None:
     unknown = Tokenizer(folder=tokenizer_folder).special_ids["[UNK]"]
     for group in tally(corpus, annotation, tokenizer_folder)["groups"]:
         mine = [(a, e) for a, e in corpus if (e.source, e.language) == (group["source"], group["language"])]
@@ -88,26 +91,38 @@ def test_sums_and_histograms_are_those_of_a_plain_loop(corpus: list[Made], annot
             assert group[name] == [expected[number] for number in range(max(expected) + 1)], name
 
 
-def test_units_are_counted_by_their_text_and_length(corpus: list[Made], annotation: Annotation, tokenizer_folder: Path) -> None:
+def test_units_are_counted_by_their_text_and_length(
+    corpus: list[Made], annotation: Annotation, tokenizer_folder: Path
+) -> None:
     found = tally(corpus, annotation, tokenizer_folder)
     names = list(annotation.labels)
     expected: dict[tuple[str, str, str], Counter[str]] = {}
     lengths: dict[str, Counter[int]] = {}
     for a, e in corpus:
         for level, units in a.units.items():
-            for start, end, label in zip(units.start_U.tolist(), units.end_U.tolist(), units.label_U.tolist(), strict=True):
+            for start, end, label in zip(
+                units.start_U.tolist(), units.end_U.tolist(), units.label_U.tolist(), strict=True
+            ):
                 if level != "word" or end - start > 1:
-                    expected.setdefault((level, names[label].type, e.language), Counter())[a.document.text[start:end]] += 1
+                    expected.setdefault((level, names[label].type, e.language), Counter())[
+                        a.document.text[start:end]
+                    ] += 1
         for level, tokens in e.units.items():
             lengths.setdefault(level, Counter()).update(tokens.length_U.tolist())
-    assert {(item["level"], item["type"], item["language"]): dict(item["surfaces"]) for item in found["surfaces"]} == expected
+    assert {
+        (item["level"], item["type"], item["language"]): dict(item["surfaces"]) for item in found["surfaces"]
+    } == expected
     assert all(item["error"] == 0 for item in found["surfaces"])
-    assert found["unit_lengths"] == {level: [count[number] for number in range(max(count) + 1)] for level, count in lengths.items()}
+    assert found["unit_lengths"] == {
+        level: [count[number] for number in range(max(count) + 1)] for level, count in lengths.items()
+    }
 
 
 @settings(max_examples=25)
 @given(data=st.data())
-def test_any_division_and_order_gives_the_same_tally(data: st.DataObject, corpus: list[Made], annotation: Annotation, tokenizer_folder: Path) -> None:
+def test_any_division_and_order_gives_the_same_tally(
+    data: st.DataObject, corpus: list[Made], annotation: Annotation, tokenizer_folder: Path
+) -> None:
     parts: list[list[Made]] = [[] for _ in range(data.draw(st.integers(1, 5)))]
     for item in data.draw(st.permutations(corpus)):
         parts[data.draw(st.integers(0, len(parts) - 1))].append(item)
@@ -121,7 +136,9 @@ def test_any_division_and_order_gives_the_same_tally(data: st.DataObject, corpus
         assert found == expected
 
 
-def test_batches_do_not_change_the_counts(corpus: list[Made], annotation: Annotation, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_do_not_change_the_counts(
+    corpus: list[Made], annotation: Annotation, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = tally(corpus, annotation, tokenizer_folder)
     monkeypatch.setattr(tallies, "BATCH_CHARACTERS", 50)
     batches = tally(corpus, annotation, tokenizer_folder)
@@ -159,20 +176,28 @@ def test_equal_texts_of_two_types_are_kept_apart() -> None:
 
 
 def test_words_of_a_large_part_are_estimated_near_the_truth(annotation: Annotation, tokenizer_folder: Path) -> None:
-    corpus = made([document(number, repeat=200) for number in range(60)], annotation, Tokenizer(folder=tokenizer_folder))
+    corpus = made(
+        [document(number, repeat=200) for number in range(60)], annotation, Tokenizer(folder=tokenizer_folder)
+    )
     truth: Counter[str] = Counter()
     for a, e in corpus:
         if e.language == "en":
             words = zip(a.units["word"].start_U.tolist(), a.units["word"].end_U.tolist(), strict=True)
             truth.update(a.document.text[start:end] for start, end in words if end - start > 1)
-    (found,) = (item for item in tally(corpus, annotation, tokenizer_folder)["surfaces"] if item["level"] == "word" and item["language"] == "en")
+    (found,) = (
+        item
+        for item in tally(corpus, annotation, tokenizer_folder)["surfaces"]
+        if item["level"] == "word" and item["language"] == "en"
+    )
     for surface, count in found["surfaces"]:
         assert abs(count - truth[surface]) < 0.2 * truth[surface] + 200, surface
 
 
 def test_unknown_characters_are_counted_and_known_ones_are_not(annotation: Annotation, tokenizer_folder: Path) -> None:
     texts = ["蠊在北京。蠊☃", "山水。", "a☃b 蠊"]
-    documents = [Document(id=str(number), language="zh", text=text, title="", source="s") for number, text in enumerate(texts)]
+    documents = [
+        Document(id=str(number), language="zh", text=text, title="", source="s") for number, text in enumerate(texts)
+    ]
     found = tally(made(documents, annotation, Tokenizer(folder=tokenizer_folder)), annotation, tokenizer_folder)
     assert found["unknown_characters"] == [["蠊", 3], ["☃", 2]]
     assert found["unknown_alone"] == 5
@@ -192,14 +217,18 @@ def test_samples_hold_their_units_at_their_places(annotation: Annotation, tokeni
     assert entities <= {"北京大学", "上海", "长江", "Rome", "New York"} and entities
 
 
-def test_an_empty_part_has_an_empty_tally_that_merges(corpus: list[Made], annotation: Annotation, tokenizer_folder: Path) -> None:
+def test_an_empty_part_has_an_empty_tally_that_merges(
+    corpus: list[Made], annotation: Annotation, tokenizer_folder: Path
+) -> None:
     empty = tally([], annotation, tokenizer_folder)
     whole = tally(corpus, annotation, tokenizer_folder)
     assert empty["groups"] == [] and empty["surfaces"] == []
     assert json.loads(json.dumps(merge([empty, whole, empty]))) == whole
 
 
-def test_documents_without_tokens_and_ids_that_cannot_be_written_are_counted(annotation: Annotation, tokenizer_folder: Path) -> None:
+def test_documents_without_tokens_and_ids_that_cannot_be_written_are_counted(
+    annotation: Annotation, tokenizer_folder: Path
+) -> None:
     blank = Document(id="blank", language="en", text="\u0301", title="", source="s")
     broken = Document(id="x\ud800", language="zh", text="北京大学。", title="\udfff", source="s")
     found = tally(made([blank, broken], annotation, Tokenizer(folder=tokenizer_folder)), annotation, tokenizer_folder)

@@ -1,4 +1,5 @@
-"""The property: any history of kills, relaunches, engines, worker counts and simultaneous launches ends in the bytes of one undisturbed run.
+"""The property: any history of kills, relaunches, engines, worker counts and simultaneous launches ends in the bytes of
+one undisturbed run.
 
 The long version, with a hundred kills, is benchmarks/kill_preparation.py.
 """
@@ -48,7 +49,14 @@ from data_prep.vocabularies.vocabulary import Vocabulary
 from launch.cluster.slurm_array import slurm_script
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXTS = ["The river rises in the west.", "It rained in Rome.", "New York opened a new station.", "他在北京大学读书。", "上海是一座大城市！", "书中有山水。"]
+TEXTS = [
+    "The river rises in the west.",
+    "It rained in Rome.",
+    "New York opened a new station.",
+    "他在北京大学读书。",
+    "上海是一座大城市！",
+    "书中有山水。",
+]
 CORPUS = 60
 
 
@@ -114,17 +122,25 @@ def settings(tmp_path: Path, tokenizer_folder: Path) -> Preparation:
 
 def ids(folder: Path) -> set[str]:
     prepared = Prepared.open(folder)
-    return {shard.text_of("id", index) for split in ("train", "heldout") for shard in prepared.shards(split) for index in range(len(shard))}
+    return {
+        shard.text_of("id", index)
+        for split in ("train", "heldout")
+        for shard in prepared.shards(split)
+        for index in range(len(shard))
+    }
 
 
 def rejected(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "rejected.jsonl").read_text().splitlines()]
 
 
-# --- poisonous documents --------------------------------------------------------------------------------------------------------
+# --- poisonous documents
+# --------------------------------------------------------------------------------------------------------
 
 
-def test_a_document_on_which_the_code_fails_is_set_aside_and_the_rest_goes_on(settings: Preparation, tmp_path: Path) -> None:
+def test_a_document_on_which_the_code_fails_is_set_aside_and_the_rest_goes_on(
+    settings: Preparation, tmp_path: Path
+) -> None:
     write_corpus(tmp_path / "a.jsonl", {7: "A bug in the river.", 33: "Another bug."})
     manifest = prepare(replace(settings, engine=Here()), quiet)
     assert [(item["line"], item["reason"], item["detail"]) for item in rejected(tmp_path / "out")] == [
@@ -136,7 +152,9 @@ def test_a_document_on_which_the_code_fails_is_set_aside_and_the_rest_goes_on(se
 
 
 @pytest.mark.parametrize("word", ["segfault", "memory"])
-def test_a_document_that_kills_its_worker_is_quarantined_with_its_place(word: str, settings: Preparation, tmp_path: Path) -> None:
+def test_a_document_that_kills_its_worker_is_quarantined_with_its_place(
+    word: str, settings: Preparation, tmp_path: Path
+) -> None:
     write_corpus(tmp_path / "a.jsonl", {40: f"Here is a {word} for you."})
     manifest = prepare(settings, quiet)
     lines = (tmp_path / "a.jsonl").read_bytes().splitlines(keepends=True)
@@ -159,7 +177,9 @@ def test_a_document_that_kills_its_worker_is_quarantined_with_its_place(word: st
 
 
 @pytest.mark.parametrize("word", ["sleep", "backtrack"])
-def test_a_document_that_never_ends_is_quarantined_with_its_place_and_its_time(word: str, settings: Preparation, tmp_path: Path) -> None:
+def test_a_document_that_never_ends_is_quarantined_with_its_place_and_its_time(
+    word: str, settings: Preparation, tmp_path: Path
+) -> None:
     write_corpus(tmp_path / "a.jsonl", {40: f"Here is a {word} for you."})
     manifest = prepare(replace(settings, engine=Local(workers=2, record_minutes=0.05)), quiet)
     (item,) = rejected(tmp_path / "out")
@@ -233,7 +253,9 @@ class Mine(Segmenter):
 """
 
 
-def test_the_command_says_by_its_exit_code_that_documents_were_quarantined(tmp_path: Path, tokenizer_folder: Path) -> None:
+def test_the_command_says_by_its_exit_code_that_documents_were_quarantined(
+    tmp_path: Path, tokenizer_folder: Path
+) -> None:
     write_corpus(tmp_path / "a.jsonl", {40: "Do not read this aloud: segfault."})
     (tmp_path / "my").mkdir()
     (tmp_path / "my/segmenter.py").write_text(OWN_SEGMENTER)
@@ -243,7 +265,8 @@ def test_the_command_says_by_its_exit_code_that_documents_were_quarantined(tmp_p
     assert "1 document(s) set aside" in message and "killed its worker: 1" in message and "a.jsonl:41" in message
 
 
-# --- supervision ----------------------------------------------------------------------------------------------------------------
+# --- supervision
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,7 +318,10 @@ def supervised(tmp_path: Path, deaths: dict[int, list[int]]) -> tuple[list[int],
 def test_the_third_death_at_one_record_happens_alone_and_quarantines_it(tmp_path: Path) -> None:
     results, rounds, watch = supervised(tmp_path, {1: [7] * 9, 3: [2] * 9})
     assert sorted(results) == [0, 1, 2, 3, 4]
-    assert [sorted(parts) for parts in rounds] in ([[0, 1, 2, 3, 4], [1, 3], [1], [3], [1, 3]], [[0, 1, 2, 3, 4], [1, 3], [3], [1], [1, 3]])
+    assert [sorted(parts) for parts in rounds] in (
+        [[0, 1, 2, 3, 4], [1, 3], [1], [3], [1, 3]],
+        [[0, 1, 2, 3, 4], [1, 3], [3], [1], [1, 3]],
+    )
     assert set(watch.quarantined("deadly", 1)) == {7} and set(watch.quarantined("deadly", 3)) == {2}
 
 
@@ -329,7 +355,10 @@ def test_a_death_in_a_block_blames_no_document_and_the_part_goes_on_record_by_re
 
 
 def test_deaths_before_any_document_end_the_run_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"a worker process died 5 times on part 2 of `deadly`.*before the first document of corpus.jsonl.*engine.workers=1"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"a worker process died 5 times on part 2 of `deadly`.*before the first document of corpus.jsonl.*engine.workers=1",
+    ):
         supervised(tmp_path, {2: [-1] * 9})
 
 
@@ -355,7 +384,8 @@ def test_a_worker_killed_from_outside_costs_nothing_but_time(settings: Preparati
     assert not (tmp_path / "out/poison").exists()
 
 
-# --- claims ---------------------------------------------------------------------------------------------------------------------
+# --- claims
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_claim_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
@@ -365,9 +395,12 @@ def test_a_claim_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "age", "held"), [("dead", 0, False), ("elsewhere", 0, True), ("elsewhere", 100, False), ("torn", 0, True), ("torn", 100, False)]
+    ("owner", "age", "held"),
+    [("dead", 0, False), ("elsewhere", 0, True), ("elsewhere", 100, False), ("torn", 0, True), ("torn", 100, False)],
 )
-def test_a_claim_ends_with_its_process_or_when_nobody_touches_it(owner: str, age: int, held: bool, tmp_path: Path) -> None:
+def test_a_claim_ends_with_its_process_or_when_nobody_touches_it(
+    owner: str, age: int, held: bool, tmp_path: Path
+) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     hosts = {"dead": [claims._self()[0], str(ended.pid), "1"], "elsewhere": ["another-machine", "1", "1"], "torn": None}
@@ -391,15 +424,22 @@ def test_what_is_held_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert (tmp_path / "a").stat().st_mtime > 0
 
 
-# --- many files -----------------------------------------------------------------------------------------------------------------
+# --- many files
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def same(one: Plan, other: Plan) -> bool:
     """Do two plans say the same and read the same?"""
-    return one.plain() == other.plain() and list(one.all_files()) == list(other.all_files()) and list(one.all_slices()) == list(other.all_slices())
+    return (
+        one.plain() == other.plain()
+        and list(one.all_files()) == list(other.all_files())
+        and list(one.all_slices()) == list(other.all_slices())
+    )
 
 
-def test_a_large_corpus_is_surveyed_by_the_engine_and_only_once(settings: Preparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_corpus_is_surveyed_by_the_engine_and_only_once(
+    settings: Preparation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(4):
         write_corpus(tmp_path / f"more-{number}.jsonl", {number: "Rome."})
     many = replace(settings, corpora=[Jsonl(paths=[str(tmp_path / "*.jsonl")])])
@@ -417,7 +457,13 @@ def test_a_large_corpus_is_surveyed_by_the_engine_and_only_once(settings: Prepar
     with (tmp_path / "more-1.jsonl").open("a") as file:
         file.write('{"text": "one more"}\n')
     changed = make_plan(replace(many, engine=Here()), quiet, watch)
-    assert [a.sha256 == b.sha256 for a, b in zip(alone.all_files(), changed.all_files(), strict=True)] == [True, True, False, True, True]
+    assert [a.sha256 == b.sha256 for a, b in zip(alone.all_files(), changed.all_files(), strict=True)] == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_small_files_are_surveyed_in_batches_and_large_ones_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,7 +474,10 @@ def test_small_files_are_surveyed_in_batches_and_large_ones_alone(monkeypatch: p
     monkeypatch.setattr(surveying, "BATCH_FILES", 3)
     names = [f"{number}.txt" for number in range(300)]
     some, grown = (surveying.batches(names, [size, *[1] * 299]) for size in (1, 90))
-    ends = [{name for name, batch, after in zip(names, found, found[1:], strict=False) if batch != after} for found in (some, grown)]
+    ends = [
+        {name for name, batch, after in zip(names, found, found[1:], strict=False) if batch != after}
+        for found in (some, grown)
+    ]
     assert len(ends[0] ^ ends[1]) <= 2  # a file that grows moves the ends of few batches
     assert max(some) > 50
 
@@ -447,7 +496,8 @@ def test_what_a_worker_is_sent_does_not_grow_with_the_plan(settings: Preparation
     assert {file.source for file in alone.all_files()} == {tmp_path.name}  # so many files are one source
 
 
-# --- whole runs, as processes ---------------------------------------------------------------------------------------------------
+# --- whole runs, as processes
+# ---------------------------------------------------------------------------------------------------
 
 
 def configuration(folder: Path, tokenizer: Path) -> Path:
@@ -469,7 +519,15 @@ def kmask(file: Path, *overrides: str, cwd: Path = ROOT, limit: int | None = Non
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    return subprocess.Popen(arguments, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limited)
+    return subprocess.Popen(
+        arguments,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=limited,
+    )
 
 
 def ends(run: subprocess.Popen[str]) -> str:
@@ -495,7 +553,9 @@ def undisturbed(quiet_run: tuple[Path, dict[str, bytes]], tmp_path: Path) -> tup
     return file, f"output={tmp_path}/out", before
 
 
-def test_kills_and_relaunches_end_in_the_same_bytes(undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path) -> None:
+def test_kills_and_relaunches_end_in_the_same_bytes(
+    undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path
+) -> None:
     file, output, before = undisturbed
     draw = random.Random(5)
     for workers in (1, 2, 3):
@@ -507,21 +567,35 @@ def test_kills_and_relaunches_end_in_the_same_bytes(undisturbed: tuple[Path, str
     assert content(tmp_path / "out") == before
 
 
-def test_two_launches_at_once_both_succeed_with_the_same_bytes(undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path) -> None:
+def test_two_launches_at_once_both_succeed_with_the_same_bytes(
+    undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path
+) -> None:
     file, output, before = undisturbed
     for run in [kmask(file, output), kmask(file, output, "engine.workers=1")]:
         ends(run)
     assert content(tmp_path / "out") == before
 
 
-def test_the_tasks_of_a_slurm_array_share_the_work(undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path) -> None:
+def test_the_tasks_of_a_slurm_array_share_the_work(
+    undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path
+) -> None:
     file, output, before = undisturbed
     script = subprocess.run(
-        [sys.executable, "-m", "launch.cli", "prepare", str(file), output, "--slurm", "2"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "launch.cli", "prepare", str(file), output, "--slurm", "2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert "#SBATCH --array=0-1\n" in script and not (tmp_path / "out").exists()
     tasks = [
-        subprocess.Popen(["bash", "-c", script], env={**os.environ, "SLURM_ARRAY_TASK_ID": str(task)}, stderr=subprocess.PIPE, text=True) for task in range(2)
+        subprocess.Popen(
+            ["bash", "-c", script],
+            env={**os.environ, "SLURM_ARRAY_TASK_ID": str(task)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for task in range(2)
     ]
     for task in tasks:
         ends(task)
@@ -533,14 +607,18 @@ def test_a_slurm_array_has_at_least_one_task() -> None:
         slurm_script(Path("data.yaml"), [], 0)
 
 
-def test_a_full_disk_is_one_clear_error_and_the_run_completes_when_there_is_space(undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path) -> None:
+def test_a_full_disk_is_one_clear_error_and_the_run_completes_when_there_is_space(
+    undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path
+) -> None:
     file, output, before = undisturbed
     largest = max(len(value) for name, value in before.items() if name.endswith(".arrow"))
     run = kmask(file, output, limit=largest - 1)
     _, message = run.communicate(timeout=120)
     assert run.returncode == 2
     assert (
-        message.count("error:") == 1 and "the disk is full (or a quota or the limit on file sizes is reached)" in message and str(tmp_path / "out") in message
+        message.count("error:") == 1
+        and "the disk is full (or a quota or the limit on file sizes is reached)" in message
+        and str(tmp_path / "out") in message
     )
     ends(kmask(file, output))
     assert content(tmp_path / "out") == before
@@ -550,7 +628,11 @@ def test_a_small_disk_that_fills_up(undisturbed: tuple[Path, str, dict[str, byte
     file, output, before = undisturbed
     (tmp_path / "out").mkdir()
     size = sum(len(value) for value in before.values())
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size * 2 // 3}", "none", str(tmp_path / "out")], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size * 2 // 3}", "none", str(tmp_path / "out")],
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip("no right to mount a tmpfs")
     try:
@@ -564,7 +646,9 @@ def test_a_small_disk_that_fills_up(undisturbed: tuple[Path, str, dict[str, byte
         subprocess.run(["umount", str(tmp_path / "out")], check=True)
 
 
-def test_a_ray_cluster_of_two_nodes_gives_the_same_bytes(undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path) -> None:
+def test_a_ray_cluster_of_two_nodes_gives_the_same_bytes(
+    undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path
+) -> None:
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -583,6 +667,8 @@ def test_a_ray_cluster_that_is_not_there_is_named(settings: Preparation) -> None
     pytest.importorskip("ray")
     from data_prep.engines.ray import Ray
 
-    with pytest.raises(ConnectionError, match=r"engine\.address 127\.0\.0\.1:1: no Ray cluster could be reached .* `ray start --head`"):
+    with pytest.raises(
+        ConnectionError, match=r"engine\.address 127\.0\.0\.1:1: no Ray cluster could be reached .* `ray start --head`"
+    ):
         prepare(replace(settings, engine=Ray(address="127.0.0.1:1")), quiet)
     assert np.array(list(Ray(workers=0).run(len, []))).size == 0

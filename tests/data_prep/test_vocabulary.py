@@ -14,8 +14,15 @@ import pytest
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
 from data_prep.vocabularies import vocabulary_training
-from data_prep.vocabularies.vocabulary import COPIED, SPECIAL_TOKENS, Vocabulary, adopt, bert_normalizer, train
-from data_prep.vocabularies.vocabulary_extension import backend_of, extend, missing_characters, read_words, tokens_of_words
+from data_prep.vocabularies.tokenizer_folders import SPECIAL_TOKENS
+from data_prep.vocabularies.vocabulary import COPIED, Vocabulary, adopt, bert_normalizer, train
+from data_prep.vocabularies.vocabulary_extension import (
+    backend_of,
+    extend,
+    missing_characters,
+    read_words,
+    tokens_of_words,
+)
 from data_prep.vocabularies.vocabulary_report import OTHER_SPELLING, TOO_LONG, VocabularyReport, token_class
 from data_prep.vocabularies.vocabulary_training import WordTally
 
@@ -66,7 +73,8 @@ def test_the_vocabulary_is_a_documented_frozen_component(check_component: Callab
     check_component(Vocabulary)
 
 
-# --- trained --------------------------------------------------------------------------------------------------------------------
+# --- trained
+# --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1500, 3000])
@@ -102,7 +110,11 @@ def test_a_trained_vocabulary_has_the_size_wanted_when_the_corpus_is_large_enoug
 
 def test_chinese_characters_are_single_tokens(trained: Path) -> None:
     assert tokens_of(trained, "长江发源于青藏高原") == list("长江发源于青藏高原")
-    han = [token for token in Tokenizer(folder=trained).tokens if any("\u4e00" <= character <= "\u9fff" for character in token)]
+    han = [
+        token
+        for token in Tokenizer(folder=trained).tokens
+        if any("\u4e00" <= character <= "\u9fff" for character in token)
+    ]
     assert len(han) > 500
     assert all(len(token) == 1 for token in han)
 
@@ -119,7 +131,13 @@ def test_a_trained_folder_loads_with_transformers(trained: Path) -> None:
 
     theirs = AutoTokenizer.from_pretrained(str(trained))
     ours = Tokenizer(folder=trained)
-    assert [theirs.pad_token_id, theirs.unk_token_id, theirs.cls_token_id, theirs.sep_token_id, theirs.mask_token_id] == [0, 1, 2, 3, 4]
+    assert [
+        theirs.pad_token_id,
+        theirs.unk_token_id,
+        theirs.cls_token_id,
+        theirs.sep_token_id,
+        theirs.mask_token_id,
+    ] == [0, 1, 2, 3, 4]
     assert len(theirs) == len(ours.tokens)
     for text in [*texts()[::25], "Élan Vital, 3.14！"]:
         ids = theirs(text, truncation=False).input_ids
@@ -131,7 +149,9 @@ def test_a_trained_folder_loads_with_transformers(trained: Path) -> None:
 
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_letter_case_and_accents_follow_the_setting(lowercase: bool, tmp_path: Path) -> None:
-    Vocabulary(size=200, lowercase=lowercase, min_frequency=1).make(tmp_path / "t", iter(["Élan ÉLAN élan Rome rome"] * 5))
+    Vocabulary(size=200, lowercase=lowercase, min_frequency=1).make(
+        tmp_path / "t", iter(["Élan ÉLAN élan Rome rome"] * 5)
+    )
     tokens = Tokenizer(folder=tmp_path / "t").tokens
     assert any(token != token.lower() for token in tokens[5:]) != lowercase
     assert any("é" in token.lower() for token in tokens[5:]) != lowercase
@@ -143,14 +163,18 @@ def test_training_on_nothing_is_an_error(tmp_path: Path) -> None:
         Vocabulary().make(tmp_path / "t", iter([" ", "\n"]))
 
 
-@pytest.mark.parametrize("arguments", [{"size": 99}, {"size": 2**24 + 1}, {"min_frequency": 0}, {"train_characters": 0}, {"characters": "all"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"size": 99}, {"size": 2**24 + 1}, {"min_frequency": 0}, {"train_characters": 0}, {"characters": "all"}],
+)
 def test_impossible_settings_are_refused(arguments: dict[str, Any]) -> None:
     (name,) = arguments
     with pytest.raises(ValueError, match=f"^{name}: "):
         Vocabulary(**arguments)  # type: ignore[arg-type]
 
 
-# --- adopted --------------------------------------------------------------------------------------------------------------------
+# --- adopted
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_whole_tokenizer_folder_is_copied_byte_for_byte(trained: Path, tmp_path: Path) -> None:
@@ -187,7 +211,11 @@ def test_columns_behind_a_tab_are_ignored(tmp_path: Path) -> None:
 
 def test_letter_case_comes_from_the_adopted_configuration(tmp_path: Path) -> None:
     tokens = [*SPECIAL_TOKENS, "rome", "Rome"]
-    for name, config, expected in (("a", None, "rome"), ("b", {"do_lower_case": False}, "Rome"), ("c", {"do_lower_case": True}, "rome")):
+    for name, config, expected in (
+        ("a", None, "rome"),
+        ("b", {"do_lower_case": False}, "Rome"),
+        ("c", {"do_lower_case": True}, "rome"),
+    ):
         adopt(vocab_folder(tmp_path / name, tokens, config), tmp_path / f"made-{name}")
         assert tokens_of(tmp_path / f"made-{name}", "Rome") == [expected]
 
@@ -210,7 +238,10 @@ def roberta(folder: Path, form: str) -> Path:
     from tokenizers import decoders, models, pre_tokenizers
 
     folder.mkdir()
-    pairs = {token: index for index, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *SPECIAL_TOKENS, "a", "b", "ab"])}
+    pairs = {
+        token: index
+        for index, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *SPECIAL_TOKENS, "a", "b", "ab"])
+    }
     backend = Backend(models.BPE(pairs, [("a", "b")], unk_token="<unk>"))
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.ByteLevel(), decoders.ByteLevel()
     if form == "tokenizer.json":
@@ -227,13 +258,20 @@ def roberta(folder: Path, form: str) -> Path:
 @pytest.mark.parametrize("form", ["tokenizer.json", "tokenizer.json without a type", "vocab.json and merges.txt"])
 def test_the_vocabulary_of_roberta_is_refused_with_what_would_do(form: str, tmp_path: Path) -> None:
     source = roberta(tmp_path / "roberta", form)
-    with pytest.raises(ValueError, match=r"^path: .*roberta holds a byte-level BPE vocabulary .* Chinese RoBERTa-wwm\), or leave `path` out to train one"):
+    with pytest.raises(
+        ValueError,
+        match=r"^path: .*roberta holds a byte-level BPE vocabulary .* Chinese RoBERTa-wwm\), or leave `path` out to train one",
+    ):
         Vocabulary(path=str(source))
 
 
 def test_chinese_roberta_is_a_bert_vocabulary_and_accepted(trained: Path, tmp_path: Path) -> None:
-    source = vocab_folder(tmp_path / "chinese-roberta-wwm-ext", Tokenizer(folder=trained).tokens, {"tokenizer_class": "BertTokenizer"})
-    (source / "config.json").write_text('{"model_type": "bert", "architectures": ["BertForMaskedLM"], "directionality": "bidi"}')
+    source = vocab_folder(
+        tmp_path / "chinese-roberta-wwm-ext", Tokenizer(folder=trained).tokens, {"tokenizer_class": "BertTokenizer"}
+    )
+    (source / "config.json").write_text(
+        '{"model_type": "bert", "architectures": ["BertForMaskedLM"], "directionality": "bidi"}'
+    )
     (source / "added_tokens.json").write_text("{}")
     assert Vocabulary(path=str(source)).path == str(source)
     assert Vocabulary(path=str(trained)).path == str(trained)
@@ -251,12 +289,27 @@ def without_specials(folder: Path, trained: Path) -> None:
     [
         (None, r"path: .*source: no such folder \(looked from .*\)\. Give the folder of a tokenizer"),
         (lambda folder, trained: None, r"path: .*source: neither tokenizer\.json nor vocab\.txt in this folder"),
-        (lambda folder, trained: (folder / "vocab.txt").write_text("a\nb\n"), r"path: .*vocab\.txt: \[PAD\], \[UNK\], \[CLS\], \[SEP\], \[MASK\] missing"),
+        (
+            lambda folder, trained: (folder / "vocab.txt").write_text("a\nb\n"),
+            r"path: .*vocab\.txt: \[PAD\], \[UNK\], \[CLS\], \[SEP\], \[MASK\] missing",
+        ),
         (lambda folder, trained: (folder / "vocab.txt").write_bytes(b"\xff\n"), r"path: .*vocab\.txt: not UTF-8"),
-        (lambda folder, trained: (folder / "tokenizer.json").write_text("{"), r"path: .*tokenizer\.json cannot be read as a tokenizer"),
-        (lambda folder, trained: (folder / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}'), r"path: .*cannot be read as a tokenizer"),
-        (lambda folder, trained: (folder / "tokenizer.json").write_text("[]"), r"path: .*tokenizer\.json cannot be read as a tokenizer"),
-        (without_specials, r"path: tokenizer .*source: \[MASK\] missing from the vocabulary; a BERT-style vocabulary is needed"),
+        (
+            lambda folder, trained: (folder / "tokenizer.json").write_text("{"),
+            r"path: .*tokenizer\.json cannot be read as a tokenizer",
+        ),
+        (
+            lambda folder, trained: (folder / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}'),
+            r"path: .*cannot be read as a tokenizer",
+        ),
+        (
+            lambda folder, trained: (folder / "tokenizer.json").write_text("[]"),
+            r"path: .*tokenizer\.json cannot be read as a tokenizer",
+        ),
+        (
+            without_specials,
+            r"path: tokenizer .*source: \[MASK\] missing from the vocabulary; a BERT-style vocabulary is needed",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_refused_when_the_settings_are_made(
@@ -270,14 +323,20 @@ def test_a_folder_that_cannot_be_used_is_refused_when_the_settings_are_made(
 
 
 @pytest.mark.parametrize("command", [(), ("plan",)])
-def test_the_vocabulary_of_roberta_is_named_with_its_line_before_anything_is_read(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_vocabulary_of_roberta_is_named_with_its_line_before_anything_is_read(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
     from launch.settings.components import ConfigError
     from launch.verbs.prepare import plan_command, run_command
 
     source = roberta(tmp_path / "roberta", "tokenizer.json")
     config = tmp_path / "data.yaml"
-    config.write_text(f"output: {tmp_path}/out\ncorpora: [{{kind: jsonl, paths: [{tmp_path}/nowhere.jsonl]}}]\nvocabulary:\n  path: {source}\n")
-    with pytest.raises(ConfigError, match=rf"^{config}:4: vocabulary\.path: {source} holds a byte-level BPE vocabulary"):
+    config.write_text(
+        f"output: {tmp_path}/out\ncorpora: [{{kind: jsonl, paths: [{tmp_path}/nowhere.jsonl]}}]\nvocabulary:\n  path: {source}\n"
+    )
+    with pytest.raises(
+        ConfigError, match=rf"^{config}:4: vocabulary\.path: {source} holds a byte-level BPE vocabulary"
+    ):
         (plan_command if command else run_command)(config, [])
     assert not (tmp_path / "out").exists()
 
@@ -297,7 +356,8 @@ def test_a_byte_order_mark_in_vocab_txt_is_ignored(tmp_path: Path) -> None:
     assert Tokenizer(folder=tmp_path / "made").tokens == [*SPECIAL_TOKENS, "江"]
 
 
-# --- counted words --------------------------------------------------------------------------------------------------------------
+# --- counted words
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_words_and_characters_are_counted_as_the_tokenizer_sees_them() -> None:
@@ -322,7 +382,9 @@ def test_training_equals_training_on_the_texts_themselves() -> None:
     from tokenizers import models, pre_tokenizers, trainers
 
     settings = Vocabulary(size=1500)
-    known = [re.sub(r"\w+", lambda word: word[0] if sum(map(str.isdecimal, word[0])) <= 4 else "", text) for text in texts()]  # long numbers teach nothing
+    known = [
+        re.sub(r"\w+", lambda word: word[0] if sum(map(str.isdecimal, word[0])) <= 4 else "", text) for text in texts()
+    ]  # long numbers teach nothing
     ours = train(iter(known), settings).get_vocab()
     backend = Backend(models.WordPiece(unk_token="[UNK]"))
     backend.normalizer, backend.pre_tokenizer = bert_normalizer(True), pre_tokenizers.BertPreTokenizer()
@@ -342,7 +404,9 @@ def test_training_equals_training_on_the_texts_themselves() -> None:
 
 
 def test_pieces_are_not_learned_from_the_numbers_of_things_and_years_are() -> None:
-    tokens = train(iter(["course 70160000000h1 of 1984 and covid19, again 70160000000h1 and 2010-10-11"] * 4), Vocabulary(size=400)).get_vocab()
+    tokens = train(
+        iter(["course 70160000000h1 of 1984 and covid19, again 70160000000h1 and 2010-10-11"] * 4), Vocabulary(size=400)
+    ).get_vocab()
     assert {"1984", "covid19", "course", "7", "##7"} <= set(tokens)
     assert not [token for token in tokens if sum(map(str.isdigit, token)) > 4 or "701" in token]
 
@@ -379,11 +443,24 @@ def test_the_rarest_words_are_forgotten_when_there_are_too_many(monkeypatch: pyt
     assert tally.forgotten > 0
 
 
-# --- extended -------------------------------------------------------------------------------------------------------------------
+# --- extended
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def small_folder(folder: Path, extra: list[str] | None = None) -> Path:
-    tokens = [*SPECIAL_TOKENS, "[unused1]", "[unused2]", *"abcdelnrtu江水，。", "##e", "##n", "##t", "##ube", "water", "##let", *(extra or [])]
+    tokens = [
+        *SPECIAL_TOKENS,
+        "[unused1]",
+        "[unused2]",
+        *"abcdelnrtu江水，。",
+        "##e",
+        "##n",
+        "##t",
+        "##ube",
+        "water",
+        "##let",
+        *(extra or []),
+    ]
     adopt(vocab_folder(folder.with_name(folder.name + "-txt"), tokens), folder)
     return folder
 
@@ -432,7 +509,9 @@ def test_unused_rows_are_filled_first_when_asked(tmp_path: Path) -> None:
     done = extend(old, tmp_path / "new", ["山", "川", "河"], reuse_unused=True)
     assert (done.added, done.reused, done.rows) == ({"山": 5, "川": 6, "河": len(before)}, 2, len(before) + 1)
     assert Tokenizer(folder=tmp_path / "new").tokens == [*before[:5], "山", "川", *before[7:], "河"]
-    assert (tmp_path / "new/vocab.txt").read_text(encoding="utf-8").splitlines() == Tokenizer(folder=tmp_path / "new").tokens
+    assert (tmp_path / "new/vocab.txt").read_text(encoding="utf-8").splitlines() == Tokenizer(
+        folder=tmp_path / "new"
+    ).tokens
     assert tokens_of(tmp_path / "new", "山江") == ["山", "江"]
 
 
@@ -482,13 +561,34 @@ def test_an_empty_word_list_and_one_in_another_encoding_are_named(tmp_path: Path
         read_words(tmp_path / "words.txt")
 
 
-# --- looked into ----------------------------------------------------------------------------------------------------------------
+# --- looked into
+# ----------------------------------------------------------------------------------------------------------------
 
 
 CLASSES = {
-    **{"江": "Han character", "##江": "Han piece", "江水": "Han word", "a": "Latin character", "##ing": "Latin piece", "water": "Latin word"},
-    **{"2015": "digit word", "⅓": "number character", "カナ": "kana word", "한": "Hangul character", "я": "other letter character"},
-    **{"，": "punctuation character", "€": "symbol character", "##": "punctuation word", "a1": "mixed word", "[unused7]": "unused", "[MASK]": "special"},
+    **{
+        "江": "Han character",
+        "##江": "Han piece",
+        "江水": "Han word",
+        "a": "Latin character",
+        "##ing": "Latin piece",
+        "water": "Latin word",
+    },
+    **{
+        "2015": "digit word",
+        "⅓": "number character",
+        "カナ": "kana word",
+        "한": "Hangul character",
+        "я": "other letter character",
+    },
+    **{
+        "，": "punctuation character",
+        "€": "symbol character",
+        "##": "punctuation word",
+        "a1": "mixed word",
+        "[unused7]": "unused",
+        "[MASK]": "special",
+    },
 }
 
 

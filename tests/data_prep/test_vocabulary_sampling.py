@@ -59,8 +59,12 @@ def test_passages_cover_a_text_once_and_cut_no_short_word(text: str) -> None:
 
 def test_short_documents_are_drawn_at_their_rate() -> None:
     """10,000 documents at .1: a standard error of 30; 150 is five of them, a false alarm in 10^6."""
-    assert sum(map(len, (chosen(f"doc-{number}", 1, 200, 0.1) for number in range(10_000)))) == pytest.approx(1000, abs=150)
-    assert sum(map(len, (chosen("the same id", number, 200, 0.1) for number in range(10_000)))) == pytest.approx(1000, abs=150)
+    assert sum(map(len, (chosen(f"doc-{number}", 1, 200, 0.1) for number in range(10_000)))) == pytest.approx(
+        1000, abs=150
+    )
+    assert sum(map(len, (chosen("the same id", number, 200, 0.1) for number in range(10_000)))) == pytest.approx(
+        1000, abs=150
+    )
 
 
 def two_languages(folder: Path, one_file: bool) -> list[Path]:
@@ -82,7 +86,9 @@ def two_languages(folder: Path, one_file: bool) -> list[Path]:
 def preparation(folder: Path, files: list[Path], **settings: object) -> Preparation:
     vocabulary = Vocabulary(size=2000, **settings)  # type: ignore[arg-type]
     corpora = [Jsonl(paths=[str(file) for file in files])]
-    return Preparation(output=str(folder / "out"), corpora=corpora, vocabulary=vocabulary, engine=Local(workers=1), part_bytes=100_000)
+    return Preparation(
+        output=str(folder / "out"), corpora=corpora, vocabulary=vocabulary, engine=Local(workers=1), part_bytes=100_000
+    )
 
 
 @pytest.mark.parametrize("one_file", [False, True])
@@ -102,9 +108,13 @@ def test_a_sample_has_about_the_size_wanted_half_of_each_language_and_is_always_
     found = []
     for _ in range(2):
         reader = PartReader(preparation=asked, plan=plan, folder=tmp_path / "out", sample=Sample.of(plan, 40_000))
-        found.append([item for part in range(plan.parts) for item in reader.documents(part) if isinstance(item, Document)])
+        found.append(
+            [item for part in range(plan.parts) for item in reader.documents(part) if isinstance(item, Document)]
+        )
     assert found[0] == found[1]
-    sizes = {language: sum(len(item.text) for item in found[0] if item.language == language) for language in ("zh", "en")}
+    sizes = {
+        language: sum(len(item.text) for item in found[0] if item.language == language) for language in ("zh", "en")
+    }
     assert sizes["en"] == pytest.approx(20_000, rel=0.3)
     assert sizes["zh"] == pytest.approx(20_000, rel=0.3)
 
@@ -121,21 +131,34 @@ def test_one_long_document_gives_passages_and_a_corpus_within_the_limit_is_read_
     assert sum(map(len, sample_texts(worker, 10**6, quiet))) == 140_001
 
 
-def test_a_vocabulary_that_does_not_fit_is_told_with_the_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_vocabulary_that_does_not_fit_is_told_with_the_characters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from launch.preparing.running import run_prepare
     from launch.reports.prepared.facts import Facts
     from launch.reports.prepared.report import report
 
     file = two_languages(tmp_path, True)[0]
     english = tmp_path / "en.yaml"
-    english.write_text(f"output: {tmp_path / 'en'}\ncorpora: [{{kind: jsonl, paths: [{tmp_path / 'en.jsonl'}]}}]\nvocabulary: {{size: 800}}\n")
+    english.write_text(
+        f"output: {tmp_path / 'en'}\ncorpora: [{{kind: jsonl, paths: [{tmp_path / 'en.jsonl'}]}}]\nvocabulary: {{size: 800}}\n"
+    )
     assert run_prepare(english, []) == 0
     assert "[UNK]: the vocabulary" not in capsys.readouterr().err
     both = tmp_path / "both.yaml"
     both.write_text(
-        json.dumps({"output": str(tmp_path / "both"), "corpora": [{"kind": "jsonl", "paths": [str(file)]}], "vocabulary": {"path": f"{tmp_path}/en/tokenizer"}})
+        json.dumps(
+            {
+                "output": str(tmp_path / "both"),
+                "corpora": [{"kind": "jsonl", "paths": [str(file)]}],
+                "vocabulary": {"path": f"{tmp_path}/en/tokenizer"},
+            }
+        )
     )
     assert run_prepare(both, []) == 0
     told = capsys.readouterr().err
-    assert re.search(r"warning: \d+\.\d% of the [\d,]+ tokens of zh are \[UNK\].* unknown characters: .*的", told) and "tokens of en" not in told
+    assert (
+        re.search(r"warning: \d+\.\d% of the [\d,]+ tokens of zh are \[UNK\].* unknown characters: .*的", told)
+        and "tokens of en" not in told
+    )
     assert "tokens of zh are [UNK]" in report(Facts.read(tmp_path / "both"))

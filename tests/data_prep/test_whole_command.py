@@ -1,4 +1,5 @@
-"""`kmask prepare` as a user runs it, a process of its own with workers, on labelled pairs and on datasets: what is in the files is in the shards."""
+"""`kmask prepare` as a user runs it, a process of its own with workers, on labelled pairs and on datasets: what is in
+the files is in the shards."""
 
 from __future__ import annotations
 
@@ -18,7 +19,23 @@ import pytest
 from data_prep.shards import Prepared
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS = ["the", "river", "rises", "in", "west", "rome", "rain", "opened", "station", "city", "york", "new", "of", "and", "is"]
+WORDS = [
+    "the",
+    "river",
+    "rises",
+    "in",
+    "west",
+    "rome",
+    "rain",
+    "opened",
+    "station",
+    "city",
+    "york",
+    "new",
+    "of",
+    "and",
+    "is",
+]
 CLASSES = ["no", "maybe", "yes"]
 Documents = dict[str, tuple[list[str], str]]
 """By id: the texts of the parts without white space, in lower case, and the class (empty: none)."""
@@ -31,7 +48,10 @@ def sentence(draw: random.Random, words: int) -> str:
 def pairs() -> list[dict[str, str]]:
     """Labelled pairs, two of which are hard to write in CSV."""
     draw = random.Random(3)
-    rows = [{"id": f"p{row}", "first": sentence(draw, 6), "second": sentence(draw, 9), "label": draw.choice(CLASSES)} for row in range(300)]
+    rows = [
+        {"id": f"p{row}", "first": sentence(draw, 6), "second": sentence(draw, 9), "label": draw.choice(CLASSES)}
+        for row in range(300)
+    ]
     rows[50]["first"] = 'He said "the rain, the river" and left.'
     rows[51]["second"] = "A comma, a 5'' sign."
     return rows
@@ -69,7 +89,9 @@ def write_dataset(folder: Path, kind: str) -> str:
         found.save_to_disk(path)
         return "wiki"
     path.mkdir()
-    {"json": found.to_json, "csv": found.to_csv, "parquet": found.to_parquet}[kind](path / f"train.{kind if kind != 'json' else 'jsonl'}")
+    {"json": found.to_json, "csv": found.to_csv, "parquet": found.to_parquet}[kind](
+        path / f"train.{kind if kind != 'json' else 'jsonl'}"
+    )
     return "wiki"
 
 
@@ -86,15 +108,33 @@ def bare(text: str) -> str:
 
 
 def kmask(folder: Path, *arguments: str) -> tuple[int, str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder / "hf"),
+    }
     run = subprocess.run(
-        [sys.executable, "-m", "launch.cli", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-m", "launch.cli", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     return run.returncode, run.stdout + run.stderr
 
 
 def configure(folder: Path, tokenizer: Path, *corpora: dict[str, Any], **settings: Any) -> None:
-    shared = {"output": "out", "vocabulary": {"path": str(tokenizer)}, "heldout": 0.1, "part_bytes": 4000, "engine": {"kind": "local", "workers": 2}}
+    shared = {
+        "output": "out",
+        "vocabulary": {"path": str(tokenizer)},
+        "heldout": 0.1,
+        "part_bytes": 4000,
+        "engine": {"kind": "local", "workers": 2},
+    }
     (folder / "data.yaml").write_text(json.dumps({**shared, "corpora": list(corpora), **settings}))
 
 
@@ -135,16 +175,26 @@ def test_labelled_pairs_come_back_from_the_shards(kind: str, tmp_path: Path, tok
 
 @pytest.mark.parametrize("kind", ["saved", "json", "csv", "parquet"])
 def test_datasets_come_back_from_the_shards(kind: str, tmp_path: Path, tokenizer_folder: Path) -> None:
-    configure(tmp_path, tokenizer_folder, {"kind": "hub_dataset", "paths": [write_dataset(tmp_path, kind)]}, part_bytes=20_000)
+    configure(
+        tmp_path, tokenizer_folder, {"kind": "hub_dataset", "paths": [write_dataset(tmp_path, kind)]}, part_bytes=20_000
+    )
     code, message = kmask(tmp_path, "prepare", "data.yaml")
     assert code == 0, message
     assert read_back(tmp_path) == expected_texts()
 
 
 def test_pairs_and_a_dataset_in_one_folder_with_every_step(tmp_path: Path, tokenizer_folder: Path) -> None:
-    sources = {**PAIRS, "paths": [write_pairs(tmp_path, "csv")]}, {"kind": "hub_dataset", "paths": [write_dataset(tmp_path, "json")]}
+    sources = (
+        {**PAIRS, "paths": [write_pairs(tmp_path, "csv")]},
+        {"kind": "hub_dataset", "paths": [write_dataset(tmp_path, "json")]},
+    )
     configure(tmp_path, tokenizer_folder, *sources, duplicates={}, discourse={})
-    for arguments in (["prepare", "plan", "data.yaml"], ["prepare", "data.yaml"], ["prepare", "data.yaml"], ["prepare", "report", "out"]):
+    for arguments in (
+        ["prepare", "plan", "data.yaml"],
+        ["prepare", "data.yaml"],
+        ["prepare", "data.yaml"],
+        ["prepare", "report", "out"],
+    ):
         code, message = kmask(tmp_path, *arguments)
         assert code == (3 if arguments[1] == "data.yaml" else 0), message
     assert read_back(tmp_path) == expected_pairs() | expected_texts()

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
-from data_prep.vocabularies.vocabulary import SPECIAL_TOKENS, bert
+from data_prep.vocabularies.tokenizer_folders import SPECIAL_TOKENS
+from data_prep.vocabularies.vocabulary import bert
 from data_prep.wordpiece import SELF_TEST, Wordpiece
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "raw"
@@ -42,7 +43,11 @@ TEXTS = [
 
 
 def backend(lowercase: bool = True, words: list[str] = WORDS) -> Any:
-    tokens = list(dict.fromkeys([*SPECIAL_TOKENS, *words, *map(chr, range(33, 127)), *(f"##{chr(point)}" for point in range(97, 123))]))
+    tokens = list(
+        dict.fromkeys(
+            [*SPECIAL_TOKENS, *words, *map(chr, range(33, 127)), *(f"##{chr(point)}" for point in range(97, 123))]
+        )
+    )
     made = bert({token: index for index, token in enumerate(tokens)}, lowercase=lowercase)
     made.encode_special_tokens = True
     return made
@@ -73,7 +78,9 @@ def test_ids_and_offsets_are_those_of_the_library(pair: tuple[Any, Wordpiece], t
 @given(st.text(st.one_of(st.sampled_from("thernaiopgxdsé北京，1 \n-#"), st.characters(codec="utf-8")), max_size=40))
 def test_any_text_gives_what_the_library_gives_or_is_handed_over(text: str) -> None:
     library, compiled = PAIR
-    handed_over = any(unicodedata.combining(character) and unicodedata.category(character) != "Mn" for character in text)
+    handed_over = any(
+        unicodedata.combining(character) and unicodedata.category(character) != "Mn" for character in text
+    )
     if not handed_over:
         check(library, compiled, text)
 
@@ -81,8 +88,14 @@ def test_any_text_gives_what_the_library_gives_or_is_handed_over(text: str) -> N
 def test_every_character_of_unicode_alone_and_inside_a_word(pair: tuple[Any, Wordpiece]) -> None:
     library, compiled = pair
     points = [point for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
-    characters = [chr(point) for point in random.Random(7).sample(points, 20000)] + [chr(point) for point in range(0x20, 0x3100)]
-    mixed = [character for character in characters if not unicodedata.combining(character) or unicodedata.category(character) == "Mn"]
+    characters = [chr(point) for point in random.Random(7).sample(points, 20000)] + [
+        chr(point) for point in range(0x20, 0x3100)
+    ]
+    mixed = [
+        character
+        for character in characters
+        if not unicodedata.combining(character) or unicodedata.category(character) == "Mn"
+    ]
     check(library, compiled, " ".join(mixed) + " " + "".join(f"x{character}x " for character in mixed))
 
 
@@ -111,7 +124,9 @@ def test_a_tokenizer_of_another_kind_is_left_to_the_library(change: str) -> None
     assert Wordpiece.of(made) is None
 
 
-def test_an_encoder_without_a_compiled_copy_gives_the_same(tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_without_a_compiled_copy_gives_the_same(
+    tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     document = Document(id="1", language="zh", text="北京 rained, opened 江山！ Ünknown", title="", source="s")
     fast, slow = Tokenizer(folder=tokenizer_folder), Tokenizer(folder=tokenizer_folder)
     monkeypatch.setattr(Wordpiece, "of", staticmethod(lambda backend: None))

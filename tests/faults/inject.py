@@ -61,7 +61,8 @@ def main() -> int:
 
 
 def plain_signals() -> None:
-    """Launches hear every signal, under nohup as well; SIGTERM ends this script like Ctrl-C, and its launches with it."""
+    """Launches hear every signal, under nohup as well; SIGTERM ends this script like Ctrl-C, and its launches with
+    it."""
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGINT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

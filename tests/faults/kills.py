@@ -41,7 +41,9 @@ def judge(event: Event, outcome: Outcome, step: int, trained: bool, ranks: bool)
     if outcome.survivors:
         return False, f"{outcome.survivors} process(es) outlived the launcher"
     if outcome.code == 0:
-        return (None, "went on to the end") if kill.quiet or step >= LAST_STEPS else (False, f"exit 0, hit at step {step}")
+        return (
+            (None, "went on to the end") if kill.quiet or step >= LAST_STEPS else (False, f"exit 0, hit at step {step}")
+        )
     allowed = kill.codes if ranks else (*kill.codes, -kill.number)
     if outcome.code == OUT_OF_TIME:
         return False, f"did not end within {kill.seconds:.0f} s; last words: {outcome.last_words}"

@@ -171,7 +171,8 @@ def staged(run: Path) -> set[str]:
 
 
 def strike(bench: Bench, run: Path, launch: Launch, event: Event, startup: float) -> int | None:
-    """Wait for the moment and send the signal. The newest step of then (-1: none), or None when the launch ended before."""
+    """Wait for the moment and send the signal. The newest step of then (-1: none), or None when the launch ended
+    before."""
     watch, deadline = Watch(run, launch), time.monotonic() + bench.limit
     if event.moment.kind == START:
         time.sleep(max(0.0, launch.started + event.moment.fraction * startup - time.time()))

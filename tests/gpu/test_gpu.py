@@ -42,7 +42,9 @@ def test_prefixes_on_a_gpu_equal_the_masked_reference_forwards_and_backwards(tin
     rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
     batch = maker[MicroBatchSpec(0, rows, 0.0)]
     length_S = batch.real_SL.sum(1)
-    shares = torch.tensor([0.0, 1.0, 0.3, 0.7]).repeat(len(length_S))[: len(length_S)]  # causal, ordinary, and two between
+    shares = torch.tensor([0.0, 1.0, 0.3, 0.7]).repeat(len(length_S))[
+        : len(length_S)
+    ]  # causal, ordinary, and two between
     prefix_S = (shares * length_S).long()
     real = batch.pack_SL[batch.real_SL]
     model, device = build_model(run, 1, corpus.tokenizer).eval(), torch.device("cuda")
@@ -59,14 +61,24 @@ def test_prefixes_on_a_gpu_equal_the_masked_reference_forwards_and_backwards(tin
     assert torch.allclose(found.cpu()[real].detach(), reference[real].detach(), atol=0.1)
     assert torch.nn.functional.cosine_similarity(gradient.flatten(), expected.flatten(), dim=0) > 0.99
     same = encode(model.ernie, batch.to(device), prefix_S=length_S.to(device)).float().cpu()
-    assert torch.allclose(same[real].detach(), encode(model.ernie, batch.to(device)).float().cpu()[real].detach(), atol=0.02)
+    assert torch.allclose(
+        same[real].detach(), encode(model.ernie, batch.to(device)).float().cpu()[real].detach(), atol=0.02
+    )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "bf16_parameters", "fp16"])
 @pytest.mark.parametrize("zero_stage", [1, 2, 3])
-def test_every_precision_trains_on_a_gpu(kmask: Kmask, tiny_run: Path, tmp_path: Path, precision: str, zero_stage: int) -> None:
+def test_every_precision_trains_on_a_gpu(
+    kmask: Kmask, tiny_run: Path, tmp_path: Path, precision: str, zero_stage: int
+) -> None:
     output = tmp_path / "run"
-    settings = [f"output={output}", f"engine.precision={precision}", f"engine.zero_stage={zero_stage}", "stages.0.steps=20", "stages.1.steps=4"]
+    settings = [
+        f"output={output}",
+        f"engine.precision={precision}",
+        f"engine.zero_stage={zero_stage}",
+        "stages.0.steps=20",
+        "stages.1.steps=4",
+    ]
     done = kmask("train", tiny_run, *settings, "--processes", 1)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]

@@ -19,7 +19,12 @@ from launch.processes.training_console import TrainConsole
 from launch.shell import console
 from launch.shell.console import Bar, Stages, fitting
 
-LOSSES = {"loss/knowledge_masking": 2.345, "loss/span_boundary": 1.234, "loss/sentence_reordering": 0.987, "tokens_per_second": 12345.0}
+LOSSES = {
+    "loss/knowledge_masking": 2.345,
+    "loss/span_boundary": 1.234,
+    "loss/sentence_reordering": 0.987,
+    "tokens_per_second": 12345.0,
+}
 TRAINING = f"""
 from launch.processes.training_console import TrainConsole
 console = TrainConsole()
@@ -34,8 +39,16 @@ def on_terminal(code: str, columns: int, **environment: str) -> str:
     """What ``python -c code`` writes on a terminal of so many columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR", "CI")}
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=theirs, stderr=theirs, cwd=ROOT, env={**kept, "TERM": "xterm-256color", **environment})
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR", "CI")
+    }
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=theirs,
+        stderr=theirs,
+        cwd=ROOT,
+        env={**kept, "TERM": "xterm-256color", **environment},
+    )
     os.close(theirs)
     written = b""
     while True:
@@ -83,7 +96,9 @@ def test_no_color_means_no_escapes() -> None:
 
 
 def test_a_view_has_no_escapes_without_colours(prepared: Path) -> None:
-    code = f"import sys; sys.argv = ['kmask', 'show', 'document', {str(prepared)!r}]; from launch.cli import main; main()"
+    code = (
+        f"import sys; sys.argv = ['kmask', 'show', 'document', {str(prepared)!r}]; from launch.cli import main; main()"
+    )
     assert "\x1b" in on_terminal(code, 80)
     assert "\x1b" not in on_terminal(code, 80, NO_COLOR="1")
 
@@ -125,7 +140,9 @@ def test_time_left_is_told_by_the_stage_alone(monkeypatch: pytest.MonkeyPatch) -
     assert bar.left(60, 100) == "0:00:40"
 
 
-def test_a_short_stage_leaves_no_line_in_a_log_and_a_long_one_does(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_stage_leaves_no_line_in_a_log_and_a_long_one_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     now = [1000.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
     stages = Stages()

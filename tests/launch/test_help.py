@@ -38,7 +38,9 @@ def test_the_panels_of_help_stand_in_order_and_hold_every_command(kmask: Callabl
         ("schedule", ["CONFIG"], ["--number", "--schemes"]),
     ],
 )
-def test_every_view_has_help_of_its_own(view: str, options: list[str], others: list[str], kmask: Callable[..., Result]) -> None:
+def test_every_view_has_help_of_its_own(
+    view: str, options: list[str], others: list[str], kmask: Callable[..., Result]
+) -> None:
     assert re.search(rf"^\W*{view}\s", kmask("show", "--help").out, re.MULTILINE)
     text = kmask("show", view, "--help").out
     assert all(option in text for option in options)
@@ -46,7 +48,9 @@ def test_every_view_has_help_of_its_own(view: str, options: list[str], others: l
 
 
 def test_an_unknown_view_is_refused_with_those_that_there_are(kmask: Callable[..., Result], tmp_path: Path) -> None:
-    assert kmask("show", "mask", tmp_path) == Result(2, "", "error: show mask: one of document, shard, masks, batch, schedule\n")
+    assert kmask("show", "mask", tmp_path) == Result(
+        2, "", "error: show mask: one of document, shard, masks, batch, schedule\n"
+    )
 
 
 def test_a_start_that_is_refused_leaves_no_folder(kmask: Callable[..., Result], tiny_run: Path, tmp_path: Path) -> None:

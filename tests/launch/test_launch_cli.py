@@ -60,7 +60,8 @@ def refused(result: Result) -> str:
     return line.removeprefix("error: ")
 
 
-# --- done -----------------------------------------------------------------------------------------------------------------------
+# --- done
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_preparing_a_good_corpus_exits_with_0_and_says_what_was_made(kmask: Callable[..., Result], data: Path) -> None:
@@ -116,16 +117,21 @@ def test_help_is_shown(arguments: list[str], kmask: Callable[..., Result]) -> No
     assert "Usage" in result.out
 
 
-# --- what the user can put right ------------------------------------------------------------------------------------------------
+# --- what the user can put right
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verb", [["prepare"], ["config", "show"], ["train", "--dry-run"]])
 def test_a_missing_configuration_is_named(verb: list[str], kmask: Callable[..., Result], tmp_path: Path) -> None:
-    assert refused(kmask(*verb, tmp_path / "nowhere.yaml")).startswith(f"configuration {tmp_path}/nowhere.yaml: no such file")
+    assert refused(kmask(*verb, tmp_path / "nowhere.yaml")).startswith(
+        f"configuration {tmp_path}/nowhere.yaml: no such file"
+    )
 
 
 @pytest.mark.parametrize("verb", [["prepare"], ["config", "show"], ["train", "--dry-run"]])
-def test_a_folder_instead_of_a_configuration_is_named(verb: list[str], kmask: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_folder_instead_of_a_configuration_is_named(
+    verb: list[str], kmask: Callable[..., Result], tmp_path: Path
+) -> None:
     assert refused(kmask(*verb, tmp_path)) == f"configuration {tmp_path} is a folder; give the YAML file"
 
 
@@ -198,7 +204,9 @@ def test_a_broken_yaml_file_is_named_with_its_line(kmask: Callable[..., Result],
     assert refused(kmask("prepare", data)).startswith(f"{data}:3: not valid YAML")
 
 
-def test_other_ranks_name_themselves(kmask: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_ranks_name_themselves(
+    kmask: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RANK", "3")
     result = kmask("prepare", tmp_path / "nowhere.yaml")
     assert result.code == 2

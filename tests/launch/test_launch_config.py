@@ -1,4 +1,5 @@
-"""Configuration files -> components: what is accepted, what is refused, and that a refusal says where and what is meant."""
+"""Configuration files -> components: what is accepted, what is refused, and that a refusal says where and what is
+meant."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ from launch.settings.schema import schema
 from launch.settings.yaml_files import ConfigError, load
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = [file for folder in ("data", "pretrain", "cluster") for file in sorted((ROOT / "configs" / folder).glob("*.yaml"))]
+CONFIGS = [
+    file for folder in ("data", "pretrain", "cluster") for file in sorted((ROOT / "configs" / folder).glob("*.yaml"))
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,8 @@ def refused(toy: Any, text: str, *overrides: str) -> list[str]:
     return [line.rsplit("toy.yaml:", 1)[-1] if "toy.yaml:" in line else line for line in str(caught.value).splitlines()]
 
 
-# --- our own files --------------------------------------------------------------------------------------------------------------
+# --- our own files
+# --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: f"{file.parent.name}/{file.name}")
@@ -181,7 +185,8 @@ def test_the_kinds_of_a_package_are_its_files_and_each_has_one_component(base: t
         assert issubclass(cls, base)
 
 
-# --- values ---------------------------------------------------------------------------------------------------------------------
+# --- values
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_values_of_every_sort_arrive(toy: Any) -> None:
@@ -237,7 +242,8 @@ def test_a_choice_may_be_written_as_its_name_alone(toy: Any) -> None:
     assert toy("name: a\nsegmenter: pretokenizer\n").segmenter == Pretokenizer()
 
 
-# --- refusals -------------------------------------------------------------------------------------------------------------------
+# --- refusals
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one(toy: Any) -> None:
@@ -255,7 +261,10 @@ def test_an_unknown_key_of_a_choice_names_the_keys_of_that_choice(toy: Any) -> N
 
 
 def test_all_errors_of_a_file_are_reported_at_once(toy: Any) -> None:
-    lines = refused(toy, "count: many\nrate: [1]\nflag: 7\nbogus: 1\nparts: [{rate: -1}, {rate: x}]\nsegmenter: jeiba\ncorpora: {}\n")
+    lines = refused(
+        toy,
+        "count: many\nrate: [1]\nflag: 7\nbogus: 1\nparts: [{rate: -1}, {rate: x}]\nsegmenter: jeiba\ncorpora: {}\n",
+    )
     assert [line.split(":")[0] for line in lines[:-1]] == ["1", "2", "3", "4", "5", "5", "6", "7"]
     assert lines[-1] == "`name` is missing (A text.)"
     assert "parts.0.rate: -1.0 must not be negative" in lines[4]
@@ -306,7 +315,10 @@ def test_a_missing_key_is_named_with_its_meaning(toy: Any) -> None:
 
 def test_an_unknown_kind_lists_the_known_ones_and_the_nearest(toy: Any) -> None:
     (line,) = refused(toy, "name: a\nsegmenter:\n  kind: reijba\n")
-    assert line == f"3: segmenter.kind: unknown kind 'reijba'; did you mean `rjieba`?; one of {', '.join(kinds(Segmenter))}"
+    assert (
+        line
+        == f"3: segmenter.kind: unknown kind 'reijba'; did you mean `rjieba`?; one of {', '.join(kinds(Segmenter))}"
+    )
     (line,) = refused(toy, "name: a\nsegmenter: {kind: 5}\n")
     assert "unknown kind 5" in line
 
@@ -327,7 +339,13 @@ def test_broken_yaml_and_duplicate_keys_are_refused_with_their_line(text: str, l
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("", "found nothing"), ("# only a comment\n", "found nothing"), ("- a\n- b\n", "found CommentedSeq"), ("words\n", "found str")]
+    ("text", "found"),
+    [
+        ("", "found nothing"),
+        ("# only a comment\n", "found nothing"),
+        ("- a\n- b\n", "found CommentedSeq"),
+        ("words\n", "found str"),
+    ],
 )
 def test_a_file_that_is_no_mapping_is_refused(text: str, found: str, toy: Any) -> None:
     (line,) = refused(toy, text)
@@ -360,7 +378,8 @@ def test_anchors_and_aliases_are_read(toy: Any) -> None:
     assert toy("name: a\ninner: &x {rate: 0.25}\nmaybe: *x\n").maybe == Inner(rate=0.25)
 
 
-# --- extends --------------------------------------------------------------------------------------------------------------------
+# --- extends
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -403,7 +422,9 @@ def test_a_missing_parent_is_named(tmp_path: Path) -> None:
 
 def test_another_kind_discards_the_keys_of_the_old_one(tmp_path: Path) -> None:
     base = "name: a\nsegmenter: {kind: jieba, hmm: false, user_words: [w.txt]}\n"
-    value = read_config(Toy, write(tmp_path, base=base, top="extends: base.yaml\nsegmenter: {kind: pretokenizer}\n"), [])
+    value = read_config(
+        Toy, write(tmp_path, base=base, top="extends: base.yaml\nsegmenter: {kind: pretokenizer}\n"), []
+    )
     assert value.segmenter == Pretokenizer()
     value = read_config(Toy, write(tmp_path, top="extends: base.yaml\nsegmenter: {kind: jieba, hmm: true}\n"), [])
     assert value.segmenter == Jieba(hmm=True, user_words=["w.txt"])
@@ -411,7 +432,8 @@ def test_another_kind_discards_the_keys_of_the_old_one(tmp_path: Path) -> None:
     assert value.segmenter == Pretokenizer()
 
 
-# --- overrides ------------------------------------------------------------------------------------------------------------------
+# --- overrides
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_overrides_reach_into_mappings_and_list_items(toy: Any) -> None:
@@ -424,7 +446,12 @@ def test_overrides_reach_into_mappings_and_list_items(toy: Any) -> None:
         "corpora=[{kind: jsonl, paths: [p]}]",
     )
     assert value == Toy(
-        name="a", count=4, inner=Inner(words=["x", "y"]), parts=[Inner(rate=1.0), Inner(rate=9.0)], table={"new": Inner(rate=0.5)}, corpora=[Jsonl(paths=["p"])]
+        name="a",
+        count=4,
+        inner=Inner(words=["x", "y"]),
+        parts=[Inner(rate=1.0), Inner(rate=9.0)],
+        table={"new": Inner(rate=0.5)},
+        corpora=[Jsonl(paths=["p"])],
     )
 
 
@@ -457,7 +484,8 @@ def test_an_override_that_cannot_be_right_is_refused(override: str, complaint: s
     assert line.startswith(complaint)
 
 
-# --- a module of the user's -----------------------------------------------------------------------------------------------------
+# --- a module of the user's
+# -----------------------------------------------------------------------------------------------------
 
 CSV = '''"""A user's reader."""
 from dataclasses import dataclass
@@ -527,7 +555,8 @@ def test_a_kind_that_begins_with_a_dot_is_unknown(toy: Any) -> None:
     assert "unknown kind '.jieba'" in line
 
 
-# --- plain ----------------------------------------------------------------------------------------------------------------------
+# --- plain
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def test_plain_values_round_trip(toy: Any, tmp_path: Path) -> None:
@@ -541,7 +570,14 @@ def test_plain_values_round_trip(toy: Any, tmp_path: Path) -> None:
     )
     result = plain(value)
     assert json.loads(json.dumps(result)) == result
-    assert result["corpora"][0] == {"kind": "plain_text", "paths": ["a"], "source": "", "language": "", "encoding": "utf-8", "document": "line"}
+    assert result["corpora"][0] == {
+        "kind": "plain_text",
+        "paths": ["a"],
+        "source": "",
+        "language": "",
+        "encoding": "utf-8",
+        "document": "line",
+    }
     assert toy(json.dumps(result, ensure_ascii=False)) == value
 
 

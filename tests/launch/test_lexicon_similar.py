@@ -14,7 +14,9 @@ from data_prep.word_lists.similar_pairs import read_pairs
 Kmask = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_similar_words_of_a_prepared_folder_become_a_file_that_masking_reads(kmask: Kmask, prepared: Path, tmp_path: Path) -> None:
+def test_similar_words_of_a_prepared_folder_become_a_file_that_masking_reads(
+    kmask: Kmask, prepared: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "similar.tsv"
     run = kmask("lexicon", "similar", prepared, "-o", file, "min_count=5", "dimensions=50", "neighbours=3")
     assert run.returncode == 0, run.stderr
@@ -26,7 +28,9 @@ def test_similar_words_of_a_prepared_folder_become_a_file_that_masking_reads(kma
     assert f"{pairs.pairs:,} pairs" in run.stdout and "words without a similar one" in run.stdout
     assert f"masking: {{strategy: {{kind: macbert, similar_words: {file}}}}}" in run.stdout
     assert "Warning" not in run.stderr
-    again = kmask("lexicon", "similar", prepared, "-o", tmp_path / "again.tsv", "min_count=5", "dimensions=50", "neighbours=3")
+    again = kmask(
+        "lexicon", "similar", prepared, "-o", tmp_path / "again.tsv", "min_count=5", "dimensions=50", "neighbours=3"
+    )
     assert again.returncode == 0 and (tmp_path / "again.tsv").read_bytes() == file.read_bytes()
 
 
@@ -38,7 +42,9 @@ def test_similar_words_of_a_prepared_folder_become_a_file_that_masking_reads(kma
         ("min_count=1000000", "two are needed. Lower min_count"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line_and_nothing_is_written(setting: str, message: str, kmask: Kmask, prepared: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_said_in_one_line_and_nothing_is_written(
+    setting: str, message: str, kmask: Kmask, prepared: Path, tmp_path: Path
+) -> None:
     run = kmask("lexicon", "similar", prepared, "-o", tmp_path / "similar.tsv", setting)
     assert run.returncode == 2
     assert message in " ".join(run.stderr.split())

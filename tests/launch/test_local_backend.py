@@ -37,7 +37,11 @@ def die(number: signal.Signals) -> str:
     ],
 )
 def test_a_rank_that_a_signal_ended_is_named_with_advice(
-    number: signal.Signals, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    number: signal.Signals,
+    advice: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert ranks(monkeypatch, "import time; time.sleep(60)", die(number)).run([], str(tmp_path / "logs")) == 1
     told = capsys.readouterr().err

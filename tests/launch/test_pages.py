@@ -21,7 +21,9 @@ def kmask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return command(monkeypatch, capsys)
 
 
-def test_views_comparisons_and_reports_are_framed_alike(kmask: Callable[..., Result], prepared: Path, tmp_path: Path) -> None:
+def test_views_comparisons_and_reports_are_framed_alike(
+    kmask: Callable[..., Result], prepared: Path, tmp_path: Path
+) -> None:
     commands = {
         "document": ("show", "document", prepared, "--html"),
         "masks": ("show", "masks", prepared, "--windows", 5, "--schemes", "subword", "--html"),

@@ -47,7 +47,8 @@ def first_shard(folder: Path) -> Path:
     return folder / str(read_json(folder / "manifest.json")["shards"][0]["path"])
 
 
-# --- the group ------------------------------------------------------------------------------------------------------------------
+# --- the group
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def test_help_lists_all_commands_and_says_that_run_may_be_left_out(run: Callable[..., Result]) -> None:
@@ -59,17 +60,22 @@ def test_help_lists_all_commands_and_says_that_run_may_be_left_out(run: Callable
 
 
 @pytest.mark.parametrize("verb", [["prepare"], ["prepare", "run"]])
-def test_a_configuration_runs_with_and_without_the_word_run(verb: list[str], run: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_configuration_runs_with_and_without_the_word_run(
+    verb: list[str], run: Callable[..., Result], tmp_path: Path
+) -> None:
     result = run(*verb, tmp_path / "nowhere.yaml", "heldout=0.5")
     assert result.code == 2
     assert result.err.startswith(f"error: configuration {tmp_path}/nowhere.yaml: no such file")
 
 
-# --- plan -----------------------------------------------------------------------------------------------------------------------
+# --- plan
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("arguments", [["plan", DEMO], [DEMO, "--dry-run"], ["--dry-run", DEMO]])
-def test_a_plan_tells_files_estimates_and_first_units_and_writes_nothing(arguments: list[object], run: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_plan_tells_files_estimates_and_first_units_and_writes_nothing(
+    arguments: list[object], run: Callable[..., Result], tmp_path: Path
+) -> None:
     result = run("prepare", *arguments, f"output={tmp_path}/out")
     assert result.code == 0, result.err
     assert "2 file(s)" in result.out and f"-> {tmp_path}/out" in result.out
@@ -80,11 +86,15 @@ def test_a_plan_tells_files_estimates_and_first_units_and_writes_nothing(argumen
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_plan_counts_what_it_sets_aside_and_refuses_a_corpus_without_a_usable_document(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_a_plan_counts_what_it_sets_aside_and_refuses_a_corpus_without_a_usable_document(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
     corpus = tmp_path / "bad.jsonl"
     corpus.write_text('{oops\n{"text": "The river rises."}\n{"text": ""}\n')
     config = tmp_path / "data.yaml"
-    config.write_text(f"output: {tmp_path}/out\ncorpora: [{{kind: jsonl, paths: [{corpus}]}}]\nvocabulary: {{size: 100, min_frequency: 1}}\n")
+    config.write_text(
+        f"output: {tmp_path}/out\ncorpora: [{{kind: jsonl, paths: [{corpus}]}}]\nvocabulary: {{size: 100, min_frequency: 1}}\n"
+    )
     result = run("prepare", "plan", config)
     assert result.code == 0, result.err
     assert "not JSON: 1" in result.out and "no text: 1" in result.out
@@ -103,8 +113,22 @@ def test_an_estimate_grows_with_the_corpus_and_shrinks_with_workers() -> None:
 
     def estimate(**changes: Any) -> Estimate:
         base: dict[str, Any] = {
-            **{"text_bytes": 10**9, "sample_bytes": 10**6, "documents": 9, "set_aside": Counter(), "loading_seconds": 0.0, "seconds": 1.0},
-            **{"cleaning_seconds": 0.1, "training_seconds": 0.0, "shard_bytes": 10**6, "workers": 1, "parts": 100, "train_bytes": 10**8},
+            **{
+                "text_bytes": 10**9,
+                "sample_bytes": 10**6,
+                "documents": 9,
+                "set_aside": Counter(),
+                "loading_seconds": 0.0,
+                "seconds": 1.0,
+            },
+            **{
+                "cleaning_seconds": 0.1,
+                "training_seconds": 0.0,
+                "shard_bytes": 10**6,
+                "workers": 1,
+                "parts": 100,
+                "train_bytes": 10**8,
+            },
         }
         return Estimate(**{**base, **changes})
 
@@ -116,7 +140,9 @@ def test_an_estimate_grows_with_the_corpus_and_shrinks_with_workers() -> None:
 
 
 @pytest.mark.parametrize(("entries", "warned"), [("上地\tLOC\n", False), ("民法\tLOC\n", True)])
-def test_plan_summary_and_report_warn_when_units_cut_many_words(entries: str, warned: bool, run: Callable[..., Result], tmp_path: Path) -> None:
+def test_plan_summary_and_report_warn_when_units_cut_many_words(
+    entries: str, warned: bool, run: Callable[..., Result], tmp_path: Path
+) -> None:
     (tmp_path / "corpus.jsonl").write_text('{"text": "人民法院判决以上地方有效。"}\n' * 4, encoding="utf-8")
     (tmp_path / "l.tsv").write_text(entries, encoding="utf-8")
     config = tmp_path / "data.yaml"
@@ -135,7 +161,8 @@ def test_plan_summary_and_report_warn_when_units_cut_many_words(entries: str, wa
     assert counts["words cut.zh"] == 4 * warned and counts["words.zh"] >= 12
 
 
-# --- status ---------------------------------------------------------------------------------------------------------------------
+# --- status
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_was_never_begun_says_so(run: Callable[..., Result], tmp_path: Path) -> None:
@@ -192,9 +219,17 @@ def test_a_launch_between_two_pieces_of_work_is_running_and_a_dead_one_is_not(co
 
 @pytest.mark.parametrize(
     ("times", "sizes", "speed"),
-    [([], [], 0.0), ([5.0], [100], 0.0), ([0.0, 2.0, 4.0], [100, 100, 100], 50.0), ([4.0, 0.0, 2.0], [100, 100, 100], 50.0), ([7.0, 7.0], [5, 5], 0.0)],
+    [
+        ([], [], 0.0),
+        ([5.0], [100], 0.0),
+        ([0.0, 2.0, 4.0], [100, 100, 100], 50.0),
+        ([4.0, 0.0, 2.0], [100, 100, 100], 50.0),
+        ([7.0, 7.0], [5, 5], 0.0),
+    ],
 )
-def test_speed_comes_from_the_moments_at_which_parts_were_finished(times: Sequence[float], sizes: Sequence[int], speed: float) -> None:
+def test_speed_comes_from_the_moments_at_which_parts_were_finished(
+    times: Sequence[float], sizes: Sequence[int], speed: float
+) -> None:
     assert bytes_per_second(times, sizes) == speed
 
 
@@ -205,7 +240,13 @@ def test_the_night_between_two_runs_does_not_count() -> None:
 
 def test_a_status_reads_as_lines() -> None:
     found = {
-        **{"folder": "x", "state": "running", "stage": "parts", "parts": {"done": 3, "total": 6}, "bytes": {"done": 5 * 10**6, "total": 10**7}},
+        **{
+            "folder": "x",
+            "state": "running",
+            "stage": "parts",
+            "parts": {"done": 3, "total": 6},
+            "bytes": {"done": 5 * 10**6, "total": 10**7},
+        },
         **{"documents": 1234, "set_aside": {"too short": 7}, "megabytes_per_second": 2.5, "seconds_left": 3661},
         **{"steps": {"vocabulary": {"finished": True, "parts": 0, "of": 6}}, "launches": [], "workers": []},
     }
@@ -214,7 +255,8 @@ def test_a_status_reads_as_lines() -> None:
     assert "2.50 MB/s, about 1:01:01 left" in text and "too short: 7" in text and "step vocabulary: finished" in text
 
 
-# --- verify ---------------------------------------------------------------------------------------------------------------------
+# --- verify
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_whole_folder_is_found_whole(run: Callable[..., Result], prepared: Path) -> None:
@@ -261,7 +303,9 @@ def other_plan(folder: Path) -> None:
         (lambda folder: (folder / "manifest.json").write_text("["), r"manifest\.json is damaged"),
     ],
 )
-def test_each_damage_is_named_and_ends_with_2(damage: Callable[[Path], Any], told: str, run: Callable[..., Result], copy: Path) -> None:
+def test_each_damage_is_named_and_ends_with_2(
+    damage: Callable[[Path], Any], told: str, run: Callable[..., Result], copy: Path
+) -> None:
     damage(copy)
     result = run("prepare", "verify", copy)
     assert result.code == 2
@@ -282,21 +326,43 @@ def shard(folder: Path, **changes: Any) -> tuple[Shard, dict[str, Any]]:
         return TokenUnits(table[:, 0].astype(np.uint32), table[:, 1].astype(np.uint16), table[:, 2].astype(np.uint8))
 
     base: dict[str, Any] = {
-        **{"id": "d", "language": "zh", "source": "s", "title": "", "token_ids_T": np.arange(10, dtype=np.int32), "flags_T": np.zeros(10, np.uint8)},
-        **{"sentence_ends_S": np.array([4, 10], np.uint32), "paragraph_ends_P": np.array([10], np.uint32), "dropped": {}},
+        **{
+            "id": "d",
+            "language": "zh",
+            "source": "s",
+            "title": "",
+            "token_ids_T": np.arange(10, dtype=np.int32),
+            "flags_T": np.zeros(10, np.uint8),
+        },
+        **{
+            "sentence_ends_S": np.array([4, 10], np.uint32),
+            "paragraph_ends_P": np.array([10], np.uint32),
+            "dropped": {},
+        },
     }
     word, entity = changes.pop("word", [(0, 2, 0)]), changes.pop("entity", [(2, 2, 1), (5, 1, 1)])
     good = Encoded(**base, units={"word": units((0, 2, 0)), "entity": units((2, 2, 1))})
     bad = Encoded(**{**base, "id": "bad", **changes}, units={"word": units(*word), "entity": units(*entity)})
     write_shard(folder / "x.arrow", [good, bad], ["word", "entity"], 100)
-    return Shard(folder / "x.arrow", ("word", "entity")), {"documents": 2, "tokens": len(good.token_ids_T) + len(bad.token_ids_T)}
+    return Shard(folder / "x.arrow", ("word", "entity")), {
+        "documents": 2,
+        "tokens": len(good.token_ids_T) + len(bad.token_ids_T),
+    }
 
 
 def test_a_good_shard_has_no_problems_and_an_empty_document_is_none(tmp_path: Path) -> None:
     made, expected = shard(tmp_path)
     assert list(check_shard(made, 100, 2, expected)) == []
     nothing = np.zeros(0, np.uint32)
-    made, expected = shard(tmp_path, token_ids_T=nothing, flags_T=nothing, sentence_ends_S=nothing, paragraph_ends_P=nothing, word=[], entity=[])
+    made, expected = shard(
+        tmp_path,
+        token_ids_T=nothing,
+        flags_T=nothing,
+        sentence_ends_S=nothing,
+        paragraph_ends_P=nothing,
+        word=[],
+        entity=[],
+    )
     assert list(check_shard(made, 100, 2, expected)) == []
 
 
@@ -304,10 +370,19 @@ def test_a_good_shard_has_no_problems_and_an_empty_document_is_none(tmp_path: Pa
     ("changes", "told"),
     [
         ({"token_ids_T": np.full(10, 99, np.int32)}, ""),
-        ({"token_ids_T": np.full(10, 100, np.int32)}, "token id 100, the vocabulary has 100 (10 time(s), first in document 1 `bad`)"),
+        (
+            {"token_ids_T": np.full(10, 100, np.int32)},
+            "token id 100, the vocabulary has 100 (10 time(s), first in document 1 `bad`)",
+        ),
         ({"flags_T": np.zeros(9, np.uint8)}, "flags: not one for each token"),
-        ({"sentence_ends_S": np.array([4, 4, 10], np.uint32)}, "sentence_ends: not ascending (1 time(s), first in document 1 `bad`)"),
-        ({"sentence_ends_S": np.array([4, 9], np.uint32), "paragraph_ends_P": np.array([9], np.uint32)}, "sentence_ends: the last is not the document's end"),
+        (
+            {"sentence_ends_S": np.array([4, 4, 10], np.uint32)},
+            "sentence_ends: not ascending (1 time(s), first in document 1 `bad`)",
+        ),
+        (
+            {"sentence_ends_S": np.array([4, 9], np.uint32), "paragraph_ends_P": np.array([9], np.uint32)},
+            "sentence_ends: the last is not the document's end",
+        ),
         ({"paragraph_ends_P": np.array([5, 10], np.uint32)}, "paragraph_ends: a paragraph ends inside a sentence"),
         ({"entity": [(2, 2, 1), (3, 1, 1)]}, "entity unit: not sorted and disjoint"),
         ({"entity": [(5, 1, 1), (2, 2, 1)]}, "entity unit: not sorted and disjoint"),
@@ -338,7 +413,8 @@ def test_a_shard_of_another_kind_is_named_though_its_hash_is_right(copy: Path) -
     assert any("manifest.json and the part's own report disagree" in problem for problem in problems)
 
 
-# --- report ---------------------------------------------------------------------------------------------------------------------
+# --- report
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 class Checker(HTMLParser):
@@ -351,7 +427,9 @@ class Checker(HTMLParser):
         self.text: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.fetched += [str(value) for name, value in attrs if name in ("src", "href") and not str(value).startswith("#")]
+        self.fetched += [
+            str(value) for name, value in attrs if name in ("src", "href") and not str(value).startswith("#")
+        ]
         if tag not in ("meta", "br", "wbr", "link"):
             self.open.append(tag)
 
@@ -365,7 +443,9 @@ class Checker(HTMLParser):
         self.text.append(data)
 
 
-def test_a_report_is_one_page_that_fetches_nothing_and_tells_everything(run: Callable[..., Result], prepared: Path, tmp_path: Path) -> None:
+def test_a_report_is_one_page_that_fetches_nothing_and_tells_everything(
+    run: Callable[..., Result], prepared: Path, tmp_path: Path
+) -> None:
     page = tmp_path / "report.html"
     result = run("prepare", "report", prepared, "-o", page)
     assert result.code == 0 and f"written to {page}" in result.out
@@ -376,18 +456,36 @@ def test_a_report_is_one_page_that_fetches_nothing_and_tells_everything(run: Cal
     assert not re.search(r"url\(|@import|<script", html)
     text = "".join(checker.text)
     manifest = read_json(prepared / "manifest.json")
-    for expected in ("125", "111 k", "What was read", "Writing systems", "LOC", "lexicon", "北京", "London", "Sample passages", manifest["fingerprint"]):
+    for expected in (
+        "125",
+        "111 k",
+        "What was read",
+        "Writing systems",
+        "LOC",
+        "lexicon",
+        "北京",
+        "London",
+        "Sample passages",
+        manifest["fingerprint"],
+    ):
         assert expected in text, expected
     assert html.count("<svg") >= 9 and 'class="entity open close"' in html
     run("prepare", "report", prepared, "-o", tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
-def test_a_report_shows_what_was_set_aside_and_rules_it_has_never_heard_of(run: Callable[..., Result], copy: Path) -> None:
-    lines = [{"path": "a<b>.jsonl", "line": number, "offset": 0, "reason": "not JSON", "detail": "bad & worse"} for number in range(1, 9)]
+def test_a_report_shows_what_was_set_aside_and_rules_it_has_never_heard_of(
+    run: Callable[..., Result], copy: Path
+) -> None:
+    lines = [
+        {"path": "a<b>.jsonl", "line": number, "offset": 0, "reason": "not JSON", "detail": "bad & worse"}
+        for number in range(1, 9)
+    ]
     (copy / "rejected.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     manifest = read_json(copy / "manifest.json")
-    manifest["counts"].update({"rejected.not JSON": 8, "quality.too many <symbols>": 77, "dropped.entity LOC crosses a sentence end": 5})
+    manifest["counts"].update(
+        {"rejected.not JSON": 8, "quality.too many <symbols>": 77, "dropped.entity LOC crosses a sentence end": 5}
+    )
     write_json(copy / "manifest.json", manifest)
     result = run("prepare", "report", copy)
     html = (copy / "report.html").read_text(encoding="utf-8")
@@ -416,7 +514,9 @@ def test_a_configuration_stands_for_its_output(run: Callable[..., Result], prepa
 
 
 def test_overlapping_units_are_drawn_piece_by_piece() -> None:
-    html = passage_html("在北京大学<读>书", {"word": [(1, 3, ""), (3, 5, "")], "entity": [(1, 5, "ORG")], "phrase": [(4, 7, "phrase")]})
+    html = passage_html(
+        "在北京大学<读>书", {"word": [(1, 3, ""), (3, 5, "")], "entity": [(1, 5, "ORG")], "phrase": [(4, 7, "phrase")]}
+    )
     text = re.sub(r"<i .*?</i>|<[^>]*>", "", html)
     assert text == "在北京大学&lt;读&gt;书"
     assert html.count('<i class="kind entity-name">ORG</i>') == 1 and "phrase-name" not in html
@@ -428,18 +528,38 @@ def test_plots_survive_nothing_and_extremes() -> None:
     edges = [1, 2, 4, 8, 16]
     assert length_histogram([], edges, 0, 0) == "" and count_histogram([], 1, 5, "red") == ""
     assert length_histogram([0, 5], edges, 1, 1).count("<rect") == 1
-    assert "&gt; 5" not in count_histogram([0, 3], 1, 5, "red") and count_histogram([0] * 9 + [4], 1, 5, "red").count("<rect") == 6
+    assert (
+        "&gt; 5" not in count_histogram([0, 3], 1, 5, "red")
+        and count_histogram([0] * 9 + [4], 1, 5, "red").count("<rect") == 6
+    )
     assert quantile([0, 10, 0, 10], edges, 0.5) == 3 and quantile([], edges, 0.5) == 0
-    assert [short(number) for number in (0, 9999, 10_000, 1_234_567, 2.5e12)] == ["0", "9,999", "10.0 k", "1.23 M", "2.50 T"]
-    assert [percent(*pair) for pair in ((0, 5), (1, 2), (1, 30), (1, 3000), (1, 10**6), (1, 0))] == ["0 %", "50 %", "3.3 %", "0.03 %", "< 0.01 %", "–"]
+    assert [short(number) for number in (0, 9999, 10_000, 1_234_567, 2.5e12)] == [
+        "0",
+        "9,999",
+        "10.0 k",
+        "1.23 M",
+        "2.50 T",
+    ]
+    assert [percent(*pair) for pair in ((0, 5), (1, 2), (1, 30), (1, 3000), (1, 10**6), (1, 0))] == [
+        "0 %",
+        "50 %",
+        "3.3 %",
+        "0.03 %",
+        "< 0.01 %",
+        "–",
+    ]
 
 
 @pytest.mark.parametrize("verb", ["run", "plan"])
-def test_the_files_of_a_corpus_are_listed_once(verb: str, run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_files_of_a_corpus_are_listed_once(
+    verb: str, run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A million files take tens of seconds to list."""
     from data_prep.corpora.jsonl import Jsonl
 
     found, times = Jsonl.found, []
     monkeypatch.setattr(Jsonl, "found", lambda self: (times.append(1), found(self))[1])
-    assert run("prepare", verb, DEMO, f"output={tmp_path / 'out'}", "vocabulary.size=3000", "engine.workers=1").code == 0
+    assert (
+        run("prepare", verb, DEMO, f"output={tmp_path / 'out'}", "vocabulary.size=3000", "engine.workers=1").code == 0
+    )
     assert len(times) == 1

@@ -57,7 +57,9 @@ def test_no_two_schemes_hide_the_same_in_the_examples_but_a_mixture_and_its_memb
     for example in (CHINESE, ENGLISH):
         hidden: dict[tuple[int, ...], list[str]] = {}
         for name in kinds(Strategy):
-            packed = pack([[example.sample]], len(example.tokens), Masking(strategy=strategy_of(name)), example.specials, 0.5)
+            packed = pack(
+                [[example.sample]], len(example.tokens), Masking(strategy=strategy_of(name)), example.specials, 0.5
+            )
             hidden.setdefault(tuple(packed.hidden.position_M.tolist()), []).append(name)
             actions |= set(packed.hidden.action_M.tolist())
         assert () not in hidden and len(hidden) == len(kinds(Strategy)) - 1
@@ -86,11 +88,14 @@ def test_the_default_rule_hides_units_of_every_length_alike_and_skip_does_not() 
 def numbers(rows: list[str]) -> dict[str, list[float]]:
     """The figures of a table by its first column."""
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
-    return {name.strip("`"): [float(number) for cell in values for number in cell.split(",")] for name, *values in cells}
+    return {
+        name.strip("`"): [float(number) for cell in values for number in cell.split(",")] for name, *values in cells
+    }
 
 
 def test_the_two_laws_of_accept_are_shown_as_they_are() -> None:
-    """20,000 samples of 24 tokens: the circle hides words of every length at the rate, the other draws hide those of 8 tokens less often than single ones."""
+    """20,000 samples of 24 tokens: the circle hides words of every length at the rate, the other draws hide those of 8
+    tokens less often than single ones."""
     for name, (share, *found) in numbers(accepted()).items():
         assert share == pytest.approx(0.15, abs=0.006), name
         if name == "whole_unit":

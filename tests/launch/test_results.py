@@ -50,7 +50,9 @@ def test_eval_measures_every_learned_task_of_a_run_folder_and_names_the_step(kma
     assert written["step"] == 6 and 0 < written["majority/sentence_reordering"] <= 1
 
 
-def test_eval_gives_json_alone_on_stdout_and_the_same_figures_for_folder_and_yaml(kmask: Kmask, saved: Path, tiny_run: Path) -> None:
+def test_eval_gives_json_alone_on_stdout_and_the_same_figures_for_folder_and_yaml(
+    kmask: Kmask, saved: Path, tiny_run: Path
+) -> None:
     by_folder = kmask("eval", saved, "--json")
     by_yaml = kmask("eval", tiny_run, "--json", "optimization.lr=0.5")
     assert by_folder.code == by_yaml.code == 0, by_folder.err + by_yaml.err
@@ -68,7 +70,9 @@ def test_eval_with_a_yaml_that_does_not_belong_to_the_run_is_refused(kmask: Kmas
     assert done.code == 2 and "give the training YAML" in done.err
 
 
-def test_a_step_can_be_chosen_and_a_wrong_one_lists_those_that_are_there(kmask: Kmask, saved: Path, tmp_path: Path) -> None:
+def test_a_step_can_be_chosen_and_a_wrong_one_lists_those_that_are_there(
+    kmask: Kmask, saved: Path, tmp_path: Path
+) -> None:
     assert json.loads(kmask("eval", saved, "--step", 4, "--json", "--dry-run").out)["step"] == 4
     assert "would measure" in kmask("eval", saved, "--step", 4, "--dry-run").out
     wrong = kmask("export", saved, tmp_path / "out", "--step", 5)
@@ -96,7 +100,9 @@ def test_a_damaged_newest_checkpoint_is_passed_over_by_name(kmask: Kmask, saved:
 
 
 @pytest.mark.parametrize("moment", ["while it is hashed", "while its weights are read"])
-def test_a_checkpoint_that_a_running_training_deletes_meanwhile_is_no_error(saved: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_a_checkpoint_that_a_running_training_deletes_meanwhile_is_no_error(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
     load = checkpoint.load
 
     def training_goes_on() -> None:
@@ -148,7 +154,9 @@ def test_export_works_from_a_moved_run_whose_data_are_gone_and_eval_names_the_mi
 
 
 def test_export_writes_languages_and_licence_that_the_user_states(kmask: Kmask, saved: Path, tmp_path: Path) -> None:
-    done = kmask("export", saved, tmp_path / "out", "--license", "cc-by-4.0", "--language", "en", "--language", "zh", "--json")
+    done = kmask(
+        "export", saved, tmp_path / "out", "--license", "cc-by-4.0", "--language", "en", "--language", "zh", "--json"
+    )
     assert done.code == 0, done.err
     result = json.loads(done.out)
     assert result["languages"] == ["en", "zh"] and result["license"] == "cc-by-4.0" and result["pooler"] == "trained"
@@ -167,13 +175,20 @@ def test_export_takes_languages_from_the_data_and_figures_from_eval(kmask: Kmask
     assert done.code == 0 and "largest logit difference" in done.out and "no licence is stated" in done.err, done.err
     card = (tmp_path / "out/README.md").read_text()
     assert re.search(r'^language: \["(zh", "en|en", "zh)"\]$', card, re.MULTILINE)
-    assert f"| sentence_reordering | {figures['loss/sentence_reordering']:.3f} | {figures['accuracy/sentence_reordering']:.3f} |" in card
+    assert (
+        f"| sentence_reordering | {figures['loss/sentence_reordering']:.3f} | {figures['accuracy/sentence_reordering']:.3f} |"
+        in card
+    )
     assert "No licence was stated" in card and "\nlicense:" not in card
 
 
 def test_a_paused_task_is_measured_too(kmask: Kmask, tiny_run: Path) -> None:
     tasks = "{knowledge_masking: 1}"
-    run = save_run(tiny_run, overrides=(f"stages.1.tasks={tasks}", "stages.0.tasks={knowledge_masking: 1, span_boundary: 0}"), learned=TASKS[:2])
+    run = save_run(
+        tiny_run,
+        overrides=(f"stages.1.tasks={tasks}", "stages.0.tasks={knowledge_masking: 1, span_boundary: 0}"),
+        learned=TASKS[:2],
+    )
     done = kmask("eval", run)
     assert done.code == 0 and "span_boundary" in done.out and "sentence_reordering" not in done.out, done.err
     assert "majority" not in done.out
@@ -204,4 +219,7 @@ def test_a_yaml_whose_run_has_not_begun_is_refused(kmask: Kmask, tiny_run: Path)
 
 def test_the_table_leaves_out_what_has_no_targets_and_shows_figures_that_are_no_numbers_as_gaps() -> None:
     values = {"loss/a": None, "accuracy/a": 0.5, "targets/a": 1200.0, "targets/word": 0.0}
-    assert [line.split() for line in figure_lines(values, ["a"])] == [["loss", "accuracy", "targets"], ["a", "0.500", "1,200"]]
+    assert [line.split() for line in figure_lines(values, ["a"])] == [
+        ["loss", "accuracy", "targets"],
+        ["a", "0.500", "1,200"],
+    ]

@@ -1,4 +1,5 @@
-"""`kmask show masks` and `kmask bench masking`: every scheme of the data is drawn, counted and measured, and mistakes are told."""
+"""`kmask show masks` and `kmask bench masking`: every scheme of the data is drawn, counted and measured, and mistakes
+are told."""
 
 from __future__ import annotations
 
@@ -33,10 +34,24 @@ def words_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("words")
     letters = "abcdefghijklmnopqrstuvwxyz"
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "the", "river", *letters, *(f"##{letter}" for letter in letters)]
+    tokens = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        ".",
+        "the",
+        "river",
+        *letters,
+        *(f"##{letter}" for letter in letters),
+    ]
     (folder / "vocabulary").mkdir()
     (folder / "vocabulary/vocab.txt").write_text("".join(f"{token}\n" for token in tokens))
-    (folder / "corpus.jsonl").write_text(json.dumps({"id": "a1", "title": "River", "text": "The river rises in the west. It rained there all day."}) + "\n")
+    (folder / "corpus.jsonl").write_text(
+        json.dumps({"id": "a1", "title": "River", "text": "The river rises in the west. It rained there all day."})
+        + "\n"
+    )
     (folder / "data.yaml").write_text(
         f"output: {folder}/out\ncorpora:\n  - {{kind: jsonl, paths: [{folder}/corpus.jsonl]}}\n"
         f"segmenters: {{en: pretokenizer}}\nvocabulary: {{path: {folder}/vocabulary}}\nheldout: 0\nengine: {{workers: 1}}\n"
@@ -53,7 +68,8 @@ def refused(result: Result) -> str:
     return line.removeprefix("error: ")
 
 
-# --- in the terminal ----------------------------------------------------------------------------------------------------------------
+# --- in the terminal
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_every_scheme_that_the_folder_allows_is_drawn_and_counted(kmask: Kmask, prepared: Path) -> None:
@@ -65,14 +81,32 @@ def test_every_scheme_that_the_folder_allows_is_drawn_and_counted(kmask: Kmask, 
     assert "→M" in result.out and "random tokens stand in for them" in result.out
     assert "MacBERT, Cui et al. 2020" in result.out.replace("\n ", "")
     assert re.search(r"^  50 samples, [\d,]+ tokens", result.out, re.M)
-    assert re.search(r"Crossed by a unit of a higher level, so that they are none: [\d,]+ \w+ units \(\d+\.\d %\)", " ".join(result.out.split()))
+    assert re.search(
+        r"Crossed by a unit of a higher level, so that they are none: [\d,]+ \w+ units \(\d+\.\d %\)",
+        " ".join(result.out.split()),
+    )
     assert max(map(len, result.out.splitlines())) <= 120
 
 
-def test_a_part_of_a_level_can_be_drawn_and_a_rate_that_moves_is_told(kmask: Kmask, prepared: Path, tiny_run: Path) -> None:
-    result = kmask("show", "masks", prepared, "--windows", 50, "--schemes", "whole_unit", "whole_unit.units=[entity:PER, word@zh]")
+def test_a_part_of_a_level_can_be_drawn_and_a_rate_that_moves_is_told(
+    kmask: Kmask, prepared: Path, tiny_run: Path
+) -> None:
+    result = kmask(
+        "show", "masks", prepared, "--windows", 50, "--schemes", "whole_unit", "whole_unit.units=[entity:PER, word@zh]"
+    )
     assert result.code == 0, result.err
-    result = kmask("show", "masks", tiny_run, "masking.budget.final_rate=0.3", "--progress", 1, "--windows", 50, "--schemes", "subword")
+    result = kmask(
+        "show",
+        "masks",
+        tiny_run,
+        "masking.budget.final_rate=0.3",
+        "--progress",
+        1,
+        "--windows",
+        50,
+        "--schemes",
+        "subword",
+    )
     assert "15 % at first, 30 % at the end, of the tokens" in result.out.replace("\n ", "")
     (own,) = [line.split() for line in result.out.splitlines() if re.match(r"this run +\d+\.\d +\d", line)][:1]
     assert float(own[2]) == pytest.approx(30, abs=3)
@@ -90,7 +124,11 @@ def test_the_same_text_is_drawn_under_every_scheme_with_equal_line_breaks(colour
     from launch.views.masks.terminal import comparison_lines
 
     comparison = compare(Request(prepared, number=3, windows=5))
-    rows = ["".join(word.text for word in line) for line in comparison_lines(comparison, 100, colours) if line and "dim" not in {word.style for word in line}]
+    rows = [
+        "".join(word.text for word in line)
+        for line in comparison_lines(comparison, 100, colours)
+        if line and "dim" not in {word.style for word in line}
+    ]
     (_, legend), drawn = rows[:2], rows[2:]
     assert legend.startswith("hidden: ") and len(drawn) % len(scheme_names()) == 0
     each = len(drawn) // len(scheme_names())
@@ -108,7 +146,9 @@ def test_the_window_and_the_scheme_settings_can_be_chosen(kmask: Kmask, prepared
     assert drawn("ngram.max_words=1") != drawn("ngram.max_words=3") == drawn()
 
 
-def test_a_table_of_similar_words_replaces_words_and_the_note_goes(kmask: Kmask, prepared: Path, tmp_path: Path) -> None:
+def test_a_table_of_similar_words_replaces_words_and_the_note_goes(
+    kmask: Kmask, prepared: Path, tmp_path: Path
+) -> None:
     from data_prep.shards import Prepared
     from pretrain.feed.sources import Source
 
@@ -122,8 +162,13 @@ def test_a_table_of_similar_words_replaces_words_and_the_note_goes(kmask: Kmask,
             if len(word) == 2 and all("一" <= piece <= "鿿" for piece in word):
                 found.add("".join(word))
     table = tmp_path / "similar.tsv"
-    table.write_text("".join(f"{word}\t{other}\n" for word in sorted(found) for other in sorted(found)[:2] if word != other), encoding="utf-8")
-    out = kmask("show", "masks", prepared, "--schemes", "macbert", f"macbert.similar_words={table}", "--windows", 300).out
+    table.write_text(
+        "".join(f"{word}\t{other}\n" for word in sorted(found) for other in sorted(found)[:2] if word != other),
+        encoding="utf-8",
+    )
+    out = kmask(
+        "show", "masks", prepared, "--schemes", "macbert", f"macbert.similar_words={table}", "--windows", 300
+    ).out
     assert "stand in for them" not in out
     (row,) = [line.split() for line in out.splitlines() if re.match(r"macbert +0\.0 ", line)]
     similar, random = float(row[4]), float(row[2])
@@ -131,16 +176,29 @@ def test_a_table_of_similar_words_replaces_words_and_the_note_goes(kmask: Kmask,
 
 
 def test_a_run_is_drawn_first_under_its_own_masking(kmask: Kmask, tiny_run: Path) -> None:
-    result = kmask("show", "masks", tiny_run, "masking.budget.rate=0.4", "masking.budget.row_targets=40", "ngram.max_words=1", "--windows", 50)
+    result = kmask(
+        "show",
+        "masks",
+        tiny_run,
+        "masking.budget.rate=0.4",
+        "masking.budget.row_targets=40",
+        "ngram.max_words=1",
+        "--windows",
+        50,
+    )
     assert result.code == 0, result.err
     names = re.findall(r"^(\S.*?)   \d+ of \d+ tokens hidden", result.out, re.M)
     assert names[0] == "this run" and sorted(names[1:]) == scheme_names()
-    assert "40 % of the tokens, rule accept, at least one unit, at most 40 tokens a row" in result.out.replace("\n ", "")
+    assert "40 % of the tokens, rule accept, at least one unit, at most 40 tokens a row" in result.out.replace(
+        "\n ", ""
+    )
     rows = [line.split() for line in result.out.splitlines() if line.startswith("this run  ")]
     assert int(rows[-1][-2].replace(",", "")) > 0, "units are given up for the limit of a row"
 
 
-def test_colours_take_the_place_of_marks_where_there_are_any(kmask: Kmask, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_take_the_place_of_marks_where_there_are_any(
+    kmask: Kmask, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -149,7 +207,9 @@ def test_colours_take_the_place_of_marks_where_there_are_any(kmask: Kmask, prepa
 
 
 @pytest.mark.parametrize("columns", [80, 100])
-def test_tables_fit_narrow_terminals(columns: int, kmask: Kmask, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_fit_narrow_terminals(
+    columns: int, kmask: Kmask, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     out = kmask("show", "masks", prepared, "--windows", 20).out
     tables = out[out.index("20 samples") :]
@@ -157,7 +217,8 @@ def test_tables_fit_narrow_terminals(columns: int, kmask: Kmask, prepared: Path,
     assert "…" not in tables
 
 
-# --- as a page ----------------------------------------------------------------------------------------------------------------------
+# --- as a page
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_page_holds_every_scheme_and_nothing_from_outside(kmask: Kmask, prepared: Path, tmp_path: Path) -> None:
@@ -172,11 +233,14 @@ def test_the_page_holds_every_scheme_and_nothing_from_outside(kmask: Kmask, prep
         assert page.count(f'<td class="name">{name}</td>') == 2
     cards = re.findall(r'<p class="text">(.*?)</p>', page)
     widths = [re.findall(r"min-width:([\d.]+)em", card) for card in cards]
-    assert len(cards) == len(scheme_names()) and all(width == widths[0] for width in widths), "every token has the same room in every card"
+    assert len(cards) == len(scheme_names()) and all(width == widths[0] for width in widths), (
+        "every token has the same room in every card"
+    )
     assert 'a-mask"' in page and ("u-entity" in page or "u-word" in page)
 
 
-# --- what the user can put right ----------------------------------------------------------------------------------------------------
+# --- what the user can put right
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_scheme_lists_the_known_ones(kmask: Kmask, prepared: Path) -> None:
@@ -187,13 +251,18 @@ def test_an_unknown_scheme_lists_the_known_ones(kmask: Kmask, prepared: Path) ->
 
 
 def test_a_window_that_does_not_exist_is_named_with_their_number(kmask: Kmask, prepared: Path) -> None:
-    assert re.fullmatch(r"--number 99999: .* has [\d,]+ windows of up to 126 tokens, numbered from 0", refused(kmask("show", "masks", prepared, "-n", 99999)))
+    assert re.fullmatch(
+        r"--number 99999: .* has [\d,]+ windows of up to 126 tokens, numbered from 0",
+        refused(kmask("show", "masks", prepared, "-n", 99999)),
+    )
     assert "numbered from 0" in refused(kmask("show", "masks", prepared, "--number=-1"))
 
 
 def test_a_folder_that_is_not_prepared_is_named_with_the_remedy(kmask: Kmask, tmp_path: Path) -> None:
     assert refused(kmask("show", "masks", tmp_path)) == f"{tmp_path} holds no manifest.json: run `kmask prepare` first"
-    assert refused(kmask("bench", "masking", tmp_path)) == f"{tmp_path} holds no manifest.json: run `kmask prepare` first"
+    assert (
+        refused(kmask("bench", "masking", tmp_path)) == f"{tmp_path} holds no manifest.json: run `kmask prepare` first"
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,7 +293,8 @@ def test_a_scheme_whose_level_is_missing_is_named_at_the_end(kmask: Kmask, words
     assert refused(wanted) == "no scheme can be drawn: whole_unit needs units of level entity; the data have word"
 
 
-# --- speed --------------------------------------------------------------------------------------------------------------------------
+# --- speed
+# --------------------------------------------------------------------------------------------------------------------------
 
 
 def test_bench_measures_every_scheme(kmask: Kmask, prepared: Path) -> None:
@@ -238,4 +308,6 @@ def test_bench_measures_every_scheme(kmask: Kmask, prepared: Path) -> None:
 def test_bench_names_the_schemes_that_it_cannot_measure(kmask: Kmask, words_only: Path) -> None:
     result = kmask("bench", "masking", words_only, "--seconds", 0.01)
     assert result.code == 0, result.err
-    assert "not measured: salient needs units of level entity" in result.out and re.search(r"^subword ", result.out, re.M)
+    assert "not measured: salient needs units of level entity" in result.out and re.search(
+        r"^subword ", result.out, re.M
+    )

@@ -28,7 +28,9 @@ def data_yaml(tmp_path: Path) -> Path:
 
 
 def test_a_lexicon_is_mined_with_settings_from_the_command_line(kmask: Kmask, data_yaml: Path, tmp_path: Path) -> None:
-    run = kmask("lexicon", "mine", data_yaml, "-o", tmp_path / "mined.tsv", "min_count=3", "languages=[en]", "part_bytes=30000")
+    run = kmask(
+        "lexicon", "mine", data_yaml, "-o", tmp_path / "mined.tsv", "min_count=3", "languages=[en]", "part_bytes=30000"
+    )
     assert run.returncode == 0, run.stderr
     lines = (tmp_path / "mined.tsv").read_text(encoding="utf-8").splitlines()
     assert "min_count=3" in lines[1]
@@ -37,9 +39,12 @@ def test_a_lexicon_is_mined_with_settings_from_the_command_line(kmask: Kmask, da
 
 
 @pytest.mark.parametrize(
-    ("override", "message"), [("min_count=1", "min_count: 1 must be at least 2"), ("min_cuont=3", "unknown key"), ("max_words=x", "max_words")]
+    ("override", "message"),
+    [("min_count=1", "min_count: 1 must be at least 2"), ("min_cuont=3", "unknown key"), ("max_words=x", "max_words")],
 )
-def test_a_wrong_setting_of_mining_is_one_line_for_the_user(override: str, message: str, kmask: Kmask, data_yaml: Path, tmp_path: Path) -> None:
+def test_a_wrong_setting_of_mining_is_one_line_for_the_user(
+    override: str, message: str, kmask: Kmask, data_yaml: Path, tmp_path: Path
+) -> None:
     run = kmask("lexicon", "mine", data_yaml, "-o", tmp_path / "mined.tsv", override)
     assert run.returncode == 2
     assert message in run.stderr
@@ -61,7 +66,9 @@ def test_a_vocabulary_is_trained_inspected_and_extended(kmask: Kmask, data_yaml:
     assert inspected["rows"] == 700
     assert inspected["corpus"]["unknown"] > 0
     worst = inspected["corpus"]["unknown_characters"][0]
-    run = kmask("vocab", "extend", tmp_path / "v", "--corpus", data_yaml, "-o", tmp_path / "w", "--min-count", "1", "--json")
+    run = kmask(
+        "vocab", "extend", tmp_path / "v", "--corpus", data_yaml, "-o", tmp_path / "w", "--min-count", "1", "--json"
+    )
     assert run.returncode == 0, run.stderr
     extended = json.loads(run.stdout)
     assert worst["character"] in extended["added"]
@@ -73,7 +80,9 @@ def test_a_vocabulary_is_trained_inspected_and_extended(kmask: Kmask, data_yaml:
 def test_a_limit_says_what_it_left_out(kmask: Kmask, data_yaml: Path, tmp_path: Path) -> None:
     kmask("vocab", "train", data_yaml, "-o", tmp_path / "v", "vocabulary.size=700")
     (tmp_path / "words.txt").write_text("kubelet\n鿕\n", encoding="utf-8")
-    run = kmask("vocab", "extend", tmp_path / "v", "--words", tmp_path / "words.txt", "-o", tmp_path / "w", "--limit", "1")
+    run = kmask(
+        "vocab", "extend", tmp_path / "v", "--words", tmp_path / "words.txt", "-o", tmp_path / "w", "--limit", "1"
+    )
     assert "1 tokens added" in run.stdout
     assert "1 left out: beyond --limit 1" in run.stdout
 
@@ -83,7 +92,10 @@ def test_what_cannot_be_done_is_said_in_one_line(kmask: Kmask, data_yaml: Path, 
         (("vocab", "extend", tmp_path, "-o", tmp_path / "w"), "give either --corpus DATA.yaml or --words FILE"),
         (("vocab", "inspect", tmp_path), "holds no tokenizer.json"),
         (("vocab", "train", data_yaml, "-o", tmp_path), "exists already"),
-        (("vocab", "train", data_yaml, "-o", tmp_path / "v", "vocabulary.path=x"), "vocabulary.path: x: no such folder"),
+        (
+            ("vocab", "train", data_yaml, "-o", tmp_path / "v", "vocabulary.path=x"),
+            "vocabulary.path: x: no such folder",
+        ),
     ):
         run = kmask(*arguments)
         assert run.returncode == 2, run.stdout

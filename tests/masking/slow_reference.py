@@ -1,6 +1,8 @@
-"""The compiled loops of masking once more, in plain Python over sets and dictionaries: what the rules say, one sample at a time.
+"""The compiled loops of masking once more, in plain Python over sets and dictionaries: what the rules say, one sample
+at a time.
 
-Both draw the same numbers under a sample's key (masking/keyed.py), so they must agree to the last unit. Positions are those of the sample.
+Both draw the same numbers under a sample's key (masking/keyed.py), so they must agree to the last unit. Positions are
+those of the sample.
 
     slow_units      Toy, levels, budget, key   ->   [(start, end), ...] of the hidden units
     slow_ngrams     ...                        ->   the same, and the n-grams they came from
@@ -63,7 +65,8 @@ def slow_units(toy: Toy, levels: Sequence[str], budget: Budget, key: int, pieces
     elif budget.rule == "accept":
         left = allowance(len(texts), budget, key)
         if left:
-            # All tokens on a circle, units in drawn order; the arc of `left` tokens that begins at a random one hides the units that begin on it.
+            # All tokens on a circle, units in drawn order; the arc of `left` tokens that begins at a random one hides
+            # the units that begin on it.
             anchor = next(place for place in drawn if place in texts)
             (own,) = (unit for unit in units if unit[0] <= anchor < unit[1])
             circle = list(range(anchor, own[1]))
@@ -135,8 +138,11 @@ def trimmed(words: Sequence[Unit], end: int) -> list[Unit]:
     return [(start, min(last, end)) for start, last in words if start < end]
 
 
-def slow_ngrams(toy: Toy, budget: Budget, key: int, cumulative: Sequence[float], across: bool) -> tuple[list[Unit], list[int]]:
-    """(hidden words, n of every n-gram in the order of choice; a word hidden only so that there is one does not count)."""
+def slow_ngrams(
+    toy: Toy, budget: Budget, key: int, cumulative: Sequence[float], across: bool
+) -> tuple[list[Unit], list[int]]:
+    """(hidden words, n of every n-gram in the order of choice; a word hidden only so that there is one does not
+    count)."""
     words = units_of(toy, ["word"])
     begins, breaks = {word[0]: word for word in words}, set() if across else set(toy.sentences)
     if not words:
@@ -200,7 +206,9 @@ def slow_spans(
             anchor = int(uniform(key, first + 1) * toy.length)
             if anchor not in home or anchor in hidden:
                 continue
-            run = runs_from(words, home[anchor], breaks, 1 + sum(bound <= uniform(key, first + 2) for bound in cumulative))
+            run = runs_from(
+                words, home[anchor], breaks, 1 + sum(bound <= uniform(key, first + 2) for bound in cumulative)
+            )
         fresh = [token for word in run for token in range(*word) if token not in hidden]
         if not fresh:
             continue
@@ -223,7 +231,13 @@ def slow_spans(
 
 
 def slow_corrupt(
-    corruption: Corruption, ids: list[int], toy: Toy, chosen: list[Unit], key: int, replacements: Replacements, similar: dict[tuple[int, ...], list[list[int]]]
+    corruption: Corruption,
+    ids: list[int],
+    toy: Toy,
+    chosen: list[Unit],
+    key: int,
+    replacements: Replacements,
+    similar: dict[tuple[int, ...], list[list[int]]],
 ) -> tuple[list[int], list[tuple[int, int, str]]]:
     """(ids of the sample as the model sees them, (position, label, action) of every target)."""
     result, targets = list(ids), []
@@ -235,7 +249,15 @@ def slow_corrupt(
         known = similar.get(tuple(ids[start:end]), [])
         for position in range(start, end):
             choice = uniform(key, 2 * position) if corruption.per == "token" else shared
-            action = "mask" if choice < steps[0] else "random" if choice < steps[1] else "similar" if choice < min(steps[2], 1) else "kept"
+            action = (
+                "mask"
+                if choice < steps[0]
+                else "random"
+                if choice < steps[1]
+                else "similar"
+                if choice < min(steps[2], 1)
+                else "kept"
+            )
             if action == "similar" and not known:
                 action = "random"
             targets.append((position, ids[position], action))
@@ -248,7 +270,9 @@ def slow_corrupt(
     return result, targets
 
 
-def slow_random(pool: str, ids: list[int], toy: Toy, position: int, key: int, replacements: Replacements, ordinary: list[int]) -> int:
+def slow_random(
+    pool: str, ids: list[int], toy: Toy, position: int, key: int, replacements: Replacements, ordinary: list[int]
+) -> int:
     number = 2 * position + 1
     if pool == "vocabulary":
         return int(ordinary[int(uniform(key, number) * len(ordinary))])
@@ -264,7 +288,9 @@ def slow_random(pool: str, ids: list[int], toy: Toy, position: int, key: int, re
     return ids[position]
 
 
-def slow_boundaries(units: list[Unit], toy: Toy, max_length: int, special_boundaries: bool) -> list[tuple[int, int, int, int]]:
+def slow_boundaries(
+    units: list[Unit], toy: Toy, max_length: int, special_boundaries: bool
+) -> list[tuple[int, int, int, int]]:
     """(position, left, right, offset) of every target, found for each hidden token by walking to both sides."""
     hidden, maskable, found = {token for unit in units for token in range(*unit)}, toy.maskable(), []
     for position in sorted(hidden):
@@ -276,7 +302,9 @@ def slow_boundaries(units: list[Unit], toy: Toy, max_length: int, special_bounda
     return found
 
 
-def slow_shuffle(ids: list[int], toy: Toy, units: list[Unit], key: int, share: float, length: int, across: bool) -> tuple[list[int], list[list[int]]]:
+def slow_shuffle(
+    ids: list[int], toy: Toy, units: list[Unit], key: int, share: float, length: int, across: bool
+) -> tuple[list[int], list[list[int]]]:
     """(ids after shuffling, the windows)."""
     hidden, texts = {token for unit in units for token in range(*unit)}, set(texts_of(toy))
     result, windows, used, number, tries = list(ids), [], set(), 1, 0

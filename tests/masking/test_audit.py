@@ -25,7 +25,9 @@ def masked(strategy: Strategy, units: Units, seed: int, rate: float) -> tuple[Sp
     count = len(units.sample_start_S)
     spans = strategy.select(units, Budget(rate=rate, at_least_one=False), keys(count, seed), np.zeros(count))
     ids_T = np.arange(len(units.maskable_T), dtype=np.int64) + 100
-    return spans, Corruption().corrupt(ids_T, spans, units, keys(count, seed + 1), Replacements(mask_id=4, ordinary_V=np.arange(5, 9)))[1]
+    return spans, Corruption().corrupt(
+        ids_T, spans, units, keys(count, seed + 1), Replacements(mask_id=4, ordinary_V=np.arange(5, 9))
+    )[1]
 
 
 def group(length: int) -> int:
@@ -47,7 +49,12 @@ def slow_audit(samples: list[Toy], units: Units, spans: Spans, hidden: Targets) 
             hidden_L[group(end - start)] += inside == end - start
             parted_K[KINDS.index(level)] += 0 < inside < end - start
         for place, level in enumerate(ORDER):
-            higher = {token for start, end, kind in slow_partition(toy, ORDER[:place]) if kind != "character" for token in range(start, end)}
+            higher = {
+                token
+                for start, end, kind in slow_partition(toy, ORDER[:place])
+                if kind != "character"
+                for token in range(start, end)
+            }
             for start, end in toy.levels.get(level, []):
                 crossed_K[KINDS.index(level)] += 0 < len(higher & set(range(start, end))) < end - start
         for start in sorted(tokens):
@@ -77,27 +84,51 @@ def slow_audit(samples: list[Toy], units: Units, spans: Spans, hidden: Targets) 
     )
 
 
-@pytest.mark.parametrize("strategy", [Subword(), WholeUnit(), WholeUnit(units=["word"]), GeometricSpan()], ids=["subword", "units", "words", "spans"])
+@pytest.mark.parametrize(
+    "strategy",
+    [Subword(), WholeUnit(), WholeUnit(units=["word"]), GeometricSpan()],
+    ids=["subword", "units", "words", "spans"],
+)
 @FIXED
-@given(samples=st.lists(toys(), max_size=4), between=st.integers(0, 3), seed=st.integers(0, 1000), rate=st.floats(0.05, 0.9))
-def test_the_audit_equals_counting_by_hand(strategy: Strategy, samples: list[Toy], between: int, seed: int, rate: float) -> None:
+@given(
+    samples=st.lists(toys(), max_size=4),
+    between=st.integers(0, 3),
+    seed=st.integers(0, 1000),
+    rate=st.floats(0.05, 0.9),
+)
+def test_the_audit_equals_counting_by_hand(
+    strategy: Strategy, samples: list[Toy], between: int, seed: int, rate: float
+) -> None:
     units = lay_out(samples, before=2, between=between, after=1)
     spans, hidden = masked(strategy, units, seed, rate)
     assert audit(units, spans, hidden, given_up=3) == slow_audit(samples, units, spans, hidden)
 
 
 @FIXED
-@given(one=st.lists(toys(), min_size=1, max_size=3), other=st.lists(toys(), min_size=1, max_size=3), seed=st.integers(0, 1000))
-def test_audits_of_two_batches_add_up_to_the_audit_of_both_together(one: list[Toy], other: list[Toy], seed: int) -> None:
+@given(
+    one=st.lists(toys(), min_size=1, max_size=3),
+    other=st.lists(toys(), min_size=1, max_size=3),
+    seed=st.integers(0, 1000),
+)
+def test_audits_of_two_batches_add_up_to_the_audit_of_both_together(
+    one: list[Toy], other: list[Toy], seed: int
+) -> None:
     units = lay_out(one + other)
     spans, hidden = masked(WholeUnit(), units, seed, 0.3)
     parts = []
     for first, samples in ((0, one), (len(one), other)):
         own = lay_out(samples)
         mine = (spans.sample_N >= first) & (spans.sample_N < first + len(samples))
-        moved = Spans(spans.sample_N[mine] - first, *(side[mine] - units.sample_start_S[first] for side in (spans.start_N, spans.end_N)))
-        inside = (hidden.position_M >= units.sample_start_S[first]) & (hidden.position_M < units.sample_end_S[first + len(samples) - 1])
-        parts.append(audit(own, moved, Targets(hidden.position_M[inside], hidden.label_M[inside], hidden.action_M[inside])))
+        moved = Spans(
+            spans.sample_N[mine] - first,
+            *(side[mine] - units.sample_start_S[first] for side in (spans.start_N, spans.end_N)),
+        )
+        inside = (hidden.position_M >= units.sample_start_S[first]) & (
+            hidden.position_M < units.sample_end_S[first + len(samples) - 1]
+        )
+        parts.append(
+            audit(own, moved, Targets(hidden.position_M[inside], hidden.label_M[inside], hidden.action_M[inside]))
+        )
     assert parts[0] + parts[1] == audit(units, spans, hidden)
     assert sum(parts, Audit()) == parts[0] + parts[1]
 
@@ -121,7 +152,8 @@ def test_units_are_counted_by_the_precedence_that_targets_carry() -> None:
 
 
 def test_units_that_a_higher_one_takes_apart_are_counted_and_those_inside_it_are_not() -> None:
-    """An entity over half of a phrase, a word inside the entity and one across its end: one phrase and one word of two are none."""
+    """An entity over half of a phrase, a word inside the entity and one across its end: one phrase and one word of two
+    are none."""
     toy = Toy(12, levels={"entity": [(1, 5)], "phrase": [(3, 7), (8, 10)], "word": [(1, 3), (4, 6)]})
     units = lay_out([toy])
     counted = audit(units, *masked(WholeUnit(), units, 0, 0.3))

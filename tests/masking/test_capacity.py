@@ -33,8 +33,16 @@ def limited(units: Units, spans: Spans, keys_S: np.ndarray, row_S: np.ndarray, l
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=6), st.integers(1, 3), st.integers(1, 40), st.floats(0.05, 0.6), st.integers(0, 10**6))
-def test_the_rule_equals_the_slow_reference(samples: list[Toy], per_row: int, limit: int, rate: float, seed: int) -> None:
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=6),
+    st.integers(1, 3),
+    st.integers(1, 40),
+    st.floats(0.05, 0.6),
+    st.integers(0, 10**6),
+)
+def test_the_rule_equals_the_slow_reference(
+    samples: list[Toy], per_row: int, limit: int, rate: float, seed: int
+) -> None:
     units, spans, keys_S = chosen(samples, rate, seed)
     row_S = np.arange(len(samples)) // per_row
     kept, given_up = limited(units, spans, keys_S, row_S, limit)
@@ -73,7 +81,8 @@ def test_a_limit_that_no_row_reaches_changes_nothing() -> None:
 
 
 def test_units_are_given_up_by_their_keys_and_not_by_their_place() -> None:
-    """4,000 rows of ten hidden tokens, five may stay: each place in half of the rows +- .05, another choice in other epochs."""
+    """4,000 rows of ten hidden tokens, five may stay: each place in half of the rows +- .05, another choice in other
+    epochs."""
     # Standard error .0079: 6 of them.
     units = repeated(Toy(length=12), 4000)
     start_N = (units.sample_start_S[:, None] + np.arange(1, 11, dtype=np.int32)[None, :]).ravel().astype(np.int32)

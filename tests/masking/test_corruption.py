@@ -1,4 +1,5 @@
-"""What replaces hidden tokens: shares per token, unit and span, the targets, independence of the place in the batch, the slow reference.
+"""What replaces hidden tokens: shares per token, unit and span, the targets, independence of the place in the batch,
+the slow reference.
 
 Where random tokens come from is the subject of test_pools.py.
 """
@@ -27,7 +28,11 @@ POOL = np.arange(100, 110)
 MASKED, RANDOM, KEPT, SIMILAR = range(4)
 every_per = pytest.mark.parametrize("per", PER)
 
-TABLE = {(2000,): [[2001], [2002]], (2000, 2001): [[2002, 2003]], (2003, 2004, 2005): [[2000, 2000, 2000], [2001, 2001, 2001], [2002, 2002, 2002]]}
+TABLE = {
+    (2000,): [[2001], [2002]],
+    (2000, 2001): [[2002, 2003]],
+    (2003, 2004, 2005): [[2000, 2000, 2000], [2001, 2001, 2001], [2002, 2002, 2002]],
+}
 """Similar words by the ids of a word."""
 
 
@@ -40,7 +45,13 @@ def similar_words(table: dict[tuple[int, ...], list[list[int]]]) -> SimilarWords
 
 
 def replacements(pool_V: np.ndarray = POOL) -> Replacements:
-    return Replacements(mask_id=MASK, unknown_id=UNKNOWN, ordinary_V=pool_V, count_V=1 + np.arange(len(pool_V)) ** 2, similar=similar_words(TABLE))
+    return Replacements(
+        mask_id=MASK,
+        unknown_id=UNKNOWN,
+        ordinary_V=pool_V,
+        count_V=1 + np.arange(len(pool_V)) ** 2,
+        similar=similar_words(TABLE),
+    )
 
 
 def ids_of(units: Units) -> np.ndarray:
@@ -56,7 +67,12 @@ def hide(units: Units, keys_S: np.ndarray, rate: float = 0.4) -> Spans:
 
 
 def corrupt(
-    corruption: Corruption, units: Units, spans: Spans, keys_S: np.ndarray, pool_V: np.ndarray = POOL, ids_T: np.ndarray | None = None
+    corruption: Corruption,
+    units: Units,
+    spans: Spans,
+    keys_S: np.ndarray,
+    pool_V: np.ndarray = POOL,
+    ids_T: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, Targets]:
     """(original ids, corrupted ids, targets)."""
     original_T = ids_of(units) if ids_T is None else ids_T
@@ -95,16 +111,22 @@ def test_the_worked_example_of_the_module_holds() -> None:
     seed=st.integers(0, 10**6),
     between=st.integers(0, 4),
 )
-def test_the_kernel_equals_the_slow_reference(samples: list[Toy], per: str, pool: str, similar: float, rate: float, seed: int, between: int) -> None:
+def test_the_kernel_equals_the_slow_reference(
+    samples: list[Toy], per: str, pool: str, similar: float, rate: float, seed: int, between: int
+) -> None:
     """Ids are few, so that words are found among the similar ones; [UNK] is among them."""
     similar = similar if per == "unit" else 0.0
     corruption = Corruption(mask=0.3, random=0.2, similar=similar, per=per, pool=pool)
     units, keys_S = lay_out(samples, before=3, between=between), keys(len(samples), seed)
     spans = hide(units, keys_S, rate)
-    ids_T = np.where(np.random.default_rng(seed).random(len(units.maskable_T)) < 0.1, UNKNOWN, 2000 + (ids_of(units) - 1000) % 6)
+    ids_T = np.where(
+        np.random.default_rng(seed).random(len(units.maskable_T)) < 0.1, UNKNOWN, 2000 + (ids_of(units) - 1000) % 6
+    )
     _, corrupted_T, targets = corrupt(corruption, units, spans, keys_S, ids_T=ids_T)
     expected_T, expected = ids_T.copy(), []
-    for toy, chosen, key, start in zip(samples, by_sample(spans, units), keys_S.tolist(), units.sample_start_S.tolist(), strict=True):
+    for toy, chosen, key, start in zip(
+        samples, by_sample(spans, units), keys_S.tolist(), units.sample_start_S.tolist(), strict=True
+    ):
         sample_ids = ids_T[start : start + toy.length].tolist()
         result, found = slow_corrupt(corruption, sample_ids, toy, chosen, key, replacements(), TABLE)
         expected_T[start : start + toy.length] = result
@@ -116,9 +138,10 @@ def test_the_kernel_equals_the_slow_reference(samples: list[Toy], per: str, pool
 
 @every_per
 def test_eighty_ten_ten_is_realised(per: str) -> None:
-    """40,000 samples of 5 units of 4 tokens: shares of tokens, of units or of spans 0.8, 0.1, 0.1 within 0.006 (spans 0.0125)."""
-    # 200,000 independent draws per unit, 800,000 per token, 40,000 per span: standard error at most .0009 (.002), tolerance 6.2 of them or more,
-    # 2e-9 (fixed: never).
+    """40,000 samples of 5 units of 4 tokens: shares of tokens, of units or of spans 0.8, 0.1, 0.1 within 0.006 (spans
+    0.0125)."""
+    # 200,000 independent draws per unit, 800,000 per token, 40,000 per span: standard error at most .0009 (.002),
+    # tolerance 6.2 of them or more, 2e-9 (fixed: never).
     units, spans = units_of_four(40_000)
     _, _, targets = corrupt(Corruption(per=per), units, spans, keys(40_000))
     actions = targets.action_M.reshape(-1, {"token": 1, "unit": 4, "span": 20}[per])
@@ -156,7 +179,8 @@ def test_per_span_all_touching_units_share_the_action() -> None:
 
 
 def test_per_span_units_with_a_visible_token_between_do_not_share_it() -> None:
-    """4,000 samples of two units with one token between: both [MASK] in 0.8 * 0.8 = 0.64 of them +- 0.05; one draw would give 0.8."""
+    """4,000 samples of two units with one token between: both [MASK] in 0.8 * 0.8 = 0.64 of them +- 0.05; one draw
+    would give 0.8."""
     # Standard error .0076: 6 of them.
     units = repeated(Toy(length=7), 4000)
     start_N = (units.sample_start_S[:, None] + np.array([[1, 4]], np.int32)).ravel().astype(np.int32)
@@ -168,7 +192,10 @@ def test_per_span_units_with_a_visible_token_between_do_not_share_it() -> None:
 def test_per_span_spans_of_different_samples_do_not_share_it() -> None:
     """The last unit of a sample touches the first of the next where samples have no special tokens between."""
     bare = Units(
-        sample_start_S=np.arange(0, 4000, 2, dtype=np.int32), sample_end_S=np.arange(2, 4002, 2, dtype=np.int32), maskable_T=np.ones(4000, bool), levels={}
+        sample_start_S=np.arange(0, 4000, 2, dtype=np.int32),
+        sample_end_S=np.arange(2, 4002, 2, dtype=np.int32),
+        maskable_T=np.ones(4000, bool),
+        levels={},
     )
     spans = Spans(np.arange(2000, dtype=np.int32), bare.sample_start_S, bare.sample_end_S)
     _, _, targets = corrupt(Corruption(per="span"), bare, spans, keys(2000))
@@ -196,7 +223,9 @@ def test_units_with_mixed_treatment_exist_only_per_token(per: str, mixed: float)
 @every_per
 @FIXED
 @given(samples=st.lists(toys(), max_size=4), seed=st.integers(0, 1000), between=st.integers(0, 4))
-def test_targets_are_the_originals_and_the_rest_is_untouched(per: str, samples: list[Toy], seed: int, between: int) -> None:
+def test_targets_are_the_originals_and_the_rest_is_untouched(
+    per: str, samples: list[Toy], seed: int, between: int
+) -> None:
     units, keys_S = lay_out(samples, between=between), keys(len(samples), seed)
     spans = hide(units, keys_S)
     original_T, corrupted_T, targets = corrupt(Corruption(mask=0.4, random=0.3, per=per), units, spans, keys_S)
@@ -215,7 +244,9 @@ def test_targets_are_the_originals_and_the_rest_is_untouched(per: str, samples: 
 @every_per
 @FIXED
 @given(samples=st.lists(toys(), min_size=1, max_size=4), seed=st.integers(0, 1000), before=st.integers(0, 9))
-def test_corruption_of_a_sample_does_not_depend_on_its_place(pool: str, per: str, samples: list[Toy], seed: int, before: int) -> None:
+def test_corruption_of_a_sample_does_not_depend_on_its_place(
+    pool: str, per: str, samples: list[Toy], seed: int, before: int
+) -> None:
     similar = 0.3 if per == "unit" else 0.0
     corruption, keys_S = Corruption(mask=0.3, random=0.3, similar=similar, per=per, pool=pool), keys(len(samples), seed)
     units = lay_out(samples, before=before, between=2)
@@ -231,7 +262,9 @@ def test_corruption_of_a_sample_does_not_depend_on_its_place(pool: str, per: str
 def test_other_keys_give_other_replacements(pool: str) -> None:
     units, spans = units_of_four(50)
     corruption = Corruption(mask=0.0, random=0.9, pool=pool)
-    assert not np.array_equal(corrupt(corruption, units, spans, keys(50))[1], corrupt(corruption, units, spans, keys(50, 1))[1])
+    assert not np.array_equal(
+        corrupt(corruption, units, spans, keys(50))[1], corrupt(corruption, units, spans, keys(50, 1))[1]
+    )
 
 
 def test_nothing_hidden_leaves_a_copy_and_no_targets() -> None:
@@ -252,13 +285,17 @@ def test_an_empty_batch_is_corrupted_to_itself(pool: str) -> None:
 @every_per
 def test_a_unit_replaced_by_a_similar_word_keeps_its_number_of_tokens(per: str) -> None:
     if per != "unit":
-        with pytest.raises(ValueError, match=rf"^per: '{per}' cannot be combined with similar words, which replace whole units$"):
+        with pytest.raises(
+            ValueError, match=rf"^per: '{per}' cannot be combined with similar words, which replace whole units$"
+        ):
             Corruption(mask=0.0, similar=0.8, per=per)
         return
     units = repeated(Toy(length=5), 2000)
     ids_T = np.tile(np.array([2, 2003, 2004, 2005, 3]), 2000)
     spans = Spans(np.arange(2000, dtype=np.int32), units.sample_start_S + np.int32(1), units.sample_end_S - np.int32(1))
-    _, corrupted_T, targets = corrupt(Corruption(mask=0.0, random=0.0, similar=1.0), units, spans, keys(2000), ids_T=ids_T)
+    _, corrupted_T, targets = corrupt(
+        Corruption(mask=0.0, random=0.0, similar=1.0), units, spans, keys(2000), ids_T=ids_T
+    )
     rows = corrupted_T.reshape(-1, 5)
     assert set(targets.action_M.tolist()) == {SIMILAR}
     # Three similar words, each in a third of the samples: standard error .0105, tolerance 6 of them.
@@ -295,7 +332,10 @@ def test_an_empty_vocabulary_is_refused_only_when_random_tokens_are_asked_for() 
     ],
 )
 def test_shares_that_do_not_sum_are_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"^mask: shares mask=.*, random=.*, similar=.* must each lie in \[0, 1\] and sum to at most 1$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^mask: shares mask=.*, random=.*, similar=.* must each lie in \[0, 1\] and sum to at most 1$",
+    ):
         Corruption(**arguments)
 
 
@@ -340,14 +380,18 @@ def test_an_unknown_per_or_pool_is_refused() -> None:
 def test_similar_words_without_a_table_are_refused() -> None:
     units, spans = units_of_four(2)
     with pytest.raises(ValueError, match=r"^similar_words: .* no table of them"):
-        Corruption(mask=0.1, random=0.1, similar=0.5).corrupt(ids_of(units), spans, units, keys(2), Replacements(mask_id=MASK, ordinary_V=POOL))
+        Corruption(mask=0.1, random=0.1, similar=0.5).corrupt(
+            ids_of(units), spans, units, keys(2), Replacements(mask_id=MASK, ordinary_V=POOL)
+        )
 
 
 @pytest.mark.parametrize("count_V", [None, np.zeros(10, np.int64)])
 def test_the_law_of_the_corpus_without_counts_is_refused(count_V: np.ndarray | None) -> None:
     units, spans = units_of_four(2)
     bare = Replacements(mask_id=MASK, ordinary_V=POOL, count_V=count_V)
-    with pytest.raises(ValueError, match=r"^pool: `corpus` needs the tokens of the corpus to be counted, and there are none$"):
+    with pytest.raises(
+        ValueError, match=r"^pool: `corpus` needs the tokens of the corpus to be counted, and there are none$"
+    ):
         Corruption(pool="corpus").corrupt(ids_of(units), spans, units, keys(2), bare)
     corrupted_T, _ = Corruption(pool="corpus", random=0.0).corrupt(ids_of(units), spans, units, keys(2), bare)
     assert MASK in corrupted_T.tolist()

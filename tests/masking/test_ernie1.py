@@ -1,6 +1,8 @@
-"""ERNIE 1.0's rule as released (reference a1.2, ernie/batching.py): independent units, tokens replaced one by one, stages, the coin of a sample.
+"""ERNIE 1.0's rule as released (reference a1.2, ernie/batching.py): independent units, tokens replaced one by one,
+stages, the coin of a sample.
 
-The figures named [X] there were measured on its demo set: 10,000 samples, 95.3 tokens on average, three of them special, units of 1.42 tokens.
+The figures named [X] there were measured on its demo set: 10,000 samples, 95.3 tokens on average, three of them
+special, units of 1.42 tokens.
 """
 
 from __future__ import annotations
@@ -25,16 +27,18 @@ from masking.strategies.whole_unit import WholeUnit
 FIXED = settings(derandomize=True, deadline=None, max_examples=60)
 SAMPLES = 40_000
 UNIT_LENGTHS = [0.632, 0.316, 0.052]
-"""Shares of units of 1, 2, 3 tokens: mean 1.42 as in the demo set, and such that 0.342 of the longer units come out mixed: for a unit of n
-tokens the chance of some [MASK] and some not is 1 - .8 ** n - .2 ** n = .320, .480, and .859 * .320 + .141 * .480 = .3426."""
+"""Shares of units of 1, 2, 3 tokens: mean 1.42 as in the demo set, and such that 0.342 of the longer units come out
+mixed: for a unit of n tokens the chance of some [MASK] and some not is 1 - .8 ** n - .2 ** n = .320, .480, and .859 *
+.320 + .141 * .480 = .3426."""
 SHORT, SHORT_SHARE = 18, 0.035
-"""Text tokens of the short samples, and their share: .85 ** (18 / 1.42) = .127, so they give the 0.4 % of samples without a target. The others
-have 72 to 118, so that the mean is 92.3 with and 95.3 without the special tokens."""
+"""Text tokens of the short samples, and their share: .85 ** (18 / 1.42) = .127, so they give the 0.4 % of samples
+without a target. The others have 72 to 118, so that the mean is 92.3 with and 95.3 without the special tokens."""
 
 
 @cache
 def demo_like() -> tuple[Units, np.ndarray]:
-    """(units, text tokens of each sample) of samples like ERNIE's demo set: [CLS] A [SEP] B [SEP], one level of units."""
+    """(units, text tokens of each sample) of samples like ERNIE's demo set: [CLS] A [SEP] B [SEP], one level of
+    units."""
     rng = np.random.default_rng(1)
     tokens_S = np.where(rng.random(SAMPLES) < SHORT_SHARE, SHORT, rng.integers(72, 119, SAMPLES))
     length_U = rng.choice([1, 2, 3], int(tokens_S.sum()), p=UNIT_LENGTHS)
@@ -78,27 +82,36 @@ def test_the_samples_are_like_the_demo_set() -> None:
 
 
 def test_the_masked_fraction_and_its_spread_across_samples_are_the_published_ones() -> None:
-    """40,000 samples: .1500 of the tokens +- .0012, sd of a sample's share .051 +- .003 and as the sum of squares says +- .001."""
-    # Hidden tokens have a variance of .15 * .85 * (sum of squared unit lengths): the share of all 3.7 million tokens has a standard error of
-    # .00024 (tolerance 5 of them); the root mean variance of a sample's share is .051 by this formula, its estimate has one of .0003 (3.3 of them,
-    # 1e-3 if the keys were not fixed). .1500 and .051: reference a1.2 [X].
+    """40,000 samples: .1500 of the tokens +- .0012, sd of a sample's share .051 +- .003 and as the sum of squares says
+    +- .001."""
+    # Hidden tokens have a variance of .15 * .85 * (sum of squared unit lengths): the share of all 3.7 million tokens
+    # has a standard error of .00024 (tolerance 5 of them); the root mean variance of a sample's share is .051 by this
+    # formula, its estimate has one of .0003 (3.3 of them, 1e-3 if the keys were not fixed). .1500 and .051: reference
+    # a1.2 [X].
     units, tokens_S = demo_like()
     spans = hidden(units)
     assert abs(spans.tokens / tokens_S.sum() - 0.15) < 0.0012
     share_S = np.bincount(spans.sample_N, spans.end_N - spans.start_N, SAMPLES) / tokens_S
     start_U, end_U = units.levels["word"]
-    squares_S = np.bincount(np.searchsorted(units.sample_start_S, start_U, "right") - 1, (end_U - start_U) ** 2, SAMPLES)
+    squares_S = np.bincount(
+        np.searchsorted(units.sample_start_S, start_U, "right") - 1, (end_U - start_U) ** 2, SAMPLES
+    )
     expected = np.sqrt((0.15 * 0.85 * squares_S / tokens_S**2).mean())
-    print(f"\nshare {spans.tokens / tokens_S.sum():.4f}, sd {share_S.std():.4f}, by the formula {expected:.4f}, published .1500, .051")
+    print(
+        f"\nshare {spans.tokens / tokens_S.sum():.4f}, sd {share_S.std():.4f}, by the formula {expected:.4f}, published .1500, .051"
+    )
     assert abs(expected - 0.051) < 0.003
     assert abs(share_S.std() - expected) < 0.001
 
 
 def test_samples_without_a_target_are_as_rare_as_published() -> None:
-    """40,000 samples: 0.4 % +- 0.15 % (reference a1.2 [X]), and the mean of .85 ** units +- 0.1 %; none with at_least_one."""
+    """40,000 samples: 0.4 % +- 0.15 % (reference a1.2 [X]), and the mean of .85 ** units +- 0.1 %; none with
+    at_least_one."""
     # Standard error .00033: the second tolerance is 3 of them.
     units, _ = demo_like()
-    units_S = np.bincount(np.searchsorted(units.sample_start_S, units.levels["word"][0], "right") - 1, minlength=SAMPLES)
+    units_S = np.bincount(
+        np.searchsorted(units.sample_start_S, units.levels["word"][0], "right") - 1, minlength=SAMPLES
+    )
     empty = (np.bincount(hidden(units).sample_N, minlength=SAMPLES) == 0).mean()
     print(f"\nwithout target {empty:.4f}, expected {(0.85**units_S).mean():.4f}, published .004")
     assert abs(empty - 0.004) < 0.0015
@@ -108,12 +121,15 @@ def test_samples_without_a_target_are_as_rare_as_published() -> None:
 
 
 def test_tokens_of_a_unit_are_replaced_independently_as_published() -> None:
-    """80.1/9.9/10.0 and 34.2 % of the hidden units of several tokens mixed (reference a1.2 [X]): ours within 0.4 and 1.5 percentage points."""
+    """80.1/9.9/10.0 and 34.2 % of the hidden units of several tokens mixed (reference a1.2 [X]): ours within 0.4 and
+    1.5 percentage points."""
     # 550,000 tokens and 143,000 such units: standard errors .0005 and .00125.
     units, _ = demo_like()
     spans = hidden(units)
     ids_T = np.full(len(units.maskable_T), 7)
-    _, targets = DEMO.corruption().corrupt(ids_T, spans, units, keys(SAMPLES, 1), Replacements(mask_id=4, ordinary_V=np.arange(5, 100)))
+    _, targets = DEMO.corruption().corrupt(
+        ids_T, spans, units, keys(SAMPLES, 1), Replacements(mask_id=4, ordinary_V=np.arange(5, 100))
+    )
     shares = np.bincount(targets.action_M, minlength=3) / len(targets.action_M)
     assert np.abs(shares[:3] - [0.801, 0.099, 0.1]).max() < 0.004
     length_N = spans.end_N - spans.start_N
@@ -134,7 +150,9 @@ def test_every_unit_is_hidden_at_the_rate_whatever_its_length_and_place() -> Non
     assert np.abs(counts / 40_000 - 0.15).max() < 0.012
 
 
-def staged(samples: list[Toy], progress_S: np.ndarray, strategy: Ernie1, budget: Budget, seed: int) -> list[list[tuple[int, int]]]:
+def staged(
+    samples: list[Toy], progress_S: np.ndarray, strategy: Ernie1, budget: Budget, seed: int
+) -> list[list[tuple[int, int]]]:
     units = lay_out(samples, before=2, between=1)
     return by_sample(strategy.select(units, budget, keys(len(samples), seed), progress_S), units)
 
@@ -155,14 +173,24 @@ PAPER = [
     seed=st.integers(0, 10**6),
     data=st.data(),
 )
-def test_the_strategy_equals_the_slow_reference(samples: list[Toy], unit_share: float, rate: float, rule: str, seed: int, data: st.DataObject) -> None:
-    progress = data.draw(st.lists(st.sampled_from([0.0, 0.2, 0.33, 0.5, 0.669, 0.67, 0.9, 1.0, 1.5]), min_size=len(samples), max_size=len(samples)))
+def test_the_strategy_equals_the_slow_reference(
+    samples: list[Toy], unit_share: float, rate: float, rule: str, seed: int, data: st.DataObject
+) -> None:
+    progress = data.draw(
+        st.lists(
+            st.sampled_from([0.0, 0.2, 0.33, 0.5, 0.669, 0.67, 0.9, 1.0, 1.5]),
+            min_size=len(samples),
+            max_size=len(samples),
+        )
+    )
     budget = Budget(rate=rate, rule=rule)
     keys_S = keys(len(samples), seed)
     coin_S = uniform_array(combine_array(keys_S, 0x65726E), 0)
     expected = []
     for toy, key, coin, done in zip(samples, keys_S.tolist(), coin_S.tolist(), progress, strict=True):
-        levels = next((stage.units for stage in PAPER if done < stage.until), PAPER[-1].units) if coin < unit_share else []
+        levels = (
+            next((stage.units for stage in PAPER if done < stage.until), PAPER[-1].units) if coin < unit_share else []
+        )
         expected.append(slow_units(toy, levels, budget, key))
     assert staged(samples, np.array(progress), Ernie1(stages=PAPER, unit_share=unit_share), budget, seed) == expected
 
@@ -171,17 +199,23 @@ def test_the_strategy_equals_the_slow_reference(samples: list[Toy], unit_share: 
 def test_one_stage_equals_whole_units(pieces: bool) -> None:
     units = repeated(random_toy(np.random.default_rng(4), 80), 300)
     budget = Budget(rule="bernoulli")
-    mine, theirs = (strategy.select(units, budget, keys(300), np.zeros(300)) for strategy in (Ernie1(pieces=pieces), WholeUnit(pieces=pieces)))
+    mine, theirs = (
+        strategy.select(units, budget, keys(300), np.zeros(300))
+        for strategy in (Ernie1(pieces=pieces), WholeUnit(pieces=pieces))
+    )
     assert by_sample(mine, units) == by_sample(theirs, units)
 
 
 def test_the_coin_of_units_or_single_tokens_is_thrown_for_each_sample() -> None:
-    """20,000 samples of units of 4 tokens, unit_share 0.7: single tokens in 0.3 +- 0.02 of the samples, never both in one (pitfall P16)."""
+    """20,000 samples of units of 4 tokens, unit_share 0.7: single tokens in 0.3 +- 0.02 of the samples, never both in
+    one (pitfall P16)."""
     # Standard error .0033: 6 of them.
     units = repeated(Toy(length=42, levels={"word": [(start, start + 4) for start in range(1, 41, 4)]}), 20_000)
     strategy = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=0.7)
     spans = strategy.select(units, Budget(), keys(20_000), np.zeros(20_000))
-    single_S, long_S = (np.bincount(spans.sample_N[(spans.end_N - spans.start_N) == length], minlength=20_000) > 0 for length in (1, 4))
+    single_S, long_S = (
+        np.bincount(spans.sample_N[(spans.end_N - spans.start_N) == length], minlength=20_000) > 0 for length in (1, 4)
+    )
     assert not (single_S & long_S).any()
     assert abs(single_S.mean() - 0.3) < 0.02
 
@@ -189,12 +223,15 @@ def test_the_coin_of_units_or_single_tokens_is_thrown_for_each_sample() -> None:
 @pytest.mark.parametrize("unit_share", [0.0, 1.0])
 def test_a_unit_share_of_none_or_all_is_exact(unit_share: float) -> None:
     units = repeated(Toy(length=42, levels={"word": [(start, start + 4) for start in range(1, 41, 4)]}), 3000)
-    spans = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=unit_share).select(units, Budget(), keys(3000), np.zeros(3000))
+    spans = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=unit_share).select(
+        units, Budget(), keys(3000), np.zeros(3000)
+    )
     assert set((spans.end_N - spans.start_N).tolist()) == {4 if unit_share else 1}
 
 
 def test_the_coin_does_not_depend_on_the_draws_of_selection() -> None:
-    """20,000 samples: those hidden by units have the masked fraction of those hidden by single tokens, .15 +- .006 each."""
+    """20,000 samples: those hidden by units have the masked fraction of those hidden by single tokens, .15 +- .006
+    each."""
     units = repeated(Toy(length=42, levels={"word": [(start, start + 4) for start in range(1, 41, 4)]}), 20_000)
     strategy = Ernie1(stages=[KnowledgeStage(until=1.0, units=["word"])], unit_share=0.5)
     spans = strategy.select(units, strategy.budget(), keys(20_000), np.zeros(20_000))
@@ -215,7 +252,10 @@ def test_levels_are_those_of_all_stages_once() -> None:
     [
         ({"stages": []}, r"^stages: the ends \[\] must rise and the last must be 1\.0$"),
         ({"stages": [KnowledgeStage(until=0.5, units=[])]}, r"^stages: the ends \[0\.5\] must rise"),
-        ({"stages": [KnowledgeStage(until=1.0, units=[]), KnowledgeStage(until=0.5, units=[])]}, r"^stages: the ends .* must rise"),
+        (
+            {"stages": [KnowledgeStage(until=1.0, units=[]), KnowledgeStage(until=0.5, units=[])]},
+            r"^stages: the ends .* must rise",
+        ),
         ({"stages": [KnowledgeStage(until=1.0, units=[])] * 2}, r"^stages: the ends .* must rise"),
         ({"unit_share": -0.1}, r"^unit_share: -0\.1 must lie in \[0, 1\]$"),
         ({"unit_share": 1.1}, r"^unit_share: 1\.1 must lie in \[0, 1\]$"),

@@ -26,16 +26,32 @@ def select(strategy: GeometricSpan, units: Units, budget: Budget, seed: int = 0)
 
 
 @FIXED
-@given(st.lists(toys(longest=80), min_size=1, max_size=3), BUDGETS, st.floats(0.05, 0.9), st.integers(1, 12), st.booleans(), st.integers(0, 10**6))
-def test_the_kernel_equals_the_slow_reference(samples: list[Toy], budget: Budget, p: float, max_words: int, across: bool, seed: int) -> None:
+@given(
+    st.lists(toys(longest=80), min_size=1, max_size=3),
+    BUDGETS,
+    st.floats(0.05, 0.9),
+    st.integers(1, 12),
+    st.booleans(),
+    st.integers(0, 10**6),
+)
+def test_the_kernel_equals_the_slow_reference(
+    samples: list[Toy], budget: Budget, p: float, max_words: int, across: bool, seed: int
+) -> None:
     strategy, units = GeometricSpan(p=p, max_words=max_words, across_sentences=across), lay_out(samples)
     law = listed(strategy.cumulative_L)
-    expected = [slow_spans(toy, budget, key, law, across)[0] for toy, key in zip(samples, keys(len(samples), seed).tolist(), strict=True)]
+    expected = [
+        slow_spans(toy, budget, key, law, across)[0]
+        for toy, key in zip(samples, keys(len(samples), seed).tolist(), strict=True)
+    ]
     assert by_sample(select(strategy, units, budget, seed), units) == expected
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=3), BUDGETS.filter(lambda budget: budget.rule != "cut"), st.integers(0, 10**6))
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=3),
+    BUDGETS.filter(lambda budget: budget.rule != "cut"),
+    st.integers(0, 10**6),
+)
 def test_spans_begin_and_end_at_word_edges(samples: list[Toy], budget: Budget, seed: int) -> None:
     units = lay_out(samples)
     found = by_sample(select(GeometricSpan(), units, budget, seed), units)
@@ -67,21 +83,28 @@ def test_the_rule_cut_spends_the_budget_to_the_token(samples: list[Toy], rate: f
         keys(len(samples), seed),
         np.zeros(len(samples)),
     )
-    assert np.array_equal(np.bincount(spans.sample_N, spans.end_N - spans.start_N, len(samples)), np.bincount(single.sample_N, minlength=len(samples)))
+    assert np.array_equal(
+        np.bincount(spans.sample_N, spans.end_N - spans.start_N, len(samples)),
+        np.bincount(single.sample_N, minlength=len(samples)),
+    )
 
 
 @pytest.mark.parametrize("rule", TOKEN_RULES)
 def test_spans_never_cross_a_separator_inside_the_sample(rule: str) -> None:
-    """2,000 samples [CLS] 10 tokens [SEP] 10 tokens [SEP] with spans of 1 to 10 words: the inner [SEP] is never covered."""
+    """2,000 samples [CLS] 10 tokens [SEP] 10 tokens [SEP] with spans of 1 to 10 words: the inner [SEP] is never
+    covered."""
     toy = Toy(length=23, blocked=frozenset({11}), levels={"word": [(3, 5), (9, 11), (12, 15)]})
     units = repeated(toy, 2000)
-    found = [merged(spans) for spans in by_sample(select(GeometricSpan(p=0.01), units, Budget(rate=0.5, rule=rule)), units)]
+    found = [
+        merged(spans) for spans in by_sample(select(GeometricSpan(p=0.01), units, Budget(rate=0.5, rule=rule)), units)
+    ]
     assert all(end <= 11 or start >= 12 for chosen in found for start, end in chosen)
     assert any(end == 11 for chosen in found for _, end in chosen)
 
 
 def test_one_span_never_lies_on_both_sides_of_a_separator() -> None:
-    """2,000 samples with one span each, of 1 to 10 words: all its words touch (reference a3.3: 15 to 31 such cases per 250 in shared code)."""
+    """2,000 samples with one span each, of 1 to 10 words: all its words touch (reference a3.3: 15 to 31 such cases per
+    250 in shared code)."""
     units = repeated(Toy(length=23, blocked=frozenset({11})), 2000)
     spans = merged_spans(select(GeometricSpan(p=0.01), units, ONE_SPAN))
     assert spans.sample_N.tolist() == list(range(2000))
@@ -92,7 +115,8 @@ def test_one_span_never_lies_on_both_sides_of_a_separator() -> None:
 
 @pytest.mark.parametrize("across", [True, False])
 def test_spans_run_over_the_end_of_a_sentence_only_where_allowed(across: bool) -> None:
-    """2,000 samples of 20 tokens in two sentences, one span of 1 to 10 words each: over the end in about 0.22, or never."""
+    """2,000 samples of 20 tokens in two sentences, one span of 1 to 10 words each: over the end in about 0.22, or
+    never."""
     units = repeated(Toy(length=22, sentences=frozenset({1, 11})), 2000)
     spans = merged_spans(select(GeometricSpan(p=0.01, across_sentences=across), units, ONE_SPAN))
     start_N = spans.start_N - units.sample_start_S[spans.sample_N]
@@ -103,7 +127,8 @@ def test_spans_run_over_the_end_of_a_sentence_only_where_allowed(across: bool) -
 
 
 def test_the_length_law_is_truncated_and_renormalised() -> None:
-    """SpanBERT section 3.1 (reference a5): mean 3.80, P(10) = .030; clipping to 10 would give 4.46 and .134 (pitfall P6)."""
+    """SpanBERT section 3.1 (reference a5): mean 3.80, P(10) = .030; clipping to 10 would give 4.46 and .134 (pitfall
+    P6)."""
     law = np.diff(GeometricSpan().cumulative_L, prepend=0)
     by_hand = [0.2 * 0.8**length / (1 - 0.8**10) for length in range(10)]
     assert np.allclose(law, by_hand, atol=1e-12)
@@ -122,8 +147,10 @@ def test_lengths_drawn_from_the_law_have_its_mean() -> None:
 
 
 def test_the_first_span_of_the_kernel_follows_the_law_too() -> None:
-    """50,000 samples of 100 one-token words with a budget of one token, overshot by one span: mean 3.80 +- 0.08, P(10) = 0.030 +- 0.005."""
-    # Spans that begin in the last 9 tokens are shortened by [SEP] and left out; 45,500 remain. Standard errors .012 and .0008: 6 of them.
+    """50,000 samples of 100 one-token words with a budget of one token, overshot by one span: mean 3.80 +- 0.08, P(10)
+    = 0.030 +- 0.005."""
+    # Spans that begin in the last 9 tokens are shortened by [SEP] and left out; 45,500 remain. Standard errors .012 and
+    # .0008: 6 of them.
     units = repeated(Toy(length=102), 50_000)
     spans = merged_spans(select(GeometricSpan(), units, Budget(rate=0.01, rule="overshoot")))
     assert len(spans) == 50_000
@@ -150,11 +177,15 @@ def test_a_span_length_counts_words_and_not_tokens() -> None:
 
 
 def test_an_anchor_inside_a_word_begins_with_the_whole_word() -> None:
-    """4,000 samples of words of 9, 1 and 10 tokens, one span of one word: chosen as often as they have tokens, 9 : 1 : 10, +- 0.05."""
+    """4,000 samples of words of 9, 1 and 10 tokens, one span of one word: chosen as often as they have tokens, 9 : 1 :
+    10, +- 0.05."""
     # Standard error .008: 6 of them.
     toy = words_of_lengths([9, 1, 10])
     spans = select(GeometricSpan(max_words=1), repeated(toy, 4000), ONE_SPAN)
-    assert np.abs(np.bincount(spans.end_N - spans.start_N, minlength=11)[[9, 1, 10]] / 4000 - [0.45, 0.05, 0.5]).max() < 0.05
+    assert (
+        np.abs(np.bincount(spans.end_N - spans.start_N, minlength=11)[[9, 1, 10]] / 4000 - [0.45, 0.05, 0.5]).max()
+        < 0.05
+    )
 
 
 @pytest.mark.parametrize("p", [0.0, 1.0, -0.2, 1.5, float("nan")])

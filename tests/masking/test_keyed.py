@@ -88,9 +88,13 @@ def test_uniform_never_reaches_one_even_for_the_largest_output() -> None:
 @pytest.mark.parametrize("axis", ["draws of one key", "first draw of many keys"])
 def test_uniform_numbers_are_level(axis: str) -> None:
     """200,000 numbers: mean 0.5 +- 0.004, each tenth holds 0.1 +- 0.004, neighbours uncorrelated +- 0.012."""
-    # Standard errors .00065, .00067 and .0022, so the tolerances are 6.2, 6.0 and 5.4 of them: false alarm < 1e-7 (fixed keys: never).
+    # Standard errors .00065, .00067 and .0022, so the tolerances are 6.2, 6.0 and 5.4 of them: false alarm < 1e-7
+    # (fixed keys: never).
     if axis == "draws of one key":
-        numbers = (mix_array((np.arange(200_000, dtype=np.uint64) + np.uint64(1)) * np.uint64(GOLDEN) + np.uint64(7)) >> np.uint64(11)) * 2.0**-53
+        numbers = (
+            mix_array((np.arange(200_000, dtype=np.uint64) + np.uint64(1)) * np.uint64(GOLDEN) + np.uint64(7))
+            >> np.uint64(11)
+        ) * 2.0**-53
         assert numbers[:5].tolist() == [uniform(7, number) for number in range(5)]
     else:
         numbers = uniform_array(np.arange(200_000, dtype=np.uint64), 0)
@@ -168,7 +172,14 @@ def test_hash_key_is_a_uint64_for_any_text() -> None:
 
 
 @FIXED
-@given(st.lists(st.lists(st.one_of(st.integers(), st.text("ab1 \x1e", max_size=3)), max_size=4), min_size=2, max_size=2, unique_by=repr))
+@given(
+    st.lists(
+        st.lists(st.one_of(st.integers(), st.text("ab1 \x1e", max_size=3)), max_size=4),
+        min_size=2,
+        max_size=2,
+        unique_by=repr,
+    )
+)
 def test_different_parts_give_different_keys(pair: list[list[str | int]]) -> None:
     assert hash_key(*pair[0]) != hash_key(*pair[1])
 

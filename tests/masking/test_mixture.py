@@ -50,7 +50,10 @@ def choices(mixture: Mixture, samples: int, progress: float | np.ndarray = 0.5) 
 def test_weights_are_realised() -> None:
     """30,000 samples, weights 1 : 3 : 2: shares 1/6, 1/2, 1/3 within 0.017."""
     # Standard error at most .0029: 5.9 of them, false alarm 1e-8 over the three shares (fixed keys: never).
-    shares = np.bincount(choices(constant([Mark(place=1), Mark(place=2), Mark(place=3)], [1, 3, 2]), 30_000), minlength=4) / 30_000
+    shares = (
+        np.bincount(choices(constant([Mark(place=1), Mark(place=2), Mark(place=3)], [1, 3, 2]), 30_000), minlength=4)
+        / 30_000
+    )
     assert np.abs(shares[1:] - [1 / 6, 1 / 2, 1 / 3]).max() < 0.017
 
 
@@ -66,14 +69,31 @@ def test_only_the_ratio_of_weights_matters() -> None:
 
 def test_phases_follow_the_progress_of_training() -> None:
     """ERNIE 1.0's order; a phase holds up to, and without, its end, and the last holds at 1.0."""
-    schedule = [Phase(until=0.33, weights=[1, 0, 0]), Phase(until=0.67, weights=[0, 1, 0]), Phase(until=1.0, weights=[0, 0, 1])]
+    schedule = [
+        Phase(until=0.33, weights=[1, 0, 0]),
+        Phase(until=0.67, weights=[0, 1, 0]),
+        Phase(until=1.0, weights=[0, 0, 1]),
+    ]
     mixture = Mixture(strategies=[Mark(place=1), Mark(place=2), Mark(place=3)], schedule=schedule)
-    for progress, place in ((0.0, 1), (0.329, 1), (0.33, 2), (0.5, 2), (0.669, 2), (0.67, 3), (0.99, 3), (1.0, 3), (1.2, 3)):
+    for progress, place in (
+        (0.0, 1),
+        (0.329, 1),
+        (0.33, 2),
+        (0.5, 2),
+        (0.669, 2),
+        (0.67, 3),
+        (0.99, 3),
+        (1.0, 3),
+        (1.2, 3),
+    ):
         assert set(choices(mixture, 50, progress).tolist()) == {place}, progress
 
 
 def test_samples_of_one_batch_may_lie_in_different_phases() -> None:
-    mixture = Mixture(strategies=[Mark(place=1), Mark(place=2)], schedule=[Phase(until=0.5, weights=[1, 0]), Phase(until=1.0, weights=[0, 1])])
+    mixture = Mixture(
+        strategies=[Mark(place=1), Mark(place=2)],
+        schedule=[Phase(until=0.5, weights=[1, 0]), Phase(until=1.0, weights=[0, 1])],
+    )
     assert choices(mixture, 4, np.array([0.1, 0.9, 0.4, 0.6])).tolist() == [1, 2, 1, 2]
 
 
@@ -120,9 +140,15 @@ def test_what_all_strategies_publish_holds_for_the_mixture() -> None:
 
 def test_strategies_published_with_different_settings_ask_for_yours() -> None:
     mixture = constant([WholeUnit(), Ernie1()], [1, 1])
-    with pytest.raises(ValueError, match=r"^strategies: they were published with different settings of `budget`; give masking\.budget yourself$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^strategies: they were published with different settings of `budget`; give masking\.budget yourself$",
+    ):
         mixture.budget()
-    with pytest.raises(ValueError, match=r"^strategies: they were published with different settings of `corruption`; give masking\.corruption yourself$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^strategies: they were published with different settings of `corruption`; give masking\.corruption yourself$",
+    ):
         mixture.corruption()
 
 
@@ -130,7 +156,9 @@ def test_weights_are_asked_for_once_and_must_agree() -> None:
     assert constant([Subword(), Salient(weight="even")], [1, 1]).weighted() == {}
     both: list[Strategy] = [Salient(weight="idf"), Salient(salient=["phrase"], weight="tf_idf")]
     assert constant(both, [1, 1]).weighted() == {"entity": "idf", "phrase": "tf_idf"}
-    with pytest.raises(ValueError, match=r"^strategies: two of them weigh the level 'entity' differently, by idf and by tf_idf$"):
+    with pytest.raises(
+        ValueError, match=r"^strategies: two of them weigh the level 'entity' differently, by idf and by tf_idf$"
+    ):
         constant([Salient(weight="idf"), Salient(weight="tf_idf")], [1, 1]).weighted()
 
 
@@ -141,7 +169,10 @@ def test_each_strategy_spends_its_own_budget_where_budgets_are_given() -> None:
     mixture = Mixture(strategies=components, schedule=[Phase(until=1.0, weights=weights)], budgets=budgets)
     drawn = choices(constant([Mark(place=1), Mark(place=2)], weights), 300)
     units = repeated(toy, 300)
-    alone = [by_sample(strategy.select(units, budget, keys(300), np.zeros(300)), units) for strategy, budget in zip(components, budgets, strict=True)]
+    alone = [
+        by_sample(strategy.select(units, budget, keys(300), np.zeros(300)), units)
+        for strategy, budget in zip(components, budgets, strict=True)
+    ]
     mixed = by_sample(mixture.select(units, Budget(rate=0.99), keys(300), np.zeros(300)), units)
     assert mixed == [alone[place - 1][sample] for sample, place in enumerate(drawn.tolist())]
     assert mixture.own_budgets() == budgets and mixture.rules() == RULES
@@ -151,7 +182,10 @@ def test_each_strategy_spends_its_own_budget_where_budgets_are_given() -> None:
     ("budgets", "message"),
     [
         ([Budget()], r"^budgets: 1 for 2 strategies; give one for each or none$"),
-        ([Budget(), Budget(rule="bernoulli")], r"^budgets: the rule 'bernoulli' has no meaning for its strategy, which knows accept, skip"),
+        (
+            [Budget(), Budget(rule="bernoulli")],
+            r"^budgets: the rule 'bernoulli' has no meaning for its strategy, which knows accept, skip",
+        ),
         ([Budget(), Budget(final_rate=0.3)], r"^budgets: final_rate and row_targets are not possible here$"),
         ([Budget(), Budget(row_targets=9)], r"^budgets: final_rate and row_targets"),
     ],
@@ -162,7 +196,8 @@ def test_budgets_that_make_no_sense_are_refused(budgets: list[Budget], message: 
 
 
 def test_each_strategy_replaces_by_its_own_corruption_where_corruptions_are_given() -> None:
-    """Tokens hidden by the first strategy become [MASK], those of the second a random token or stay, exactly as each alone would have it."""
+    """Tokens hidden by the first strategy become [MASK], those of the second a random token or stay, exactly as each
+    alone would have it."""
     toy, weights = random_toy(np.random.default_rng(2), 60), [1, 1]
     components: list[Strategy] = [Subword(), WholeUnit()]
     corruptions = [Corruption(mask=1.0, random=0.0), Corruption(mask=0.0, random=0.5, per="token")]
@@ -173,13 +208,17 @@ def test_each_strategy_replaces_by_its_own_corruption_where_corruptions_are_give
     spans = mixture.select(units, Budget(), keys(300), np.zeros(300))
     members_S = mixture.members(keys(300), np.zeros(300))
     assert (members_S + 1).tolist() == drawn.tolist()
-    corrupted_T, targets = corrupt_each(mixture.own_corruptions(), members_S, ids_T, spans, units, keys(300, 1), replacements)
+    corrupted_T, targets = corrupt_each(
+        mixture.own_corruptions(), members_S, ids_T, spans, units, keys(300, 1), replacements
+    )
     alone = [corruption.corrupt(ids_T, spans, units, keys(300, 1), replacements) for corruption in corruptions]
     assert targets.position_M.tolist() == alone[0][1].position_M.tolist()
     assert np.array_equal(targets.label_M, ids_T[targets.position_M])
     member_T = np.repeat(members_S, toy.length)
     assert np.array_equal(corrupted_T, np.where(member_T == 0, alone[0][0], alone[1][0]))
-    assert np.array_equal(targets.action_M, np.where(member_T[targets.position_M] == 0, alone[0][1].action_M, alone[1][1].action_M))
+    assert np.array_equal(
+        targets.action_M, np.where(member_T[targets.position_M] == 0, alone[0][1].action_M, alone[1][1].action_M)
+    )
 
 
 def test_corruptions_are_one_for_each_and_not_inside_another_mixture() -> None:
@@ -187,19 +226,25 @@ def test_corruptions_are_one_for_each_and_not_inside_another_mixture() -> None:
     with pytest.raises(ValueError, match=r"^corruptions: 1 for 2 strategies; give one for each or none$"):
         Mixture(strategies=[Subword(), Ngram()], schedule=phase, corruptions=[Corruption()])
     inner = Mixture(strategies=[Subword(), Ngram()], schedule=phase, corruptions=[Corruption()] * 2)
-    with pytest.raises(ValueError, match=r"^strategies: a mixture inside a mixture cannot have budgets or corruptions of its own$"):
+    with pytest.raises(
+        ValueError, match=r"^strategies: a mixture inside a mixture cannot have budgets or corruptions of its own$"
+    ):
         Mixture(strategies=[Subword(), inner], schedule=phase)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_sample_with_text_has_a_target_by_default(rule: str) -> None:
     units = repeated(Toy(length=4), 500)
-    spans = constant([Subword(), WholeUnit()], [1, 1]).select(units, Budget(rate=0.01, rule=rule), keys(500), np.zeros(500))
+    spans = constant([Subword(), WholeUnit()], [1, 1]).select(
+        units, Budget(rate=0.01, rule=rule), keys(500), np.zeros(500)
+    )
     assert len(np.unique(spans.sample_N)) == 500
 
 
 def test_levels_are_those_of_all_strategies_once() -> None:
-    mixture = constant([WholeUnit(units=["phrase", "word"]), Subword(), GeometricSpan(), WholeUnit(units=["entity"])], [1, 1, 1, 1])
+    mixture = constant(
+        [WholeUnit(units=["phrase", "word"]), Subword(), GeometricSpan(), WholeUnit(units=["entity"])], [1, 1, 1, 1]
+    )
     assert list(mixture.levels()) == ["phrase", "word", "entity"]
 
 
@@ -229,7 +274,10 @@ def test_the_ends_of_the_phases_must_rise_to_one(ends: list[float]) -> None:
 
 def test_every_phase_weighs_every_strategy() -> None:
     with pytest.raises(ValueError, match=r"^schedule: 1 weights for 2 strategies$"):
-        Mixture(strategies=[Subword(), WholeUnit()], schedule=[Phase(until=0.5, weights=[1, 1]), Phase(until=1.0, weights=[1])])
+        Mixture(
+            strategies=[Subword(), WholeUnit()],
+            schedule=[Phase(until=0.5, weights=[1, 1]), Phase(until=1.0, weights=[1])],
+        )
 
 
 def test_a_mixture_of_nothing_is_refused() -> None:

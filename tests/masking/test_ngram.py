@@ -1,4 +1,5 @@
-"""N-grams of whole words: the law of n, realised shares as published, edges that no n-gram crosses, and the slow reference."""
+"""N-grams of whole words: the law of n, realised shares as published, edges that no n-gram crosses, and the slow
+reference."""
 
 from __future__ import annotations
 
@@ -35,23 +36,39 @@ ONE_OVER_N = [1, 1 / 2, 1 / 3]
     rule=st.sampled_from(NGRAM_RULES),
     rate=st.floats(0.02, 0.95),
     at_least_one=st.booleans(),
-    strategy=st.builds(Ngram, law=st.sampled_from(["inverse", "longer"]), max_words=st.integers(1, 8), across_sentences=st.booleans())
+    strategy=st.builds(
+        Ngram, law=st.sampled_from(["inverse", "longer"]), max_words=st.integers(1, 8), across_sentences=st.booleans()
+    )
     | st.builds(Ngram, law=st.just("macbert"), max_words=st.integers(1, 4), across_sentences=st.booleans())
     | st.builds(Ngram, shares=st.sampled_from([[1.0], [1, 0, 2], [3, 1, 1, 1, 1, 1]])),
     seed=st.integers(0, 10**6),
 )
-def test_the_kernel_equals_the_slow_reference(samples: list[Toy], rule: str, rate: float, at_least_one: bool, strategy: Ngram, seed: int) -> None:
-    units, keys_S, budget = lay_out(samples, before=2, between=1), keys(len(samples), seed), Budget(rate=rate, rule=rule, at_least_one=at_least_one)
+def test_the_kernel_equals_the_slow_reference(
+    samples: list[Toy], rule: str, rate: float, at_least_one: bool, strategy: Ngram, seed: int
+) -> None:
+    units, keys_S, budget = (
+        lay_out(samples, before=2, between=1),
+        keys(len(samples), seed),
+        Budget(rate=rate, rule=rule, at_least_one=at_least_one),
+    )
     law, across = listed(strategy.cumulative_L), strategy.across_sentences
-    expected = [slow_ngrams(toy, budget, key, law, across)[0] for toy, key in zip(samples, keys_S.tolist(), strict=True)]
+    expected = [
+        slow_ngrams(toy, budget, key, law, across)[0] for toy, key in zip(samples, keys_S.tolist(), strict=True)
+    ]
     assert by_sample(strategy.select(units, budget, keys_S, np.zeros(len(samples))), units) == expected
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=3), st.sampled_from([rule for rule in NGRAM_RULES if rule != "cut"]), st.integers(0, 10**6))
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=3),
+    st.sampled_from([rule for rule in NGRAM_RULES if rule != "cut"]),
+    st.integers(0, 10**6),
+)
 def test_words_are_never_cut(samples: list[Toy], rule: str, seed: int) -> None:
     units = lay_out(samples)
-    found = by_sample(Ngram().select(units, Budget(rate=0.4, rule=rule), keys(len(samples), seed), np.zeros(len(samples))), units)
+    found = by_sample(
+        Ngram().select(units, Budget(rate=0.4, rule=rule), keys(len(samples), seed), np.zeros(len(samples))), units
+    )
     assert all(set(spans) <= set(units_of(toy, ["word"])) for toy, spans in zip(samples, found, strict=True))
 
 
@@ -60,7 +77,9 @@ def test_words_are_never_cut(samples: list[Toy], rule: str, seed: int) -> None:
 def test_skip_and_stop_never_exceed_the_budget(samples: list[Toy], rate: float, seed: int) -> None:
     units = lay_out(samples)
     for rule in ("skip", "stop", "cut"):
-        spans = Ngram().select(units, Budget(rate=rate, rule=rule, at_least_one=False), keys(len(samples), seed), np.zeros(len(samples)))
+        spans = Ngram().select(
+            units, Budget(rate=rate, rule=rule, at_least_one=False), keys(len(samples), seed), np.zeros(len(samples))
+        )
         tokens_S = np.bincount(spans.sample_N, spans.end_N - spans.start_N, len(samples))
         assert all(tokens <= np.ceil(rate * sum(toy.maskable())) for tokens, toy in zip(tokens_S, samples, strict=True))
 
@@ -86,8 +105,10 @@ def first_ngrams(strategy: Ngram, toy: Toy, samples: int) -> tuple[np.ndarray, n
     ],
 )
 def test_the_first_ngram_of_a_sample_follows_the_law(strategy: Ngram, law: list[float]) -> None:
-    """40,000 samples of 100 one-token words, one n-gram each: every n within 0.016 of its chance (reference a3.3, a6)."""
-    # Standard error at most .0026 (n-grams that begin near the end are left out): 6 of them, false alarm 5e-8 over all laws (fixed keys: never).
+    """40,000 samples of 100 one-token words, one n-gram each: every n within 0.016 of its chance (reference a3.3,
+    a6)."""
+    # Standard error at most .0026 (n-grams that begin near the end are left out): 6 of them, false alarm 5e-8 over all
+    # laws (fixed keys: never).
     begin_S, length_S = first_ngrams(strategy, Toy(length=102), 40_000)
     lengths = length_S[begin_S <= 101 - len(law)]
     shares = np.bincount(lengths, minlength=len(law) + 1)[1:] / len(lengths)
@@ -98,7 +119,8 @@ def test_the_first_ngram_of_a_sample_follows_the_law(strategy: Ngram, law: list[
 
 
 def test_where_fewer_words_follow_the_law_is_renormalised_over_them() -> None:
-    """40,000 samples of three words: from the first 6/11, 3/11, 2/11, from the second 2/3, 1/3, from the last always one; within 0.026."""
+    """40,000 samples of three words: from the first 6/11, 3/11, 2/11, from the second 2/3, 1/3, from the last always
+    one; within 0.026."""
     # 13,333 n-grams begin at each word: standard error at most .0043, 6 of them.
     begin_S, length_S = first_ngrams(Ngram(), Toy(length=5), 40_000)
     for begin, law in ((1, [6 / 11, 3 / 11, 2 / 11]), (2, [2 / 3, 1 / 3, 0]), (3, [1, 0, 0])):
@@ -107,7 +129,8 @@ def test_where_fewer_words_follow_the_law_is_renormalised_over_them() -> None:
 
 
 def test_no_ngram_lies_on_both_sides_of_a_separator() -> None:
-    """3,000 samples [CLS] 10 words [SEP] 10 words [SEP] with one n-gram each: its words touch (reference a3.3, P4: 15 of 250 in shared code)."""
+    """3,000 samples [CLS] 10 words [SEP] 10 words [SEP] with one n-gram each: its words touch (reference a3.3, P4: 15
+    of 250 in shared code)."""
     begin_S, length_S = first_ngrams(Ngram(law="longer", max_words=8), Toy(length=23, blocked=frozenset({11})), 3000)
     assert not ((begin_S < 11) & (begin_S + length_S > 11)).any()
     assert (begin_S + length_S == 11).any()
@@ -124,7 +147,8 @@ def test_ngrams_run_over_the_end_of_a_sentence_only_where_allowed(across: bool) 
 
 
 def test_sentence_ends_do_not_stop_ngrams_unless_you_say_so() -> None:
-    """create_masked_lm_predictions of Megatron-LM takes `cand_indexes[idx:idx+n]`, a list over the whole input that knows no sentences."""
+    """create_masked_lm_predictions of Megatron-LM takes `cand_indexes[idx:idx+n]`, a list over the whole input that
+    knows no sentences."""
     assert Ngram().across_sentences
     assert MacBert().across_sentences
 
@@ -134,7 +158,8 @@ SENTENCES = Toy(length=98, sentences=frozenset(range(1, 97, 12)))
 
 
 def hidden_by_place(strategy: Strategy) -> np.ndarray:
-    """Share of the words of the second to seventh sentence that is hidden, by place in the sentence: 120,000 of each."""
+    """Share of the words of the second to seventh sentence that is hidden, by place in the sentence: 120,000 of
+    each."""
     units = repeated(SENTENCES, 20_000)
     spans = strategy.select(units, strategy.budget(), keys(20_000), np.zeros(20_000))
     place_N = spans.start_N - units.sample_start_S[spans.sample_N] - 1
@@ -144,8 +169,10 @@ def hidden_by_place(strategy: Strategy) -> np.ndarray:
 
 @pytest.mark.parametrize("strategy", [Ngram(), Ngram(law="longer"), MacBert()], ids=["ngram", "longer", "macbert"])
 def test_every_place_of_a_sentence_is_hidden_equally_often(strategy: Strategy) -> None:
-    """20,000 samples of eight sentences: each of the twelve places +- 0.0065 of their mean, which is the rate +- 0.005."""
-    # Standard error .00103: 6.3 of them. The mean lies a little above the rate, because the first words of the whole sample are hidden less often.
+    """20,000 samples of eight sentences: each of the twelve places +- 0.0065 of their mean, which is the rate +-
+    0.005."""
+    # Standard error .00103: 6.3 of them. The mean lies a little above the rate, because the first words of the whole
+    # sample are hidden less often.
     shares = hidden_by_place(strategy)
     assert abs(shares.mean() - 0.15) < 0.005, shares
     assert np.abs(shares - shares.mean()).max() < 0.0065, shares
@@ -171,8 +198,8 @@ def chinese(rng: np.random.Generator) -> Toy:
 def described_algorithm(toy: Toy, rng: np.random.Generator, law: list[float]) -> tuple[list[int], int]:
     """create_masked_lm_predictions as reference a3.3 describes it, on whole words: (n of every n-gram, tokens hidden).
 
-    Shuffled starts; n by the law over what follows (also past [SEP]); shortened until it fits; passed over if it still does not or meets a
-    hidden word. The budget counts special tokens.
+    Shuffled starts; n by the law over what follows (also past [SEP]); shortened until it fits; passed over if it still
+    does not or meets a hidden word. The budget counts special tokens.
     """
     words, hidden, ngrams = toy.levels["word"], set(), []
     budget, spent = max(1, round(0.15 * toy.length)), 0
@@ -194,12 +221,14 @@ def described_algorithm(toy: Toy, rng: np.random.Generator, law: list[float]) ->
 
 @pytest.mark.parametrize(("law", "published"), [("inverse", [0.585, 0.260, 0.156]), ("longer", [0.224, 0.271, 0.505])])
 def test_realised_ngrams_of_chinese_have_the_published_shares(law: str, published: list[float]) -> None:
-    """1,500 sequences of 468 tokens, `skip`: shares of n = 1, 2, 3 within 0.02 of those measured on the shared code, tag [X] of reference a3.3,
+    """1,500 sequences of 468 tokens, `skip`: shares of n = 1, 2, 3 within 0.02 of those measured on the shared code,
+    tag [X] of reference a3.3,
 
     and within 0.016 of the described algorithm run here on the same sequences."""
-    # The published shares stand on 418 sequences, 12,100 (8,400) n-grams: standard error .0045 (.0055). Ours on 43,000 (30,000): .0024 (.0029).
-    # Measured with four times as many: ours .580 .261 .159 (.228 .278 .494), the algorithm .578 .262 .160 (.225 .278 .497). Ours hides single words a
-    # little more often because no n-gram crosses [SEP]; the published ones lie 1.2 (2.0) standard errors of theirs away.
+    # The published shares stand on 418 sequences, 12,100 (8,400) n-grams: standard error .0045 (.0055). Ours on 43,000
+    # (30,000): .0024 (.0029). Measured with four times as many: ours .580 .261 .159 (.228 .278 .494), the algorithm
+    # .578 .262 .160 (.225 .278 .497). Ours hides single words a little more often because no n-gram crosses [SEP]; the
+    # published ones lie 1.2 (2.0) standard errors of theirs away.
     rng = np.random.default_rng(7)
     samples = [chinese(rng) for _ in range(SEQUENCES)]
     strategy, units, keys_S = Ngram(law=law), lay_out(samples), keys(SEQUENCES)
@@ -218,7 +247,8 @@ def test_realised_ngrams_of_chinese_have_the_published_shares(law: str, publishe
     print(f"\n{law}: ours {our_shares.round(3)}, described {their_shares.round(3)}, published {published}")
     assert np.abs(our_shares - published).max() < 0.02, our_shares
     assert np.abs(our_shares - their_shares).max() < 0.016, (our_shares, their_shares)
-    # The budget is met almost exactly: published .149 to .152 of all tokens; ours counts the 465 that are text, by a coin.
+    # The budget is met almost exactly: published .149 to .152 of all tokens; ours counts the 465 that are text, by a
+    # coin.
     assert 0.149 < tokens / (468 * SEQUENCES) < 0.152
     shares = [sum(end - start for start, end in spans) / 465 for spans in found]
     assert 0.149 < np.mean(shares) < 0.152

@@ -1,4 +1,5 @@
-"""Where random tokens come from: evenly from the vocabulary, by the law of the corpus, or from the sample; never a special or unused entry."""
+"""Where random tokens come from: evenly from the vocabulary, by the law of the corpus, or from the sample; never a
+special or unused entry."""
 
 from __future__ import annotations
 
@@ -21,16 +22,22 @@ COUNTS = (1e6 / (1 + np.arange(50)) ** 1.2).astype(np.int64)
 def all_hidden(ids: list[int], samples: int) -> tuple[Units, Spans, np.ndarray]:
     """Samples [CLS] ids [SEP], all ids hidden as units of one token."""
     units = repeated(Toy(length=len(ids) + 2), samples)
-    start_N = (units.sample_start_S[:, None] + np.arange(1, len(ids) + 1, dtype=np.int32)[None, :]).ravel().astype(np.int32)
+    start_N = (
+        (units.sample_start_S[:, None] + np.arange(1, len(ids) + 1, dtype=np.int32)[None, :]).ravel().astype(np.int32)
+    )
     spans = Spans(np.repeat(np.arange(samples, dtype=np.int32), len(ids)), start_N, start_N + np.int32(1))
     return units, spans, np.tile(np.array([CLS, *ids, SEP], np.int64), samples)
 
 
-def random_tokens(pool: str, ids: list[int], samples: int, count_V: np.ndarray | None = None, ordinary_V: np.ndarray = ORDINARY) -> np.ndarray:
+def random_tokens(
+    pool: str, ids: list[int], samples: int, count_V: np.ndarray | None = None, ordinary_V: np.ndarray = ORDINARY
+) -> np.ndarray:
     """What stands in for the hidden tokens when all of them are replaced at random, one row a sample."""
     units, spans, ids_T = all_hidden(ids, samples)
     source = Replacements(mask_id=MASK, unknown_id=UNKNOWN, ordinary_V=ordinary_V, count_V=count_V)
-    corrupted_T, targets = Corruption(mask=0.0, random=1.0, pool=pool).corrupt(ids_T, spans, units, keys(samples), source)
+    corrupted_T, targets = Corruption(mask=0.0, random=1.0, pool=pool).corrupt(
+        ids_T, spans, units, keys(samples), source
+    )
     assert set(targets.action_M.tolist()) == {1}
     return corrupted_T[targets.position_M].reshape(samples, len(ids))
 
@@ -44,8 +51,8 @@ def chi_square(drawn: np.ndarray, share_V: np.ndarray) -> float:
 @pytest.mark.parametrize(("pool", "counts"), [("vocabulary", None), ("vocabulary", COUNTS), ("corpus", COUNTS)])
 def test_random_tokens_have_the_law_of_the_pool(pool: str, counts: np.ndarray | None) -> None:
     """10,000 samples of 20 tokens, 50 ids: chi-square below 110 at 49 degrees of freedom."""
-    # Mean 49, standard deviation 9.9: 6.2 of them; P(chi-square_49 > 110) = 1.5e-6 (fixed keys: never). The even law against the other and back
-    # gives more than 100,000.
+    # Mean 49, standard deviation 9.9: 6.2 of them; P(chi-square_49 > 110) = 1.5e-6 (fixed keys: never). The even law
+    # against the other and back gives more than 100,000.
     drawn = random_tokens(pool, [30] * 20, 10_000, counts)
     assert set(drawn.ravel().tolist()) <= set(ORDINARY.tolist())
     even, law = np.full(50, 1 / 50), COUNTS / COUNTS.sum()
@@ -55,7 +62,8 @@ def test_random_tokens_have_the_law_of_the_pool(pool: str, counts: np.ndarray | 
 
 @pytest.mark.parametrize("pool", ["vocabulary", "corpus"])
 def test_random_tokens_of_one_unit_and_of_neighbouring_samples_are_independent(pool: str) -> None:
-    """Equal pairs as often as the law says, +- 0.011: tokens beside one another, and equal places of neighbouring samples."""
+    """Equal pairs as often as the law says, +- 0.011: tokens beside one another, and equal places of neighbouring
+    samples."""
     # 100,000 pairs: standard error at most .0013 with this law (chance of a pair .088 or .02): 6 of them and more.
     drawn = random_tokens(pool, [30] * 20, 10_000, COUNTS)
     law = COUNTS / COUNTS.sum() if pool == "corpus" else np.full(50, 1 / 50)
@@ -85,7 +93,8 @@ def test_one_token_alone_in_the_corpus_is_always_drawn() -> None:
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=60).filter(any))
 def test_the_alias_table_adds_up_to_the_law(counts: list[int]) -> None:
-    """Vose's table: column i gives itself with chance below[i], else other[i]; all columns together give every token its share."""
+    """Vose's table: column i gives itself with chance below[i], else other[i]; all columns together give every token
+    its share."""
     total = len(counts)
     below_V, other_V = Replacements(mask_id=MASK, ordinary_V=np.arange(total), count_V=np.array(counts)).alias
     share_V = np.zeros(total)
@@ -107,7 +116,9 @@ def test_the_sample_gives_only_its_own_text_and_never_unknown_tokens() -> None:
 def test_the_sample_of_another_sample_is_never_drawn_from() -> None:
     """Samples of different ids one after another: every replacement is an id of its own sample."""
     units, spans, _ = all_hidden([0] * 10, 500)
-    ids_T = (1000 + np.arange(len(units.maskable_T)) // 12 * 100 + np.arange(len(units.maskable_T)) % 12).astype(np.int64)
+    ids_T = (1000 + np.arange(len(units.maskable_T)) // 12 * 100 + np.arange(len(units.maskable_T)) % 12).astype(
+        np.int64
+    )
     corrupted_T, _ = Corruption(mask=0.0, random=1.0, pool="sample").corrupt(
         ids_T, spans, units, keys(500), Replacements(mask_id=MASK, unknown_id=UNKNOWN, ordinary_V=ORDINARY)
     )
@@ -122,7 +133,8 @@ def test_a_sample_of_nothing_but_unknown_tokens_keeps_them() -> None:
 
 
 def test_one_known_token_among_many_unknown_ones_is_found_nearly_always() -> None:
-    """64 attempts in a sample of 12: missed with chance (11 / 12) ** 64 = .004; 1,000 samples, less than 2 % of the tokens stay unknown."""
+    """64 attempts in a sample of 12: missed with chance (11 / 12) ** 64 = .004; 1,000 samples, less than 2 % of the
+    tokens stay unknown."""
     drawn = random_tokens("sample", [UNKNOWN] * 4 + [40] + [UNKNOWN] * 5, 1000).ravel()
     assert set(drawn.tolist()) == {UNKNOWN, 40}
     assert (drawn == UNKNOWN).mean() < 0.02

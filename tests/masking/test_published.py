@@ -1,4 +1,5 @@
-"""What every strategy hides and how by default: as its paper or its released program says (reference a1.2, a3.3, a5, a6 and the README table)."""
+"""What every strategy hides and how by default: as its paper or its released program says (reference a1.2, a3.3, a5, a6
+and the README table)."""
 
 from __future__ import annotations
 
@@ -50,14 +51,18 @@ PUBLISHED: dict[str, Published] = {
         "MacBERT",
         "section 3.2: 15 % of the input words; 80 % similar words, 10 % random, 10 % original",
     ),
-    "named_entity_mix": Published(Budget(rate=0.15, rule="cut"), SPANS, "SpanBERT", "section 5.1, with the program of section 3.1"),
+    "named_entity_mix": Published(
+        Budget(rate=0.15, rule="cut"), SPANS, "SpanBERT", "section 5.1, with the program of section 3.1"
+    ),
     "ngram": Published(
         Budget(rate=0.15, rule="skip"),
         PER_TOKEN,
         "Megatron",
         "create_masked_lm_predictions: `just skip this candidate` when it would exceed num_to_predict; rng.random() < 0.8 inside the loop over tokens",
     ),
-    "noun_phrase_mix": Published(Budget(rate=0.15, rule="cut"), SPANS, "SpanBERT", "section 5.1, with the program of section 3.1"),
+    "noun_phrase_mix": Published(
+        Budget(rate=0.15, rule="cut"), SPANS, "SpanBERT", "section 5.1, with the program of section 3.1"
+    ),
     "pmi": Published(
         Budget(rate=0.15),
         PER_UNIT,
@@ -73,7 +78,9 @@ PUBLISHED: dict[str, Published] = {
         "section 3.4 masks one salient span of a sentence, and the released featurization.py puts [MASK] for all of it",
         ("budget", "corruption"),
     ),
-    "subword": Published(Budget(rate=0.15), PER_UNIT, "BERT", "section 3.1: 15 % of the tokens, 80/10/10; a unit is one token"),
+    "subword": Published(
+        Budget(rate=0.15), PER_UNIT, "BERT", "section 3.1: 15 % of the tokens, 80/10/10; a unit is one token"
+    ),
     "whole_unit": Published(
         Budget(rate=0.15),
         PER_UNIT,
@@ -111,7 +118,8 @@ def test_a_strategy_knows_the_rule_that_it_publishes(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(PUBLISHED))
 def test_the_realised_share_is_the_nominal_one_under_the_published_budget(kind: str) -> None:
     """Pitfall P18: 10,000 samples of 298 maskable tokens: .15 +- .003 of the tokens, for macbert of the words."""
-    # The share of a sample has a standard deviation of at most .045 (ernie1 with units of up to nine tokens), so the mean's is .00045: 6.7 of them.
+    # The share of a sample has a standard deviation of at most .045 (ernie1 with units of up to nine tokens), so the
+    # mean's is .00045: 6.7 of them.
     units = weighed(repeated(random_toy(np.random.default_rng(5), 300), 10_000))
     cls = find_kind(Strategy, kind)
     assert cls is not None
@@ -129,6 +137,7 @@ def test_a_mixture_publishes_what_its_strategies_agree_on() -> None:
 
 
 def test_bert_draws_for_every_token_and_units_of_one_token_need_no_other_word() -> None:
-    """BERT section 3.1 draws 80/10/10 per token; of the strategy `subword` every unit is one token, so `unit` says the same."""
+    """BERT section 3.1 draws 80/10/10 per token; of the strategy `subword` every unit is one token, so `unit` says the
+    same."""
     assert Subword().corruption().per == "unit"
     assert tuple(Subword().levels()) == ()

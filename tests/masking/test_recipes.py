@@ -32,11 +32,14 @@ def masked(masking: Masking, units: Units, progress: float = 0.5) -> tuple[Spans
     samples = len(units.sample_start_S)
     spans = masking.strategy.select(units, masking.hidden_share.at(progress), keys(samples), np.full(samples, progress))
     replacements = Replacements(mask_id=4, ordinary_V=np.arange(10, 90))
-    return spans, masking.replacement.corrupt(np.full(len(units.maskable_T), 7), spans, units, keys(samples, 1), replacements)[1]
+    return spans, masking.replacement.corrupt(
+        np.full(len(units.maskable_T), 7), spans, units, keys(samples, 1), replacements
+    )[1]
 
 
 def googles_script(lengths: list[int], rng: random.Random) -> list[int]:
-    """create_masked_lm_predictions of google-research/bert with do_whole_word_mask, as it is written: lengths of the words it hides."""
+    """create_masked_lm_predictions of google-research/bert with do_whole_word_mask, as it is written: lengths of the
+    words it hides."""
     words, hidden = list(lengths), []
     rng.shuffle(words)
     wanted = max(1, round((sum(lengths) + 2) * 0.15))
@@ -50,7 +53,8 @@ def googles_script(lengths: list[int], rng: random.Random) -> list[int]:
 
 
 def test_whole_word_is_googles_script() -> None:
-    """20,000 samples of 100 tokens: words of every length are hidden as often as by the script, +- 0.012, and the tokens of one are drawn apart."""
+    """20,000 samples of 100 tokens: words of every length are hidden as often as by the script, +- 0.012, and the
+    tokens of one are drawn apart."""
     masking = recipe("whole_word")
     assert masking.strategy == WholeUnit(units=["word"])
     assert masking.budget == Budget(rate=0.15, rule="skip")
@@ -61,9 +65,14 @@ def test_whole_word_is_googles_script() -> None:
     theirs = Counter(length for _ in range(20_000) for length in googles_script(LENGTHS, rng))
     ours = Counter((spans.end_N - spans.start_N).tolist())
     for length in set(LENGTHS):
-        # Four words of the rarest lengths in a sample: standard error of either share at most .0013, of the difference .0018: 6.6 of them.
+        # Four words of the rarest lengths in a sample: standard error of either share at most .0013, of the difference
+        # .0018: 6.6 of them.
         words = 20_000 * LENGTHS.count(length)
-        assert abs(ours[length] - theirs[length]) / words < 0.012, (length, ours[length] / words, theirs[length] / words)
+        assert abs(ours[length] - theirs[length]) / words < 0.012, (
+            length,
+            ours[length] / words,
+            theirs[length] / words,
+        )
     first_N = np.cumsum(spans.end_N - spans.start_N) - (spans.end_N - spans.start_N)
     mixed_N = np.maximum.reduceat(targets.action_M, first_N) != np.minimum.reduceat(targets.action_M, first_N)
     # A word of two is mixed with probability 1 - .8 ** 2 - 2 * .1 ** 2 = .34, longer ones more often.
@@ -71,7 +80,8 @@ def test_whole_word_is_googles_script() -> None:
 
 
 def test_realm_hides_one_entity_of_a_sample_any_of_them_alike_behind_the_mask_alone() -> None:
-    """9,000 samples with entities of 1, 2 and 6 tokens among 30 words: one of the three in each, a third each +- 0.03."""
+    """9,000 samples with entities of 1, 2 and 6 tokens among 30 words: one of the three in each, a third each +-
+    0.03."""
     # Standard error .005: 6 of them.
     masking = recipe("realm")
     assert isinstance(masking.strategy, Salient)

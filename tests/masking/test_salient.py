@@ -1,4 +1,5 @@
-"""Salient units: favoured by weight, weights that must be there, rarity of units in a corpus, and the slow reference."""
+"""Salient units: favoured by weight, weights that must be there, rarity of units in a corpus, and the slow
+reference."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def select(strategy: Strategy, units: Units, budget: Budget | None = None, seed:
 
 
 def chances(toy: Toy, units: Units, number: int, strategy: Salient) -> dict[tuple[int, int], float]:
-    """Weight of every favoured unit of one sample of a batch: ``favour`` times its weight over the mean of the favoured units."""
+    """Weight of every favoured unit of one sample of a batch: ``favour`` times its weight over the mean of the favoured
+    units."""
     origin, whole = int(units.sample_start_S[number]), set(units_of(toy, strategy.units))
     raw: list[tuple[tuple[int, int], float]] = []
     for level in strategy.salient:
@@ -53,7 +55,9 @@ def chances(toy: Toy, units: Units, number: int, strategy: Salient) -> dict[tupl
     order=st.permutations(LEVELS),
     weight=st.sampled_from(WEIGHTS),
     favour=st.floats(0.1, 100),
-    budget=st.builds(Budget, rate=st.floats(0.02, 0.95), rule=st.sampled_from(SALIENT_RULES), at_least_one=st.booleans()),
+    budget=st.builds(
+        Budget, rate=st.floats(0.02, 0.95), rule=st.sampled_from(SALIENT_RULES), at_least_one=st.booleans()
+    ),
     seed=st.integers(0, 10**6),
 )
 def test_the_kernel_equals_the_slow_reference(
@@ -70,7 +74,11 @@ def test_the_kernel_equals_the_slow_reference(
 def test_the_first_unit_is_salient_as_often_as_favour_says(favour: float) -> None:
     """20,000 samples of ten units, two of them salient, one hidden each: 2 favour / (2 favour + 8) +- 0.021."""
     # Standard error at most .0035: 6 of them.
-    spans = select(Salient(units=["entity", "word"], weight="even", favour=favour), repeated(TEN, 20_000), Budget(rate=1e-6, rule="units"))
+    spans = select(
+        Salient(units=["entity", "word"], weight="even", favour=favour),
+        repeated(TEN, 20_000),
+        Budget(rate=1e-6, rule="units"),
+    )
     place_N = spans.start_N % 22
     assert len(spans) == 20_000
     assert abs(np.isin(place_N, [1, 5]).mean() - 2 * favour / (2 * favour + 8)) < 0.021
@@ -80,12 +88,16 @@ def test_the_first_unit_is_salient_as_often_as_favour_says(favour: float) -> Non
 
 
 def test_units_of_one_level_are_drawn_in_proportion_to_their_weights() -> None:
-    """20,000 samples with the weights 1 and 3, one hidden each: of the salient ones a quarter and three quarters +- 0.022."""
-    # Two thirds are salient (2 * 8 / (2 * 8 + 8)): standard error .0037, 6 of them. The mean of the weights is favoured 8 times, whatever their unit.
+    """20,000 samples with the weights 1 and 3, one hidden each: of the salient ones a quarter and three quarters +-
+    0.022."""
+    # Two thirds are salient (2 * 8 / (2 * 8 + 8)): standard error .0037, 6 of them. The mean of the weights is favoured
+    # 8 times, whatever their unit.
     units = repeated(TEN, 20_000)
     for scale in (1.0, 50.0):
         heavy = replace(units, weights={"entity": np.tile(np.array([1, 3], np.float32) * scale, 20_000)})
-        place_N = select(Salient(units=["entity", "word"], weight="idf"), heavy, Budget(rate=1e-6, rule="units")).start_N % 22
+        place_N = (
+            select(Salient(units=["entity", "word"], weight="idf"), heavy, Budget(rate=1e-6, rule="units")).start_N % 22
+        )
         salient = place_N[np.isin(place_N, [1, 5])]
         assert abs(len(salient) / 20_000 - 2 / 3) < 0.02
         assert abs((salient == 1).mean() - 0.25) < 0.022
@@ -93,14 +105,17 @@ def test_units_of_one_level_are_drawn_in_proportion_to_their_weights() -> None:
 
 @pytest.mark.parametrize("second", ["phrase", "entity:DATE"])
 def test_levels_and_parts_of_levels_may_have_a_favour_of_their_own(second: str) -> None:
-    """20,000 samples of ten units, one favoured 8 times and one 24 times, one hidden each: 8 / 40 and 24 / 40 +- 0.021."""
+    """20,000 samples of ten units, one favoured 8 times and one 24 times, one hidden each: 8 / 40 and 24 / 40 +-
+    0.021."""
     # Standard error at most .0035: 6 of them.
     units = repeated(TEN, 20_000)
     start_U, end_U = (side.reshape(-1, 2) for side in units.levels["entity"])
     levels = {**units.levels, second: (start_U[:, 1].copy(), end_U[:, 1].copy())}
     if second == "phrase":
         levels["entity"] = (start_U[:, 0].copy(), end_U[:, 0].copy())
-    strategy = Salient(salient=["entity", second], units=[second, "entity", "word"], weight="even", favours={second: 24})
+    strategy = Salient(
+        salient=["entity", second], units=[second, "entity", "word"], weight="even", favours={second: 24}
+    )
     place_N = select(strategy, replace(units, levels=levels), Budget(rate=1e-6, rule="units")).start_N % 22
     assert abs((place_N == 1).mean() - 8 / 40) < 0.021
     assert abs((place_N == 5).mean() - 24 / 40) < 0.021
@@ -108,7 +123,10 @@ def test_levels_and_parts_of_levels_may_have_a_favour_of_their_own(second: str) 
 
 def test_with_a_very_large_favour_salient_units_are_all_hidden_first() -> None:
     units = repeated(TEN, 500)
-    spans = by_sample(select(Salient(units=["entity", "word"], weight="even", favour=1e12), units, Budget(rate=0.3, rule="units")), units)
+    spans = by_sample(
+        select(Salient(units=["entity", "word"], weight="even", favour=1e12), units, Budget(rate=0.3, rule="units")),
+        units,
+    )
     assert all({(1, 3), (5, 7)} <= set(chosen) and len(chosen) == 3 for chosen in spans)
 
 
@@ -119,20 +137,31 @@ def test_the_masked_share_does_not_depend_on_favour() -> None:
     toy.levels["entity"] = toy.levels["word"][::2]
     for favour in (0.1, 1.0, 8.0, 1e6):
         units = repeated(toy, 5000)
-        spans = select(Salient(units=["entity", "word"], weight="even", favour=favour), units, Budget(at_least_one=False))
+        spans = select(
+            Salient(units=["entity", "word"], weight="even", favour=favour), units, Budget(at_least_one=False)
+        )
         assert abs(spans.tokens / units.maskable_T.sum() - 0.15) < 0.003
 
 
 @pytest.mark.parametrize("weight", ["idf", "tf_idf"])
 @FIXED
-@given(samples=st.lists(toys(), min_size=1, max_size=4), before=st.integers(0, 50), between=st.integers(0, 9), seed=st.integers(0, 1000))
-def test_a_sample_depends_neither_on_its_neighbours_nor_on_its_place(weight: str, samples: list[Toy], before: int, between: int, seed: int) -> None:
+@given(
+    samples=st.lists(toys(), min_size=1, max_size=4),
+    before=st.integers(0, 50),
+    between=st.integers(0, 9),
+    seed=st.integers(0, 1000),
+)
+def test_a_sample_depends_neither_on_its_neighbours_nor_on_its_place(
+    weight: str, samples: list[Toy], before: int, between: int, seed: int
+) -> None:
     strategy, keys_S = Salient(weight=weight), keys(len(samples), seed)
     units = weighed(lay_out(samples, before=before, between=between))
     together = by_sample(strategy.select(units, Budget(), keys_S, np.zeros(len(samples))), units)
     for number, toy in enumerate(samples):
         alone = weighed(lay_out([toy]))
-        assert by_sample(strategy.select(alone, Budget(), keys_S[number : number + 1], np.zeros(1)), alone) == [together[number]]
+        assert by_sample(strategy.select(alone, Budget(), keys_S[number : number + 1], np.zeros(1)), alone) == [
+            together[number]
+        ]
 
 
 def token_weights(units: Units) -> Units:
@@ -146,10 +175,14 @@ def token_weights(units: Units) -> Units:
 @given(
     samples=st.lists(toys(longest=80), min_size=1, max_size=3),
     levels=st.sampled_from([[], ["entity"], ["entity", "word"]]),
-    budget=st.builds(Budget, rate=st.floats(0.02, 0.95), rule=st.sampled_from(SALIENT_RULES), at_least_one=st.booleans()),
+    budget=st.builds(
+        Budget, rate=st.floats(0.02, 0.95), rule=st.sampled_from(SALIENT_RULES), at_least_one=st.booleans()
+    ),
     seed=st.integers(0, 10**6),
 )
-def test_single_tokens_are_drawn_by_weights_of_their_own(samples: list[Toy], levels: list[str], budget: Budget, seed: int) -> None:
+def test_single_tokens_are_drawn_by_weights_of_their_own(
+    samples: list[Toy], levels: list[str], budget: Budget, seed: int
+) -> None:
     """Tokens of no unit; with no other level, all tokens."""
     strategy = Salient(salient=["character", *levels[:1]], units=[*levels, "character"], weight="idf")
     units = token_weights(weighed(lay_out(samples, before=3, between=1)))
@@ -163,7 +196,9 @@ def test_single_tokens_are_drawn_by_weights_of_their_own(samples: list[Toy], lev
                 unit = (int(start) - origin, int(end) - origin)
                 raw |= {unit: float(weight)} if unit in whole else {}
         mean = sum(raw.values()) / max(len(raw), 1)
-        assert found[number] == slow_weighted(toy, levels, {unit: 8.0 * weight / mean for unit, weight in raw.items()}, budget, key)
+        assert found[number] == slow_weighted(
+            toy, levels, {unit: 8.0 * weight / mean for unit, weight in raw.items()}, budget, key
+        )
 
 
 def test_a_rare_token_is_hidden_more_often_than_a_common_one() -> None:
@@ -209,7 +244,10 @@ def test_without_weights_the_level_is_named() -> None:
         ({"salient": []}, r"^salient: \[\] must name at least one level, all of them among units"),
         ({"salient": ["idiom"]}, r"^salient: \['idiom'\] must name at least one level, all of them among units"),
         ({"weight": "bm25"}, r"^weight: 'bm25' is not one of tf_idf, idf, even$"),
-        ({"favours": {"word": 2.0}}, r"^favours: word: 2\.0 must be above 0, and the level one of salient = \['entity'\]$"),
+        (
+            {"favours": {"word": 2.0}},
+            r"^favours: word: 2\.0 must be above 0, and the level one of salient = \['entity'\]$",
+        ),
         ({"favours": {"entity": 0.0}}, r"^favours: entity: 0\.0 must be above 0"),
         ({"favour": 0}, r"^favour: 0 must be above 0$"),
         ({"favour": float("inf")}, r"^favour: inf must be above 0$"),

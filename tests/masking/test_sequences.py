@@ -1,4 +1,5 @@
-"""Tables over sequences of token ids: found by ids alone, equal to a dictionary, and words that may stand in for a word."""
+"""Tables over sequences of token ids: found by ids alone, equal to a dictionary, and words that may stand in for a
+word."""
 
 from __future__ import annotations
 
@@ -81,7 +82,9 @@ def listed(table: SimilarWords) -> dict[tuple[int, ...], list[list[int]]]:
     return words
 
 
-PAIR = st.integers(1, 3).flatmap(lambda length: st.tuples(*[st.lists(st.integers(0, 2), min_size=length, max_size=length)] * 2))
+PAIR = st.integers(1, 3).flatmap(
+    lambda length: st.tuples(*[st.lists(st.integers(0, 2), min_size=length, max_size=length)] * 2)
+)
 
 
 @FIXED

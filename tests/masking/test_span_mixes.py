@@ -1,4 +1,5 @@
-"""SpanBERT's comparison schemes: entities or phrases in half of the draws, random words (or geometric spans) in the others."""
+"""SpanBERT's comparison schemes: entities or phrases in half of the draws, random words (or geometric spans) in the
+others."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ ONE_DRAW = Budget(rate=1e-6, rule="overshoot")
 Mix = NamedEntityMix | NounPhraseMix
 every_mix = pytest.mark.parametrize(("mix", "level"), [(NamedEntityMix, "entity"), (NounPhraseMix, "phrase")])
 
-CROSSED = Toy(length=30, levels={"entity": [(4, 7), (20, 25)], "phrase": [(4, 7), (20, 25)], "word": [(1, 3), (6, 9), (18, 21), (24, 28)]})
+CROSSED = Toy(
+    length=30,
+    levels={"entity": [(4, 7), (20, 25)], "phrase": [(4, 7), (20, 25)], "word": [(1, 3), (6, 9), (18, 21), (24, 28)]},
+)
 """Entities (and phrases) whose edges cut words in two."""
 
 
@@ -34,17 +38,32 @@ CROSSED = Toy(length=30, levels={"entity": [(4, 7), (20, 25)], "phrase": [(4, 7)
     seed=st.integers(0, 10**6),
 )
 def test_the_kernel_equals_the_slow_reference(
-    mix: type[Mix], level: str, samples: list[Toy], budget: Budget, share: float, max_words: int, across: bool, seed: int
+    mix: type[Mix],
+    level: str,
+    samples: list[Toy],
+    budget: Budget,
+    share: float,
+    max_words: int,
+    across: bool,
+    seed: int,
 ) -> None:
-    strategy, units, keys_S = mix(share=share, max_words=max_words, across_sentences=across), lay_out(samples, before=3, between=1), keys(len(samples), seed)
+    strategy, units, keys_S = (
+        mix(share=share, max_words=max_words, across_sentences=across),
+        lay_out(samples, before=3, between=1),
+        keys(len(samples), seed),
+    )
     law = listed(strategy.cumulative_L)
-    expected = [slow_spans(toy, budget, key, law, across, level, share)[0] for toy, key in zip(samples, keys_S.tolist(), strict=True)]
+    expected = [
+        slow_spans(toy, budget, key, law, across, level, share)[0]
+        for toy, key in zip(samples, keys_S.tolist(), strict=True)
+    ]
     assert by_sample(strategy.select(units, budget, keys_S, np.zeros(len(samples))), units) == expected
 
 
 @every_mix
 def test_half_of_the_draws_are_units_of_the_level(mix: type[Mix], level: str) -> None:
-    """SpanBERT section 5.1 (reference a5): 50 %. 20,000 samples with one draw each, of five tokens or of one word: 0.5 +- 0.021."""
+    """SpanBERT section 5.1 (reference a5): 50 %. 20,000 samples with one draw each, of five tokens or of one word: 0.5
+    +- 0.021."""
     # Standard error .0035: 6 of them. The five-token unit is told from single words by its length.
     toy = Toy(length=60, levels={level: [(20, 25)]})
     units = repeated(toy, 20_000)
@@ -77,7 +96,9 @@ def test_a_sample_without_such_units_is_hidden_by_words(mix: type[Mix], level: s
 
 @every_mix
 @pytest.mark.parametrize("rule", ["accept", "skip", "stop", "overshoot"])
-def test_a_unit_of_the_level_is_hidden_completely_even_where_words_cross_its_edges(mix: type[Mix], level: str, rule: str) -> None:
+def test_a_unit_of_the_level_is_hidden_completely_even_where_words_cross_its_edges(
+    mix: type[Mix], level: str, rule: str
+) -> None:
     units = repeated(CROSSED, 2000)
     found = by_sample(mix(share=1.0).select(units, Budget(rate=0.3, rule=rule), keys(2000), np.zeros(2000)), units)
     pieces = {(4, 6), (6, 7), (20, 21), (21, 22), (22, 23), (23, 24), (24, 25), (4, 5), (5, 6)}
@@ -87,7 +108,8 @@ def test_a_unit_of_the_level_is_hidden_completely_even_where_words_cross_its_edg
         for unit in ((4, 7), (20, 25)):
             inside = set(range(*unit))
             drawn += inside <= hidden
-            # With share 1 a token of the unit is hidden because the unit was drawn, or (fallback of at_least_one) by one word.
+            # With share 1 a token of the unit is hidden because the unit was drawn, or (fallback of at_least_one) by
+            # one word.
             assert inside <= hidden or not inside & hidden or len(spans) == 1
         assert all(span in pieces for span in spans) or len(spans) == 1
     assert drawn > 500
@@ -103,7 +125,8 @@ def test_units_over_special_tokens_are_never_drawn(mix: type[Mix], level: str) -
 
 @every_mix
 def test_other_draws_are_words_by_default_and_geometric_spans_with_max_words(mix: type[Mix], level: str) -> None:
-    """The paper's text has words, its released program spans of 1 to 10 words. 4,000 samples without units of the level, one draw each."""
+    """The paper's text has words, its released program spans of 1 to 10 words. 4,000 samples without units of the
+    level, one draw each."""
     units = repeated(Toy(length=62), 4000)
     one = mix().select(units, ONE_DRAW, keys(4000), np.zeros(4000))
     assert one.sample_N.tolist() == list(range(4000))
@@ -115,7 +138,9 @@ def test_other_draws_are_words_by_default_and_geometric_spans_with_max_words(mix
 @pytest.mark.parametrize("across", [True, False])
 def test_other_spans_cross_sentences_only_where_allowed(mix: type[Mix], level: str, across: bool) -> None:
     units = repeated(Toy(length=22, sentences=frozenset({11})), 2000)
-    found = by_sample(mix(p=0.01, max_words=10, across_sentences=across).select(units, ONE_DRAW, keys(2000), np.zeros(2000)), units)
+    found = by_sample(
+        mix(p=0.01, max_words=10, across_sentences=across).select(units, ONE_DRAW, keys(2000), np.zeros(2000)), units
+    )
     assert all(len(merged(spans)) == 1 for spans in found)
     assert any(start < 11 < end for spans in found for start, end in merged(spans)) is across
 

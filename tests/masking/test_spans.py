@@ -51,11 +51,16 @@ def test_a_unit_over_a_token_that_must_not_be_hidden_is_not_a_unit() -> None:
 
 @FIXED
 @given(st.lists(toys(), max_size=4), st.permutations(LEVELS), st.integers(0, 3), st.integers(0, 5), st.integers(0, 5))
-def test_partition_equals_the_slow_reference(samples: list[Toy], order: list[str], levels: int, before: int, between: int) -> None:
+def test_partition_equals_the_slow_reference(
+    samples: list[Toy], order: list[str], levels: int, before: int, between: int
+) -> None:
     units = lay_out(samples, before=before, between=between)
     expected = []
     for toy, origin in zip(samples, units.sample_start_S.tolist(), strict=True):
-        expected += [(origin + start, origin + end, KINDS.index(level)) for start, end, level in slow_partition(toy, order[:levels])]
+        expected += [
+            (origin + start, origin + end, KINDS.index(level))
+            for start, end, level in slow_partition(toy, order[:levels])
+        ]
     assert listed(units, order[:levels]) == expected
 
 
@@ -79,7 +84,10 @@ def test_with_pieces_a_unit_keeps_its_longest_free_run(samples: list[Toy], order
     unit_end_T, kind_T = units.partition(order[:levels], pieces=True)
     expected = []
     for toy, origin in zip(samples, units.sample_start_S.tolist(), strict=True):
-        expected += [(origin + start, origin + end, KINDS.index(level)) for start, end, level in slow_partition(toy, order[:levels], pieces=True)]
+        expected += [
+            (origin + start, origin + end, KINDS.index(level))
+            for start, end, level in slow_partition(toy, order[:levels], pieces=True)
+        ]
     starts = np.flatnonzero(unit_end_T)
     assert list(zip(starts.tolist(), unit_end_T[starts].tolist(), kind_T[starts].tolist(), strict=True)) == expected
 
@@ -103,9 +111,17 @@ def test_kinds_is_the_partition_by_full_precedence(samples: list[Toy]) -> None:
 def test_kinds_puts_levels_of_your_own_between_phrases_and_words() -> None:
     plain = lay_out([Toy(length=12)])
     levels = {"word": [(1, 3), (9, 11)], "law": [(1, 3), (4, 7)], "phrase": [(6, 8)], "entity": [(7, 9)]}
-    columns = {level: tuple(np.array(side, np.int32) for side in zip(*spans, strict=True)) for level, spans in levels.items()}
-    units = Units(sample_start_S=plain.sample_start_S, sample_end_S=plain.sample_end_S, maskable_T=plain.maskable_T, levels=columns)
-    # The entity [7, 9) wins, the phrase [6, 8) crosses it and is no unit; the law units win over the word inside [1, 3).
+    columns = {
+        level: tuple(np.array(side, np.int32) for side in zip(*spans, strict=True)) for level, spans in levels.items()
+    }
+    units = Units(
+        sample_start_S=plain.sample_start_S,
+        sample_end_S=plain.sample_end_S,
+        maskable_T=plain.maskable_T,
+        levels=columns,
+    )
+    # The entity [7, 9) wins, the phrase [6, 8) crosses it and is no unit; the law units win over the word inside [1,
+    # 3).
     assert units.kinds().tolist() == [0, 2, 2, 0, 2, 2, 2, 3, 3, 1, 1, 0]
     assert kind_of("law") == KINDS.index("phrase")
     assert [kind_of(level) for level in KINDS] == [0, 1, 2, 3]
@@ -134,7 +150,9 @@ def test_a_partition_is_found_once_and_no_scheme_changes_it() -> None:
 
 def test_kinds_needs_no_level_at_all() -> None:
     plain = lay_out([Toy(length=4)])
-    units = Units(sample_start_S=plain.sample_start_S, sample_end_S=plain.sample_end_S, maskable_T=plain.maskable_T, levels={})
+    units = Units(
+        sample_start_S=plain.sample_start_S, sample_end_S=plain.sample_end_S, maskable_T=plain.maskable_T, levels={}
+    )
     assert units.kinds().tolist() == [0, 0, 0, 0]
 
 
@@ -145,7 +163,9 @@ def test_a_missing_level_is_named_with_the_known_ones() -> None:
 
 def test_a_missing_level_in_data_without_levels_says_none() -> None:
     plain = lay_out([TSINGHUA])
-    bare = Units(sample_start_S=plain.sample_start_S, sample_end_S=plain.sample_end_S, maskable_T=plain.maskable_T, levels={})
+    bare = Units(
+        sample_start_S=plain.sample_start_S, sample_end_S=plain.sample_end_S, maskable_T=plain.maskable_T, levels={}
+    )
     with pytest.raises(ValueError, match=r"level 'word' is not in the data; it has none"):
         bare.partition(["word"])
 
@@ -183,7 +203,10 @@ def test_some_spans_can_be_taken_by_a_mask_or_by_numbers() -> None:
     spans = Spans(*(np.array(column, np.int32) for column in ([0, 0, 1], [1, 4, 9], [3, 5, 12])))
     for kept in (np.array([True, False, True]), np.array([0, 2])):
         taken = spans.take(kept)
-        assert list(zip(taken.sample_N.tolist(), taken.start_N.tolist(), taken.end_N.tolist(), strict=True)) == [(0, 1, 3), (1, 9, 12)]
+        assert list(zip(taken.sample_N.tolist(), taken.start_N.tolist(), taken.end_N.tolist(), strict=True)) == [
+            (0, 1, 3),
+            (1, 9, 12),
+        ]
 
 
 def test_spans_know_their_number_and_their_tokens() -> None:
@@ -196,7 +219,11 @@ def test_joined_spans_are_sorted_by_start() -> None:
     first = Spans(*(np.array(column, np.int32) for column in ([0, 2], [1, 20], [3, 22])))
     second = Spans(*(np.array(column, np.int32) for column in ([1], [9], [12])))
     joined = Spans.join([first, second])
-    assert list(zip(joined.sample_N.tolist(), joined.start_N.tolist(), joined.end_N.tolist(), strict=True)) == [(0, 1, 3), (1, 9, 12), (2, 20, 22)]
+    assert list(zip(joined.sample_N.tolist(), joined.start_N.tolist(), joined.end_N.tolist(), strict=True)) == [
+        (0, 1, 3),
+        (1, 9, 12),
+        (2, 20, 22),
+    ]
 
 
 def test_joining_nothing_gives_no_spans() -> None:

@@ -1,4 +1,5 @@
-"""What every strategy promises, for each file in masking/strategies: a new file is covered as soon as ARGUMENTS names it."""
+"""What every strategy promises, for each file in masking/strategies: a new file is covered as soon as ARGUMENTS names
+it."""
 
 from __future__ import annotations
 
@@ -28,7 +29,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ernie1": {"unit_share": 0.7},
     "geometric_span": {},
     "macbert": {},
-    "mixture": {"strategies": [Subword(), WholeUnit(), GeometricSpan()], "schedule": [Phase(until=1.0, weights=[1, 2, 1])]},
+    "mixture": {
+        "strategies": [Subword(), WholeUnit(), GeometricSpan()],
+        "schedule": [Phase(until=1.0, weights=[1, 2, 1])],
+    },
     "named_entity_mix": {},
     "ngram": {},
     "noun_phrase_mix": {"max_words": 10},
@@ -55,7 +59,9 @@ def select(strategy: Strategy, units: Units, keys_S: np.ndarray, budget: Budget 
 
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
-every_rule = pytest.mark.parametrize(("kind", "rule"), [(kind, rule) for kind in KINDS if kind in ARGUMENTS for rule in make(kind).rules()])
+every_rule = pytest.mark.parametrize(
+    ("kind", "rule"), [(kind, rule) for kind in KINDS if kind in ARGUMENTS for rule in make(kind).rules()]
+)
 
 
 def divided(words: set[tuple[int, int]], others: list[tuple[int, int]]) -> set[tuple[int, int]]:
@@ -70,8 +76,19 @@ def divided(words: set[tuple[int, int]], others: list[tuple[int, int]]) -> set[t
 
 def whole_units(kind: str, toy: Toy) -> set[tuple[int, int]]:
     """Every unit that a strategy of this kind may hide in a sample."""
-    partitions = {"ernie1": [LEVELS, ()], "mixture": [(), LEVELS, ("word",)], "whole_unit": [LEVELS], "salient": [LEVELS], "pmi": [("phrase", "word")]}
-    found = set().union(*({unit[:2] for unit in slow_partition(toy, levels)} for levels in partitions.get(kind, [tuple(make(kind).levels())])))
+    partitions = {
+        "ernie1": [LEVELS, ()],
+        "mixture": [(), LEVELS, ("word",)],
+        "whole_unit": [LEVELS],
+        "salient": [LEVELS],
+        "pmi": [("phrase", "word")],
+    }
+    found = set().union(
+        *(
+            {unit[:2] for unit in slow_partition(toy, levels)}
+            for levels in partitions.get(kind, [tuple(make(kind).levels())])
+        )
+    )
     if kind in ("named_entity_mix", "noun_phrase_mix"):
         level = make(kind).level
         maskable = toy.maskable()
@@ -103,11 +120,18 @@ def test_every_field_of_a_strategy_is_documented(kind: str) -> None:
 
 @every_rule
 @FIXED
-@given(samples=st.lists(toys(), max_size=4), before=st.integers(0, 5), between=st.integers(0, 3), seed=st.integers(0, 1000), rate=st.floats(0.05, 0.9))
+@given(
+    samples=st.lists(toys(), max_size=4),
+    before=st.integers(0, 5),
+    between=st.integers(0, 3),
+    seed=st.integers(0, 1000),
+    rate=st.floats(0.05, 0.9),
+)
 def test_units_are_sorted_disjoint_inside_a_sample_maskable_and_whole(
     kind: str, rule: str, samples: list[Toy], before: int, between: int, seed: int, rate: float
 ) -> None:
-    """No special token and no padding is a target (pitfalls P1, P11); no unit is cut unless the rule says so, and then one of a sample (P10)."""
+    """No special token and no padding is a target (pitfalls P1, P11); no unit is cut unless the rule says so, and then
+    one of a sample (P10)."""
     units = lay_out(samples, before=before, between=between, after=2)
     spans = select(make(kind), units, keys(len(samples), seed), Budget(rate=rate, rule=rule))
     previous = 0
@@ -126,7 +150,12 @@ def test_units_are_sorted_disjoint_inside_a_sample_maskable_and_whole(
 @given(samples=st.lists(toys(), min_size=1, max_size=4), seed=st.integers(0, 1000))
 def test_equal_keys_give_equal_spans_and_the_batch_is_left_alone(kind: str, samples: list[Toy], seed: int) -> None:
     units = lay_out(samples)
-    arrays = [units.sample_start_S, units.sample_end_S, units.maskable_T, *(side for level in units.levels.values() for side in level)]
+    arrays = [
+        units.sample_start_S,
+        units.sample_end_S,
+        units.maskable_T,
+        *(side for level in units.levels.values() for side in level),
+    ]
     copies = [array.copy() for array in arrays]
     first = by_sample(select(make(kind), units, keys(len(samples), seed)), units)
     assert by_sample(select(make(kind), units, keys(len(samples), seed)), units) == first
@@ -142,8 +171,15 @@ def test_other_keys_give_other_spans(kind: str) -> None:
 
 @every_kind
 @FIXED
-@given(samples=st.lists(toys(), min_size=1, max_size=4), before=st.integers(0, 50), between=st.integers(0, 9), seed=st.integers(0, 1000))
-def test_a_sample_depends_neither_on_its_neighbours_nor_on_its_place(kind: str, samples: list[Toy], before: int, between: int, seed: int) -> None:
+@given(
+    samples=st.lists(toys(), min_size=1, max_size=4),
+    before=st.integers(0, 50),
+    between=st.integers(0, 9),
+    seed=st.integers(0, 1000),
+)
+def test_a_sample_depends_neither_on_its_neighbours_nor_on_its_place(
+    kind: str, samples: list[Toy], before: int, between: int, seed: int
+) -> None:
     strategy, keys_S = make(kind), keys(len(samples), seed)
     units = lay_out(samples, before=before, between=between)
     together = by_sample(select(strategy, units, keys_S), units)
@@ -167,7 +203,13 @@ def test_samples_of_special_tokens_only_have_no_spans(kind: str, rule: str) -> N
 
 @every_rule
 def test_every_sample_with_text_has_a_target_by_default(kind: str, rule: str) -> None:
-    samples = [Toy(length=3), Toy(length=2), Toy(length=5, levels={"entity": [(1, 4)], "word": [(1, 4)]}), seeded_toy(9, 3), seeded_toy(40, 4)]
+    samples = [
+        Toy(length=3),
+        Toy(length=2),
+        Toy(length=5, levels={"entity": [(1, 4)], "word": [(1, 4)]}),
+        seeded_toy(9, 3),
+        seeded_toy(40, 4),
+    ]
     units = lay_out(samples)
     for seed in range(20):
         chosen = by_sample(select(make(kind), units, keys(5, seed), Budget(rule=rule)), units)
@@ -189,7 +231,8 @@ def test_units_longer_than_the_budget_are_no_trouble(kind: str, rule: str) -> No
 @every_kind
 def test_the_masked_share_of_long_samples_is_the_rate(kind: str) -> None:
     """12,000 samples of 298 maskable tokens: share between 0.149 and 0.152 by the rule accept."""
-    # The share of one sample has a standard deviation of at most .0185 (geometric_span), so the mean's is at most .00017:
+    # The share of one sample has a standard deviation of at most .0185 (geometric_span), so the mean's is at most
+    # .00017:
     # the nearer edge is 5.9 of them away, false alarm 4e-9 (fixed keys: never).
     units = repeated(random_toy(np.random.default_rng(5), 300), 12_000)
     spans = select(make(kind), units, keys(12_000), PLAIN)
@@ -200,7 +243,8 @@ def test_the_masked_share_of_long_samples_is_the_rate(kind: str) -> None:
 @pytest.mark.parametrize("length", [5, 12, 34])
 def test_the_masked_share_of_short_samples_is_the_rate_too(kind: str, length: int) -> None:
     """40,000 samples of 3, 10 and 32 maskable tokens: share 0.15 +- 0.01, because the count is rounded by a coin."""
-    # The share of one sample has a standard deviation of at most .254 (geometric_span, 3 tokens), so the mean's is at most .0013:
+    # The share of one sample has a standard deviation of at most .254 (geometric_span, 3 tokens), so the mean's is at
+    # most .0013:
     # the tolerance is 7.8 of them, false alarm 1e-14 (fixed keys: never).
     units = repeated(random_toy(np.random.default_rng(length), length), 40_000)
     spans = select(make(kind), units, keys(40_000), PLAIN)
@@ -214,7 +258,9 @@ def test_a_level_that_the_data_lack_is_named(kind: str) -> None:
     if not needed:
         pytest.skip("needs no level")
     plain = lay_out([Toy(length=20)] * 30)
-    bare = Units(sample_start_S=plain.sample_start_S, sample_end_S=plain.sample_end_S, maskable_T=plain.maskable_T, levels={})
+    bare = Units(
+        sample_start_S=plain.sample_start_S, sample_end_S=plain.sample_end_S, maskable_T=plain.maskable_T, levels={}
+    )
     with pytest.raises(ValueError, match=rf"level '({'|'.join(needed)})' is not in the data; it has none"):
         select(strategy, bare, keys(30))
 

@@ -53,13 +53,19 @@ def hide(units: Units, rate: float = 0.15, seed: int = 5) -> Spans:
     rate=st.floats(0.02, 0.4),
     seed=st.integers(0, 10**6),
 )
-def test_the_kernel_equals_the_slow_reference(samples: list[Toy], share: float, length: int, across: bool, rate: float, seed: int) -> None:
+def test_the_kernel_equals_the_slow_reference(
+    samples: list[Toy], share: float, length: int, across: bool, rate: float, seed: int
+) -> None:
     units = lay_out(samples, before=2, between=1)
     spans = hide(units, rate)
-    before_T, after_T, position_M = shuffled(Shuffle(share=share, length=length, across_sentences=across), units, spans, seed)
+    before_T, after_T, position_M = shuffled(
+        Shuffle(share=share, length=length, across_sentences=across), units, spans, seed
+    )
     keys_S = combine_array(keys(len(samples), seed), SHUFFLE_KEY).tolist()
     expected_T, positions = before_T.copy(), []
-    for toy, chosen, key, start in zip(samples, by_sample(spans, units), keys_S, units.sample_start_S.tolist(), strict=True):
+    for toy, chosen, key, start in zip(
+        samples, by_sample(spans, units), keys_S, units.sample_start_S.tolist(), strict=True
+    ):
         ids = before_T[start : start + toy.length].tolist()
         result, windows = slow_shuffle(ids, toy, chosen, key, share, length, across)
         expected_T[start : start + toy.length] = result
@@ -70,7 +76,9 @@ def test_the_kernel_equals_the_slow_reference(samples: list[Toy], share: float, 
 
 @FIXED
 @given(st.lists(toys(longest=80), min_size=1, max_size=3), st.floats(0.02, 0.5), st.booleans(), st.integers(0, 10**6))
-def test_windows_hold_visible_text_only_and_the_rest_stays(samples: list[Toy], share: float, across: bool, seed: int) -> None:
+def test_windows_hold_visible_text_only_and_the_rest_stays(
+    samples: list[Toy], share: float, across: bool, seed: int
+) -> None:
     units = lay_out(samples, between=1)
     spans = hide(units)
     before_T, after_T, position_M = shuffled(Shuffle(share=share, across_sentences=across), units, spans, seed)
@@ -86,7 +94,8 @@ def test_windows_hold_visible_text_only_and_the_rest_stays(samples: list[Toy], s
 
 @pytest.mark.parametrize(("share", "length"), [(0.05, 3), (0.05, 2), (0.2, 4), (0.3, 3)])
 def test_the_share_of_the_text_in_windows_is_realised(share: float, length: int) -> None:
-    """StructBERT (reference a8: 5 %, trigrams): 20,000 samples of 100 tokens, 15 % hidden one by one: share +- .0016."""
+    """StructBERT (reference a8: 5 %, trigrams): 20,000 samples of 100 tokens, 15 % hidden one by one: share +-
+    .0016."""
     # The number of windows is rounded by a coin: standard error at most length * .5 / 100 / sqrt(20,000) = .00014.
     units = repeated(Toy(length=102), 20_000)
     spans = Subword().select(units, Budget(), keys(20_000, 5), np.zeros(20_000))
@@ -153,7 +162,9 @@ def test_shuffling_of_a_sample_does_not_depend_on_its_place(samples: list[Toy], 
 
 def test_other_keys_shuffle_otherwise() -> None:
     units = repeated(Toy(length=62), 30)
-    assert not np.array_equal(shuffled(Shuffle(), units, Spans.join([]))[2], shuffled(Shuffle(), units, Spans.join([]), 1)[2])
+    assert not np.array_equal(
+        shuffled(Shuffle(), units, Spans.join([]))[2], shuffled(Shuffle(), units, Spans.join([]), 1)[2]
+    )
 
 
 def test_an_empty_batch_is_left_as_it_is() -> None:
@@ -179,14 +190,19 @@ def slots(units: Units, seed: int = 0, rate: float = 0.15) -> tuple[Slots, np.nd
     """(slots, ids, spans) of a batch whose hidden tokens all became [MASK]."""
     keys_S, ids_T = keys(len(units.sample_start_S), seed), numbered(units)
     spans = WholeUnit().select(units, Budget(rate=rate), keys_S, np.zeros(len(keys_S)))
-    _, targets = Corruption(mask=1.0, random=0.0).corrupt(ids_T, spans, units, keys_S, Replacements(mask_id=4, ordinary_V=np.arange(9)))
+    _, targets = Corruption(mask=1.0, random=0.0).corrupt(
+        ids_T, spans, units, keys_S, Replacements(mask_id=4, ordinary_V=np.arange(9))
+    )
     return replacement_slots(targets, spans, units, keys_S), ids_T, spans
 
 
 @FIXED
 @given(st.lists(toys(longest=80), max_size=4), st.integers(0, 1000))
-def test_slots_are_the_hidden_positions_each_once_with_the_tokens_that_stood_there(samples: list[Toy], seed: int) -> None:
-    """ELECTRA draws positions with replacement, which gives fewer than counted (reference a9, pitfall P19); here every position is one slot."""
+def test_slots_are_the_hidden_positions_each_once_with_the_tokens_that_stood_there(
+    samples: list[Toy], seed: int
+) -> None:
+    """ELECTRA draws positions with replacement, which gives fewer than counted (reference a9, pitfall P19); here every
+    position is one slot."""
     units = lay_out(samples, between=1)
     found, ids_T, spans = slots(units, seed)
     hidden = [position for start, end in zip(spans.start_N, spans.end_N, strict=True) for position in range(start, end)]
@@ -196,7 +212,8 @@ def test_slots_are_the_hidden_positions_each_once_with_the_tokens_that_stood_the
 
 
 def test_numbers_of_slots_are_uniform_and_independent() -> None:
-    """60,000 numbers: mean .5 +- .0075, every tenth .1 +- .0075, neighbours uncorrelated +- .025; none used by the selection."""
+    """60,000 numbers: mean .5 +- .0075, every tenth .1 +- .0075, neighbours uncorrelated +- .025; none used by the
+    selection."""
     # Standard errors .0012, .0012 and .0041: 6 of them.
     units = repeated(Toy(length=102), 4000)
     numbers = slots(units)[0].uniform_M
@@ -210,7 +227,11 @@ def test_numbers_of_slots_are_uniform_and_independent() -> None:
 
 
 @FIXED
-@given(st.lists(st.builds(seeded_toy, st.integers(10, 60), st.integers(0, 2**20)), min_size=1, max_size=3), st.integers(0, 20), st.integers(0, 1000))
+@given(
+    st.lists(st.builds(seeded_toy, st.integers(10, 60), st.integers(0, 2**20)), min_size=1, max_size=3),
+    st.integers(0, 20),
+    st.integers(0, 1000),
+)
 def test_numbers_of_a_sample_do_not_depend_on_its_place(samples: list[Toy], before: int, seed: int) -> None:
     units, keys_S = lay_out(samples, before=before, between=2), keys(len(samples), seed)
     together, _, _ = slots(units, seed)
@@ -218,7 +239,9 @@ def test_numbers_of_a_sample_do_not_depend_on_its_place(samples: list[Toy], befo
     for number, toy in enumerate(samples):
         alone, key = lay_out([toy]), keys_S[number : number + 1]
         spans = WholeUnit().select(alone, Budget(), key, np.zeros(1))
-        _, targets = Corruption(mask=1.0, random=0.0).corrupt(numbered(alone), spans, alone, key, Replacements(mask_id=4, ordinary_V=np.arange(9)))
+        _, targets = Corruption(mask=1.0, random=0.0).corrupt(
+            numbered(alone), spans, alone, key, Replacements(mask_id=4, ordinary_V=np.arange(9))
+        )
         expected += replacement_slots(targets, spans, alone, key).uniform_M.tolist()
     assert together.uniform_M.tolist() == expected
 

@@ -1,4 +1,5 @@
-"""Words, phrases and entities: never cut, hidden as often whatever their length, and exactly as the slow reference says."""
+"""Words, phrases and entities: never cut, hidden as often whatever their length, and exactly as the slow reference
+says."""
 
 from __future__ import annotations
 
@@ -7,7 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slow_reference import allowance, slow_units
-from toy_samples import LEVELS, Toy, by_sample, keys, lay_out, random_toy, repeated, seeded_toy, slow_partition, toys, words_of_lengths
+from toy_samples import (
+    LEVELS,
+    Toy,
+    by_sample,
+    keys,
+    lay_out,
+    random_toy,
+    repeated,
+    seeded_toy,
+    slow_partition,
+    toys,
+    words_of_lengths,
+)
 
 from masking.budget import RULES, TOKEN_RULES, Budget
 from masking.strategies.subword import Subword
@@ -21,7 +34,9 @@ def budgets(rules: list[str] | tuple[str, ...], highest: float = 0.95) -> st.Sea
     return st.builds(Budget, rate=st.floats(0.02, highest), rule=st.sampled_from(rules), at_least_one=st.booleans())
 
 
-def chosen_by(strategy: WholeUnit | Subword, samples: list[Toy], budget: Budget, keys_S: np.ndarray) -> list[list[tuple[int, int]]]:
+def chosen_by(
+    strategy: WholeUnit | Subword, samples: list[Toy], budget: Budget, keys_S: np.ndarray
+) -> list[list[tuple[int, int]]]:
     units = lay_out(samples)
     return by_sample(strategy.select(units, budget, keys_S, np.zeros(len(samples))), units)
 
@@ -34,22 +49,38 @@ def agrees_with_the_reference(samples: list[Toy], levels: list[str], budget: Bud
 
 @pytest.mark.parametrize("rule", RULES)
 @FIXED
-@given(st.lists(toys(longest=80), min_size=1, max_size=3), st.permutations(LEVELS), st.integers(1, 3), st.data(), st.integers(0, 10**6))
-def test_the_kernel_equals_the_slow_reference(rule: str, samples: list[Toy], order: list[str], levels: int, data: st.DataObject, seed: int) -> None:
+@given(
+    st.lists(toys(longest=80), min_size=1, max_size=3),
+    st.permutations(LEVELS),
+    st.integers(1, 3),
+    st.data(),
+    st.integers(0, 10**6),
+)
+def test_the_kernel_equals_the_slow_reference(
+    rule: str, samples: list[Toy], order: list[str], levels: int, data: st.DataObject, seed: int
+) -> None:
     agrees_with_the_reference(samples, order[:levels], data.draw(budgets([rule])), seed)
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=3), st.permutations(LEVELS), budgets(RULES), st.integers(0, 10**6))
-def test_pieces_of_units_equal_the_slow_reference(samples: list[Toy], order: list[str], budget: Budget, seed: int) -> None:
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=3), st.permutations(LEVELS), budgets(RULES), st.integers(0, 10**6)
+)
+def test_pieces_of_units_equal_the_slow_reference(
+    samples: list[Toy], order: list[str], budget: Budget, seed: int
+) -> None:
     keys_S = keys(len(samples), seed)
-    expected = [slow_units(toy, order, budget, key, pieces=True) for toy, key in zip(samples, keys_S.tolist(), strict=True)]
+    expected = [
+        slow_units(toy, order, budget, key, pieces=True) for toy, key in zip(samples, keys_S.tolist(), strict=True)
+    ]
     assert chosen_by(WholeUnit(units=order, pieces=True), samples, budget, keys_S) == expected
 
 
 def test_accept_equals_the_slow_reference_also_where_nearly_everything_is_hidden() -> None:
     for seed in range(400):
-        agrees_with_the_reference([seeded_toy(2 + seed % 40, seed)], list(LEVELS), Budget(rate=0.95, at_least_one=False), seed)
+        agrees_with_the_reference(
+            [seeded_toy(2 + seed % 40, seed)], list(LEVELS), Budget(rate=0.95, at_least_one=False), seed
+        )
 
 
 @pytest.mark.parametrize("lengths", [[20], [1, 19], [12, 8]])
@@ -80,7 +111,11 @@ def test_subword_without_a_budget_throws_a_coin_for_every_token(toy: Toy, budget
 
 
 @FIXED
-@given(st.lists(toys(longest=60), min_size=1, max_size=3), budgets([rule for rule in RULES if rule != "cut"]), st.integers(0, 10**6))
+@given(
+    st.lists(toys(longest=60), min_size=1, max_size=3),
+    budgets([rule for rule in RULES if rule != "cut"]),
+    st.integers(0, 10**6),
+)
 def test_a_unit_is_never_cut(samples: list[Toy], budget: Budget, seed: int) -> None:
     for toy, spans in zip(samples, chosen_by(WholeUnit(), samples, budget, keys(len(samples), seed)), strict=True):
         whole = {(start, end) for start, end, _ in slow_partition(toy, LEVELS)}
@@ -134,9 +169,10 @@ def selection_by_length(tokens: int, samples: int, rule: str = "accept") -> dict
 @pytest.mark.parametrize("rule", ["accept", "units", "bernoulli"])
 @pytest.mark.parametrize("tokens", [32, 64, 128, 512])
 def test_a_unit_is_hidden_at_the_rate_whatever_its_length(rule: str, tokens: int) -> None:
-    """200,000 units of 8 tokens, 400,000 of 4, 800,000 of 2 and 1,600,000 of 1, in samples of 32, 64, 128 or 512 tokens: 0.15 +- 0.0045."""
-    # Standard error at most .0008 (8 tokens; units of a sample are drawn without replacement, which makes it smaller): 5.6 of them, false alarm
-    # 1e-6 over the 48 shares (fixed keys: never).
+    """200,000 units of 8 tokens, 400,000 of 4, 800,000 of 2 and 1,600,000 of 1, in samples of 32, 64, 128 or 512
+    tokens: 0.15 +- 0.0045."""
+    # Standard error at most .0008 (8 tokens; units of a sample are drawn without replacement, which makes it smaller):
+    # 5.6 of them, false alarm 1e-6 over the 48 shares (fixed keys: never).
     for length, share in selection_by_length(tokens, 200_000 * 32 // tokens, rule).items():
         assert abs(share - 0.15) < 0.0045, (length, share)
 
@@ -155,8 +191,10 @@ def test_every_unit_of_a_sample_is_hidden_as_often_as_any_other_wherever_it_stan
 
 
 def test_without_a_budget_units_are_hidden_independently_of_one_another() -> None:
-    """50,000 samples of 15 units: counts are binomial, variance 15 * .15 * .85 = 1.9125 +- 0.08; with a budget of units below 0.3."""
-    # The variance of a count has a standard error of .0124 (kurtosis nearly normal): 6.5 of them, 1e-10. The budget leaves the coin: .25 * .75.
+    """50,000 samples of 15 units: counts are binomial, variance 15 * .15 * .85 = 1.9125 +- 0.08; with a budget of units
+    below 0.3."""
+    # The variance of a count has a standard error of .0124 (kurtosis nearly normal): 6.5 of them, 1e-10. The budget
+    # leaves the coin: .25 * .75.
     units = repeated(mixed_sample(32), 50_000)
     variances = {}
     for rule in ("bernoulli", "units"):

@@ -64,8 +64,13 @@ def repeated(toy: Toy, count: int) -> Units:
         sample_start_S=start_S,
         sample_end_S=start_S + np.int32(toy.length),
         maskable_T=np.tile(np.array(toy.maskable(), np.bool_), count),
-        levels={level: tuple((start_S[:, None] + side[None, :]).ravel() for side in sides) for level, sides in columns.items()},
-        sentence_start_T=np.tile(np.array([position in toy.sentences for position in range(toy.length)], np.bool_), count),
+        levels={
+            level: tuple((start_S[:, None] + side[None, :]).ravel() for side in sides)
+            for level, sides in columns.items()
+        },
+        sentence_start_T=np.tile(
+            np.array([position in toy.sentences for position in range(toy.length)], np.bool_), count
+        ),
     )
 
 
@@ -74,8 +79,12 @@ def weighed(units: Units, seed: int = 0) -> Units:
     weights = {}
     for level, (start_U, _) in units.levels.items():
         sample_U = np.searchsorted(units.sample_start_S, start_U, "right") - 1
-        place_U = (start_U - units.sample_start_S[sample_U]).astype(np.uint64) if len(start_U) else np.zeros(0, np.uint64)
-        weights[level] = (0.2 + 3 * uniform_array(combine_array(place_U, hash_key(level, seed) % 2**32), 0)).astype(np.float32)
+        place_U = (
+            (start_U - units.sample_start_S[sample_U]).astype(np.uint64) if len(start_U) else np.zeros(0, np.uint64)
+        )
+        weights[level] = (0.2 + 3 * uniform_array(combine_array(place_U, hash_key(level, seed) % 2**32), 0)).astype(
+            np.float32
+        )
     return replace(units, weights=weights)
 
 
@@ -115,11 +124,14 @@ def merged_spans(spans: Spans) -> Spans:
 def words_of_lengths(lengths: Sequence[int]) -> Toy:
     """[CLS], words of these lengths one after another, [SEP]."""
     ends = (1 + np.cumsum(lengths)).tolist()
-    return Toy(length=ends[-1] + 1, levels={"word": [(end - length, end) for end, length in zip(ends, lengths, strict=True)]})
+    return Toy(
+        length=ends[-1] + 1, levels={"word": [(end - length, end) for end, length in zip(ends, lengths, strict=True)]}
+    )
 
 
 def slow_partition(toy: Toy, levels: Sequence[str], pieces: bool = False) -> list[tuple[int, int, str]]:
-    """(start, end, level) of every unit: levels in order of precedence, a unit only where nothing stands yet, then single tokens.
+    """(start, end, level) of every unit: levels in order of precedence, a unit only where nothing stands yet, then
+    single tokens.
 
     With ``pieces``, of every other unit the longest run of free tokens, of equally long ones the first."""
     maskable = toy.maskable()
@@ -128,7 +140,9 @@ def slow_partition(toy: Toy, levels: Sequence[str], pieces: bool = False) -> lis
     for level in levels:
         for start, end in toy.levels.get(level, []):
             if pieces:
-                runs = merged([(token, token + 1) for token in range(start, end) if maskable[token] and token not in owned])
+                runs = merged(
+                    [(token, token + 1) for token in range(start, end) if maskable[token] and token not in owned]
+                )
                 start, end = max(runs, key=lambda run: run[1] - run[0], default=(start, start))
             tokens = set(range(start, end))
             if tokens and not tokens & owned and all(maskable[token] for token in tokens):

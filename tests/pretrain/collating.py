@@ -17,15 +17,24 @@ LEVELS = ("entity", "phrase", "word")
 
 def tokenizer(**changes: Any) -> PreTrainedTokenizerFast:
     """Special tokens, one reserved token, and words w6 .. w199; a change of None leaves a token out."""
-    specials = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    specials = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
     names = [*specials.values(), "[unused1]", *(f"w{number}" for number in range(FIRST, SIZE))]
     backend = Tokenizer(WordLevel({name: number for number, name in enumerate(names)}, unk_token="[UNK]"))
     settings = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"], **specials, **changes}
-    return PreTrainedTokenizerFast(tokenizer_object=backend, **{name: value for name, value in settings.items() if value is not None})
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, **{name: value for name, value in settings.items() if value is not None}
+    )
 
 
 def feature(seed: int, length: int, **more: Any) -> dict[str, Any]:
-    """[CLS], random words with [UNK] and an inner [SEP] now and then, [SEP]; units of all levels that cross one another."""
+    """[CLS], random words with [UNK] and an inner [SEP] now and then, [SEP]; units of all levels that cross one
+    another."""
     rng = np.random.default_rng(seed)
     ids = [CLS, *rng.integers(FIRST, SIZE, length - 2).tolist(), SEP]
     for token in range(1, length - 1):
@@ -57,4 +66,8 @@ def partition(given: dict[str, Any], levels: tuple[str, ...] = LEVELS) -> list[t
             if not owned & set(range(start, end)):
                 owned |= set(range(start, end))
                 found.append((start, end))
-    return found + [(token, token + 1) for token, number in enumerate(given["input_ids"]) if token not in owned and number not in (CLS, SEP)]
+    return found + [
+        (token, token + 1)
+        for token, number in enumerate(given["input_ids"])
+        if token not in owned and number not in (CLS, SEP)
+    ]

@@ -56,7 +56,12 @@ def test_changing_one_sample_changes_no_other_by_a_single_bit(made: tuple[Run, C
     packed.corrupted_T[1 : length - 1] = 7
     after = encode(model.ernie, to_batch(packed, run.task_ids, {}, {}))
     assert not torch.equal(before[:length], after[:length])
-    rest = np.concatenate([np.arange(s, s + len(x.token_ids_T)) for s, x in list(zip(packed.sample_start_S, packed.samples, strict=True))[1:]])
+    rest = np.concatenate(
+        [
+            np.arange(s, s + len(x.token_ids_T))
+            for s, x in list(zip(packed.sample_start_S, packed.samples, strict=True))[1:]
+        ]
+    )
     assert torch.equal(before[rest], after[rest])
 
 

@@ -32,7 +32,9 @@ def make_state(step: int) -> checkpoint.State:
     )
 
 
-def save(folder: Path, *steps: int, keep: int = 2, tensors: dict[str, torch.Tensor] = TENSORS, told: list[str] | None = None) -> Store:
+def save(
+    folder: Path, *steps: int, keep: int = 2, tensors: dict[str, torch.Tensor] = TENSORS, told: list[str] | None = None
+) -> Store:
     store = Store(folder, keep, (told if told is not None else []).append)
     for step in steps:
         store.save(Snapshot(state=make_state(step), tensors=tensors))
@@ -58,7 +60,9 @@ def test_checkpoints_round_trip_and_only_the_newest_are_kept(tmp_path: Path) -> 
     assert "w#step" not in found.tensors(optimizer=False)
 
 
-@pytest.mark.parametrize("damage", ["altered", "cut", "missing", "no state", "altered state", "another step", "empty folder", "other format"])
+@pytest.mark.parametrize(
+    "damage", ["altered", "cut", "missing", "no state", "altered state", "another step", "empty folder", "other format"]
+)
 def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path: Path, damage: str) -> None:
     save(tmp_path, 1, 2)
     folder = tmp_path / "step-00000002"
@@ -135,7 +139,9 @@ def test_all_files_of_a_checkpoint_have_one_mode_and_staging_of_any_host_goes(tm
     assert len({file.stat().st_mode for file in (tmp_path / "step-00000001").iterdir()}) == 1
 
 
-def test_a_full_disk_is_an_oserror_and_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_oserror_and_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import safetensors.torch
 
     store = save(tmp_path, 1, 2)
@@ -156,7 +162,9 @@ def test_a_checkpoint_that_a_kill_caught_between_two_names_gets_its_own_back(tmp
     assert found is not None and found.state.step == 2 and names(tmp_path) == ["step-00000001", "step-00000002"]
 
 
-def test_a_rename_that_fails_leaves_the_checkpoint_of_this_step_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rename_that_fails_leaves_the_checkpoint_of_this_step_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = save(tmp_path, 1, 2)
     rename = Path.rename
 

@@ -1,4 +1,5 @@
-"""The collator over a prepared folder: rows of shards opened by `datasets`, every strategy, kmask's own masks, transformers' Trainer."""
+"""The collator over a prepared folder: rows of shards opened by `datasets`, every strategy, kmask's own masks,
+transformers' Trainer."""
 
 from __future__ import annotations
 
@@ -30,14 +31,17 @@ from masking.strategies.mixture import Phase
 from masking.strategies.whole_unit import WholeUnit
 from pretrain.collating.collator import KnowledgeMaskingCollator
 from pretrain.collating.features import Turn, every_window
-from pretrain.corpus import specials
 from pretrain.feed.hiding import Masking
 from pretrain.feed.packed import pack
 from pretrain.feed.sources import Source
 from pretrain.objectives import plain_sample
+from pretrain.special_ids import specials
 
 LONGEST = 64
-NEEDS_ACCELERATE = pytest.mark.skipif(importlib.util.find_spec("accelerate") is None, reason="transformers' Trainer needs `accelerate`, which is not installed")
+NEEDS_ACCELERATE = pytest.mark.skipif(
+    importlib.util.find_spec("accelerate") is None,
+    reason="transformers' Trainer needs `accelerate`, which is not installed",
+)
 AGREED = {"budget": Budget(), "corruption": Corruption()}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "mixture": {"strategies": [WholeUnit(), GeometricSpan()], "schedule": [Phase(until=1.0, weights=[1, 1])]},
@@ -62,7 +66,9 @@ def rows(prepared: Path) -> datasets.Dataset:
 @pytest.fixture
 def similar_words(prepared: Path, tmp_path: Path) -> Path:
     """A table of pairs of single characters."""
-    characters = [token for token in Prepared.open(prepared).tokenizer.tokens if len(token) == 1 and "\u4e00" <= token <= "\u9fff"]
+    characters = [
+        token for token in Prepared.open(prepared).tokenizer.tokens if len(token) == 1 and "\u4e00" <= token <= "\u9fff"
+    ]
     file = tmp_path / "similar.tsv"
     file.write_text("".join(f"{one}\t{other}\n" for one, other in itertools.pairwise(characters)), encoding="utf-8")
     return file
@@ -109,20 +115,35 @@ def test_as_many_epochs_as_windows_show_each_window_once(tokenizer: Any, rows: d
     seen = [made(tokenizer, epoch).packed([row]).samples[0].first_token for epoch in range(count)]
     assert sorted(seen) == windows["first_token"]
     inner = set(windows["first_token"][1:])
-    long = {int(end) for begin, end in zip([0, *row["sentence_ends"]], row["sentence_ends"], strict=False) if end - begin > LONGEST - 2}
+    long = {
+        int(end)
+        for begin, end in zip([0, *row["sentence_ends"]], row["sentence_ends"], strict=False)
+        if end - begin > LONGEST - 2
+    }
     assert inner <= set(row["sentence_ends"]) or long
 
 
-def test_rows_of_every_window_are_masked_as_the_windows_of_whole_documents(tokenizer: Any, rows: datasets.Dataset) -> None:
+def test_rows_of_every_window_are_masked_as_the_windows_of_whole_documents(
+    tokenizer: Any, rows: datasets.Dataset
+) -> None:
     few = rows.select(range(10))
-    windows = few.map(partial(every_window, max_length=LONGEST), batched=True, remove_columns=few.column_names, keep_in_memory=True)
-    assert sum(map(len, windows["token_ids"])) == sum(map(len, few["token_ids"])) and max(map(len, windows["token_ids"])) <= LONGEST - 2
+    windows = few.map(
+        partial(every_window, max_length=LONGEST), batched=True, remove_columns=few.column_names, keep_in_memory=True
+    )
+    assert (
+        sum(map(len, windows["token_ids"])) == sum(map(len, few["token_ids"]))
+        and max(map(len, windows["token_ids"])) <= LONGEST - 2
+    )
     packed = made(tokenizer).packed([windows[number] for number in range(len(windows))])
     found = {(sample.document_id, sample.first_token): sample for sample in packed.samples}
     for sample in made(tokenizer).packed([few[number] for number in range(10)]).samples:
         same = found[sample.document_id, sample.first_token]
         assert same.key == sample.key and np.array_equal(same.token_ids_T, sample.token_ids_T)
-        assert all(np.array_equal(one, other) for level in sample.units for one, other in zip(sample.units[level], same.units[level], strict=True))
+        assert all(
+            np.array_equal(one, other)
+            for level in sample.units
+            for one, other in zip(sample.units[level], same.units[level], strict=True)
+        )
         assert np.array_equal(same.sentence_ends_S, sample.sentence_ends_S)
 
 
@@ -137,11 +158,16 @@ def test_formatted_datasets_give_the_same_batches(form: str, tokenizer: Any, row
 def test_data_workers_read_shards_and_make_the_same_batches(tokenizer: Any, rows: datasets.Dataset) -> None:
     collator = made(tokenizer, 1)
     alone, two = (list(DataLoader(rows, batch_size=16, collate_fn=collator, num_workers=workers)) for workers in (0, 2))
-    assert len(alone) == len(two) and all(torch.equal(one[name], other[name]) for one, other in zip(alone, two, strict=True) for name in one)
+    assert len(alone) == len(two) and all(
+        torch.equal(one[name], other[name]) for one, other in zip(alone, two, strict=True) for name in one
+    )
 
 
 def test_another_tokenizer_than_that_of_the_folder_is_refused(prepared: Path) -> None:
-    with pytest.raises(ValueError, match=r"tokenizer: its vocabulary is not that of .*; load the one the shards were made with, .*tokenizer"):
+    with pytest.raises(
+        ValueError,
+        match=r"tokenizer: its vocabulary is not that of .*; load the one the shards were made with, .*tokenizer",
+    ):
         KnowledgeMaskingCollator(tokenizer=toy_tokenizer(), prepared=prepared)
 
 
@@ -153,7 +179,13 @@ def test_rows_of_a_shard_need_cls_and_sep(rows: datasets.Dataset) -> None:
 
 def small_bert(tokenizer: Any) -> BertForMaskedLM:
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": LONGEST}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "max_position_embeddings": LONGEST,
+    }
     return BertForMaskedLM(BertConfig(vocab_size=len(tokenizer), **sizes))
 
 
@@ -197,7 +229,13 @@ def seen_by_trainer(tokenizer: Any, rows: datasets.Dataset, output: Path, worker
         dataloader_num_workers=workers,
         dataloader_persistent_workers=workers > 0,
     )
-    trainer = Listening(model=small_bert(tokenizer), args=arguments, train_dataset=rows, data_collator=collator, callbacks=[collator.callback()])
+    trainer = Listening(
+        model=small_bert(tokenizer),
+        args=arguments,
+        train_dataset=rows,
+        data_collator=collator,
+        callbacks=[collator.callback()],
+    )
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert len(losses) == len(seen) and np.isfinite(losses).all()
@@ -206,7 +244,9 @@ def seen_by_trainer(tokenizer: Any, rows: datasets.Dataset, output: Path, worker
 
 
 @NEEDS_ACCELERATE
-def test_the_trainer_of_transformers_trains_with_finite_losses_and_equal_masks_for_any_workers(tokenizer: Any, rows: datasets.Dataset, tmp_path: Path) -> None:
+def test_the_trainer_of_transformers_trains_with_finite_losses_and_equal_masks_for_any_workers(
+    tokenizer: Any, rows: datasets.Dataset, tmp_path: Path
+) -> None:
     few = rows.select(range(16))
     alone, two = (seen_by_trainer(tokenizer, few, tmp_path / str(workers), workers) for workers in (0, 2))
     assert len(alone) == len(two) == 4 and all(torch.equal(one, other) for one, other in zip(alone, two, strict=True))
@@ -219,4 +259,6 @@ def test_the_example_trains_on_a_prepared_folder(prepared: Path, tmp_path: Path)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env=environment)
     assert run.returncode == 0 and "after 3 steps" in run.stdout, run.stderr
-    assert BertForMaskedLM.from_pretrained(tmp_path / "model").config.vocab_size == len(AutoTokenizer.from_pretrained(tmp_path / "model"))
+    assert BertForMaskedLM.from_pretrained(tmp_path / "model").config.vocab_size == len(
+        AutoTokenizer.from_pretrained(tmp_path / "model")
+    )

@@ -31,15 +31,35 @@ def decoded(file: Path, *overrides: str) -> Run:
     return decode(Run, load(file, list(overrides)))
 
 
-def state_of(run: Run, done: tuple[int, ...], learned: tuple[str, ...] = ("knowledge_masking", "span_boundary")) -> State:
-    stages = [{"name": run.stages[index].name, "steps": steps, "tasks": dict(run.stages[index].tasks)} for index, steps in enumerate(done)]
+def state_of(
+    run: Run, done: tuple[int, ...], learned: tuple[str, ...] = ("knowledge_masking", "span_boundary")
+) -> State:
+    stages = [
+        {"name": run.stages[index].name, "steps": steps, "tasks": dict(run.stages[index].tasks)}
+        for index, steps in enumerate(done)
+    ]
     seen = {"tokens": 0.0, "seconds": 0.0, "skipped": 0.0, "pooled": 0.0}
     return State(
-        step=sum(done), stage=len(done) - 1, cursors={}, shares={}, done=stages, learned=learned, fingerprints=FOLDERS, config=plain(run), encoder={}, seen=seen
+        step=sum(done),
+        stage=len(done) - 1,
+        cursors={},
+        shares={},
+        done=stages,
+        learned=learned,
+        fingerprints=FOLDERS,
+        config=plain(run),
+        encoder={},
+        seen=seen,
     )
 
 
-def changes(file: Path, *overrides: str, done: tuple[int, ...] = (4, 2), folders: Mapping[str, str] = FOLDERS, learned: Any = None) -> tuple[str, str]:
+def changes(
+    file: Path,
+    *overrides: str,
+    done: tuple[int, ...] = (4, 2),
+    folders: Mapping[str, str] = FOLDERS,
+    learned: Any = None,
+) -> tuple[str, str]:
     """(allowed, refused) differences of a run in its second stage, as text."""
     state = state_of(decoded(file), done, learned or ("knowledge_masking", "span_boundary", "sentence_reordering"))
     run = decoded(file, *overrides)
@@ -84,10 +104,16 @@ def test_free_settings_are_told_with_both_values(run_file: Path, override: str, 
         ("stages.0.steps=2", "stages.0.steps: 4 -> 2 (this stage has ended)"),
         ("stages.0.steps=9", "stages.0.steps: 4 -> 9 (this stage has ended)"),
         ("stages.0.tasks.knowledge_masking=3", "stages.0.tasks.knowledge_masking: 1.0 -> 3.0 (this stage has ended)"),
-        ("stages.0.tasks.sentence_reordering=1", "stages.0.tasks.sentence_reordering: not set -> 1.0 (this stage has ended)"),
+        (
+            "stages.0.tasks.sentence_reordering=1",
+            "stages.0.tasks.sentence_reordering: not set -> 1.0 (this stage has ended)",
+        ),
         ("stages.1.steps=1", "stages.1.steps: 4 -> 1 (2 steps of it are done)"),
         ("stages.1.name=other", "stages.1.name: two -> other (this stage has begun)"),
-        ("stages=[{name: one, steps: 4, tasks: {knowledge_masking: 1, span_boundary: 0}}]", "stages: 2 were trained (one, two), 1 are listed"),
+        (
+            "stages=[{name: one, steps: 4, tasks: {knowledge_masking: 1, span_boundary: 0}}]",
+            "stages: 2 were trained (one, two), 1 are listed",
+        ),
     ],
 )
 def test_what_weights_and_cursors_hang_on_is_refused_with_both_values(run_file: Path, override: str, line: str) -> None:
@@ -116,7 +142,9 @@ def test_a_renamed_folder_is_refused_with_the_remedy_and_other_shards_with_both_
     assert "ffffffffffff -> 000000000000" in refused
 
 
-def test_a_checkpoint_from_before_windows_had_this_order_is_refused_also_under_another_name_of_its_folder(run_file: Path) -> None:
+def test_a_checkpoint_from_before_windows_had_this_order_is_refused_also_under_another_name_of_its_folder(
+    run_file: Path,
+) -> None:
     now = f"{FOLDERS['demo']} order 2"
     _, refused = changes(run_file, folders={"demo": now})
     assert "reads windows in another order than the one that began" in refused
@@ -130,7 +158,9 @@ def test_the_refusal_lists_the_differing_keys_only_and_the_remedy(run_file: Path
     with pytest.raises(ValueError, match="seed: 1 -> 2") as caught:
         check_continues(state, run, plain(run), FOLDERS)
     assert "optimization" not in str(caught.value) and "choose a new output" in str(caught.value)
-    assert check_continues(state, decoded(run_file, "threads=1"), plain(decoded(run_file, "threads=1")), FOLDERS) == ["threads: 0 -> 1"]
+    assert check_continues(state, decoded(run_file, "threads=1"), plain(decoded(run_file, "threads=1")), FOLDERS) == [
+        "threads: 0 -> 1"
+    ]
 
 
 def test_another_order_of_folders_removed_stages_and_new_keys_are_told(run_file: Path) -> None:
@@ -183,7 +213,10 @@ def test_the_order_of_learned_tasks_is_fixed(run_file: Path) -> None:
     state = state_of(run, (4, 2), ("knowledge_masking", "span_boundary", "sentence_reordering"))
     resolved = plain(run)
     tasks = resolved["tasks"]
-    swapped = {**resolved, "tasks": {name: tasks[name] for name in ("knowledge_masking", "sentence_reordering", "span_boundary")}}
+    swapped = {
+        **resolved,
+        "tasks": {name: tasks[name] for name in ("knowledge_masking", "sentence_reordering", "span_boundary")},
+    }
     assert "new tasks join at the end" in "\n".join(compare(state, run, swapped, FOLDERS).refused)
 
 
@@ -192,10 +225,16 @@ def test_shares_that_change_within_a_stage_are_counted_anew_and_only_then(run_fi
     cursors = {"demo/knowledge_masking": Cursor(0, 0, 9, 9), "demo/sentence_reordering": Cursor(0, 0, 3, 3)}
     shares = {"demo/knowledge_masking": 3.0, "demo/sentence_reordering": 1.0}
     done: list[dict[str, Any]] = [{"name": "one", "steps": 4, "tasks": {}}, {"name": "two", "steps": 2, "tasks": {}}]
-    for now, anew in ((shares, False), ({**shares, "demo/sentence_reordering": 2.0}, True), ({**shares, "more/knowledge_masking": 1.0}, True)):
+    for now, anew in (
+        (shares, False),
+        ({**shares, "demo/sentence_reordering": 2.0}, True),
+        ({**shares, "more/knowledge_masking": 1.0}, True),
+    ):
         progress = Progress(cursors=dict(cursors), shares=shares, done=[dict(item) for item in done])
         assert progress.enter(1, stage, now, []) is anew
         assert [cursor.served for cursor in progress.cursors.values()] == ([0, 0] if anew else [9, 3])
         assert [cursor.row for cursor in progress.cursors.values()] == [9, 3]
     progress = Progress(cursors=dict(cursors), shares=shares, done=done[:1])
-    assert progress.enter(1, stage, shares, []) is False and [cursor.served for cursor in progress.cursors.values()] == [0, 0]
+    assert progress.enter(1, stage, shares, []) is False and [
+        cursor.served for cursor in progress.cursors.values()
+    ] == [0, 0]

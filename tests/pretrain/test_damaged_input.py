@@ -20,7 +20,11 @@ from pretrain.objectives.knowledge_masking import KnowledgeMasking
 
 VOCABULARY = 50
 SPECIALS = Specials(
-    pad=0, cls=2, sep=3, vocabulary=VOCABULARY, replacements=Replacements(mask_id=4, unknown_id=1, ordinary_V=np.arange(5, VOCABULARY), count_V=None)
+    pad=0,
+    cls=2,
+    sep=3,
+    vocabulary=VOCABULARY,
+    replacements=Replacements(mask_id=4, unknown_id=1, ordinary_V=np.arange(5, VOCABULARY), count_V=None),
 )
 REASON = r"Either its shard is damaged \(`kmask prepare verify FOLDER` tells\), or the objective that built the sample is wrong"
 
@@ -38,7 +42,14 @@ def sample(name: str, **changes: Any) -> Sample:
         "maskable_T": maskable,
         "segment_ids_T": np.zeros(10, np.int64),
         "units": {"word": (ints(1, 5), ints(3, 7)), "phrase": (ints(), ints()), "entity": (ints(2), ints(6))},
-        **{"task": "probe", "labels": {}, "key": 7, "document_id": name, "first_token": 0, "sentence_ends_S": ints(4, 9)},
+        **{
+            "task": "probe",
+            "labels": {},
+            "key": 7,
+            "document_id": name,
+            "first_token": 0,
+            "sentence_ends_S": ints(4, 9),
+        },
     }
     return Sample(**{**values, **changes})
 
@@ -73,7 +84,10 @@ UNITS = {
 @pytest.mark.parametrize("what", UNITS)
 def test_units_that_break_their_promise_are_named_with_document_and_level(what: str, level: str) -> None:
     wrong = sample("文-1", units={"word": (ints(1), ints(2)), level: UNITS[what]})
-    with pytest.raises(ValueError, match=rf"^document '文-1', task 'probe': unit \[.*\) of level '{level}' .* sample of 10 tokens\. {REASON}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"^document '文-1', task 'probe': unit \[.*\) of level '{level}' .* sample of 10 tokens\. {REASON}",
+    ):
         packed(wrong)
 
 
@@ -83,20 +97,28 @@ def test_the_first_unit_at_fault_is_shown_as_it_lies_in_its_sample() -> None:
 
 
 def test_more_starts_than_ends_are_named() -> None:
-    with pytest.raises(ValueError, match="document 'x', task 'probe': its units of level 'word' do not have as many ends as starts"):
+    with pytest.raises(
+        ValueError, match="document 'x', task 'probe': its units of level 'word' do not have as many ends as starts"
+    ):
         packed(sample("x", units={"word": (ints(1, 3), ints(2))}))
 
 
 @pytest.mark.parametrize("ends", [(0, 9), (-3, 9), (4, 11), (4, 1 << 40)])
 def test_a_sentence_that_ends_outside_its_sample_is_named(ends: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=rf"^document 'x', task 'probe': a sentence ends at -?\d+, outside its sample of 10 tokens\. {REASON}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"^document 'x', task 'probe': a sentence ends at -?\d+, outside its sample of 10 tokens\. {REASON}",
+    ):
         packed(sample("x", sentence_ends_S=ints(*ends)))
 
 
 @pytest.mark.parametrize("token", [-1, VOCABULARY, 1 << 40])
 def test_an_id_outside_the_vocabulary_is_named(token: int) -> None:
     wrong = sample("x", token_ids_T=ints(2, 10, 11, token, *range(12, 17), 3))
-    with pytest.raises(ValueError, match=rf"^document 'x', task 'probe': token 3 of its sample has the id {token}, the vocabulary has 50\. {REASON}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"^document 'x', task 'probe': token 3 of its sample has the id {token}, the vocabulary has 50\. {REASON}",
+    ):
         packed(wrong)
 
 
@@ -110,14 +132,30 @@ def test_without_a_vocabulary_only_negative_ids_are_refused() -> None:
 def test_a_sample_without_tokens_or_with_other_arrays_than_tokens_is_refused() -> None:
     nothing = ints()
     with pytest.raises(ValueError, match=rf"^document 'x', task 'probe': a sample without a token\. {REASON}"):
-        packed(sample("x", token_ids_T=nothing, maskable_T=nothing.astype(np.bool_), segment_ids_T=nothing, units={}, sentence_ends_S=nothing))
+        packed(
+            sample(
+                "x",
+                token_ids_T=nothing,
+                maskable_T=nothing.astype(np.bool_),
+                segment_ids_T=nothing,
+                units={},
+                sentence_ends_S=nothing,
+            )
+        )
     for changes in ({"maskable_T": np.ones(1, np.bool_)}, {"segment_ids_T": np.zeros(9, np.int64)}):
-        with pytest.raises(ValueError, match=r"^document 'x', task 'probe': 10 tokens, \d+ of them said to be maskable or not, \d+ with a segment"):
+        with pytest.raises(
+            ValueError,
+            match=r"^document 'x', task 'probe': 10 tokens, \d+ of them said to be maskable or not, \d+ with a segment",
+        ):
             packed(sample("x", **changes))
 
 
-@pytest.mark.parametrize(("column", "told"), [("units", r"unit \[.*\) of level 'word'"), ("ids", "has the id 65535, the vocabulary has")])
-def test_a_damaged_value_in_a_shard_of_the_right_shape_stops_at_the_batch_that_reads_it(column: str, told: str, prepared: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "told"), [("units", r"unit \[.*\) of level 'word'"), ("ids", "has the id 65535, the vocabulary has")]
+)
+def test_a_damaged_value_in_a_shard_of_the_right_shape_stops_at_the_batch_that_reads_it(
+    column: str, told: str, prepared: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(prepared, copy)
     opened = Prepared.open(copy)

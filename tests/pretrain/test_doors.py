@@ -1,4 +1,5 @@
-"""What objectives of other families need: toy tasks (toys/) that encode again, hold a second encoder, and train one after the other."""
+"""What objectives of other families need: toy tasks (toys/) that encode again, hold a second encoder, and train one
+after the other."""
 
 from __future__ import annotations
 
@@ -61,18 +62,26 @@ def made(file: Path, *overrides: str, stage: int = 0) -> tuple[Run, PretrainingM
 
 def spans(batch: Batch) -> list[tuple[int, int]]:
     """Start and length of every sample."""
-    return [(int(start), int(length)) for start, length in zip(batch.cls_positions_S, batch.real_SL.sum(1), strict=True)]
+    return [
+        (int(start), int(length)) for start, length in zip(batch.cls_positions_S, batch.real_SL.sum(1), strict=True)
+    ]
 
 
 def dense(model: PretrainingModel, batch: Batch, start: int, length: int, prefix: int) -> torch.Tensor:
     """States (length, D) of one sample alone, layer by layer, with its mask written out pair by pair."""
     ernie: Any = model.ernie
-    piece = {name: getattr(batch, name)[:, start : start + length] for name in ("input_ids", "position_ids", "token_type_ids", "task_type_ids")}
+    piece = {
+        name: getattr(batch, name)[:, start : start + length]
+        for name in ("input_ids", "position_ids", "token_type_ids", "task_type_ids")
+    }
     hidden = ernie.embeddings(**piece)[0]
     visible = torch.tensor([[key < prefix or key <= query for key in range(length)] for query in range(length)])
     heads = model.config.num_attention_heads
     for layer in ernie.encoder.layer:
-        parts = [linear(hidden).view(length, heads, -1).transpose(0, 1) for linear in (layer.attention.self.query, layer.attention.self.key)]
+        parts = [
+            linear(hidden).view(length, heads, -1).transpose(0, 1)
+            for linear in (layer.attention.self.query, layer.attention.self.key)
+        ]
         value = layer.attention.self.value(hidden).view(length, heads, -1).transpose(0, 1)
         scores = (parts[0] @ parts[1].transpose(1, 2) / parts[0].shape[-1] ** 0.5).masked_fill(~visible, -torch.inf)
         mixed = (scores.softmax(-1) @ value).transpose(0, 1).reshape(length, -1)
@@ -137,7 +146,12 @@ def lower_right(
 ) -> torch.Tensor:
     """What flash attention computes over stretches: causal masks are aligned to the lower right corner."""
     found, window = torch.zeros_like(query), rest.get("window_size", (-1, -1))
-    assert cu_q.dtype == cu_k.dtype == torch.int32 and len(cu_q) == len(cu_k) and int(cu_q[-1]) == len(query) and int(cu_k[-1]) == len(key)
+    assert (
+        cu_q.dtype == cu_k.dtype == torch.int32
+        and len(cu_q) == len(cu_k)
+        and int(cu_q[-1]) == len(query)
+        and int(cu_k[-1]) == len(key)
+    )
     for (a, b), (c, d) in zip(itertools.pairwise(cu_q.tolist()), itertools.pairwise(cu_k.tolist()), strict=True):
         assert b - a <= max_q and d - c <= max_k
         scores = torch.einsum("qhe,khe->hqk", query[a:b], key[c:d]) * scale
@@ -158,7 +172,9 @@ def test_the_calls_for_a_gpu_compute_what_the_mask_does(tiny_run: Path, monkeypa
         prefix = prefix_of(batch, prefix_S)
         flat = [tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value)]
         found = variable_length(batch, prefix, flat[0], flat[1], flat[2], 0.3)
-        expected, _ = packed_attention(torch.nn.Identity(), query, key, value, None, scaling=0.3, packed=batch, prefix=prefix)
+        expected, _ = packed_attention(
+            torch.nn.Identity(), query, key, value, None, scaling=0.3, packed=batch, prefix=prefix
+        )
         real = batch.pack_SL[batch.real_SL]
         assert torch.allclose(found[real], expected[0][real], atol=1e-6)
 
@@ -195,7 +211,9 @@ def test_a_group_that_does_not_exist_ends_training_with_the_name_of_the_task(kma
 
 def test_a_loss_without_the_groups_that_its_task_names_is_refused(toy_run: Path) -> None:
     _, model, batch = made(toy_run, "tasks.prefix.fault=no_group")
-    with pytest.raises(ValueError, match="task 'prefix': its loss gives its targets no group, and `groups` names first, later"):
+    with pytest.raises(
+        ValueError, match="task 'prefix': its loss gives its targets no group, and `groups` names first, later"
+    ):
         model(batch, {"prefix": 1.0})
 
 
@@ -217,14 +235,24 @@ def test_a_second_encoder_shares_the_words_of_the_model_where_it_is_as_wide_and_
 ) -> None:
     _, narrow, _ = made(toy_run, stage=1)
     _, wide, batch = made(toy_run, "tasks.replaced.width=32", stage=1)
-    _, seed, _ = made(toy_run, "tasks.replaced.width=32", "stages.0.tasks={replaced: 1}", "stages.1.tasks={prefix: {iterations: 1}}")
+    _, seed, _ = made(
+        toy_run, "tasks.replaced.width=32", "stages.0.tasks={replaced: 1}", "stages.1.tasks={prefix: {iterations: 1}}"
+    )
     names = dict(narrow.named_parameters())
-    assert "heads.replaced.generator.embeddings.word_embeddings.weight" in names and "heads.replaced.prediction.decoder.weight" not in names
+    assert (
+        "heads.replaced.generator.embeddings.word_embeddings.weight" in names
+        and "heads.replaced.prediction.decoder.weight" not in names
+    )
     shared: Any = wide.heads["replaced"]
     assert shared.generator.embeddings.word_embeddings.weight is wide.ernie.embeddings.word_embeddings.weight  # type: ignore[union-attr]
-    assert not [name for name, _ in wide.named_parameters() if name.startswith("heads.replaced.generator.embeddings.word")]
+    assert not [
+        name for name, _ in wide.named_parameters() if name.startswith("heads.replaced.generator.embeddings.word")
+    ]
     ours = {name: parameter for name, parameter in seed.named_parameters() if name.startswith("heads.replaced.")}
-    assert all(torch.equal(parameter, dict(wide.named_parameters())[name]) for name, parameter in ours.items()) and len(ours) > 20
+    assert (
+        all(torch.equal(parameter, dict(wide.named_parameters())[name]) for name, parameter in ours.items())
+        and len(ours) > 20
+    )
     total, _ = wide(batch, {"prefix": 0.0, "replaced": 1.0} if "prefix" in batch.targets else {"replaced": 1.0})
     total.backward()
     assert all(parameter.grad is not None for parameter in shared.parameters())
@@ -238,7 +266,9 @@ def test_a_dry_run_counts_a_second_encoder(toy_run: Path) -> None:
     found = planned()
     _, model, _ = made(toy_run, stage=1)
     sizes = found.stages[1].sizes
-    assert sizes is not None and sizes.heads["replaced"] == sum(parameter.numel() for parameter in model.heads["replaced"].parameters())
+    assert sizes is not None and sizes.heads["replaced"] == sum(
+        parameter.numel() for parameter in model.heads["replaced"].parameters()
+    )
     assert sizes.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert [(stage.steps, [(task.name, task.rows) for task in stage.tasks]) for stage in found.stages] == [
         (4, [("prefix", 16)]),
@@ -248,25 +278,41 @@ def test_a_dry_run_counts_a_second_encoder(toy_run: Path) -> None:
 
 
 @pytest.mark.parametrize("zero_stage", [0, 3])
-def test_tasks_one_after_the_other_train_on_two_ranks_as_on_one(kmask: Kmask, toy_run: Path, tmp_path: Path, zero_stage: int) -> None:
+def test_tasks_one_after_the_other_train_on_two_ranks_as_on_one(
+    kmask: Kmask, toy_run: Path, tmp_path: Path, zero_stage: int
+) -> None:
     settings = [f"engine.zero_stage={zero_stage}", "checkpoints.every=100"]
     for name, processes in (("single", 1), ("double", 2)):
         train(kmask, toy_run, tmp_path / name, *settings, processes=processes)
-    one, two = ([json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()] for name in ("single", "double"))
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("single", "double")
+    )
     assert [(line["event"], line["step"]) for line in one] == [(line["event"], line["step"]) for line in two]
     trained = [line for line in one if line["event"] == "train"]
-    assert ["loss/prefix" in line for line in trained] == [True] * 4 + [False] * 4 == ["loss/replaced" not in line for line in trained]
-    assert trained[3]["loss/prefix"] < trained[0]["loss/prefix"] and trained[7]["loss/replaced/generator"] < trained[4]["loss/replaced/generator"]
+    assert (
+        ["loss/prefix" in line for line in trained]
+        == [True] * 4 + [False] * 4
+        == ["loss/replaced" not in line for line in trained]
+    )
+    assert (
+        trained[3]["loss/prefix"] < trained[0]["loss/prefix"]
+        and trained[7]["loss/replaced/generator"] < trained[4]["loss/replaced/generator"]
+    )
     assert {"accuracy/prefix/first", "accuracy/prefix/later", "targets/prefix/first"} <= trained[0].keys()
     names = [name for name in one[-1] if name.startswith(("loss/", "targets/"))]
     for left, right in zip(one, two, strict=True):
         assert all(abs(left[name] - right[name]) < 1e-4 for name in names if name in left)
     measured = [line for line in one if line["event"] == "evaluation"]
-    assert "loss/prefix" in measured[0] and "loss/replaced/detector" in measured[-1] and "loss/prefix" not in measured[-1]
+    assert (
+        "loss/prefix" in measured[0] and "loss/replaced/detector" in measured[-1] and "loss/prefix" not in measured[-1]
+    )
 
 
 @pytest.mark.parametrize("zero_stage", [0, 3])
-def test_a_killed_run_with_a_generator_continues_bitwise(kmask: Kmask, toy_run: Path, tmp_path: Path, zero_stage: int) -> None:
+def test_a_killed_run_with_a_generator_continues_bitwise(
+    kmask: Kmask, toy_run: Path, tmp_path: Path, zero_stage: int
+) -> None:
     settings = [
         f"engine.zero_stage={zero_stage}",
         "checkpoints.keep=100",
@@ -286,7 +332,9 @@ def test_a_killed_run_with_a_generator_continues_bitwise(kmask: Kmask, toy_run: 
         "--processes",
         "2",
     ]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not list((killed / "checkpoints").glob("step-*4")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
@@ -298,7 +346,9 @@ def test_a_killed_run_with_a_generator_continues_bitwise(kmask: Kmask, toy_run: 
     assert_same_weights(tmp_path / "whole", killed)
 
 
-def test_an_export_without_a_masked_lm_head_gives_the_same_states_and_its_generator_a_folder(kmask: Kmask, toy_run: Path, tmp_path: Path) -> None:
+def test_an_export_without_a_masked_lm_head_gives_the_same_states_and_its_generator_a_folder(
+    kmask: Kmask, toy_run: Path, tmp_path: Path
+) -> None:
     from transformers import AutoModel
 
     train(
@@ -310,7 +360,10 @@ def test_an_export_without_a_masked_lm_head_gives_the_same_states_and_its_genera
         "evaluation.every=0",
     )
     done = kmask("export", tmp_path / "run", tmp_path / "out", "--companions")
-    assert done.returncode == 0 and "AutoModel and AutoTokenizer, largest hidden state difference" in done.stderr + done.stdout, done.stderr
+    assert (
+        done.returncode == 0
+        and "AutoModel and AutoTokenizer, largest hidden state difference" in done.stderr + done.stdout
+    ), done.stderr
     generator = tmp_path / "out-replaced-generator"
     assert json.loads((tmp_path / "out/config.json").read_text())["architectures"] == ["ErnieModel"]
     assert json.loads((generator / "training_manifest.json").read_text())["companion"] == {
@@ -318,7 +371,9 @@ def test_an_export_without_a_masked_lm_head_gives_the_same_states_and_its_genera
         "name": "generator",
     }
     assert "It has no pooler" in (generator / "README.md").read_text() and (generator / "tokenizer.json").is_file()
-    small, large = (AutoModel.from_pretrained(folder, output_loading_info=True) for folder in (generator, tmp_path / "out"))
+    small, large = (
+        AutoModel.from_pretrained(folder, output_loading_info=True) for folder in (generator, tmp_path / "out")
+    )
     assert small[0].config.hidden_size == 16 and all(name.startswith("pooler.") for name in small[1]["missing_keys"])
     assert large[0].config.hidden_size == 32 and not large[1]["missing_keys"]
     done = kmask("export", tmp_path / "run", tmp_path / "alone")

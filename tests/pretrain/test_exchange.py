@@ -1,4 +1,5 @@
-"""From and to Hugging Face: what goes out loads everywhere and gives the same logits; what comes in keeps its weights."""
+"""From and to Hugging Face: what goes out loads everywhere and gives the same logits; what comes in keeps its
+weights."""
 
 from __future__ import annotations
 
@@ -24,7 +25,15 @@ from pretrain.state.exporting import export_run, verify
 from pretrain.state.importing import encoder_config, our_name, read_pretrained
 
 Kmask = Callable[..., subprocess.CompletedProcess[str]]
-FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json", "README.md"}
+FILES = {
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "README.md",
+}
 
 
 @pytest.fixture
@@ -58,7 +67,9 @@ def test_an_export_loads_with_all_auto_classes_and_fills_masks(exported: Path) -
     assert len(pipeline("fill-mask", model=str(exported), tokenizer=str(exported))("北京是[MASK]国的首都。")) == 5
 
 
-def test_an_export_whose_logits_differ_is_refused_and_leaves_nothing_behind(tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
+def test_an_export_whose_logits_differ_is_refused_and_leaves_nothing_behind(
+    tiny_run: Path, prepared: Path, tmp_path: Path
+) -> None:
     run = read_config(Run, tiny_run, [])
     model = build_model(run, 1, Tokenizer(folder=prepared / "tokenizer"))
     tensors = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
@@ -82,7 +93,13 @@ def bert_folder(folder: Path, prepared: Path) -> Any:
     from transformers import BertConfig, BertForPreTraining
 
     tokenizer = Tokenizer(folder=prepared / "tokenizer")
-    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
+    shape = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+    }
     bert = BertForPreTraining(BertConfig(vocab_size=len(tokenizer.tokens), **shape)).eval()
     bert.save_pretrained(folder)
     for file in (prepared / "tokenizer").iterdir():
@@ -102,9 +119,17 @@ def test_a_bert_folder_gives_its_own_logits(tiny_run: Path, prepared: Path, tmp_
     assert torch.allclose(ours, bert(ids).prediction_logits, atol=1e-5)
 
 
-def test_training_continues_from_a_bert_folder_and_exports_without_it(kmask: Kmask, tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
+def test_training_continues_from_a_bert_folder_and_exports_without_it(
+    kmask: Kmask, tiny_run: Path, prepared: Path, tmp_path: Path
+) -> None:
     bert_folder(tmp_path / "bert", prepared)
-    overrides = [f"model.path={tmp_path / 'bert'}", "model.dropout=0", "evaluation.every=0", "stages.0.steps=1", "stages.1.steps=1"]
+    overrides = [
+        f"model.path={tmp_path / 'bert'}",
+        "model.dropout=0",
+        "evaluation.every=0",
+        "stages.0.steps=1",
+        "stages.1.steps=1",
+    ]
     done = kmask("train", tiny_run, *overrides, "--processes", 1)
     assert done.returncode == 0, done.stderr
     shutil.rmtree(tmp_path / "bert")
@@ -114,7 +139,9 @@ def test_training_continues_from_a_bert_folder_and_exports_without_it(kmask: Kma
     assert json.loads((tmp_path / "out/config.json").read_text())["hidden_dropout_prob"] == 0.1
 
 
-def test_an_export_after_the_start_checkpoint_is_gone_carries_its_dropout_and_ids(tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
+def test_an_export_after_the_start_checkpoint_is_gone_carries_its_dropout_and_ids(
+    tiny_run: Path, prepared: Path, tmp_path: Path
+) -> None:
     from launch.outcomes.exporting import run_export
 
     bert_folder(tmp_path / "bert", prepared)
@@ -126,7 +153,9 @@ def test_an_export_after_the_start_checkpoint_is_gone_carries_its_dropout_and_id
         "bos_token_id": 2,
         "position_embedding_type": "absolute",
     }
-    (tmp_path / "bert/config.json").write_text(json.dumps({**config, **kept, "id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}}))
+    (tmp_path / "bert/config.json").write_text(
+        json.dumps({**config, **kept, "id2label": {"0": "no", "1": "yes"}, "label2id": {"no": 0, "yes": 1}})
+    )
     found = read_pretrained(tmp_path / "bert", Tokenizer(folder=prepared / "tokenizer"))
     source = {"path": str(tmp_path / "bert"), "config": dict(found.config)}
     run = save_run(tiny_run, overrides=(f"model.path={tmp_path / 'bert'}",), source=source)
@@ -178,7 +207,9 @@ def test_shards_are_read_whole_or_refused(prepared: Path, tmp_path: Path, suffix
         ({"hidden_size": 64}, "they do not belong together"),
     ],
 )
-def test_a_folder_that_would_compute_something_else_is_refused(prepared: Path, tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_a_folder_that_would_compute_something_else_is_refused(
+    prepared: Path, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
     bert_folder(tmp_path, prepared)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
@@ -210,23 +241,48 @@ def test_an_export_takes_any_number_of_labels(exported: Path, labels: int) -> No
 
 
 def test_dropout_of_an_export_is_that_of_the_start_checkpoint_or_of_the_run() -> None:
-    trained = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "hidden_size": 8, "id2label": {0: "LABEL_0"}}
+    trained = {
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+        "hidden_size": 8,
+        "id2label": {0: "LABEL_0"},
+    }
     scratch = exported_config(trained, {})
     assert scratch["hidden_dropout_prob"] == 0.0 and "id2label" not in scratch
     continued = exported_config(trained, {"hidden_dropout_prob": 0.15, "hidden_size": 99})
-    assert continued["hidden_dropout_prob"] == 0.15 and continued["attention_probs_dropout_prob"] == 0.1 and continued["hidden_size"] == 8
+    assert (
+        continued["hidden_dropout_prob"] == 0.15
+        and continued["attention_probs_dropout_prob"] == 0.1
+        and continued["hidden_size"] == 8
+    )
 
 
 def test_the_encoder_keeps_the_shape_of_its_checkpoint_and_takes_the_dropout_of_the_run() -> None:
-    source = {"vocab_size": 50, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 32}
+    source = {
+        "vocab_size": 50,
+        "hidden_size": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "max_position_embeddings": 32,
+    }
     config = encoder_config({**source, "layer_norm_eps": 1e-5, "hidden_dropout_prob": 0.4}, 2, Model(dropout=0.0))
-    assert config.layer_norm_eps == 1e-5 and config.hidden_dropout_prob == 0.0 and config.task_type_vocab_size == 2 and config.use_task_id
+    assert (
+        config.layer_norm_eps == 1e-5
+        and config.hidden_dropout_prob == 0.0
+        and config.task_type_vocab_size == 2
+        and config.use_task_id
+    )
 
 
 def test_a_checkpoint_without_a_masked_lm_head_is_told(exported: Path, prepared: Path) -> None:
     from safetensors.torch import save_file
 
-    tensors = {name: tensor for name, tensor in load_file(exported / "model.safetensors").items() if not name.startswith("cls.")}
+    tensors = {
+        name: tensor
+        for name, tensor in load_file(exported / "model.safetensors").items()
+        if not name.startswith("cls.")
+    }
     save_file(tensors, exported / "model.safetensors")
     assert "masked-LM head" in read_pretrained(exported, Tokenizer(folder=prepared / "tokenizer")).notes[0]
 

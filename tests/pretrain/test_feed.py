@@ -36,7 +36,9 @@ from pretrain.objectives import Objective, plain_sample
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.sentence_reordering import ORDER, SPLIT, SentenceReordering
 
-SPECIALS = Specials(pad=0, cls=2, sep=3, replacements=Replacements(mask_id=4, unknown_id=1, ordinary_V=np.arange(5, 50), count_V=None))
+SPECIALS = Specials(
+    pad=0, cls=2, sep=3, replacements=Replacements(mask_id=4, unknown_id=1, ordinary_V=np.arange(5, 50), count_V=None)
+)
 LEVELS = ("word", "entity")
 
 
@@ -149,7 +151,9 @@ def test_samples_keep_their_content_through_arrays_other_orders_and_joining() ->
     first, second = Samples.of(several[:13]), Samples.of(several[13:])
     order = rng.permutation(30)
     mixed = Samples.join([first, second]).take(order)
-    assert len(mixed) == 30 and [sample.document_id for sample in mixed] == [several[number].document_id for number in order]
+    assert len(mixed) == 30 and [sample.document_id for sample in mixed] == [
+        several[number].document_id for number in order
+    ]
     for number, sample in zip(order.tolist(), mixed, strict=True):
         assert_equal(sample, several[number])
         assert sample.text is several[number].text
@@ -177,7 +181,9 @@ def test_the_keys_of_many_places_are_those_of_each() -> None:
     assert place_keys(("train", 5, "data/task", 2), names, numbers).tolist() == expected
 
 
-def slow_text(shard: Shard, document: int, start: int, end: int) -> tuple[list[int], list[int], dict[str, list[tuple[int, int]]]]:
+def slow_text(
+    shard: Shard, document: int, start: int, end: int
+) -> tuple[list[int], list[int], dict[str, list[tuple[int, int]]]]:
     ends = [int(place) - start for place in shard.sentence_ends.row(document) if start < place < end]
     units = {}
     for level in shard.levels:
@@ -189,27 +195,37 @@ def slow_text(shard: Shard, document: int, start: int, end: int) -> tuple[list[i
 
 
 @pytest.mark.parametrize("limit", [7, 40, 126, 100_000])
-def test_the_windows_of_all_slots_are_those_of_a_table_and_hold_what_a_slow_reader_finds(prepared: Path, limit: int) -> None:
+def test_the_windows_of_all_slots_are_those_of_a_table_and_hold_what_a_slow_reader_finds(
+    prepared: Path, limit: int
+) -> None:
     source = Source(name="x", prepared=Prepared.open(prepared), split="train", max_tokens=limit)
     assert len(source.shards) > 1
     expected = []
     for number, shard in enumerate(source.shards):
         ends = shard.sentence_ends
         document_W, start_W, end_W = mask_kernels.group_ragged(ends.values, ends.offsets_D1, limit)
-        expected += [(number, *place) for place in zip(document_W.tolist(), start_W.tolist(), end_W.tolist(), strict=True)]
+        expected += [
+            (number, *place) for place in zip(document_W.tolist(), start_W.tolist(), end_W.tolist(), strict=True)
+        ]
     order = np.random.default_rng(0).permutation(source.slots)
     for slots in (np.arange(source.slots), order):
         windows = source.windows(slots)
         found = list(map(tuple, np.stack(windows.columns, 1).tolist()))
         assert sorted(found) == expected and (slots is order or found == expected)
-    by_slot = [place for slot in order.tolist() for place in map(tuple, np.stack(source.windows(np.array([slot])).columns, 1).tolist())]
+    by_slot = [
+        place
+        for slot in order.tolist()
+        for place in map(tuple, np.stack(source.windows(np.array([slot])).columns, 1).tolist())
+    ]
     assert by_slot == found
     chosen = windows.take(np.arange(0, len(windows), 1 + len(windows) // 200))
     for read, *place in zip(source.texts(chosen), *(column.tolist() for column in chosen.columns), strict=True):
         shard = source.shards[place[0]]
         tokens, ends, units = slow_text(shard, *place[1:])
         assert (read.token_ids_T.tolist(), read.sentence_ends_S.tolist()) == (tokens, ends)
-        assert {level: list(zip(*(side.tolist() for side in pair), strict=True)) for level, pair in read.units.items()} == units
+        assert {
+            level: list(zip(*(side.tolist() for side in pair), strict=True)) for level, pair in read.units.items()
+        } == units
         assert (read.document_id, read.start, read.document) == (shard.text_of("id", place[1]), place[2], place[1])
 
 
@@ -223,9 +239,16 @@ def test_in_every_slot_but_the_last_of_a_shard_a_window_begins(prepared: Path) -
 
 @pytest.mark.parametrize("ends", [[3, 9], [5, 4, 10], [5, 5, 10], [0, 10], [4, 12], []])
 def test_sentence_ends_that_lie_are_told_and_lead_no_loop_astray(ends: list[int]) -> None:
-    arrays = [np.zeros(10, np.uint16), np.array([0, 10], np.int32), np.array(ends, np.uint32), np.array([0, len(ends)], np.int32)]
+    arrays = [
+        np.zeros(10, np.uint16),
+        np.array([0, 10], np.int32),
+        np.array(ends, np.uint32),
+        np.array([0, len(ends)], np.int32),
+    ]
     tokens, *others = (array.ctypes.data for array in arrays)
-    found = kernels.windows_of_slots(np.array([[1, tokens, 2, *others]]), np.zeros(2, np.int64), np.arange(2), 8, 8, False)
+    found = kernels.windows_of_slots(
+        np.array([[1, tokens, 2, *others]]), np.zeros(2, np.int64), np.arange(2), 8, 8, False
+    )
     assert found[-2] >= 0 and found[-1] == 0 and not len(found[0])
 
 
@@ -252,7 +275,9 @@ def one_document(folder: Path, ends: list[int]) -> Shard:
 def source_of(prepared: Path, shard: Shard, tokens: int) -> Source:
     folder = Prepared.open(prepared)
     entry = next(entry for entry in folder.entries if entry.split == "train" and entry.documents)
-    alone = replace(folder, folder=shard.path.parent, levels=(), entries=(entry._replace(path=shard.path.name, tokens=tokens),))
+    alone = replace(
+        folder, folder=shard.path.parent, levels=(), entries=(entry._replace(path=shard.path.name, tokens=tokens),)
+    )
     return Source(name="x", prepared=alone, split="train", max_tokens=60)
 
 
@@ -302,10 +327,22 @@ class Twofold(KnowledgeMasking):
 
     def part(self, text: Text, key: int, name: str, specials: Specials, first: int, last: int) -> Sample:
         inside = {level: (start_U >= first) & (end_U <= last) for level, (start_U, end_U) in text.units.items()}
-        units = {level: (start_U[inside[level]] - first, end_U[inside[level]] - first) for level, (start_U, end_U) in text.units.items()}
+        units = {
+            level: (start_U[inside[level]] - first, end_U[inside[level]] - first)
+            for level, (start_U, end_U) in text.units.items()
+        }
         ends = np.array([*(end - first for end in text.sentence_ends_S if first < end < last), last - first])
         return plain_sample(
-            replace(text, token_ids_T=text.token_ids_T[first:last], start=text.start + first, units=units, sentence_ends_S=ends), key, name, specials
+            replace(
+                text,
+                token_ids_T=text.token_ids_T[first:last],
+                start=text.start + first,
+                units=units,
+                sentence_ends_S=ends,
+            ),
+            key,
+            name,
+            specials,
         )
 
 
@@ -327,7 +364,12 @@ class Broken(KnowledgeMasking):
     def build(self, text: Text, key: int, name: str, specials: Specials) -> Any:
         sample = plain_sample(text, key, name, specials)
         if self.fault == "too long":
-            return replace(sample, **dict.fromkeys(("token_ids_T", "segment_ids_T"), np.full(70, 5)), maskable_T=np.zeros(70, np.bool_), place_T=None)
+            return replace(
+                sample,
+                **dict.fromkeys(("token_ids_T", "segment_ids_T"), np.full(70, 5)),
+                maskable_T=np.zeros(70, np.bool_),
+                place_T=None,
+            )
         if self.fault == "longer than announced":
             return [sample, replace(sample, key=1)]
         if self.fault == "level":
@@ -338,7 +380,12 @@ class Broken(KnowledgeMasking):
             return replace(sample, labels={"sentence_reordering": 99})
         if self.fault == "own error":
             raise OddError("it is odd")
-        faults = {"none": [], "no sample": None, "label": replace(sample, labels={name: 3}), "negative": replace(sample, labels={name: -2})}
+        faults = {
+            "none": [],
+            "no sample": None,
+            "label": replace(sample, labels={name: 3}),
+            "negative": replace(sample, labels={name: -2}),
+        }
         return faults[self.fault]
 
 
@@ -354,10 +401,15 @@ def test_an_objective_may_build_several_samples_of_a_window(tiny_run: Path) -> N
     packed = maker.packed(MicroBatchSpec(0, rows, 0.0))
     windows = sum(len(row.windows) for row in rows)
     assert windows * 1.9 < len(packed.samples) <= 2 * windows
-    assert len({sample.key for sample in packed.samples}) == len(packed.samples)  # both halves have the window's key as built
+    assert len({sample.key for sample in packed.samples}) == len(
+        packed.samples
+    )  # both halves have the window's key as built
     text_tokens = [token for sample in packed.samples for token in sample.token_ids_T[1:-1].tolist()]
     assert sorted(text_tokens) == sorted(
-        token for row in rows for window in maker.streams[row.stream].source.texts(row.windows) for token in window.token_ids_T.tolist()
+        token
+        for row in rows
+        for window in maker.streams[row.stream].source.texts(row.windows)
+        for token in window.token_ids_T.tolist()
     )
 
 
@@ -405,7 +457,10 @@ def test_a_task_that_rides_along_finds_the_flags_of_every_token_in_its_document(
 def test_windows_fill_samples_up_to_the_special_tokens_of_their_task(tiny_run: Path) -> None:
     run: Run = read_config(Run, tiny_run, ["batch.max_sample_tokens=16", "batch.row_tokens=64"])
     streams = Corpus(run=run).streams(run.stages[1], "train")
-    assert {name: stream.source.max_tokens for name, stream in streams.items()} == {"demo/knowledge_masking": 14, "demo/sentence_reordering": 12}
+    assert {name: stream.source.max_tokens for name, stream in streams.items()} == {
+        "demo/knowledge_masking": 14,
+        "demo/sentence_reordering": 12,
+    }
     maker = Corpus(run=run).maker(run.stages[1], "train", run.masking)
     rows, _ = Sampler(streams=maker.streams, rows_per_step=16).step({})
     lengths = maker.packed(MicroBatchSpec(0, rows, 0.0)).samples.length_S
@@ -441,17 +496,28 @@ def test_joined_windows_keep_their_order() -> None:
         ({"maskable_T": np.zeros(3, np.bool_)}, r"entries of maskable_T"),
         ({"length_S": np.array([-1, 3])}, "a sample without a token"),
         ({"tasks": ["one"]}, "2 samples, 1 entries of tasks"),
-        ({"sentence_ends": (np.array([1]), np.array([2, 2]))}, "sentence_ends: 1 starts and 1 ends, but counts of 4 in 2 of 2 samples"),
-        ({"units": {"word": (np.array([1]), np.array([2]), np.array([1, 1]))}}, "word: 1 starts and 1 ends, but counts of 2"),
+        (
+            {"sentence_ends": (np.array([1]), np.array([2, 2]))},
+            "sentence_ends: 1 starts and 1 ends, but counts of 4 in 2 of 2 samples",
+        ),
+        (
+            {"units": {"word": (np.array([1]), np.array([2]), np.array([1, 1]))}},
+            "word: 1 starts and 1 ends, but counts of 2",
+        ),
         ({"labels": {"x": np.array([1])}}, "2 samples, 1 entries of x"),
     ],
 )
-def test_arrays_of_a_plug_in_that_do_not_fit_together_reach_no_compiled_loop(changes: dict[str, Any], message: str) -> None:
+def test_arrays_of_a_plug_in_that_do_not_fit_together_reach_no_compiled_loop(
+    changes: dict[str, Any], message: str
+) -> None:
     rng = np.random.default_rng(0)
     texts = Texts.of([text(rng, "a"), text(rng, "b")])
     built = KnowledgeMasking().build_all(texts, np.arange(2, dtype=np.uint64), "masking", SPECIALS)
     wrong = built._replace(samples=replace(built.samples, **changes))
-    with pytest.raises(ValueError, match=rf"^task 'masking' \(KnowledgeMasking\) built samples whose arrays do not fit together: .*{message}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"^task 'masking' \(KnowledgeMasking\) built samples whose arrays do not fit together: .*{message}",
+    ):
         check_built(wrong, texts, KnowledgeMasking(), "masking", 64)
 
 
@@ -465,5 +531,8 @@ class Many(Twofold):
 def test_samples_of_a_window_that_do_not_fit_into_a_row_are_refused_before_training(tiny_run: Path) -> None:
     run: Run = read_config(Run, tiny_run, [])
     run = replace(run, tasks={**run.tasks, "knowledge_masking": Many()})
-    with pytest.raises(ValueError, match=r"^task 'knowledge_masking' \(Many\) makes up to \d+ tokens of a window; batch.row_tokens is 256"):
+    with pytest.raises(
+        ValueError,
+        match=r"^task 'knowledge_masking' \(Many\) makes up to \d+ tokens of a window; batch.row_tokens is 256",
+    ):
         Corpus(run=run).try_out()

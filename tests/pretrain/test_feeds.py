@@ -40,9 +40,17 @@ def pairs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Labelled pairs of the examples, with the tokenizer of the example corpus."""
     folder = tmp_path_factory.mktemp("pairs")
     words = ["the river", "a city in the north", "北京是首都", "the book that he wrote", "长江流经十一个省"]
-    rows = [{"first": words[n % 5], "second": words[(n * 3 + 1) % 5] * (1 + n % 40), "label": "yes" if n % 3 else "no"} for n in range(120)]
-    (folder / "pairs.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
-    source = load(ROOT / "configs/data/demo.yaml", [f"output={folder / 'data'}", "engine.workers=1", f"vocabulary.path={prepared / 'tokenizer'}"])
+    rows = [
+        {"first": words[n % 5], "second": words[(n * 3 + 1) % 5] * (1 + n % 40), "label": "yes" if n % 3 else "no"}
+        for n in range(120)
+    ]
+    (folder / "pairs.jsonl").write_text(
+        "\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8"
+    )
+    source = load(
+        ROOT / "configs/data/demo.yaml",
+        [f"output={folder / 'data'}", "engine.workers=1", f"vocabulary.path={prepared / 'tokenizer'}"],
+    )
     source.value["corpora"] = [{"kind": "pairs", "paths": [str(folder / "pairs.jsonl")], "classes": ["no", "yes"]}]
     for place, names in ((0, ("entities.zh.tsv", "entities.en.tsv")), (1, ("phrases.zh.txt", "phrases.en.txt"))):
         source.value["annotators"][place]["paths"] = [str(ROOT / "examples/lexicons" / name) for name in names]
@@ -60,7 +68,10 @@ def pair_run(prepared: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.Mo
         head, _, rest = TINY_RUN.format(output=tmp_path / "run", data=prepared).partition("tasks:\n")
         head = head.replace("data: [{", f"data: [{{path: {pairs}, name: pairs}}, {{")
         file = tmp_path / "pairs.yaml"
-        file.write_text(head + TASKS.format(more=more, split=split, folders=folders) + "batch:" + rest.partition("batch:")[2], encoding="utf-8")
+        file.write_text(
+            head + TASKS.format(more=more, split=split, folders=folders) + "batch:" + rest.partition("batch:")[2],
+            encoding="utf-8",
+        )
         return file
 
     return write
@@ -68,7 +79,10 @@ def pair_run(prepared: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_task_reads_its_folders_alone_and_whole_documents_with_their_labels(pair_run: Callable[..., Path]) -> None:
     corpus = Corpus(run=read_config(Run, pair_run(), []))
-    assert {name: sorted(folders) for name, folders in corpus.feeds.items()} == {"knowledge_masking": ["demo", "pairs"], "pairs": ["pairs"]}
+    assert {name: sorted(folders) for name, folders in corpus.feeds.items()} == {
+        "knowledge_masking": ["demo", "pairs"],
+        "pairs": ["pairs"],
+    }
     run = corpus.bound
     assert run.tasks["pairs"].classes == 2 and corpus.run.tasks["pairs"].classes == 0
     maker = corpus.maker(run.stages[1], "train", run.masking)
@@ -102,14 +116,31 @@ def test_what_a_task_learned_of_its_folders_is_part_of_the_configuration(pair_ru
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"more": ", names: [a, b]"}, r"^task 'pairs' \(LabelledPairs\): names: \['a', 'b'\], but the folders have \['no', 'yes'\]"),
-        ({"split": "discourse"}, r"^task 'pairs' \(LabelledPairs\) reads the split 'discourse', and pairs has none of it \(it has train, heldout\)"),
-        ({"folders": "demo"}, r"^task 'pairs' \(LabelledPairs\) needs labelled pairs, and the split 'train' of demo has none"),
-        ({"folders": "nowhere"}, r"^tasks: pairs.folders names 'nowhere', which is not among the prepared folders \(pairs, demo\)"),
-        ({"more": ", fault: label"}, r"^task 'pairs' \(LabelledPairs\) gave document '.*' the label 10[01]; its classes are 0 to 1"),
+        (
+            {"more": ", names: [a, b]"},
+            r"^task 'pairs' \(LabelledPairs\): names: \['a', 'b'\], but the folders have \['no', 'yes'\]",
+        ),
+        (
+            {"split": "discourse"},
+            r"^task 'pairs' \(LabelledPairs\) reads the split 'discourse', and pairs has none of it \(it has train, heldout\)",
+        ),
+        (
+            {"folders": "demo"},
+            r"^task 'pairs' \(LabelledPairs\) needs labelled pairs, and the split 'train' of demo has none",
+        ),
+        (
+            {"folders": "nowhere"},
+            r"^tasks: pairs.folders names 'nowhere', which is not among the prepared folders \(pairs, demo\)",
+        ),
+        (
+            {"more": ", fault: label"},
+            r"^task 'pairs' \(LabelledPairs\) gave document '.*' the label 10[01]; its classes are 0 to 1",
+        ),
     ],
 )
-def test_a_task_that_cannot_be_fed_is_refused_before_training_by_its_name(pair_run: Callable[..., Path], settings: dict[str, str], message: str) -> None:
+def test_a_task_that_cannot_be_fed_is_refused_before_training_by_its_name(
+    pair_run: Callable[..., Path], settings: dict[str, str], message: str
+) -> None:
     run = read_config(Run, pair_run(**settings), [])
     with pytest.raises(ValueError, match=message):
         preflight(run, plain(run), Place(processes=1, local=1))
@@ -122,7 +153,9 @@ def test_folders_with_other_classes_are_refused(pairs: Path) -> None:
         chosen_folders("x", "Y", Feed(labelled=True), [], {"one": one, "other": other})
 
 
-def test_a_run_with_labelled_pairs_trains_resumes_and_exports_without_their_folder(pair_run: Callable[..., Path], kmask: Kmask, tmp_path: Path) -> None:
+def test_a_run_with_labelled_pairs_trains_resumes_and_exports_without_their_folder(
+    pair_run: Callable[..., Path], kmask: Kmask, tmp_path: Path
+) -> None:
     file = pair_run()
     train(kmask, file, tmp_path / "run", "checkpoints.every=3")
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
@@ -137,7 +170,9 @@ def test_a_run_with_labelled_pairs_trains_resumes_and_exports_without_their_fold
 
 
 @pytest.mark.parametrize("after", [0, 2, 6], ids=["while it is tried out", "in an evaluation", "in training"])
-def test_a_fault_of_one_process_is_told_by_the_command(tiny_run: Path, kmask: Kmask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+def test_a_fault_of_one_process_is_told_by_the_command(
+    tiny_run: Path, kmask: Kmask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
     """The reason stands in the log of the other process otherwise, and nobody names that log."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     task = f"tasks.knowledge_masking={{kind: toys.faulty_rank, after: {after}}}"

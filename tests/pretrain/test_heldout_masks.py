@@ -23,7 +23,11 @@ ALONE = World(0, 1, torch.device("cpu"))
 def configured(tiny_run: Path, evaluation: dict[str, Any]) -> Run:
     """A run that trains without [MASK], as MacBERT does."""
     source = load(tiny_run, [])
-    source.value["masking"] = {"strategy": {"kind": "subword"}, "corruption": {"mask": 0, "random": 0.5}, "budget": {"rate": 0.1, "final_rate": 0.6}}
+    source.value["masking"] = {
+        "strategy": {"kind": "subword"},
+        "corruption": {"mask": 0, "random": 0.5},
+        "budget": {"rate": 0.1, "final_rate": 0.6},
+    }
     source.value["evaluation"] = {"rows": 2, **evaluation}
     return decode(Run, source)
 
@@ -57,12 +61,16 @@ def test_figures_under_own_masks_come_beside_those_of_every_evaluation_and_chang
     assert not any(name.endswith(OWN_MASKS) for name in fixed)
     assert {name: value for name, value in both.items() if not name.endswith(OWN_MASKS)} == fixed
     own = {name.removesuffix(OWN_MASKS): value for name, value in both.items() if name.endswith(OWN_MASKS)}
-    seen = {name for name in own if not name.startswith(("loss/", "accuracy/"))}  # of groups without a target there is no mean
+    seen = {
+        name for name in own if not name.startswith(("loss/", "accuracy/"))
+    }  # of groups without a target there is no mean
     assert seen == {name for name in fixed if not name.startswith(("loss/", "accuracy/"))}
     assert {name for name in own if name.count("/") == 1} == {name for name in fixed if name.count("/") == 1}
     # The rate at the end of training is .6, that of every evaluation .15.
     assert 3 < own["targets/knowledge_masking"] / fixed["targets/knowledge_masking"] < 5
-    assert {name: own[name] for name in own if name.startswith("majority/")} == {name: fixed[name] for name in fixed if name.startswith("majority/")}
+    assert {name: own[name] for name in own if name.startswith("majority/")} == {
+        name: fixed[name] for name in fixed if name.startswith("majority/")
+    }
 
 
 def test_a_run_without_masks_sees_none_under_its_own(tiny_run: Path) -> None:

@@ -1,4 +1,5 @@
-"""Every masking scheme from a configuration to a batch: on real shards, with the tables that it needs, and clear errors without them."""
+"""Every masking scheme from a configuration to a batch: on real shards, with the tables that it needs, and clear errors
+without them."""
 
 from __future__ import annotations
 
@@ -49,17 +50,28 @@ def scheme(kind: str, folder: Path) -> dict[str, Any]:
         table.write_text(WORDS, encoding="utf-8")
         return {"kind": kind, "similar_words": str(table)}
     if kind == "mixture":
-        return {"kind": kind, "strategies": [{"kind": "subword"}, {"kind": "whole_unit"}], "schedule": [{"until": 1.0, "weights": [1, 1]}]}
+        return {
+            "kind": kind,
+            "strategies": [{"kind": "subword"}, {"kind": "whole_unit"}],
+            "schedule": [{"until": 1.0, "weights": [1, 1]}],
+        }
     return {"kind": kind}
 
 
 @pytest.mark.parametrize("kind", kinds(Strategy))
-def test_every_scheme_runs_from_its_name_alone_and_hides_about_the_rate_of_real_shards(kind: str, tiny_run: Path, tmp_path: Path) -> None:
-    """20 batches of about 1,800 maskable tokens each: between 12 and 18 % hidden (macbert counts words, of which it hides 15 %)."""
+def test_every_scheme_runs_from_its_name_alone_and_hides_about_the_rate_of_real_shards(
+    kind: str, tiny_run: Path, tmp_path: Path
+) -> None:
+    """20 batches of about 1,800 maskable tokens each: between 12 and 18 % hidden (macbert counts words, of which it
+    hides 15 %)."""
     run = configured(tiny_run, {"strategy": scheme(kind, tmp_path)})
     _, found = batches(run, 20)
-    maskable, hidden = sum(int(packed.units.maskable_T.sum()) for packed in found), sum(len(packed.hidden.position_M) for packed in found)
-    # Samples of 58 tokens at most, so the share of a sample has a standard deviation below .06 and the mean of 700 of them below .003.
+    maskable, hidden = (
+        sum(int(packed.units.maskable_T.sum()) for packed in found),
+        sum(len(packed.hidden.position_M) for packed in found),
+    )
+    # Samples of 58 tokens at most, so the share of a sample has a standard deviation below .06 and the mean of 700 of
+    # them below .003.
     assert 0.12 < hidden / maskable < 0.18
     assert all(packed.units.maskable_T[packed.hidden.position_M].all() for packed in found)
     actions = Counter(np.concatenate([packed.hidden.action_M for packed in found]).tolist())
@@ -68,7 +80,9 @@ def test_every_scheme_runs_from_its_name_alone_and_hides_about_the_rate_of_real_
 
 def test_macbert_puts_similar_words_where_it_knows_some_and_never_the_mask(tiny_run: Path, tmp_path: Path) -> None:
     run = configured(tiny_run, {"strategy": scheme("macbert", tmp_path), "budget": {"rate": 0.6, "rule": "units"}})
-    assert run.masking.replacement == Corruption(mask=0.0, random=0.1, similar=0.8, similar_words=str(tmp_path / "similar.tsv"))
+    assert run.masking.replacement == Corruption(
+        mask=0.0, random=0.1, similar=0.8, similar_words=str(tmp_path / "similar.tsv")
+    )
     corpus = Corpus(run=run)
     _, found = batches(run, 30)
     ids = {token: index for index, token in enumerate(corpus.tokenizer.tokens)}
@@ -79,7 +93,10 @@ def test_macbert_puts_similar_words_where_it_knows_some_and_never_the_mask(tiny_
         similar = packed.hidden.position_M[packed.hidden.action_M == 3]
         assert len(similar) % 2 == 0
         for first in similar[::2].tolist():
-            assert tuple(packed.corrupted_T[first : first + 2].tolist()) == partner[tuple(packed.original_T[first : first + 2].tolist())]
+            assert (
+                tuple(packed.corrupted_T[first : first + 2].tolist())
+                == partner[tuple(packed.original_T[first : first + 2].tolist())]
+            )
             replaced += 1
     assert replaced > 0
 
@@ -91,7 +108,13 @@ def test_macbert_without_a_table_says_how_to_get_one(tiny_run: Path) -> None:
 
 
 def test_random_tokens_of_the_corpus_are_those_that_occur_in_it(tiny_run: Path) -> None:
-    run = configured(tiny_run, {"strategy": {"kind": "geometric_span"}, "corruption": {"mask": 0, "random": 1, "per": "span", "pool": "corpus"}})
+    run = configured(
+        tiny_run,
+        {
+            "strategy": {"kind": "geometric_span"},
+            "corruption": {"mask": 0, "random": 1, "per": "span", "pool": "corpus"},
+        },
+    )
     corpus = Corpus(run=run)
     counts = token_counts(corpus.prepared.values(), len(corpus.tokenizer.tokens))
     _, found = batches(run, 10)
@@ -141,9 +164,14 @@ def test_rare_entities_are_hidden_more_often_than_common_ones_when_weighed_by_id
     for packed in found:
         start_U, end_U = packed.units.level("entity")
         chosen = set(packed.spans.start_N.tolist())
-        shares += [(float(weight), start in chosen) for weight, start in zip(table.idf(packed.original_T, start_U, end_U), start_U.tolist(), strict=True)]
+        shares += [
+            (float(weight), start in chosen)
+            for weight, start in zip(table.idf(packed.original_T, start_U, end_U), start_U.tolist(), strict=True)
+        ]
     rarest = max(weight for weight, _ in shares)
-    rare, common = (np.mean([hit for weight, hit in shares if (weight > 0.9 * rarest) == side]) for side in (True, False))
+    rare, common = (
+        np.mean([hit for weight, hit in shares if (weight > 0.9 * rarest) == side]) for side in (True, False)
+    )
     assert rare > common
     assert common > 0.15  # both are favoured over other units
 
@@ -193,8 +221,10 @@ def test_a_row_holds_no_more_targets_than_allowed_and_what_is_given_up_is_counte
 
 
 def test_a_rate_that_falls_is_the_one_of_the_planned_step(tiny_run: Path) -> None:
-    """Batches of 16 rows at the beginning, half way and at the end of training: .5, .3 and .1 of the text are hidden, +- 0.03."""
-    # 16 rows have about 60 samples of 50 tokens; a share of a sample has a standard deviation below .08, their mean of .01: 3 of them (fixed keys: never).
+    """Batches of 16 rows at the beginning, half way and at the end of training: .5, .3 and .1 of the text are hidden,
+    +- 0.03."""
+    # 16 rows have about 60 samples of 50 tokens; a share of a sample has a standard deviation below .08, their mean of
+    # .01: 3 of them (fixed keys: never).
     run = configured(tiny_run, {"strategy": {"kind": "whole_unit"}, "budget": {"rate": 0.5, "final_rate": 0.1}})
     maker = Corpus(run=run).maker(run.stages[0], "train", run.masking)
     specs, _ = Sampler(streams=maker.streams, rows_per_step=16).step({})
@@ -205,7 +235,8 @@ def test_a_rate_that_falls_is_the_one_of_the_planned_step(tiny_run: Path) -> Non
 
 
 def test_a_mixture_may_bring_a_budget_and_a_corruption_for_each_strategy(tiny_run: Path) -> None:
-    """MacBERT as published for half of the samples, spans as published for the others: samples without [MASK] and samples without similar words."""
+    """MacBERT as published for half of the samples, spans as published for the others: samples without [MASK] and
+    samples without similar words."""
     table = tiny_run.parent / "similar.tsv"
     table.write_text(WORDS, encoding="utf-8")
     strategies = [{"kind": "macbert"}, {"kind": "geometric_span"}]
@@ -214,7 +245,10 @@ def test_a_mixture_may_bring_a_budget_and_a_corruption_for_each_strategy(tiny_ru
         "strategies": strategies,
         "schedule": [{"until": 1.0, "weights": [1, 1]}],
         "budgets": [{"rule": "units", "rate": 0.4}, {"rule": "cut"}],
-        "corruptions": [{"mask": 0, "random": 0.1, "similar": 0.8, "similar_words": str(table)}, {"per": "span", "pool": "corpus"}],
+        "corruptions": [
+            {"mask": 0, "random": 0.1, "similar": 0.8, "similar_words": str(table)},
+            {"per": "span", "pool": "corpus"},
+        ],
     }
     _, found = batches(configured(tiny_run, {"strategy": mixture}), 10)
     kinds_S: Counter[bool] = Counter()
@@ -229,7 +263,13 @@ def test_a_mixture_may_bring_a_budget_and_a_corruption_for_each_strategy(tiny_ru
 
 def test_windows_have_the_units_of_one_type_or_language_where_asked(prepared: Path) -> None:
     folder = Prepared.open(prepared)
-    source = Source(name="test", prepared=folder, split="train", max_tokens=58, parts=("entity:ORG", "word:NOTHING", "word@zh", "entity:ORG@zh"))
+    source = Source(
+        name="test",
+        prepared=folder,
+        split="train",
+        max_tokens=58,
+        parts=("entity:ORG", "word:NOTHING", "word@zh", "entity:ORG@zh"),
+    )
     total, languages = 0, set()
     for text in (text for windows in source.all_windows() for text in source.texts(windows)):
         column, end = text.shard.units["entity"], text.start + len(text.token_ids_T)
@@ -241,16 +281,28 @@ def test_windows_have_the_units_of_one_type_or_language_where_asked(prepared: Pa
         assert list(zip(*(side.tolist() for side in text.units["entity:ORG"]), strict=True)) == expected
         assert len(text.units["word:NOTHING"][0]) == 0
         chinese = text.shard.text_of("language", text.document) == "zh"
-        assert all(np.array_equal(part, whole[: len(whole) * chinese]) for part, whole in zip(text.units["word@zh"], text.units["word"], strict=True))
-        assert list(zip(*(side.tolist() for side in text.units["entity:ORG@zh"]), strict=True)) == (expected if chinese else [])
+        assert all(
+            np.array_equal(part, whole[: len(whole) * chinese])
+            for part, whole in zip(text.units["word@zh"], text.units["word"], strict=True)
+        )
+        assert list(zip(*(side.tolist() for side in text.units["entity:ORG@zh"]), strict=True)) == (
+            expected if chinese else []
+        )
         languages.add(chinese)
         total += len(expected)
     assert total > 20 and languages == {True, False}
 
 
 def test_units_of_one_type_are_hidden_first_and_keep_their_kind(tiny_run: Path) -> None:
-    """Only organisations are favoured: of the hidden units nearly all are theirs in samples that have enough; kinds are those of plain levels."""
-    strategy = {"kind": "salient", "salient": ["entity:ORG"], "units": ["entity:ORG", "entity", "word"], "weight": "idf", "favour": 1e9}
+    """Only organisations are favoured: of the hidden units nearly all are theirs in samples that have enough; kinds are
+    those of plain levels."""
+    strategy = {
+        "kind": "salient",
+        "salient": ["entity:ORG"],
+        "units": ["entity:ORG", "entity", "word"],
+        "weight": "idf",
+        "favour": 1e9,
+    }
     _, found = batches(configured(tiny_run, {"strategy": strategy, "budget": {"rule": "units", "rate": 0.05}}), 10)
     _, plain = batches(configured(tiny_run, {"strategy": {"kind": "whole_unit"}}), 10)
     theirs = others = 0
@@ -266,7 +318,10 @@ def test_units_of_one_type_are_hidden_first_and_keep_their_kind(tiny_run: Path) 
 
 def test_a_type_that_no_unit_has_is_refused_with_those_there_are(tiny_run: Path) -> None:
     run = configured(tiny_run, {"strategy": {"kind": "whole_unit", "units": ["entity:DATES", "word"]}})
-    with pytest.raises(ValueError, match=r"masking\.strategy hides level 'entity:DATES', but no unit has that type; the types of the data are .*ORG"):
+    with pytest.raises(
+        ValueError,
+        match=r"masking\.strategy hides level 'entity:DATES', but no unit has that type; the types of the data are .*ORG",
+    ):
         _ = Corpus(run=run).prepared
 
 
@@ -289,27 +344,57 @@ def test_shuffled_tokens_are_visible_ones_and_the_task_predicts_what_stood_there
 @pytest.mark.parametrize(
     ("masking", "message"),
     [
-        ({"strategy": {"kind": "geometric_span"}, "budget": {"rule": "bernoulli"}}, "the rule 'bernoulli' has no meaning for this strategy"),
+        (
+            {"strategy": {"kind": "geometric_span"}, "budget": {"rule": "bernoulli"}},
+            "the rule 'bernoulli' has no meaning for this strategy",
+        ),
         ({"strategy": {"kind": "ngram", "law": "zipf"}}, "'zipf' is not one of inverse, longer, macbert"),
-        ({"strategy": {"kind": "salient", "salient": ["person"]}}, "must name at least one level, all of them among units"),
+        (
+            {"strategy": {"kind": "salient", "salient": ["person"]}},
+            "must name at least one level, all of them among units",
+        ),
         ({"corruption": {"similar": 0.1, "per": "token"}}, "cannot be combined with similar words"),
         ({"budget": {"rate": 1.5}}, "must lie between 0 and 1"),
         ({"budget": {"final_rate": 1.5}}, "must lie between 0 and 1, or be 0"),
         (
-            {"strategy": {"kind": "mixture", "strategies": ["subword"], "schedule": [{"until": 1.0, "weights": [1]}], "budgets": [{}]}, "budget": {}},
+            {
+                "strategy": {
+                    "kind": "mixture",
+                    "strategies": ["subword"],
+                    "schedule": [{"until": 1.0, "weights": [1]}],
+                    "budgets": [{}],
+                },
+                "budget": {},
+            },
             "have `budgets` of their own; leave one of the two out",
         ),
         (
-            {"strategy": {"kind": "mixture", "strategies": ["subword"], "schedule": [{"until": 1.0, "weights": [1]}], "corruptions": [{}]}, "corruption": {}},
+            {
+                "strategy": {
+                    "kind": "mixture",
+                    "strategies": ["subword"],
+                    "schedule": [{"until": 1.0, "weights": [1]}],
+                    "corruptions": [{}],
+                },
+                "corruption": {},
+            },
             "have `corruptions` of their own; leave one of the two out",
         ),
         (
-            {"strategy": {"kind": "mixture", "strategies": ["whole_unit", "ernie1"], "schedule": [{"until": 1.0, "weights": [1, 1]}]}},
+            {
+                "strategy": {
+                    "kind": "mixture",
+                    "strategies": ["whole_unit", "ernie1"],
+                    "schedule": [{"until": 1.0, "weights": [1, 1]}],
+                }
+            },
             "published with different settings of `budget`; give masking.budget yourself",
         ),
     ],
 )
-def test_a_masking_that_cannot_be_is_refused_with_the_place_in_the_file(masking: dict[str, Any], message: str, tiny_run: Path) -> None:
+def test_a_masking_that_cannot_be_is_refused_with_the_place_in_the_file(
+    masking: dict[str, Any], message: str, tiny_run: Path
+) -> None:
     with pytest.raises(ValueError, match="(?s).*" + message.replace("'", ".")):
         configured(tiny_run, masking)
 

@@ -1,4 +1,5 @@
-"""The card of an export: what it says is what the checkpoint, the data and the start checkpoint know, and its front matter is YAML."""
+"""The card of an export: what it says is what the checkpoint, the data and the start checkpoint know, and its front
+matter is YAML."""
 
 from __future__ import annotations
 
@@ -15,7 +16,14 @@ from saved_run import toy_state
 from tiny import TINY_RUN
 
 from pretrain.config import Run
-from pretrain.state.card_facts import base_model, data_languages, example, heldout_figures, pooler_origin, source_licence
+from pretrain.state.card_facts import (
+    base_model,
+    data_languages,
+    example,
+    heldout_figures,
+    pooler_origin,
+    source_licence,
+)
 from pretrain.state.checkpoint import State
 from pretrain.state.model_card import Card, model_card
 
@@ -36,7 +44,14 @@ def card(state: State) -> Callable[..., str]:
     """The text of a card of a trained state, with some things changed."""
 
     def write(**changes: Any) -> str:
-        values: dict[str, Any] = {"name": "toy", "state": state, "languages": ["zh", "en"], "example": "[MASK]", "pooler": "trained", "base": ""}
+        values: dict[str, Any] = {
+            "name": "toy",
+            "state": state,
+            "languages": ["zh", "en"],
+            "example": "[MASK]",
+            "pooler": "trained",
+            "base": "",
+        }
         return model_card(Card(**{**values, "licence": {}, "stated": False, "heldout": {}, **changes}))
 
     return write
@@ -50,14 +65,18 @@ def front(text: str) -> dict[str, Any]:
 
 
 def test_headings_stand_alone_and_no_placeholder_is_left(card: Callable[..., str], state: State) -> None:
-    text = card(heldout={"loss/knowledge_masking": 2.0, "accuracy/knowledge_masking": 0.5, "targets/knowledge_masking": 9.0})
+    text = card(
+        heldout={"loss/knowledge_masking": 2.0, "accuracy/knowledge_masking": 0.5, "targets/knowledge_masking": 9.0}
+    )
     lines = text.split("---\n", 2)[2].splitlines()
     headings = [index for index, line in enumerate(lines) if line.startswith("#")]
     assert len(headings) == 4 and all(not lines[index + 1] and not lines[index - 1] for index in headings)
     assert "{" not in text.replace('"{"', "") and "\n\n\n" not in text
 
 
-def test_the_table_of_stages_shows_what_was_done_and_skipped_steps_are_told(card: Callable[..., str], state: State) -> None:
+def test_the_table_of_stages_shows_what_was_done_and_skipped_steps_are_told(
+    card: Callable[..., str], state: State
+) -> None:
     text = card()
     assert "| one | 4 | knowledge_masking 1, span_boundary 0 |" in text and "| two | 2 |" in text
     assert "Trained for 6 steps on 12,345 tokens." in text and "changed nothing" not in text
@@ -71,48 +90,87 @@ def test_the_card_says_which_heads_lie_beside_the_model(card: Callable[..., str]
     assert "auxiliary_heads" not in alone and "only task it learned" in alone
 
 
-def test_a_model_that_never_learned_knowledge_masking_promises_no_masked_lm_head(card: Callable[..., str], state: State) -> None:
+def test_a_model_that_never_learned_knowledge_masking_promises_no_masked_lm_head(
+    card: Callable[..., str], state: State
+) -> None:
     done = [{"name": "one", "steps": 4, "tasks": {"other": {"iterations": 2000}, "more": {"tokens": 10_000_000}}}]
-    text = card(state=replace(state, learned=["other", "more"], done=done), heldout={"loss/other": 1.0, "targets/other": 2.0, "loss/other/far": 3.0})
+    text = card(
+        state=replace(state, learned=["other", "more"], done=done),
+        heldout={"loss/other": 1.0, "targets/other": 2.0, "loss/other/far": 3.0},
+    )
     assert front(text)["pipeline_tag"] == "feature-extraction" and "knowledge-masking" not in front(text)["tags"]
-    assert "fill-mask" not in text and "knowledge masking" not in text and "AutoModel.from_pretrained" in text and "it has no masked-LM head" in text
+    assert (
+        "fill-mask" not in text
+        and "knowledge masking" not in text
+        and "AutoModel.from_pretrained" in text
+        and "it has no masked-LM head" in text
+    )
     assert "| one | 4 | other 2,000 iterations, more 10,000,000 tokens |" in text and "| other/far | 3.000 |" in text
 
 
-@pytest.mark.parametrize("name", ["no", "a: b # c", 'say "hi"\\', "- x", "名字\u2028\x85|", "{0}", "y\n---\nlicense: mit"])
+@pytest.mark.parametrize(
+    "name", ["no", "a: b # c", 'say "hi"\\', "- x", "名字\u2028\x85|", "{0}", "y\n---\nlicense: mit"]
+)
 def test_front_matter_stays_yaml_whatever_is_put_into_it(card: Callable[..., str], name: str) -> None:
-    text = card(name=name, languages=["no", "zh"], licence={"license": name, "license_name": name}, stated=True, base="org/name")
+    text = card(
+        name=name, languages=["no", "zh"], licence={"license": name, "license_name": name}, stated=True, base="org/name"
+    )
     found = front(text)
-    assert found["license"] == found["license_name"] == name and found["language"] == ["no", "zh"] and found["base_model"] == "org/name"
+    assert (
+        found["license"] == found["license_name"] == name
+        and found["language"] == ["no", "zh"]
+        and found["base_model"] == "org/name"
+    )
     assert found["tags"] == ["ernie", "knowledge-masking", "kmask"]
 
 
 def test_keys_that_nothing_is_known_about_are_left_out(card: Callable[..., str]) -> None:
     text = card(languages=[])
     assert front(text).keys() == {"library_name", "pipeline_tag", "tags"}
-    assert "No licence was stated when this model was exported." in text and "No held-out measurement was made at step 6." in text
+    assert (
+        "No licence was stated when this model was exported." in text
+        and "No held-out measurement was made at step 6." in text
+    )
 
 
 def test_the_licence_of_the_start_checkpoint_is_told_as_its_own(card: Callable[..., str], state: State) -> None:
     source = {"path": "/somewhere/bert-zh", "config": {}}
     text = card(state=replace(state, source=source), licence={"license": "mit"})
-    assert "Licence: mit, as stated by the checkpoint it began from (`bert-zh`)." in text and "began from the checkpoint `bert-zh`" in text
+    assert (
+        "Licence: mit, as stated by the checkpoint it began from (`bert-zh`)." in text
+        and "began from the checkpoint `bert-zh`" in text
+    )
     assert "Licence: mit." in card(licence={"license": "mit"}, stated=True)
 
 
-def test_figures_have_a_row_for_each_task_and_unit_and_the_majority_where_there_is_one(card: Callable[..., str]) -> None:
+def test_figures_have_a_row_for_each_task_and_unit_and_the_majority_where_there_is_one(
+    card: Callable[..., str],
+) -> None:
     heldout = {
-        f"{name}/{task}": 0.25 for name in ("loss", "accuracy", "targets") for task in ("knowledge_masking", "sentence_reordering", "knowledge_masking/entity")
+        f"{name}/{task}": 0.25
+        for name in ("loss", "accuracy", "targets")
+        for task in ("knowledge_masking", "sentence_reordering", "knowledge_masking/entity")
     }
     text = card(heldout={**heldout, "majority/sentence_reordering": 0.125, "loss/knowledge_masking/entity": None})
-    assert "| sentence_reordering | 0.250 | 0.250 | 0.125 | 0 |" in text and "| knowledge_masking/entity |  | 0.250 |  | 0 |" in text
+    assert (
+        "| sentence_reordering | 0.250 | 0.250 | 0.125 | 0 |" in text
+        and "| knowledge_masking/entity |  | 0.250 |  | 0 |" in text
+    )
     assert "majority" not in card(heldout=heldout)
 
 
 def test_figures_are_those_of_eval_else_of_the_stage_that_ended_else_none(tmp_path: Path, state: State) -> None:
     assert heldout_figures(tmp_path, state) == {}
-    lines = [("evaluation", 6, "two", 1.0), ("evaluation", 6, "three", 2.0), ("evaluation", 5, "two", 3.0), ("train", 6, "two", 4.0)]
-    text = "".join(json.dumps({"event": event, "step": step, "stage": stage, "loss/word": loss}) + "\n" for event, step, stage, loss in lines)
+    lines = [
+        ("evaluation", 6, "two", 1.0),
+        ("evaluation", 6, "three", 2.0),
+        ("evaluation", 5, "two", 3.0),
+        ("train", 6, "two", 4.0),
+    ]
+    text = "".join(
+        json.dumps({"event": event, "step": step, "stage": stage, "loss/word": loss}) + "\n"
+        for event, step, stage, loss in lines
+    )
     (tmp_path / "metrics.jsonl").write_text(text + '{"event": "evalu')
     assert heldout_figures(tmp_path, state)["loss/word"] == 1.0
     assert heldout_figures(tmp_path, replace(state, step=7)) == {}
@@ -131,7 +189,9 @@ def test_the_pooler_is_trained_or_that_of_the_source_or_initial(card: Callable[.
     assert pooler_origin(replace(untrained, source={"path": "x", "config": {}, "pooler": True})) == "source"
     assert pooler_origin(replace(untrained, source={"path": "x", "config": {}, "pooler": False})) == "initial"
     assert "The pooler was trained by 40 targets of sentence-level tasks." in card()
-    assert "it holds the weights of the start checkpoint" in card(pooler="source") and "**The pooler was not trained**" in card(pooler="initial")
+    assert "it holds the weights of the start checkpoint" in card(
+        pooler="source"
+    ) and "**The pooler was not trained**" in card(pooler="initial")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +218,10 @@ def test_a_licence_is_read_from_the_front_matter_of_the_start_checkpoint(tmp_pat
     assert source_licence(source) == source_licence(NO_SOURCE) == {}
     for text, expected in (
         ("---\nlicense: apache-2.0\nlanguage: zh\n---\n# x\nlicense: mit\n", {"license": "apache-2.0"}),
-        ("---\nlicense: other\nlicense_name: mine\nlicense_link: LICENSE\n---\n", {"license": "other", "license_name": "mine", "license_link": "LICENSE"}),
+        (
+            "---\nlicense: other\nlicense_name: mine\nlicense_link: LICENSE\n---\n",
+            {"license": "other", "license_name": "mine", "license_link": "LICENSE"},
+        ),
         ("---\nlicense: [mit, gpl]\n---\n", {"license": ["mit", "gpl"]}),
         ("# no front matter\nlicense: mit\n", {}),
         ("---\nlicense: [\n---\n", {}),
@@ -168,7 +231,9 @@ def test_a_licence_is_read_from_the_front_matter_of_the_start_checkpoint(tmp_pat
         assert source_licence(source) == expected
 
 
-def test_languages_are_those_of_the_data_by_characters_if_all_folders_are_those_of_the_checkpoint(tmp_path: Path, state: State) -> None:
+def test_languages_are_those_of_the_data_by_characters_if_all_folders_are_those_of_the_checkpoint(
+    tmp_path: Path, state: State
+) -> None:
     (tmp_path / "data").mkdir()
     assert data_languages(state) == []
     counts = {"characters.a.b.zh": 900, "characters.c.en": 2000, "characters.c.fr": 3, "documents.c.de": 9999}

@@ -36,7 +36,10 @@ ALL = kinds(Objective)
 
 def maker_for(tiny_run: Path, kind: str) -> tuple[Run, Corpus, BatchMaker]:
     source = load(tiny_run, [])
-    source.value["tasks"] = {"knowledge_masking": {"kind": "knowledge_masking"}, **({} if kind == "knowledge_masking" else {"probe": {"kind": kind}})}
+    source.value["tasks"] = {
+        "knowledge_masking": {"kind": "knowledge_masking"},
+        **({} if kind == "knowledge_masking" else {"probe": {"kind": kind}}),
+    }
     name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
     source.value["stages"] = [{"name": "one", "steps": 4, "tasks": {"knowledge_masking": 1, name: 1}}]
     if kind == "token_order":
@@ -60,7 +63,9 @@ def test_an_objective_is_documented_and_says_how_long_its_samples_may_be(kind: s
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_without_targets(kind: str, tiny_run: Path) -> None:
+def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_without_targets(
+    kind: str, tiny_run: Path
+) -> None:
     run, corpus, maker = maker_for(tiny_run, kind)
     name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
     rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
@@ -72,7 +77,9 @@ def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_witho
     groups = {task: objective.groups for task, objective in run.tasks.items()}
     mine = rows_of(stats, groups)[name]
     assert mine[0, 2] == batch.counts[name] and (len(mine) == 1 or mine[1:, 2].sum() == batch.counts[name])
-    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.heads[name].parameters())
+    assert all(
+        parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.heads[name].parameters()
+    )
     assert model.ernie.embeddings.word_embeddings.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
     empty = {task: {key: value[:0] for key, value in group.items()} for task, group in batch.targets.items()}
     model.zero_grad()
@@ -82,7 +89,9 @@ def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_witho
     assert all(parameter.grad is not None for parameter in model.heads.parameters())  # ZeRO-3 waits for all of them
 
 
-def test_a_task_that_only_encodes_otherwise_does_not_pay_for_the_batch_as_it_is(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_only_encodes_otherwise_does_not_pay_for_the_batch_as_it_is(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     _, corpus, maker = maker_for(tiny_run, "toys.prefix_language")
     run = decode(Run, only_probe(tiny_run))
@@ -114,7 +123,11 @@ def test_reordering_samples_hold_the_window_permuted_as_their_label_says(tiny_ru
         sample = stream.objective.build(text, number * 7919 + epoch, "probe", specials)
         ids = sample.token_ids_T.tolist()
         assert ids[0] == specials.cls and ids[-1] == specials.sep
-        segments = [list(group) for is_sep, group in itertools.groupby(ids[1:], lambda token: token == specials.sep) if not is_sep]
+        segments = [
+            list(group)
+            for is_sep, group in itertools.groupby(ids[1:], lambda token: token == specials.sep)
+            if not is_sep
+        ]
         count = len(segments)
         assert count <= min(3, len(text.sentence_ends_S))
         assert set(sample.labels) == ({"probe"} if len(text.sentence_ends_S) > 1 else set())
@@ -129,7 +142,9 @@ def test_reordering_samples_hold_the_window_permuted_as_their_label_says(tiny_ru
         assert [token for segment in restored for token in segment] == text.token_ids_T.tolist()
         for start_U, end_U in sample.units.values():
             assert all(sample.maskable_T[start:end].all() for start, end in zip(start_U, end_U, strict=True))
-        assert sum(len(start_U) for start_U, _ in sample.units.values()) == sum(len(start_U) for start_U, _ in text.units.values())
+        assert sum(len(start_U) for start_U, _ in sample.units.values()) == sum(
+            len(start_U) for start_U, _ in text.units.values()
+        )
     assert alone and all(seen[label] for label in range(9))
 
 
@@ -141,10 +156,22 @@ def window(sentences: int) -> Text:
 
 
 @pytest.mark.parametrize(
-    ("sentences", "law"), [(1, {}), (2, {0: 1 / 2, 1: 1 / 4, 2: 1 / 4}), (7, {0: 1 / 3, 1: 1 / 6, 2: 1 / 6, **dict.fromkeys(range(3, 9), 1 / 18)})]
+    ("sentences", "law"),
+    [
+        (1, {}),
+        (2, {0: 1 / 2, 1: 1 / 4, 2: 1 / 4}),
+        (7, {0: 1 / 3, 1: 1 / 6, 2: 1 / 6, **dict.fromkeys(range(3, 9), 1 / 18)}),
+    ],
 )
-def test_the_number_of_segments_is_drawn_evenly_and_a_single_sentence_has_no_class(sentences: int, law: dict[int, float]) -> None:
-    specials = Specials(pad=0, cls=2, sep=3, replacements=Replacements(mask_id=4, unknown_id=1, ordinary_V=np.arange(5, 50), count_V=None))
+def test_the_number_of_segments_is_drawn_evenly_and_a_single_sentence_has_no_class(
+    sentences: int, law: dict[int, float]
+) -> None:
+    specials = Specials(
+        pad=0,
+        cls=2,
+        sep=3,
+        replacements=Replacements(mask_id=4, unknown_id=1, ordinary_V=np.arange(5, 50), count_V=None),
+    )
     text, draws = window(sentences), 9000
     samples = [SentenceReordering().build(text, mix(key), "probe", specials) for key in range(draws)]
     counts = Counter(sample.labels["probe"] for sample in samples if sample.labels)

@@ -38,7 +38,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bool], None]:
 
     def set_to(name: str, units: bool) -> None:
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda: name)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: units or including_emulation)
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation=True: units or including_emulation
+        )
 
     return set_to
 
@@ -58,7 +60,11 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bool], None]:
 def test_the_units_of_a_processor_are_read_from_its_flags(machine: Machine, cpuinfo: str | None, unit: str) -> None:
     machine(cpuinfo)
     assert processor_units() == unit
-    assert automatic(False) == (Choice("bf16", f"the processor has bf16 units ({unit})") if unit else Choice("fp32", "the processor has no bf16 units"))
+    assert automatic(False) == (
+        Choice("bf16", f"the processor has bf16 units ({unit})")
+        if unit
+        else Choice("fp32", "the processor has no bf16 units")
+    )
     assert emulated("bf16", False) == emulated("bf16_parameters", False) == (not unit)
     assert not emulated("fp32", False) and not emulated("fp16", False)
 
@@ -83,12 +89,16 @@ def test_auto_is_decided_and_the_reason_told(machine: Machine, cpuinfo: str, cho
 def test_an_emulated_precision_that_was_asked_for_is_kept_and_pointed_out(machine: Machine) -> None:
     machine("flags : avx2\n")
     settings, notes = with_precision(DeepSpeed(precision="bf16"), CPU)
-    assert settings.precision == "bf16" and len(notes) == 1 and "emulated here and many times slower than fp32" in notes[0]
+    assert (
+        settings.precision == "bf16" and len(notes) == 1 and "emulated here and many times slower than fp32" in notes[0]
+    )
     machine("flags : amx_bf16\n")
     assert with_precision(DeepSpeed(precision="bf16"), CPU)[1] == []
 
 
-def test_doctor_says_what_auto_means_and_why(machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_says_what_auto_means_and_why(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from launch.machine.doctor import examine
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -100,7 +110,9 @@ def test_doctor_says_what_auto_means_and_why(machine: Machine, monkeypatch: pyte
     assert "precision     auto means bf16 here: the processor has bf16 units (amx_bf16)" in capsys.readouterr().out
 
 
-def test_doctor_asks_torch_about_gpus(gpu: Callable[[str, bool], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_asks_torch_about_gpus(
+    gpu: Callable[[str, bool], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from types import SimpleNamespace
 
     from launch.machine.doctor import examine
@@ -108,11 +120,16 @@ def test_doctor_asks_torch_about_gpus(gpu: Callable[[str, bool], None], monkeypa
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(name="Tesla V100", total_memory=2**35))
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda index: SimpleNamespace(name="Tesla V100", total_memory=2**35)
+    )
     gpu("Tesla V100", False)
     examine()
     out = capsys.readouterr().out
-    assert "GPU 0         Tesla V100, 32 GiB, bf16 no" in out and "precision     auto means fp32 here: Tesla V100 has no bf16 units" in out
+    assert (
+        "GPU 0         Tesla V100, 32 GiB, bf16 no" in out
+        and "precision     auto means fp32 here: Tesla V100 has no bf16 units" in out
+    )
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert examine() == 2
     out = capsys.readouterr().out
@@ -128,5 +145,13 @@ def test_doctor_does_not_import_torch_on_a_machine_without_gpus() -> None:
 
     code = "import sys; from launch.machine.doctor import examine; examine(); print('torch' in sys.modules)"
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "False", done.stderr

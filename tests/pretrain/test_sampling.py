@@ -22,7 +22,8 @@ def make_streams(folder: Path, shares: tuple[float, float] = (3, 1)) -> dict[str
     source = Source(name="demo", prepared=Prepared.open(folder), split="train", max_tokens=58)
     tasks = {"knowledge_masking": KnowledgeMasking(), "sentence_reordering": SentenceReordering()}
     streams = [
-        Stream(source=source, task=name, objective=task, row_tokens=256, seed=1, share=share) for (name, task), share in zip(tasks.items(), shares, strict=True)
+        Stream(source=source, task=name, objective=task, row_tokens=256, seed=1, share=share)
+        for (name, task), share in zip(tasks.items(), shares, strict=True)
     ]
     return {stream.name: stream for stream in streams}
 
@@ -32,7 +33,9 @@ def places(windows: Windows) -> list[list[int]]:
 
 
 @given(st.lists(st.lists(st.integers(1, 40), min_size=0, max_size=12), min_size=1, max_size=6), st.integers(1, 30))
-def test_windows_cover_every_token_once_and_cut_only_sentences_that_are_too_long(documents: list[list[int]], limit: int) -> None:
+def test_windows_cover_every_token_once_and_cut_only_sentences_that_are_too_long(
+    documents: list[list[int]], limit: int
+) -> None:
     ends = np.array([end for lengths in documents for end in itertools.accumulate(lengths)], np.uint32)
     offsets = np.array([0, *itertools.accumulate(len(lengths) for lengths in documents)], np.int32)
     found = list(zip(*(column.tolist() for column in kernels.group_ragged(ends, offsets, limit)), strict=True))
@@ -42,7 +45,12 @@ def test_windows_cover_every_token_once_and_cut_only_sentences_that_are_too_long
         assert covered == list(range(sum(lengths)))
         assert all(0 < end - start <= limit for start, end in mine)
         sentence_ends = set(itertools.accumulate(lengths))
-        long = {position for length, end in zip(lengths, itertools.accumulate(lengths), strict=True) if length > limit for position in range(end - length, end)}
+        long = {
+            position
+            for length, end in zip(lengths, itertools.accumulate(lengths), strict=True)
+            if length > limit
+            for position in range(end - length, end)
+        }
         assert all(end in sentence_ends or end in long for _, end in mine)
 
 
@@ -102,7 +110,10 @@ def test_rows_follow_the_shares_of_their_tasks(prepared: Path) -> None:
     cursors: dict[str, Cursor] = {}
     for _ in range(10):
         _, cursors = sampler.step(cursors)
-    assert {name: cursor.served for name, cursor in cursors.items()} == {"demo/knowledge_masking": 30, "demo/sentence_reordering": 10}
+    assert {name: cursor.served for name, cursor in cursors.items()} == {
+        "demo/knowledge_masking": 30,
+        "demo/sentence_reordering": 10,
+    }
 
 
 def test_the_rows_of_a_step_do_not_depend_on_the_number_of_ranks(prepared: Path) -> None:
@@ -113,7 +124,10 @@ def test_the_rows_of_a_step_do_not_depend_on_the_number_of_ranks(prepared: Path)
 
     def rows(world: int, size: int) -> list[list[str]]:
         per_rank = [list(micro_batches(sampler, {}, range(3), 3, size, rank, world, {})) for rank in range(world)]
-        return [sorted(shown(row) for spec in itertools.chain(*per_rank) if spec.step == step for row in spec.rows) for step in range(3)]
+        return [
+            sorted(shown(row) for spec in itertools.chain(*per_rank) if spec.step == step for row in spec.rows)
+            for step in range(3)
+        ]
 
     assert rows(1, 1) == rows(1, 4) == rows(2, 2) == rows(4, 1)
 
@@ -126,6 +140,9 @@ def test_continuing_from_a_cursor_gives_the_rows_of_an_uninterrupted_run(prepare
     rest = list(micro_batches(again, states[33], range(34, 60), 60, 4, 0, 1, {}))
 
     def shown(specs: list[MicroBatchSpec]) -> list[object]:
-        return [(spec.step, spec.progress, spec.first, [(row.stream, row.epoch, places(row.windows)) for row in spec.rows]) for spec in specs]
+        return [
+            (spec.step, spec.progress, spec.first, [(row.stream, row.epoch, places(row.windows)) for row in spec.rows])
+            for spec in specs
+        ]
 
     assert shown(rest) == shown(whole[34:])

@@ -78,7 +78,9 @@ def test_good_shards_are_read_once_and_a_finished_check_is_not_repeated(tmp_path
 
 
 @pytest.mark.parametrize("name", ["parts/000001/train.arrow", "parts/000000/heldout.arrow"])
-def test_a_flipped_bit_is_named_with_hashes_and_advice_though_size_and_time_are_the_same(name: str, tmp_path: Path) -> None:
+def test_a_flipped_bit_is_named_with_hashes_and_advice_though_size_and_time_are_the_same(
+    name: str, tmp_path: Path
+) -> None:
     folder = prepared(tmp_path / "data")
     good = hashlib.sha256((tmp_path / "data" / name).read_bytes()).hexdigest()
     flip(tmp_path / "data" / name)
@@ -97,7 +99,9 @@ def test_the_first_damaged_shard_is_named_and_others_are_counted(tmp_path: Path)
     (tmp_path / "data/parts/000001/train.arrow").unlink()
     watch = run({"d": folder}, tmp_path / "shards.json")
     assert watch.done and watch.problem is not None
-    assert watch.problem.startswith(f"The shard {tmp_path}/data/parts/000001/train.arrow cannot be read (No such file or directory). Run `kmask prepare verify")
+    assert watch.problem.startswith(
+        f"The shard {tmp_path}/data/parts/000001/train.arrow cannot be read (No such file or directory). Run `kmask prepare verify"
+    )
     assert watch.problem.endswith(" So far 1 more shard(s) are damaged, too.")
 
 
@@ -197,7 +201,11 @@ def test_a_record_that_cannot_be_written_does_not_matter(tmp_path: Path, monkeyp
 def test_the_record_is_kept_up_while_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
     monkeypatch.setattr(shard_watch, "WRITE_SECONDS", 0.0)
-    monkeypatch.setattr(shard_watch, "write_json", lambda path, value: written.append(sum(len(shards) for shards in value["f"].values())))
+    monkeypatch.setattr(
+        shard_watch,
+        "write_json",
+        lambda path, value: written.append(sum(len(shards) for shards in value["f"].values())),
+    )
     monkeypatch.setattr(shard_watch, "WRITE_SHARE", 1e9)
     run({"d": prepared(tmp_path / "data")}, tmp_path / "shards.json")
     assert written == [1, 2, 3, 4]

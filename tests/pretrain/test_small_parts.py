@@ -37,7 +37,9 @@ def test_every_schedule_warms_up_to_the_peak_and_never_exceeds_it(name: str) -> 
 
 def test_schedules_end_where_they_say() -> None:
     end = {name: Optimization(lr=1.0, schedule=name, warmup=10, final_share=0.1).rate(99, 100) for name in SCHEDULES}
-    assert end["linear"] == pytest.approx(0.1) and end["cosine"] == pytest.approx(0.1) and end["wsd"] == pytest.approx(0.1)
+    assert (
+        end["linear"] == pytest.approx(0.1) and end["cosine"] == pytest.approx(0.1) and end["wsd"] == pytest.approx(0.1)
+    )
     assert end["noam"] == pytest.approx((10 / 100) ** 0.5)
     assert Optimization(lr=1.0, schedule="wsd", warmup=10).rate(89, 100) == 1.0
 
@@ -73,7 +75,11 @@ def test_stats_become_means_per_task_and_group() -> None:
     values = readable(torch.tensor(rows), {"first": ("character", "word", "entity"), "second": ()})
     assert values["loss/first"] == 2 and values["accuracy/first"] == 0.5 and values["targets/first"] == 6
     assert values["loss/first/character"] == 1 and values["loss/first/entity"] == 4 and "loss/first/word" not in values
-    assert values["targets/first/word"] == 0 and values["loss/second"] == 3 and not [name for name in values if name.startswith("loss/second/")]
+    assert (
+        values["targets/first/word"] == 0
+        and values["loss/second"] == 3
+        and not [name for name in values if name.startswith("loss/second/")]
+    )
 
 
 def test_sums_of_a_window_come_back_by_task_and_those_of_another_shape_are_dropped() -> None:

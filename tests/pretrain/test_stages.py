@@ -1,4 +1,5 @@
-"""Stages whose tasks have shares, iterations or tokens: every row is counted, sums that cannot be are refused with their numbers."""
+"""Stages whose tasks have shares, iterations or tokens: every row is counted, sums that cannot be are refused with
+their numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def served(run: Run, stage: int = 0) -> Counter[str]:
 
 
 def test_steps_are_those_that_the_counted_rows_fill(tiny_run: Path) -> None:
-    run = run_of(tiny_run, "[{name: a, tasks: {knowledge_masking: {iterations: 7}, sentence_reordering: {tokens: 2_000}}}]")
+    run = run_of(
+        tiny_run, "[{name: a, tasks: {knowledge_masking: {iterations: 7}, sentence_reordering: {tokens: 2_000}}}]"
+    )
     assert run.stages[0].steps == 9  # 28 rows and 8 rows (2,000 positions fill 7.8)
     assert run.rows_of(run.stages[0]) == {"knowledge_masking": 28, "sentence_reordering": 8}
     assert served(run) == {"demo/knowledge_masking": 28, "demo/sentence_reordering": 8}
@@ -79,7 +82,9 @@ def test_plain_shares_are_kept_to_less_than_a_row(tiny_run: Path, shares: tuple[
 
 
 @given(st.dictionaries(st.integers(), st.floats(0.001, 1000), min_size=1, max_size=6), st.integers(0, 1000))
-def test_apportioned_rows_sum_to_the_whole_and_are_the_exact_ones_rounded(weights: dict[Any, float], whole: int) -> None:
+def test_apportioned_rows_sum_to_the_whole_and_are_the_exact_ones_rounded(
+    weights: dict[Any, float], whole: int
+) -> None:
     found, total = apportion(weights, whole), sum(weights.values())
     assert sum(found.values()) == whole
     assert all(abs(found[name] - weight * whole / total) < 1 + 1e-6 for name, weight in weights.items())
@@ -130,7 +135,9 @@ def test_apportioned_rows_sum_to_the_whole_and_are_the_exact_ones_rounded(weight
         ),
     ],
 )
-def test_stages_that_cannot_be_trained_are_refused_with_their_numbers(tiny_run: Path, stages: str, message: str) -> None:
+def test_stages_that_cannot_be_trained_are_refused_with_their_numbers(
+    tiny_run: Path, stages: str, message: str
+) -> None:
     with pytest.raises(ValueError, match=r"command line|run\.yaml") as caught:
         run_of(tiny_run, stages, "tasks.boundary={kind: span_boundary}")
     assert message in str(caught.value)
@@ -157,7 +164,10 @@ def test_counts_that_change_are_told_and_their_rows_are_counted_anew(tiny_run: P
     seen = {"tokens": 0.0, "seconds": 0.0, "skipped": 0.0, "pooled": 0.0}
     progress = Progress()
     corpora = [Corpus(run=run) for run in (before, now)]
-    shares = [{name: stream.share for name, stream in corpus.streams(corpus.run.stages[0], "train").items()} for corpus in corpora]
+    shares = [
+        {name: stream.share for name, stream in corpus.streams(corpus.run.stages[0], "train").items()}
+        for corpus in corpora
+    ]
     assert not progress.enter(0, before.stages[0], shares[0], ["knowledge_masking"])
     assert progress.done[0]["tasks"] == {
         "knowledge_masking": {"iterations": 4},
@@ -177,13 +187,18 @@ def test_counts_that_change_are_told_and_their_rows_are_counted_anew(tiny_run: P
         seen=seen,
     )
     found = compare(state, now, plain(now), {})
-    assert found.allowed == ["stages.0.steps: 8 -> 12", "stages.0.tasks.sentence_reordering.iterations: 4 -> 8"] and not found.refused
+    assert (
+        found.allowed == ["stages.0.steps: 8 -> 12", "stages.0.tasks.sentence_reordering.iterations: 4 -> 8"]
+        and not found.refused
+    )
     assert progress.enter(0, now.stages[0], shares[1], ["knowledge_masking"])
     fewer = run_of(tiny_run, stages(1))
     assert compare(state, fewer, plain(fewer), {}).refused == ["stages.0.steps: 8 -> 5 (6 steps of it are done)"]
 
 
-def test_a_stage_without_knowledge_masking_is_measured_on_rows_of_its_own(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_without_knowledge_masking_is_measured_on_rows_of_its_own(
+    tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     alone = run_of(
         tiny_run,
@@ -218,5 +233,7 @@ def test_amounts_are_shown_in_the_schedule_the_reference_and_the_schema(tiny_run
     assert value["required"] == ["name", "tasks"]
     options = value["properties"]["tasks"]["additionalProperties"]["anyOf"]
     assert options[0] == {"type": "number"} and set(options[1]["properties"]) == {"share", "iterations", "tokens"}
-    assert "mapping to number or [Amount](#amount)" in reference("pretrain", Run) and "## Amount" in reference("pretrain", Run)
+    assert "mapping to number or [Amount](#amount)" in reference("pretrain", Run) and "## Amount" in reference(
+        "pretrain", Run
+    )
     assert Amount(tokens=2_000).recorded == {"tokens": 2_000}

@@ -24,8 +24,11 @@ from pretrain.stability import Guard, Stability
 
 
 def python(code: str, **settings: Any) -> subprocess.Popen[str]:
-    usual = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background inherits it as ignored
-    return subprocess.Popen([sys.executable, "-c", usual + code], cwd=ROOT, stdout=subprocess.PIPE, text=True, **settings)
+    # a job in the background inherits it as ignored
+    usual = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", usual + code], cwd=ROOT, stdout=subprocess.PIPE, text=True, **settings
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT])
@@ -39,7 +42,9 @@ def test_a_request_to_stop_is_noted_and_ends_nothing(number: signal.Signals) -> 
 
 
 def test_a_second_ctrl_c_ends_at_once() -> None:
-    process = python("import time; from pretrain.processes import stopping; stopping.listen(); print('ready', flush=True); time.sleep(60); time.sleep(60)")
+    process = python(
+        "import time; from pretrain.processes import stopping; stopping.listen(); print('ready', flush=True); time.sleep(60); time.sleep(60)"
+    )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     for _ in range(2):
         process.send_signal(signal.SIGINT)
@@ -148,7 +153,11 @@ def test_lines_are_json_and_wait_for_space_on_the_disk(tmp_path: Path, monkeypat
         lines.append({"step": 3})
     assert len(told) == 1 and "wait in memory" in told[0]
     lines.append({"step": 4})
-    assert [item["step"] for item in lines.read()] == [1, 2, 3, 4] and lines.read()[0] == {"step": 1, "loss": None, "inner": [None, 1.0]}
+    assert [item["step"] for item in lines.read()] == [1, 2, 3, 4] and lines.read()[0] == {
+        "step": 1,
+        "loss": None,
+        "inner": [None, 1.0],
+    }
     assert finite({"a": -math.inf}) == {"a": None}
 
 
@@ -162,8 +171,14 @@ def test_a_line_may_hold_any_character(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [
-        ("[gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 12000ms for recv operation to complete", "has not answered for 10 minutes"),
-        ("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4711", "another process of this run has ended"),
+        (
+            "[gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 12000ms for recv operation to complete",
+            "has not answered for 10 minutes",
+        ),
+        (
+            "[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4711",
+            "another process of this run has ended",
+        ),
         ("DataLoader timed out after 600 seconds", "makes batches (data_workers) has ended or hangs"),
         ("DataLoader worker (pid(s) 17) exited unexpectedly", "makes batches (data_workers) has ended or hangs"),
     ],

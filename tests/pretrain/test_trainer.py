@@ -1,4 +1,5 @@
-"""Whole runs in this process: bad numbers, stage changes, pauses, resumes, full disks. One rank; several ranks are in test_training.py."""
+"""Whole runs in this process: bad numbers, stage changes, pauses, resumes, full disks. One rank; several ranks are in
+test_training.py."""
 
 from __future__ import annotations
 
@@ -67,7 +68,12 @@ class Runs:
         return decode(Run, load(self.file, [f"output={self.folder / name}", *overrides]))
 
     def train(
-        self, name: str, *overrides: str, stop_after: int = -1, faulty: Mapping[int, float] | None = None, hook: Callable[..., None] | None = None
+        self,
+        name: str,
+        *overrides: str,
+        stop_after: int = -1,
+        faulty: Mapping[int, float] | None = None,
+        hook: Callable[..., None] | None = None,
     ) -> Events:
         """Train; ``stop_after``: ask to stop during the step after this one."""
         global CALLS
@@ -94,8 +100,17 @@ class Runs:
         return found.tensors()
 
     def lines(self, name: str, file: str = "metrics.jsonl") -> list[dict[str, Any]]:
-        ours = [json.loads(line, parse_constant=refuse) for line in (self.folder / name / file).read_text().splitlines()]
-        return [{key: value for key, value in line.items() if key not in ("time", "seconds", "tokens_per_second", "loader_wait")} for line in ours]
+        ours = [
+            json.loads(line, parse_constant=refuse) for line in (self.folder / name / file).read_text().splitlines()
+        ]
+        return [
+            {
+                key: value
+                for key, value in line.items()
+                if key not in ("time", "seconds", "tokens_per_second", "loader_wait")
+            }
+            for line in ours
+        ]
 
 
 def refuse(name: str) -> float:
@@ -115,10 +130,19 @@ def notes(events: Events) -> str:
     return "\n".join(str(values["text"]) for event, _, values in events if event == "note")
 
 
-@pytest.mark.parametrize(("stage", "precision"), [(0, "fp32"), (1, "fp32"), (2, "fp32"), (3, "fp32"), (1, "bf16_parameters")])
+@pytest.mark.parametrize(
+    ("stage", "precision"), [(0, "fp32"), (1, "fp32"), (2, "fp32"), (3, "fp32"), (1, "bf16_parameters")]
+)
 @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
-def test_a_step_with_bad_numbers_is_left_out_written_down_and_survives_a_resume(runs: Runs, stage: int, precision: str, factor: float) -> None:
-    settings = (f"engine.zero_stage={stage}", f"engine.precision={precision}", "batch.rows_per_process=4", "evaluation.every=0")
+def test_a_step_with_bad_numbers_is_left_out_written_down_and_survives_a_resume(
+    runs: Runs, stage: int, precision: str, factor: float
+) -> None:
+    settings = (
+        f"engine.zero_stage={stage}",
+        f"engine.precision={precision}",
+        "batch.rows_per_process=4",
+        "evaluation.every=0",
+    )
     runs.train("whole", *settings, faulty={2: factor})
     tensors = runs.tensors("whole")
     assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
@@ -128,7 +152,11 @@ def test_a_step_with_bad_numbers_is_left_out_written_down_and_survives_a_resume(
     assert skipped["step"] == 3 and "knowledge_masking" in skipped["reason"]
     assert [line["skipped"] for line in lines if line["event"] == "train"] == [0, 0, 1, 0, 0, 0, 0, 0]
     (listed,) = runs.lines("whole", "skipped.jsonl")
-    assert listed["step"] == 3 and len(listed["rows"]) == 4 and all(row["windows"] and row["documents"] for row in listed["rows"])
+    assert (
+        listed["step"] == 3
+        and len(listed["rows"]) == 4
+        and all(row["windows"] and row["documents"] for row in listed["rows"])
+    )
     # the same with a stop just after it: Adam's real count is restored, not the number of the step
     runs.train("parts", *settings, faulty={2: factor}, stop_after=2)
     runs.train("parts", *settings, faulty={})
@@ -143,7 +171,10 @@ def test_weights_are_those_of_before_when_every_step_is_bad_and_the_run_ends_wit
     good = runs.tensors("run")
     runs.train("two", *settings, stop_after=1)
     assert torch.equal(good["ernie.pooler.dense.weight"], runs.tensors("two")["ernie.pooler.dense.weight"])
-    assert torch.equal(good["ernie.encoder.layer.0.output.dense.weight#exp_avg"], runs.tensors("two")["ernie.encoder.layer.0.output.dense.weight#exp_avg"])
+    assert torch.equal(
+        good["ernie.encoder.layer.0.output.dense.weight#exp_avg"],
+        runs.tensors("two")["ernie.encoder.layer.0.output.dense.weight#exp_avg"],
+    )
 
 
 def test_weights_that_are_not_finite_are_never_saved(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,20 +195,37 @@ def test_weights_that_are_not_finite_are_never_saved(runs: Runs, monkeypatch: py
 
 
 def test_a_loss_that_jumps_is_reported_or_sends_the_run_back(runs: Runs) -> None:
-    settings = ("stages.0.steps=28", "stability.spike=10", "evaluation.every=0", "batch.rows_per_process=4", "optimization.lr=1e-6", "checkpoints.every=10")
+    settings = (
+        "stages.0.steps=28",
+        "stability.spike=10",
+        "evaluation.every=0",
+        "batch.rows_per_process=4",
+        "optimization.lr=1e-6",
+        "checkpoints.every=10",
+    )
     events = runs.train("report", *settings, faulty={23: 50.0})
-    assert "jumps to" in notes(events) and [line["step"] for line in runs.lines("report") if line["event"] == "spike"] == [24]
+    assert "jumps to" in notes(events) and [
+        line["step"] for line in runs.lines("report") if line["event"] == "spike"
+    ] == [24]
     events = runs.train("back", *settings, "stability.on_spike=rollback", faulty={23: 50.0})
     assert "back from step 24 to step-00000020" in notes(events)
     lines = runs.lines("back")
     assert [line["step"] for line in lines if line["event"] == "train"] == list(range(1, 33))
     (listed,) = runs.lines("back", "skipped.jsonl")
     assert listed["event"] == "rollback" and listed["from"] == 24 and listed["left_out_from"] != listed["to"]
-    runs.train("parts", *settings, "stability.on_spike=rollback", faulty={23: 50.0}, stop_after=23)  # stopped in the very step
+    runs.train(
+        "parts", *settings, "stability.on_spike=rollback", faulty={23: 50.0}, stop_after=23
+    )  # stopped in the very step
     runs.train("parts", *settings, "stability.on_spike=rollback", faulty={3: 50.0})
-    assert runs.lines("parts") == lines and runs.lines("parts", "skipped.jsonl") == [listed] and equal(runs.tensors("parts"), runs.tensors("back"))
+    assert (
+        runs.lines("parts") == lines
+        and runs.lines("parts", "skipped.jsonl") == [listed]
+        and equal(runs.tensors("parts"), runs.tensors("back"))
+    )
     with pytest.raises(ValueError, match="jumps again after 1 rollbacks"):
-        runs.train("again", *settings, "stability.on_spike=rollback", "stability.rollbacks=1", faulty={23: 50.0, 27: 50.0})
+        runs.train(
+            "again", *settings, "stability.on_spike=rollback", "stability.rollbacks=1", faulty={23: 50.0, 27: 50.0}
+        )
 
 
 def test_a_stage_goes_on_from_what_it_holds_even_when_its_checkpoint_is_damaged_at_once(runs: Runs) -> None:
@@ -205,14 +253,17 @@ def test_a_task_that_pauses_keeps_its_head_and_what_adam_knew_of_it(runs: Runs) 
     assert a.state.learned == ["knowledge_masking", "sentence_reordering"] and b.state.learned[-1] == "span_boundary"
     names = [name for name in a.tensors() if name.startswith(("heads.sentence_reordering", "ernie.pooler"))]
     assert len(names) == 16 and all(torch.equal(a.tensors()[name], b.tensors()[name]) for name in names)
-    steps = [{name: int(value) for name, value in item.tensors().items() if name.endswith("#step")} for item in (a, b, c)]
+    steps = [
+        {name: int(value) for name, value in item.tensors().items() if name.endswith("#step")} for item in (a, b, c)
+    ]
     assert [count["heads.sentence_reordering.weight#step"] for count in steps] == [4, 4, 6]
     assert [count.get("heads.span_boundary.first.weight#step") for count in steps] == [None, 4, 4]
     assert [count["ernie.encoder.layer.0.output.dense.weight#step"] for count in steps] == [4, 8, 10]
 
 
 def test_adam_corrects_the_bias_of_a_new_head_from_its_own_first_step(runs: Runs) -> None:
-    """The first update of a parameter under Adam is the learning rate in every entry, whatever the rest of the model has seen."""
+    """The first update of a parameter under Adam is the learning rate in every entry, whatever the rest of the model
+    has seen."""
     settings = (
         "optimization.weight_decay=0",
         "optimization.warmup=0",
@@ -221,7 +272,14 @@ def test_adam_corrects_the_bias_of_a_new_head_from_its_own_first_step(runs: Runs
         "optimization.eps=1e-12",
         "evaluation.every=0",
     )
-    runs.train("run", *settings, "stages.0.steps=6", "stages.1.steps=1", "checkpoints.keep=10", "stages.1.tasks.sentence_reordering=9")
+    runs.train(
+        "run",
+        *settings,
+        "stages.0.steps=6",
+        "stages.1.steps=1",
+        "checkpoints.keep=10",
+        "stages.1.tasks.sentence_reordering=9",
+    )
     from pretrain.setup import build_model
 
     run = runs.decoded("run", *settings)
@@ -243,7 +301,9 @@ def test_lines_of_a_run_that_was_stopped_anywhere_are_those_of_an_undisturbed_on
     assert runs.lines("parts") == runs.lines("whole") and equal(runs.tensors("parts"), runs.tensors("whole"))
 
 
-def test_a_full_disk_lets_training_go_on_and_ends_it_only_at_the_last_save(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_lets_training_go_on_and_ends_it_only_at_the_last_save(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs.train("whole", "evaluation.every=0")
     save = Store.save
     full = {2, 4}
@@ -289,9 +349,16 @@ def test_asked_before_the_first_step_nothing_is_begun(runs: Runs) -> None:
 def test_changed_shares_begin_to_count_from_where_they_change(runs: Runs) -> None:
     shares = "stages.1.tasks={knowledge_masking: 1, span_boundary: 0, sentence_reordering: 1}"
     settings = ("stages.1.steps=20", "evaluation.every=0", "stages.0.steps=1", "batch.rows_per_process=4")
-    runs.train("run", *settings, "stages.1.tasks={knowledge_masking: 9, span_boundary: 0, sentence_reordering: 1}", stop_after=10)
+    runs.train(
+        "run",
+        *settings,
+        "stages.1.tasks={knowledge_masking: 9, span_boundary: 0, sentence_reordering: 1}",
+        stop_after=10,
+    )
     events = runs.train("run", *settings, shares)
-    assert "shares of rows are counted from here" in notes(events) and "stages.1.tasks.knowledge_masking: 9" in notes(events)
+    assert "shares of rows are counted from here" in notes(events) and "stages.1.tasks.knowledge_masking: 9" in notes(
+        events
+    )
     last = latest(runs.folder / "run/checkpoints", print)
     assert last is not None
     served = {name: cursor.served for name, cursor in last.state.cursors.items()}
@@ -319,7 +386,10 @@ def test_held_out_rows_are_the_same_for_every_seed_and_stage(runs: Runs) -> None
     for seed in (1, 2):
         run = runs.decoded("run", f"seed={seed}")
         makers = Corpus(run=run).heldout(list(run.tasks))
-        assert [list(maker.objectives) for maker in makers] == [["knowledge_masking", "span_boundary"], ["sentence_reordering"]]
+        assert [list(maker.objectives) for maker in makers] == [
+            ["knowledge_masking", "span_boundary"],
+            ["sentence_reordering"],
+        ]
         found.append([heldout_rows(stream, 3) for maker in makers for stream in maker.streams.values()])
         plain_only = Corpus(run=run).heldout(["knowledge_masking"])
         assert [heldout_rows(stream, 3) for stream in plain_only[0].streams.values()] == found[-1][:1]
@@ -333,7 +403,9 @@ def test_a_configuration_source_is_decoded_from_the_checkpoint(runs: Runs) -> No
 
 
 @pytest.mark.parametrize("stage", [1, 3])
-def test_the_loss_scale_of_fp16_is_part_of_a_checkpoint(runs: Runs, monkeypatch: pytest.MonkeyPatch, stage: int) -> None:
+def test_the_loss_scale_of_fp16_is_part_of_a_checkpoint(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, stage: int
+) -> None:
     """fp16 needs a GPU for its speed alone: here the processor computes it."""
     from deepspeed.accelerator import get_accelerator
 
@@ -354,7 +426,14 @@ def bert_folder(folder: Path, tokens: list[str]) -> Path:
     from transformers import BertConfig, BertForMaskedLM
 
     torch.manual_seed(3)
-    config = BertConfig(vocab_size=len(tokens), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
+    config = BertConfig(
+        vocab_size=len(tokens),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
     BertForMaskedLM(config).save_pretrained(folder)
     (folder / "vocab.txt").write_text("".join(token + "\n" for token in tokens), encoding="utf-8")
     return folder
@@ -366,7 +445,11 @@ def test_a_start_checkpoint_is_read_once_and_what_was_read_is_told(runs: Runs, p
     start = bert_folder(tmp_path / "bert", Tokenizer(folder=prepared / "tokenizer").tokens)
     settings = (f"model.path={start}", "evaluation.every=0", "batch.rows_per_process=4")
     told = notes(runs.train("whole", *settings))
-    assert "tensors of the model read; new: " in told and "heads.span_boundary" in told and "the checkpoint has no pooler" in told
+    assert (
+        "tensors of the model read; new: " in told
+        and "heads.span_boundary" in told
+        and "the checkpoint has no pooler" in told
+    )
     assert "embeddings.task_type_embeddings" in told
     runs.train("moved", *settings, stop_after=1)
     start.rename(tmp_path / "elsewhere")
@@ -398,7 +481,9 @@ def test_a_task_that_makes_too_long_a_sample_is_named(runs: Runs, monkeypatch: p
         built = build_all(self, *arguments)
         made = []
         for sample in built.samples:
-            arrays = {name: np.tile(getattr(sample, name), 9) for name in ("token_ids_T", "maskable_T", "segment_ids_T")}
+            arrays = {
+                name: np.tile(getattr(sample, name), 9) for name in ("token_ids_T", "maskable_T", "segment_ids_T")
+            }
             made.append(dataclasses.replace(sample, **arrays, place_T=None))
         return built._replace(samples=Samples.of(made))
 
@@ -433,7 +518,8 @@ def test_wandb_keeps_one_id_over_restarts(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_nobody_reads_the_folder_before_it_is_locked(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rank 0 may wait for a process that is saving: the others would find an older checkpoint than rank 0 in the end."""
+    """Rank 0 may wait for a process that is saving: the others would find an older checkpoint than rank 0 in the
+    end."""
     import contextlib
 
     seen: list[str] = []
@@ -467,18 +553,25 @@ def test_nobody_reads_the_folder_before_it_is_locked(runs: Runs, monkeypatch: py
         Trainer(run, plain(run), Refused(1, 1, torch.device("cpu")), lambda *_: None).train()
 
 
-def test_a_folder_that_left_the_run_is_remembered_as_long_as_its_cursors(runs: Runs, prepared: Path, tmp_path: Path) -> None:
+def test_a_folder_that_left_the_run_is_remembered_as_long_as_its_cursors(
+    runs: Runs, prepared: Path, tmp_path: Path
+) -> None:
     import shutil
 
     from pretrain.continuing import compare
 
     shutil.copytree(prepared, tmp_path / "two")
     one = f"{{path: {prepared}, name: demo}}"
-    both, settings = f"data=[{one}, {{path: {tmp_path / 'two'}, name: two}}]", ("evaluation.every=0", "batch.rows_per_process=4", "stages.0.steps=9")
+    both, settings = (
+        f"data=[{one}, {{path: {tmp_path / 'two'}, name: two}}]",
+        ("evaluation.every=0", "batch.rows_per_process=4", "stages.0.steps=9"),
+    )
     runs.train("run", both, *settings, stop_after=2)
     runs.train("run", f"data=[{one}]", *settings, stop_after=4)
     found = latest(runs.folder / "run/checkpoints", print)
-    assert found is not None and set(found.state.fingerprints) == {"demo", "two"} == {name.partition("/")[0] for name in found.state.cursors}
+    assert found is not None and set(found.state.fingerprints) == {"demo", "two"} == {
+        name.partition("/")[0] for name in found.state.cursors
+    }
     run = runs.decoded("run", both, *settings)
     refused = compare(found.state, run, plain(run), {"demo": found.state.fingerprints["demo"], "two": "other"}).refused
     assert "data two: its shards changed" in "\n".join(refused)
@@ -489,12 +582,19 @@ def test_weights_that_nothing_trains_keep_all_their_bits(runs: Runs, stage: int)
     from data_prep.encoding import Tokenizer
     from pretrain.setup import build_model
 
-    settings = ("engine.precision=bf16_parameters", f"engine.zero_stage={stage}", "evaluation.every=0", "batch.rows_per_process=4")
+    settings = (
+        "engine.precision=bf16_parameters",
+        f"engine.zero_stage={stage}",
+        "evaluation.every=0",
+        "batch.rows_per_process=4",
+    )
     runs.train("run", *settings, stop_after=1)
     run = runs.decoded("run")
     fresh = dict(build_model(run, 0, Tokenizer(folder=runs.folder / "run/tokenizer")).named_parameters())
     name = "ernie.pooler.dense.weight"
-    assert torch.equal(runs.tensors("run")[name], fresh[name]) and not torch.equal(fresh[name], fresh[name].bfloat16().float())
+    assert torch.equal(runs.tensors("run")[name], fresh[name]) and not torch.equal(
+        fresh[name], fresh[name].bfloat16().float()
+    )
 
 
 def test_what_was_a_usual_loss_is_forgotten_at_a_stage_change_and_when_settings_change(runs: Runs) -> None:

@@ -28,17 +28,29 @@ def values(run: Path) -> dict[int, list[float]]:
     """Everything in the training lines that must be equal bit for bit."""
     wanted = ("loss/", "accuracy/", "grad_norm", "lr", "masked_share")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: [line[key] for key in sorted(line) if key.startswith(wanted)] for line in lines if line["event"] == "train"}
+    return {
+        line["step"]: [line[key] for key in sorted(line) if key.startswith(wanted)]
+        for line in lines
+        if line["event"] == "train"
+    }
 
 
-def train(kmask: Kmask, file: Path, output: Path, *overrides: str, processes: int = 1) -> subprocess.CompletedProcess[str]:
+def train(
+    kmask: Kmask, file: Path, output: Path, *overrides: str, processes: int = 1
+) -> subprocess.CompletedProcess[str]:
     done = kmask("train", file, f"output={output}", *overrides, "--processes", processes)
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 
 
-def test_losses_of_zero_0_to_3_on_two_ranks_equal_a_single_process(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
-    settings = ["model.dropout=0.1", "evaluation.every=0", "checkpoints.every=100"]  # dropout is keyed by rows, not by ranks
+def test_losses_of_zero_0_to_3_on_two_ranks_equal_a_single_process(
+    kmask: Kmask, tiny_run: Path, tmp_path: Path
+) -> None:
+    settings = [
+        "model.dropout=0.1",
+        "evaluation.every=0",
+        "checkpoints.every=100",
+    ]  # dropout is keyed by rows, not by ranks
     train(kmask, tiny_run, tmp_path / "single", *settings, "engine.zero_stage=0")
     single = losses(tmp_path / "single")
     boundary = losses(tmp_path / "single", "loss/span_boundary")
@@ -54,12 +66,31 @@ def test_losses_of_zero_0_to_3_on_two_ranks_equal_a_single_process(kmask: Kmask,
 
 
 @pytest.mark.parametrize(("zero_stage", "precision"), [(0, "fp32"), (1, "bf16"), (2, "bf16_parameters"), (3, "fp32")])
-def test_continuing_after_kill_9_is_bitwise_equal_to_not_being_killed(kmask: Kmask, tiny_run: Path, tmp_path: Path, zero_stage: int, precision: str) -> None:
-    settings = [f"engine.zero_stage={zero_stage}", f"engine.precision={precision}", "evaluation.every=0", "checkpoints.keep=100"]
+def test_continuing_after_kill_9_is_bitwise_equal_to_not_being_killed(
+    kmask: Kmask, tiny_run: Path, tmp_path: Path, zero_stage: int, precision: str
+) -> None:
+    settings = [
+        f"engine.zero_stage={zero_stage}",
+        f"engine.precision={precision}",
+        "evaluation.every=0",
+        "checkpoints.keep=100",
+    ]
     train(kmask, tiny_run, tmp_path / "whole", *settings, processes=2)
     killed = tmp_path / "killed"
-    argv = [sys.executable, "-m", "launch.cli", "train", str(tiny_run), f"output={killed}", *settings, "--processes", "2"]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    argv = [
+        sys.executable,
+        "-m",
+        "launch.cli",
+        "train",
+        str(tiny_run),
+        f"output={killed}",
+        *settings,
+        "--processes",
+        "2",
+    ]
+    process = subprocess.Popen(
+        argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not list((killed / "checkpoints").glob("step-*2")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
@@ -102,7 +133,9 @@ def assert_same_weights(one: Path, two: Path) -> None:
     assert all(torch.equal(left[name], right[name]) for name in left)
 
 
-def test_the_second_stage_grows_the_task_table_and_keeps_what_was_learned(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
+def test_the_second_stage_grows_the_task_table_and_keeps_what_was_learned(
+    kmask: Kmask, tiny_run: Path, tmp_path: Path
+) -> None:
     from pretrain.state.checkpoint import load
 
     run = tmp_path / "run"
@@ -110,7 +143,10 @@ def test_the_second_stage_grows_the_task_table_and_keeps_what_was_learned(kmask:
     before, after = (load(run / "checkpoints" / f"step-{step:08d}") for step in (4, 6))
     table = "ernie.embeddings.task_type_embeddings.weight"
     assert before.tensors()[table].shape[0] == 1 and after.tensors()[table].shape[0] == 2
-    assert "heads.sentence_reordering.weight" not in before.tensors() and "heads.sentence_reordering.weight" in after.tensors()
+    assert (
+        "heads.sentence_reordering.weight" not in before.tensors()
+        and "heads.sentence_reordering.weight" in after.tensors()
+    )
     assert after.state.stage == 1 and "demo/sentence_reordering" in after.state.cursors
     weight = "ernie.encoder.layer.0.output.dense.weight"
     moved = (after.tensors()[weight] - before.tensors()[weight]).abs().max()
@@ -120,7 +156,10 @@ def test_the_second_stage_grows_the_task_table_and_keeps_what_was_learned(kmask:
 def test_a_task_can_be_added_to_a_finished_run(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
     text = tiny_run.read_text()
     shorter = tmp_path / "short.yaml"
-    shorter.write_text("\n".join(line for line in text.splitlines() if "name: two" not in line and "sentence_reordering:" not in line) + "\n")
+    shorter.write_text(
+        "\n".join(line for line in text.splitlines() if "name: two" not in line and "sentence_reordering:" not in line)
+        + "\n"
+    )
     train(kmask, shorter, tmp_path / "run", "evaluation.every=0")
     done = train(kmask, tiny_run, tmp_path / "run", "evaluation.every=0")
     assert "continuing at step 4 of 8" in done.stderr and "sentence_reordering" in done.stderr
@@ -149,17 +188,35 @@ def test_metrics_tell_loss_and_accuracy_per_task_and_kind(kmask: Kmask, tiny_run
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     trained = [line for line in lines if line["event"] == "train"]
     last, last_tasks = trained[-1], ("knowledge_masking", "span_boundary")
-    for name in ("knowledge_masking", "span_boundary", *(f"{task}/{kind}" for task in last_tasks for kind in ("character", "word", "entity"))):
+    for name in (
+        "knowledge_masking",
+        "span_boundary",
+        *(f"{task}/{kind}" for task in last_tasks for kind in ("character", "word", "entity")),
+    ):
         assert f"loss/{name}" in last and 0 <= last[f"accuracy/{name}"] <= 1
-    assert any(line.get("targets/sentence_reordering") and 0 <= line["accuracy/sentence_reordering"] <= 1 for line in trained)
+    assert any(
+        line.get("targets/sentence_reordering") and 0 <= line["accuracy/sentence_reordering"] <= 1 for line in trained
+    )
     for task in last_tasks:
         kinds = sum(last[f"targets/{task}/{kind}"] for kind in ("character", "word", "phrase", "entity"))
         assert kinds == last[f"targets/{task}"] > 0
     assert not [name for name in last if name.startswith("loss/sentence_reordering/")]
-    assert {"tokens_per_second", "loader_wait", "grad_norm", "lr", "real_share", "masked_share", "tokens"} <= last.keys()
+    assert {
+        "tokens_per_second",
+        "loader_wait",
+        "grad_norm",
+        "lr",
+        "real_share",
+        "masked_share",
+        "tokens",
+    } <= last.keys()
     held = [line for line in lines if line["event"] == "evaluation"]
-    assert [line["step"] for line in held] == [0, 4, 4, 8] and held[1]["targets/knowledge_masking"] == held[0]["targets/knowledge_masking"]
-    assert held[1]["loss/knowledge_masking"] == held[2]["loss/knowledge_masking"]  # a task that joins changes no figure of another
+    assert [line["step"] for line in held] == [0, 4, 4, 8] and held[1]["targets/knowledge_masking"] == held[0][
+        "targets/knowledge_masking"
+    ]
+    assert (
+        held[1]["loss/knowledge_masking"] == held[2]["loss/knowledge_masking"]
+    )  # a task that joins changes no figure of another
     assert 0 < held[2]["majority/sentence_reordering"] < 1
     assert list((run / "wandb").glob("offline-run-*"))
 
@@ -180,7 +237,11 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(kmask: Kmask, 
 def test_what_cannot_continue_is_refused_with_the_difference(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(kmask, tiny_run, run, "evaluation.every=0", "stages.1.steps=1")
-    for override, message in (("seed=2", "seed: 1 -> 2"), ("model.hidden=64", "hidden"), ("batch.max_sample_tokens=32", "64 -> 32")):
+    for override, message in (
+        ("seed=2", "seed: 1 -> 2"),
+        ("model.hidden=64", "hidden"),
+        ("batch.max_sample_tokens=32", "64 -> 32"),
+    ):
         refused = kmask("train", tiny_run, f"output={run}", override, "--processes", 1)
         assert refused.returncode == 2 and message in refused.stderr and "Traceback" not in refused.stderr
 
@@ -198,7 +259,9 @@ def test_what_cannot_continue_is_refused_with_the_difference(kmask: Kmask, tiny_
         (["model.path=/nowhere"], "no config.json"),
     ],
 )
-def test_impossible_settings_get_one_clear_message(kmask: Kmask, tiny_run: Path, overrides: list[str], message: str) -> None:
+def test_impossible_settings_get_one_clear_message(
+    kmask: Kmask, tiny_run: Path, overrides: list[str], message: str
+) -> None:
     done = kmask("train", tiny_run, *overrides, "--processes", 1)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr and done.stderr.count("error:") == 1 and "Traceback" not in done.stderr
@@ -208,10 +271,22 @@ def test_torchrun_and_srun_variables_are_understood() -> None:
     from launch.processes.rank import adopt_slurm, first_host, is_rank
 
     assert first_host("gpu[03-05,9],x1") == "gpu03" and first_host("a,b") == "a" and first_host("one") == "one"
-    slurm = {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1", "SLURM_NODELIST": "n[1-2]", "SLURM_JOB_ID": "42"}
+    slurm = {
+        "SLURM_PROCID": "3",
+        "SLURM_NTASKS": "4",
+        "SLURM_LOCALID": "1",
+        "SLURM_NODELIST": "n[1-2]",
+        "SLURM_JOB_ID": "42",
+    }
     with mock.patch.dict(os.environ, slurm, clear=True):
         assert is_rank()
         adopt_slurm()
-        assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")] == ["3", "4", "1", "n1", "20042"]
+        assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")] == [
+            "3",
+            "4",
+            "1",
+            "n1",
+            "20042",
+        ]
     with mock.patch.dict(os.environ, {}, clear=True):
         assert not is_rank()

@@ -24,9 +24,9 @@ def specials_for(folders: list[Prepared], schemes: Sequence[Scheme]) -> list[Spe
     """
     from masking.corruption import Corruption
     from masking.strategies.subword import Subword
-    from pretrain.corpus import specials
     from pretrain.feed.corpus_counts import rarity
     from pretrain.feed.hiding import Masking
+    from pretrain.special_ids import specials
 
     laws = [scheme.masking.replacement for scheme in schemes]
     pool = "corpus" if any(law.pool == "corpus" for law in laws) else "vocabulary"

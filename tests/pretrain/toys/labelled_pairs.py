@@ -1,4 +1,5 @@
-"""Which class has a labelled pair? Reads whole documents of a split of its own, and learns their classes from the folder."""
+"""Which class has a labelled pair? Reads whole documents of a split of its own, and learns their classes from the
+folder."""
 
 from __future__ import annotations
 

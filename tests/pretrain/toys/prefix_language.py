@@ -1,4 +1,5 @@
-"""A prefix language model: the second half of each sample from everything before, the first half read in both directions."""
+"""A prefix language model: the second half of each sample from everything before, the first half read in both
+directions."""
 
 from __future__ import annotations
 
@@ -43,7 +44,10 @@ class PrefixLanguage(TokenPrediction):
         start_S = packed.sample_start_S.astype(np.int64)
         length_S = np.array([len(sample.token_ids_T) for sample in packed.samples], np.int64)
         prefix_S = length_S // 2
-        position = [np.arange(start + prefix, start + length) for start, prefix, length in zip(start_S, prefix_S, length_S, strict=True)]
+        position = [
+            np.arange(start + prefix, start + length)
+            for start, prefix, length in zip(start_S, prefix_S, length_S, strict=True)
+        ]
         place = [np.arange(length - prefix) for prefix, length in zip(prefix_S, length_S, strict=True)]
         position_M = np.concatenate(position)
         group_M = (np.concatenate(place) > 0).astype(np.int64)

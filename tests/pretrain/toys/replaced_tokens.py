@@ -1,4 +1,5 @@
-"""Replaced-token detection with a small generator (after Clark et al. 2020, ELECTRA): a second encoder inside the head."""
+"""Replaced-token detection with a small generator (after Clark et al. 2020, ELECTRA): a second encoder inside the
+head."""
 
 from __future__ import annotations
 
