@@ -20,6 +20,7 @@ from pretrain.evaluation.heldout import evaluate
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
 from pretrain.metrics.sums import Sums, check_groups, totals
+from pretrain.processes.world import OTHERS
 from pretrain.saving import Saver, Surroundings
 from pretrain.schedule import position, total_steps
 from pretrain.stability import Guard, Verdict
@@ -28,7 +29,6 @@ from pretrain.step_batches import Counts, Ready, StepBatches
 
 LAST_LOOK_SECONDS = 60.0
 """How long the end of a run waits for the check of its shards."""
-OTHERS = "another process found the reason to stop; its message says more"
 
 
 class StageLoop:

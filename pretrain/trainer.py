@@ -24,12 +24,12 @@ from pretrain.engine import with_precision
 from pretrain.feed.shard_watch import ShardWatch
 from pretrain.processes import stopping
 from pretrain.processes.lock import held
-from pretrain.processes.world import World
+from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
 from pretrain.saving import Report, Surroundings
 from pretrain.schedule import position, total_steps
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
-from pretrain.stage import OTHERS, StageLoop
+from pretrain.stage import StageLoop
 from pretrain.state.checkpoint import Snapshot, Store
 from pretrain.tracking import Tracker
 

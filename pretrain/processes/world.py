@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+OTHERS = "another process found the reason to stop; its message says more"
+
 
 class World(NamedTuple):
     """This process among all."""
@@ -46,7 +48,7 @@ class World(NamedTuple):
     def all_or_none(self, fault: Exception | None) -> None:
         """Raise ValueError on every rank, in the words of the first that came with a fault; a collective."""
         if self.any(fault is not None):
-            raise ValueError(self.first_text(str(fault) if fault else "")) from fault
+            raise ValueError(self.first_text(str(fault) if fault else "") or OTHERS) from fault
 
     def agree(self, number: int, what: str) -> None:
         """Raise ValueError on every rank unless all ranks came with the same number."""
