@@ -132,7 +132,6 @@ def finish(worker: PartWorker) -> dict[str, Any]:
     write_json(folder / TALLY, merge(read_json(worker.part_folder(part) / TALLY) for part in parts))
     manifest = manifest_of(worker, shards, counts)
     write_json(folder / MANIFEST, manifest)
-    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
     for place in (
         folder,
         *(folder / name for name in ("parts", "survey", "steps")),

@@ -111,15 +111,17 @@ def plain_samples(texts: Texts, key_W: Keys, name: str, specials: Specials) -> B
     from pretrain.feed import kernels
 
     tokens, windows = texts.tokens, texts.windows
-    token_ids_T, maskable_T, place_T = kernels.frame(
-        tokens.values, tokens.offsets_S1, windows.start_W, specials.cls, specials.sep
+    whole_X2 = np.stack([np.zeros_like(tokens.count_S), tokens.count_S], 1)
+    one_S = np.ones_like(tokens.count_S)
+    arrays = kernels.frame(
+        tokens.values, tokens.offsets_S1, windows.start_W, whole_X2, one_S, specials.cls, specials.sep
     )
     units = {
         level: (start_U + 1, end_U + 1, np.diff(offsets_S1))
         for level, (start_U, end_U, offsets_S1) in texts.units.items()
     }
     ends = (texts.sentence_ends.values + 1, texts.sentence_ends.count_S)
-    return _built(texts, key_W, name, (token_ids_T, maskable_T, place_T), tokens.count_S + 2, units, ends, {})
+    return _built(texts, key_W, name, arrays, tokens.count_S + 2, units, ends, {})
 
 
 def shuffled_samples(
@@ -137,7 +139,7 @@ def shuffled_samples(
     segment_X2, segments_S, class_S = kernels.shuffled_segments(
         tokens.offsets_S1, ends.values, ends.offsets_S1, key_W, *subkeys, segments
     )
-    arrays = kernels.frame_segments(
+    arrays = kernels.frame(
         tokens.values, tokens.offsets_S1, windows.start_W, segment_X2, segments_S, specials.cls, specials.sep
     )
     units = {level: kernels.move_intervals(*columns, segment_X2, segments_S) for level, columns in texts.units.items()}

@@ -3,7 +3,7 @@
     windows_of_slots     stretches of a shard -> the windows that begin in them
     best_fit             lengths -> rows, each item into the fullest row that still holds it
     find_*, copy_*       windows of many shards, by the addresses of their columns -> flat arrays
-    frame, reorder       texts -> samples with special tokens
+    frame, move_*        texts -> samples with special tokens, whole or as shuffled_segments
     spread               ragged values -> their places in a batch
     grid                 where samples lie -> position, segment and attention indices of a batch
 
@@ -323,30 +323,6 @@ def lower_bound(values: Any, low: Any, high: Any, wanted: Any) -> Any:
 
 
 @njit(cache=True)
-def frame(ids_T: Any, offsets_S1: Any, first_S: Any, cls: Any, sep: Any) -> Any:
-    """``[CLS] text [SEP]`` of every text. Returns (token ids, which are text, position of each in its document or
-    -1)."""
-    samples = len(offsets_S1) - 1
-    total = len(ids_T) + 2 * samples
-    out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
-    at: Any = 0
-    for sample in range(samples):
-        out_T[at], maskable_T[at], place_T[at] = cls, False, -1
-        at += 1
-        first, target, source = np.int32(first_S[sample]), np.uint64(at), np.uint64(offsets_S1[sample])
-        count = np.uint64(offsets_S1[sample + 1]) - source
-        for index in range(count):
-            out_T[target + index] = ids_T[source + index]
-        for index in range(count):
-            place_T[target + index] = first + np.int32(index)
-        maskable_T[at : at + np.int64(count)] = True
-        at += np.int64(count)
-        out_T[at], maskable_T[at], place_T[at] = sep, False, -1
-        at += 1
-    return out_T, maskable_T, place_T
-
-
-@njit(cache=True)
 def permutation(rank: Any, count: Any, out: Any) -> None:
     """The rank-th permutation of range(count) in the order of itertools.permutations."""
     left = np.arange(count)
@@ -414,11 +390,11 @@ def shuffled_segments(
 
 
 @njit(cache=True)
-def frame_segments(
-    ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, segments_S: Any, cls: Any, sep: Any
-) -> Any:
-    """``[CLS] segment [SEP] segment [SEP] ...`` of every text. Returns (token ids, which are text, position in the
-    document or -1)."""
+def frame(ids_T: Any, offsets_S1: Any, first_S: Any, segment_X2: Any, segments_S: Any, cls: Any, sep: Any) -> Any:
+    """``[CLS] segment [SEP] segment [SEP] ...`` of every text; a plain sample has one segment.
+
+    Returns (token ids, which are text, position in the document or -1).
+    """
     total = len(ids_T) + len(segments_S) + len(segment_X2)
     out_T, maskable_T, place_T = np.empty(total, np.int64), np.empty(total, np.bool_), np.empty(total, np.int32)
     at: Any = 0
@@ -443,7 +419,7 @@ def frame_segments(
 
 @njit(cache=True)
 def move_intervals(start_U: Any, end_U: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) -> Any:
-    """Intervals of every text (rising) as they lie in ``frame_segments``; those that a segment's edge cuts are left
+    """Intervals of every text (rising) as they lie in ``frame``; those that a segment's edge cuts are left
     out.
 
     Returns (start_U, end_U, count of every sample).
@@ -470,7 +446,7 @@ def move_intervals(start_U: Any, end_U: Any, offsets_S1: Any, segment_X2: Any, s
 
 @njit(cache=True)
 def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) -> Any:
-    """The sentence ends of every text as they lie in ``frame_segments``; segments are whole sentences, so none is
+    """The sentence ends of every text as they lie in ``frame``; segments are whole sentences, so none is
     lost."""
     out_E = np.empty_like(ends_E)
     at: Any = 0
