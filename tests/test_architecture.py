@@ -78,6 +78,7 @@ FLOORS = (
     "pretrain/processes",
     "pretrain/metrics",
     "pretrain/feed",
+    "pretrain/forward",
     "pretrain/objectives",
     "pretrain/network",
     "pretrain/state",

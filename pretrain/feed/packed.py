@@ -57,6 +57,16 @@ class Packed:
         asked_M = np.flatnonzero(label_S != NO_LABEL)
         return asked_M, label_S[asked_M]
 
+    def in_documents(self) -> tuple[Long, Long, Long]:
+        """(position_M, sample_M, place_M) of all tokens that stand in the document of their sample: where they lie in
+        the batch, the number of their sample, and their place in its document."""
+        length_S = self.samples.length_S
+        sample_T = np.repeat(np.arange(len(length_S)), length_S)
+        known_M = np.flatnonzero(self.samples.place_T >= 0)
+        sample_M = sample_T[known_M]
+        position_M = known_M - starts(length_S)[sample_M] + self.sample_start_S[sample_M]
+        return position_M, sample_M, self.samples.place_T[known_M].astype(np.int64)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Laid:

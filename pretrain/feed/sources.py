@@ -195,7 +195,13 @@ class Source:
         units = {name: self._units(name, gathered) for name in [*self.prepared.levels, *self.parts]}
         del addresses
         return Texts(
-            shards=self.shards, windows=windows, document_ids=names, tokens=tokens, sentence_ends=ends, units=units
+            shards=self.shards,
+            windows=windows,
+            document_ids=names,
+            tokens=tokens,
+            sentence_ends=ends,
+            units=units,
+            reader=self,
         )
 
     def _units(self, name: str, gathered: Gathered) -> tuple[Long, Long, Long]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,19 @@ class Windows:
         )
 
 
+class Reader(Protocol):
+    """Where texts come from (sources.py)."""
+
+    @property
+    def shards(self) -> Sequence[Shard]:
+        """What windows count in."""
+        ...
+
+    def texts(self, windows: Windows) -> Texts:
+        """The content of windows of its shards, wherever they begin and end."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Text:
     """The content of one window and its place; objectives may look at the whole document through ``shard``."""
@@ -80,6 +93,10 @@ class Text:
     """Relative to the window; the last one is T."""
     units: Mapping[str, tuple[Long, Long]]
     """(start_U, end_U) of every level, relative to the window; units cut by the window's edge are left out."""
+    reader: Reader | None = None
+    """What read it; None: it was made by hand."""
+    shard_number: int = 0
+    """Of its shard among the reader's."""
 
 
 class Ragged(NamedTuple):
@@ -105,20 +122,35 @@ class Texts(Sequence[Text]):
     sentence_ends: Ragged
     units: Mapping[str, tuple[Long, Long, Long]]
     """(start_U, end_U, offsets_S1) of every level, relative to each window."""
+    reader: Reader | None = None
+    """What read them; None: they were made by hand."""
+
+    def read(self, windows: Windows) -> Texts:
+        """Other windows of the same shards: ``shard_W`` counts in ``shards``.
+
+        Raises:
+            ValueError: texts made by hand, or a damaged shard.
+        """
+        if self.reader is None:
+            raise ValueError("these texts were not read from a prepared folder: there is nothing else to read")
+        return self.reader.texts(windows)
 
     @staticmethod
     def of(texts: Sequence[Text]) -> Texts:
         """Texts that exist one by one."""
-        shards = list({id(text.shard): text.shard for text in texts}.values())
+        reader = texts[0].reader if texts and all(text.reader is texts[0].reader for text in texts) else None
+        shards = list({id(text.shard): text.shard for text in texts}.values()) if reader is None else reader.shards
         count_S = [len(text.token_ids_T) for text in texts]
         start_W = np.array([text.start for text in texts], np.int64)
-        shard_W = np.array([shards.index(text.shard) for text in texts], np.int64)
+        numbers = (text.shard_number if reader else shards.index(text.shard) for text in texts)
+        shard_W = np.array(list(numbers), np.int64)
         ends = [text.sentence_ends_S for text in texts]
         levels = dict.fromkeys(level for text in texts for level in text.units)
         pairs = {level: [text.units.get(level, (np.zeros(0, np.int64),) * 2) for text in texts] for level in levels}
         return Texts(
             shards=shards,
             windows=Windows(shard_W, np.array([text.document for text in texts], np.int64), start_W, start_W + count_S),
+            reader=reader,
             document_ids=[text.document_id for text in texts],
             tokens=Ragged(
                 np.concatenate([np.zeros(0, np.int64), *(text.token_ids_T for text in texts)]), starts(count_S)
@@ -154,6 +186,8 @@ class Texts(Sequence[Text]):
             document=int(self.windows.document_W[number]),
             start=int(self.windows.start_W[number]),
             document_id=self.document_ids[number],
+            reader=self.reader,
+            shard_number=int(self.windows.shard_W[number]),
             token_ids_T=self.tokens.values[self.tokens.offsets_S1[number] : self.tokens.offsets_S1[number + 1]],
             sentence_ends_S=self.sentence_ends.values[
                 self.sentence_ends.offsets_S1[number] : self.sentence_ends.offsets_S1[number + 1]

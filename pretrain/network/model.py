@@ -19,8 +19,10 @@ from torch import nn
 
 from masking.keyed import hash_key
 from pretrain.feed.batch import Batch
+from pretrain.forward.encoding import Encoding
+from pretrain.forward.loss import Loss
 from pretrain.network.encoder import build_encoder, encode
-from pretrain.objectives import Encoding, Loss, Objective
+from pretrain.objectives import Objective
 
 INIT_RANGE = 0.02
 

@@ -10,9 +10,9 @@ their own), TRAINS_POOLER. ``groups`` names what its figures are split by.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,56 +28,11 @@ from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import NOWHERE, Sample
 from pretrain.feed.texts import Long, Text, Texts
+from pretrain.forward.encoding import Encoding
+from pretrain.forward.loss import Loss, cross_entropy
 
 WORDS = "ernie.embeddings.word_embeddings.weight"
 """The table that decoders over the vocabulary are tied to."""
-
-
-class Loss(NamedTuple):
-    """A sum and what it sums over, per target, so that it is divided once, by the global count."""
-
-    per_target: torch.Tensor
-    """float[M], the loss of each target."""
-    correct: torch.Tensor
-    """bool[M]."""
-    group: torch.Tensor | None = None
-    """int64[M], the index of each target's group in ``Objective.groups``; None exactly where the objective has no
-    groups."""
-    factor: torch.Tensor | None = None
-    """float[M], factor of each target in what is minimised (None: 1); figures are told without it."""
-
-
-class Encode(Protocol):
-    """Encode a batch again."""
-
-    def __call__(
-        self,
-        input_ids: torch.Tensor | None = None,
-        prefix_S: torch.Tensor | None = None,
-        encoder: nn.Module | None = None,
-    ) -> torch.Tensor:
-        """Last states (T, D) of the batch; positions, segments and task ids are the batch's.
-
-        Args:
-            input_ids: int64[T], other ids at its positions.
-            prefix_S: int64[S], how many first tokens of each sample see each other in both directions; every later
-            token sees these, the
-                tokens before it and itself. The length of a sample or more is ordinary attention.
-            encoder: another encoder, of the task's own head (network/encoder.py:
-            ``build_encoder(config, pooler=False)``); D is its width then.
-        """
-        ...
-
-
-class Encoding(NamedTuple):
-    """What an objective may read from the model."""
-
-    hidden_TD: Callable[[], torch.Tensor]
-    """The encoder's last states (T, D) of the batch as it is; computed once, on first use."""
-    pooled_SD: Callable[[], torch.Tensor]
-    """The pooled [CLS] state of every sample (S, D)."""
-    encode: Encode
-    """The batch again, with other ids, another attention pattern or another encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +57,13 @@ class Objective(ABC):
 
     @property
     def classes(self) -> int:
-        """Number of classes of a sentence-level task whose targets have a ``label``; 0 for other tasks."""
+        """Number of classes of a task whose targets have a ``label`` among few; 0 for other tasks."""
         return 0
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of its classes, for people; numbers by default."""
+        return tuple(str(number) for number in range(self.classes))
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -201,6 +161,51 @@ class TokenPrediction(Objective):
         return cross_entropy(head(hidden_MD), targets["label"], targets["kind"])
 
 
+@dataclass(frozen=True, kw_only=True)
+class SentencePrediction(Objective):
+    """Base of tasks that ask for the class of a whole sample: ``Sample.labels[NAME]``, read from the pooled [CLS]."""
+
+    BUILDS_ROWS: ClassVar[bool] = True
+    HAS_TASK_ID: ClassVar[bool] = True
+    TRAINS_POOLER: ClassVar[bool] = True
+
+    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
+        sample_M, label_M = packed.labelled(name)
+        return {"sample": sample_M, "label": label_M}, len(sample_M)
+
+    def head(self, config: Any) -> nn.Module:
+        return nn.Linear(config.hidden_size, self.classes)
+
+    def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
+        logits_MC = head(encoding.pooled_SD().index_select(0, targets["sample"]))
+        return cross_entropy(logits_MC, targets["label"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenClassification(Objective):
+    """Base of tasks that ask for the class of tokens, read from their last states.
+
+    They have no task id and learn from every row of a stage; a share gives them plain rows besides.
+    """
+
+    BUILDS_ROWS: ClassVar[bool] = True
+
+    @abstractmethod
+    def labels(self, packed: Packed, name: str) -> tuple[Long, Long]:
+        """(position_M, label_M): which positions of the batch are asked, and their classes."""
+
+    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
+        position_M, label_M = self.labels(packed, name)
+        return {"position": position_M, "label": label_M}, len(position_M)
+
+    def head(self, config: Any) -> nn.Module:
+        return nn.Linear(config.hidden_size, self.classes)
+
+    def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
+        logits_MC = head(encoding.hidden_TD().index_select(0, targets["position"]))
+        return cross_entropy(logits_MC, targets["label"])
+
+
 def plain_sample(text: Text, key: int, name: str, specials: Specials) -> Sample:
     """``[CLS] window [SEP]``, one segment."""
     count = len(text.token_ids_T)
@@ -220,11 +225,3 @@ def plain_sample(text: Text, key: int, name: str, specials: Specials) -> Sample:
         place_T=np.concatenate([[NOWHERE], np.arange(text.start, text.start + count), [NOWHERE]]),
         text=text,
     )
-
-
-def cross_entropy(logits_MV: torch.Tensor, label_M: torch.Tensor, group_M: torch.Tensor | None = None) -> Loss:
-    """Loss, hit and group of every target."""
-    per_target = nn.functional.cross_entropy(logits_MV.float(), label_M, reduction="none")
-    with torch.no_grad():
-        correct = logits_MV.argmax(-1) == label_M
-    return Loss(per_target, correct, group_M)

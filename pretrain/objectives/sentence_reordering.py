@@ -14,34 +14,23 @@ wrong. It is still a sample of this task for the objectives that hide tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import nn
 
-from pretrain.feed.batch import Batch
 from pretrain.feed.building import Built, Keys, each, shuffled_samples
 from pretrain.feed.hiding import Specials
-from pretrain.feed.packed import Packed
 from pretrain.feed.samples import Sample
 from pretrain.feed.texts import Text, Texts
-from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
+from pretrain.objectives import SentencePrediction
 
 SPLIT, ORDER = 11, 12
 """Sub-keys of a sample's key."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SentenceReordering(Objective):
+class SentenceReordering(SentencePrediction):
     """Which permutation of its segments is this text? Windows of one sentence are not asked."""
-
-    BUILDS_ROWS: ClassVar[bool] = True
-    HAS_TASK_ID: ClassVar[bool] = True
-    TRAINS_POOLER: ClassVar[bool] = True
 
     segments: int = 3
     """Largest number of segments m; 3 gives 9 classes."""
@@ -68,14 +57,3 @@ class SentenceReordering(Objective):
         if type(self).build is not SentenceReordering.build:
             return each(self.build, texts, key_W, name, specials)
         return shuffled_samples(texts, key_W, name, specials, self.segments, (SPLIT, ORDER))
-
-    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
-        sample_M, label_M = packed.labelled(name)
-        return {"sample": sample_M, "label": label_M}, len(sample_M)
-
-    def head(self, config: Any) -> nn.Module:
-        return nn.Linear(config.hidden_size, self.classes)
-
-    def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
-        logits_MC = head(encoding.pooled_SD().index_select(0, targets["sample"]))
-        return cross_entropy(logits_MC, targets["label"])

@@ -18,7 +18,9 @@ from masking.boundary import boundary_targets
 from masking.spans import KINDS
 from pretrain.feed.batch import Batch
 from pretrain.feed.packed import Packed
-from pretrain.objectives import WORDS, Encoding, Loss, Objective, cross_entropy
+from pretrain.forward.encoding import Encoding
+from pretrain.forward.loss import Loss, cross_entropy
+from pretrain.objectives import WORDS, Objective
 
 
 class BoundaryHead(nn.Module):

@@ -20,7 +20,7 @@ from launch.settings.components import Source, decode, load, plain
 from pretrain import trainer as trainer_module
 from pretrain.config import Run
 from pretrain.engine import join
-from pretrain.objectives import Loss
+from pretrain.forward.loss import Loss
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.processes.world import World, leave
 from pretrain.settings import DeepSpeed

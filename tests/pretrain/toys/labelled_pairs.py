@@ -19,7 +19,9 @@ from pretrain.feed.hiding import Specials
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import Sample
 from pretrain.feed.texts import Text
-from pretrain.objectives import Encoding, Loss, Objective, cross_entropy
+from pretrain.forward.encoding import Encoding
+from pretrain.forward.loss import Loss, cross_entropy
+from pretrain.objectives import Objective
 
 
 @dataclass(frozen=True, kw_only=True)

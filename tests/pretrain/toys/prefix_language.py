@@ -14,7 +14,9 @@ from torch import nn
 
 from pretrain.feed.batch import Batch
 from pretrain.feed.packed import Packed
-from pretrain.objectives import Encoding, Loss, TokenPrediction, cross_entropy
+from pretrain.forward.encoding import Encoding
+from pretrain.forward.loss import Loss, cross_entropy
+from pretrain.objectives import TokenPrediction
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,10 @@ from torch import nn
 
 from pretrain.feed.batch import Batch
 from pretrain.feed.packed import Packed
+from pretrain.forward.encoding import Encoding
+from pretrain.forward.loss import Loss
 from pretrain.network.encoder import build_encoder
-from pretrain.objectives import WORDS, Encoding, Loss, Objective
+from pretrain.objectives import WORDS, Objective
 
 
 class Pair(nn.Module):

@@ -1,0 +1,1 @@
+"""What passes between the model and an objective in a forward pass."""
