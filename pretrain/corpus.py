@@ -190,6 +190,14 @@ class Corpus:
         tasks = [name for name in self.run.tasks if name in stage.tasks]
         return self._maker(self.streams(stage, split), tasks, masking, split, self.run.seed)
 
+    def trial(self, task: str, split: str) -> BatchMaker:
+        """What makes batches of rows built for one task, for looking at: `train` or `heldout`, under the run's own
+        masks."""
+        rows = task if self.run.builds_rows(task) else self.run.plain_rows
+        return self._maker(
+            self._streams({rows: 1.0}, split, self.run.seed), [task], self.run.masking, split, self.run.seed
+        )
+
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
         """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the
         run's own as well.

@@ -84,6 +84,7 @@ FLOORS = (
     "pretrain/state",
     "pretrain/evaluation",
     "pretrain",
+    "pretrain/leaks",
     "pretrain/collating",
     "launch/shell",
     "launch/backends",

@@ -23,6 +23,8 @@ from launch.views.masks.terminal import print_comparison
 from launch.views.page import lines_page, write_page
 from launch.views.schedule import show_schedule
 from launch.views.shard import show_shard
+from launch.views.task import Request as TaskRequest
+from launch.views.task import show_task
 from launch.views.terminal import print_lines
 from launch.views.words import Line
 
@@ -42,8 +44,8 @@ show_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     subcommand_metavar="VIEW TARGET [ARGS]...",
-    help="Look at what was prepared and what training will see: `document`, `shard`, `masks`, `batch`, `schedule` "
-    "(each has its own --help).",
+    help="Look at what was prepared and what training will see: `document`, `shard`, `masks`, `batch`, `schedule`, "
+    "`task` (each has its own --help).",
 )
 
 MASKS_TARGET_HELP = "A prepared folder, or a pretraining YAML: its own masking comes first."
@@ -111,6 +113,18 @@ def batch_view(
 def schedule_view(config: Run, overrides: Changes = None, html: Html = None) -> None:
     """Stages, the share of each task, and the learning rate along the run."""
     show_lines(f"schedule {config}", show_schedule(config, overrides or []), html)
+
+
+@show_app.command("task")
+def task_view(
+    name: Annotated[str, typer.Argument(metavar="TASK", help="A name under `tasks` of the YAML.")],
+    config: Run,
+    overrides: Changes = None,
+    samples: Annotated[int, typer.Option(help="How many samples are looked at in each split.")] = 2000,
+    html: Html = None,
+) -> None:
+    """One task: its inputs, the share of each class, whether it can be answered without reading, what a run reached."""
+    show_lines(f"task {name}", show_task(TaskRequest(name, config, overrides or [], samples)), html)
 
 
 def show_lines(what: str, lines: Iterable[Line], html: Path | None) -> None:

@@ -68,13 +68,8 @@ def cursors_at(run: Any, corpus: Any, step: int) -> dict[str, Any]:
 def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]:
     """The first samples of a packed batch."""
     from masking.boundary import boundary_targets
-    from masking.display import pieces
-    from masking.spans import precedence
 
     tokens = [vocabulary[index] for index in packed.original_T]
-    seen = [vocabulary[index] for index in packed.corrupted_T]
-    unit_end_T, kind_T = packed.units.partition(precedence(packed.units.levels))
-    actions = dict(zip(packed.hidden.position_M.tolist(), packed.hidden.action_M.tolist(), strict=True))
     boundary = boundary_targets(packed.spans, packed.units, 20)
     explain = False
     for index, sample in enumerate(packed.samples[:SHOWN_SAMPLES]):
@@ -86,8 +81,7 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
             Word(f"{sample.document_id} from token {sample.first_token}", "title"),
             Word(f"   task {sample.task} (id {run.task_ids[sample.task]}) {labels}", "dim"),
         ]
-        drawn = pieces(tokens, seen, unit_end_T, kind_T, packed.spans, actions, start, end)
-        yield without_colours([word for cell in cells(drawn) for word in cell])
+        yield sample_drawing(packed, index, vocabulary)
         mine = (boundary.position_M >= start) & (boundary.position_M < end)
         if mine.any():
             yield [Word("SBO: " + target_words(boundary, mine, tokens), "dim")]
@@ -95,6 +89,21 @@ def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]
     if explain:
         yield []
         yield [Word(EXPLAINED, "dim")]
+
+
+def sample_drawing(packed: Any, index: int, vocabulary: list[str]) -> Line:
+    """One sample of a packed batch: its tokens, units in brackets, hidden tokens in colour."""
+    from masking.display import pieces
+    from masking.spans import precedence
+
+    start = int(packed.sample_start_S[index])
+    end = start + len(packed.samples[index].token_ids_T)
+    tokens = [vocabulary[number] for number in packed.original_T]
+    seen = [vocabulary[number] for number in packed.corrupted_T]
+    unit_end_T, kind_T = packed.units.partition(precedence(packed.units.levels))
+    actions = dict(zip(packed.hidden.position_M.tolist(), packed.hidden.action_M.tolist(), strict=True))
+    drawn = pieces(tokens, seen, unit_end_T, kind_T, packed.spans, actions, start, end)
+    return without_colours([word for cell in cells(drawn) for word in cell])
 
 
 def target_words(boundary: Any, mine_M: Any, tokens: list[str]) -> str:

@@ -13,6 +13,7 @@ wrong. It is still a sample of this task for the objectives that hide tokens.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -44,6 +45,14 @@ class SentenceReordering(SentencePrediction):
     def classes(self) -> int:
         """1! + 2! + ... + m!"""
         return sum(math.factorial(n) for n in range(1, self.segments + 1))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The orders, as `2-1-3`: which segment of the text stands where."""
+        orders = (
+            order for n in range(1, self.segments + 1) for order in itertools.permutations(map(str, range(1, n + 1)))
+        )
+        return tuple("-".join(order) for order in orders)
 
     def special_tokens(self) -> int:
         return 1 + self.segments

@@ -49,7 +49,7 @@ def test_every_view_has_help_of_its_own(
 
 def test_an_unknown_view_is_refused_with_those_that_there_are(kmask: Callable[..., Result], tmp_path: Path) -> None:
     assert kmask("show", "mask", tmp_path) == Result(
-        2, "", "error: show mask: one of document, shard, masks, batch, schedule\n"
+        2, "", "error: show mask: one of document, shard, masks, batch, schedule, task\n"
     )
 
 
