@@ -945,3 +945,65 @@ def group_ragged(ends: Any, offsets_D1: Any, limit: int) -> Any:
             out_document[count], out_start[count], out_end[count] = document, start, previous
             count += 1
     return out_document[:count].copy(), out_start[:count].copy(), out_end[:count].copy()
+
+
+@njit(cache=True, inline="always")
+def pair_slot(pair_N: Any, pair: Any) -> Any:
+    """Where a pair of ids stands in an open hash table of a power of two slots, or the free slot where it would."""
+    last = np.uint64(len(pair_N) - 1)
+    slot = mixed(pair) & last
+    while pair_N[slot] != 0 and pair_N[slot] != pair:
+        slot = (slot + np.uint64(1)) & last
+    return slot
+
+
+@njit(cache=True, inline="always")
+def pair_of(one: Any, other: Any) -> Any:
+    """Two ids in one number, whatever their order; never 0."""
+    low, high = min(one, other), max(one, other)
+    return (np.uint64(low) << np.uint64(32) | np.uint64(high)) + np.uint64(1)
+
+
+@njit(cache=True)
+def count_pairs(ids_T: Any, offsets_C1: Any, pair_N: Any, count_N: Any, count_V: Any) -> None:
+    """In how many stretches each id and each pair of ids occurs; a full table takes no new pairs."""
+    used: Any = 0
+    for stretch in range(len(offsets_C1) - 1):
+        ids = np.unique(ids_T[offsets_C1[stretch] : offsets_C1[stretch + 1]])
+        for first in range(len(ids)):
+            count_V[ids[first]] += 1
+            for second in range(first + 1, len(ids)):
+                pair = pair_of(ids[first], ids[second])
+                slot = pair_slot(pair_N, pair)
+                if pair_N[slot] == 0:
+                    if 4 * used >= 3 * len(pair_N):
+                        continue
+                    pair_N[slot] = pair
+                    used += 1
+                count_N[slot] += 1
+
+
+@njit(cache=True)
+def relevance(
+    ids_T: Any, offsets_C1: Any, pair_N: Any, count_N: Any, count_V: Any, least: Any, sum_V: Any, seen_V: Any
+) -> None:
+    """Of every token its sum of PMI with the others of its stretch, in units of the root of the stretch's sum of
+    squares; summed over all occurrences of its id."""
+    stretches = len(offsets_C1) - 1
+    for stretch in range(stretches):
+        ids = ids_T[offsets_C1[stretch] : offsets_C1[stretch + 1]]
+        size = len(ids)
+        total = np.zeros(size)
+        for first in range(size):
+            seen_V[ids[first]] += 1
+            for second in range(first + 1, size):
+                together = count_N[pair_slot(pair_N, pair_of(ids[first], ids[second]))]
+                if ids[first] != ids[second] and together >= least:
+                    apart = float(count_V[ids[first]]) * float(count_V[ids[second]])
+                    pmi = np.log(together * float(stretches) / apart)
+                    total[first] += pmi
+                    total[second] += pmi
+        squares = np.sum(total * total)
+        if squares > 0:
+            for place in range(size):
+                sum_V[ids[place]] += total[place] / np.sqrt(squares)

@@ -11,7 +11,7 @@ from data_prep.shards import Prepared
 from data_prep.word_lists.similar_pairs import read_pairs
 from masking.corruption import Replacements
 from masking.sequences import SimilarWords
-from pretrain.feed.corpus_counts import rarity, token_counts
+from pretrain.feed.corpus_counts import token_counts, unit_weights
 from pretrain.feed.hiding import Masking, Specials
 
 
@@ -62,7 +62,7 @@ def specials(folders: list[Prepared], masking: Masking) -> Specials:
         cls=ids["[CLS]"],
         sep=ids["[SEP]"],
         replacements=replacements,
-        rarity={level: rarity(folders, level) for level in masking.strategy.weighted()},
+        rarity={level: unit_weights(folders, level, law) for level, law in masking.strategy.weighted().items()},
         notes=tuple(notes),
         vocabulary=len(tokenizer.tokens),
     )

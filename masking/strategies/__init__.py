@@ -46,7 +46,8 @@ class Strategy(ABC):
         return ()
 
     def weighted(self) -> Mapping[str, str]:
-        """Levels whose units must come with weights (``Units.weights``), and which: `idf` or `tf_idf`."""
+        """Levels whose units must come with weights (``Units.weights``), and which: `idf`, `tf_idf` or
+        `informative`."""
         return {}
 
     def rules(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ Single tokens have weights, too, where they are a salient level by the name `cha
 
     {kind: salient, units: [character], salient: [character], weight: idf}             rare tokens are hidden more often
     {kind: salient, units: [entity, word, character], salient: [entity, character]}    entities, and tokens of no unit
+    {kind: salient, units: [character], salient: [character], weight: informative}     InforMask (informativeness.py)
 
 A salient unit of average weight is drawn ``favour`` times as readily as any other unit: units are taken one after
 another, each with chances proportional to its weight among those that are left. With a very large ``favour`` other
@@ -32,7 +33,7 @@ from masking.budget import RULES, Budget
 from masking.spans import KINDS, Flags, Keys, Part, Spans, Units
 from masking.strategies import Strategy
 
-WEIGHTS = ("tf_idf", "idf", "even")
+WEIGHTS = ("tf_idf", "idf", "informative", "even")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,8 @@ class Salient(Strategy):
     """All levels in order of precedence, the salient ones among them; `character`, if named, is last: single tokens."""
     weight: str = "tf_idf"
     """How telling a unit is: `idf` rare in the documents of the corpus, `tf_idf` rare there and frequent in this
-    sample, `even` all alike."""
+    sample, `informative` single tokens alone: how often the most informative masks of the corpus hide them (InforMask),
+    `even` all alike."""
     favour: float = 8.0
     """How many times as readily a salient unit of average weight is drawn as another unit."""
 
@@ -67,6 +69,10 @@ class Salient(Strategy):
             raise ValueError(f"units: {self.units} must name {KINDS[0]}, single tokens, last: no token would be left")
         if self.weight not in WEIGHTS:
             raise ValueError(f"weight: {self.weight!r} is not one of {', '.join(WEIGHTS)}")
+        if self.weight == "informative" and self.salient != [KINDS[0]]:
+            raise ValueError(
+                f"weight: informative is a rate of single tokens; it needs salient: [{KINDS[0]}], not {self.salient}"
+            )
         if not 0 < self.favour < np.inf:
             raise ValueError(f"favour: {self.favour} must be above 0")
         for level, favour in self.favours.items():

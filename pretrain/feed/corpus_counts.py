@@ -9,7 +9,7 @@ seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 import numpy as np
@@ -17,12 +17,15 @@ import numpy.typing as npt
 
 from data_prep.shard import Shard
 from data_prep.shards import Prepared
+from masking.informativeness import STRETCH, informativeness
 from masking.salience import Rarity, hashes
 from masking.spans import KINDS, Part
 
 ADVICE = "It is damaged: run `kmask prepare verify` on its folder."
 ENOUGH = 50_000_000
 """Tokens that are read."""
+PAIRED = 500_000
+"""Of them, those whose pairs are counted."""
 
 
 def sampled(folders: Iterable[Prepared], tokens: int = ENOUGH) -> Iterator[Shard]:
@@ -50,6 +53,42 @@ def token_counts(folders: Iterable[Prepared], size: int) -> npt.NDArray[np.int64
             )
         counts += found
     return counts
+
+
+def unit_weights(folders: Sequence[Prepared], level: str, law: str) -> Rarity:
+    """What units of a level weigh: rare ones more (`idf`, `tf_idf`), or, as single tokens, `informative` ones.
+
+    Raises:
+        ValueError: a damaged shard.
+    """
+    return rarity(folders, level) if law != "informative" else informative_tokens(folders)
+
+
+def informative_tokens(folders: Sequence[Prepared]) -> Rarity:
+    """How informative every token is, from evenly chosen stretches of the sampled shards.
+
+    Raises:
+        ValueError: a damaged shard.
+    """
+    size = len(folders[0].tokenizer.tokens)
+    shards = list(sampled(folders))
+    found: dict[str, list[npt.NDArray[np.int64]]] = {}
+    for shard in shards:
+        ids = shard.token_ids
+        if len(ids.values) and ids.values.max() >= size:
+            raise ValueError(f"shard {shard.path} holds a token id beyond the vocabulary of {size}. {ADVICE}")
+        stretches = max(1, min(PAIRED // len(shards), len(ids.values)) // STRETCH)
+        firsts = np.unique(np.linspace(0, max(len(ids.values) - STRETCH, 0), stretches).astype(np.int64))
+        documents = np.searchsorted(ids.offsets_D1, firsts, "right") - 1
+        for first, document in zip(firsts.tolist(), documents.tolist(), strict=True):
+            last = min(first + STRETCH, int(ids.offsets_D1[document + 1]))
+            stretch_T = ids.values[first:last].astype(np.int64)
+            found.setdefault(shard.text_of("language", document), []).append(stretch_T)
+    return informativeness(((np.concatenate(pieces), _edges(pieces)) for _, pieces in sorted(found.items())), size)
+
+
+def _edges(pieces: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
 
 
 def rarity(folders: Iterable[Prepared], level: str) -> Rarity:

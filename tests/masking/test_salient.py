@@ -53,7 +53,7 @@ def chances(toy: Toy, units: Units, number: int, strategy: Salient) -> dict[tupl
     samples=st.lists(toys(longest=80), min_size=1, max_size=3),
     salient=st.lists(st.sampled_from(LEVELS), min_size=1, max_size=3, unique=True),
     order=st.permutations(LEVELS),
-    weight=st.sampled_from(WEIGHTS),
+    weight=st.sampled_from([weight for weight in WEIGHTS if weight != "informative"]),
     favour=st.floats(0.1, 100),
     budget=st.builds(
         Budget, rate=st.floats(0.02, 0.95), rule=st.sampled_from(SALIENT_RULES), at_least_one=st.booleans()
@@ -243,7 +243,7 @@ def test_without_weights_the_level_is_named() -> None:
         ({"units": ["character", "word"], "salient": ["word"]}, r"^units: .* must name character, single tokens, last"),
         ({"salient": []}, r"^salient: \[\] must name at least one level, all of them among units"),
         ({"salient": ["idiom"]}, r"^salient: \['idiom'\] must name at least one level, all of them among units"),
-        ({"weight": "bm25"}, r"^weight: 'bm25' is not one of tf_idf, idf, even$"),
+        ({"weight": "bm25"}, r"^weight: 'bm25' is not one of tf_idf, idf, informative, even$"),
         (
             {"favours": {"word": 2.0}},
             r"^favours: word: 2\.0 must be above 0, and the level one of salient = \['entity'\]$",

@@ -24,17 +24,19 @@ def specials_for(folders: list[Prepared], schemes: Sequence[Scheme]) -> list[Spe
     """
     from masking.corruption import Corruption
     from masking.strategies.subword import Subword
-    from pretrain.feed.corpus_counts import rarity
+    from pretrain.feed.corpus_counts import unit_weights
     from pretrain.feed.hiding import Masking
     from pretrain.special_ids import specials
 
     laws = [scheme.masking.replacement for scheme in schemes]
     pool = "corpus" if any(law.pool == "corpus" for law in laws) else "vocabulary"
     shared = specials(folders, Masking(strategy=Subword(), corruption=Corruption(pool=pool)))
-    weighted = dict.fromkeys(level for scheme in schemes for level in scheme.masking.strategy.weighted())
-    shared = dataclasses.replace(shared, rarity={level: rarity(folders, level) for level in weighted})
+    weighted = [scheme.masking.strategy.weighted() for scheme in schemes]
+    known = {
+        pair: unit_weights(folders, *pair) for pair in dict.fromkeys(pair for of in weighted for pair in of.items())
+    }
     found = []
-    for law in laws:
+    for law, of in zip(laws, weighted, strict=True):
         similar = None
         if law.similar > 0 and law.similar_words:
             alone = Masking(strategy=Subword(), corruption=dataclasses.replace(law, pool="vocabulary"))
@@ -42,7 +44,11 @@ def specials_for(folders: list[Prepared], schemes: Sequence[Scheme]) -> list[Spe
         elif law.similar > 0:
             similar = no_similar_words()
         found.append(
-            dataclasses.replace(shared, replacements=dataclasses.replace(shared.replacements, similar=similar))
+            dataclasses.replace(
+                shared,
+                replacements=dataclasses.replace(shared.replacements, similar=similar),
+                rarity={level: known[level, measure] for level, measure in of.items()},
+            )
         )
     return found
 
