@@ -120,3 +120,22 @@ def padded(text: str, room: int, right: bool = False) -> str:
     """The text with spaces up to ``room`` columns, behind it or (``right``) before it."""
     spaces = " " * (room - cell_len(text))
     return spaces + text if right else text + spaces
+
+
+def wrapped(text: str, width: int, indent: int) -> list[str]:
+    """A text as lines, the later ones indented by two more; a word that is too long for a line is cut into pieces."""
+    found, line = [], " " * indent
+    empty = True
+    for word in text.split():
+        while True:
+            joined = line + ("" if empty else " ") + word
+            if cell_len(joined) <= width:
+                line, empty = joined, False
+                break
+            if empty:
+                kept = cut(joined, width + 1)[:-1]
+                word = word[len(kept) - len(line) :]
+                line = kept
+            found.append(line)
+            line, empty = " " * (indent + 2), True
+    return [*found, line]

@@ -34,9 +34,14 @@ class RunFacts:
     plan: Plan
 
     @cached_property
+    def every_matrix(self) -> dict[str, Matrix]:
+        """By figure, the retention of all tasks."""
+        return {figure: matrix(self.history, self.plan, figure) for figure in FIGURES}
+
+    @cached_property
     def matrices(self) -> dict[str, Matrix]:
-        """By figure, the retention of all tasks; an accuracy that says nothing is left out."""
-        found = {figure: matrix(self.history, self.plan, figure) for figure in FIGURES}
+        """The same without tasks whose accuracy says nothing."""
+        found = self.every_matrix
         told = [row for row in found["accuracy"].rows if not says_little(row)]
         return {**found, "accuracy": Matrix(figure="accuracy", columns=found["accuracy"].columns, rows=told)}
 
@@ -249,8 +254,10 @@ def _why_none(folder: Path) -> str:
 
 
 def labels(folders: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths that tell them apart: a/run, b/run."""
-    parts = [folder.resolve().parts for folder in folders]
+    """The ends of the paths that tell them apart, without what all of them end in: x/a/run, x/b/run -> a, b."""
+    parts = [list(folder.resolve().parts) for folder in folders]
+    while len({part[-1] for part in parts}) == 1 < len({tuple(part) for part in parts}) and min(map(len, parts)) > 2:
+        parts = [part[:-1] for part in parts]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
         if len(set(names)) == len(names):

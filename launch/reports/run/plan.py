@@ -32,6 +32,8 @@ class Plan:
     stages: Sequence[PlannedStage] = ()
     learned: Sequence[str] = ()
     """Tasks in order of joining, those of a run that it continues included."""
+    before: Sequence[str] = ()
+    """Tasks that the run it continues had learned."""
     checkpoints: Sequence[int] = ()
     """Steps of the checkpoints on disk."""
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -62,10 +64,11 @@ def read_plan(folder: Path) -> Plan:
             problem = problem or f"{path.name}: {error}"
             continue
         config = state["config"] if isinstance(state.get("config"), dict) else {}
-        learned = state.get("learned")
+        source = state["source"] if isinstance(state.get("source"), dict) else {}
         return Plan(
             stages=_stages(config.get("stages")),
-            learned=[str(task) for task in learned] if isinstance(learned, list) else [],
+            learned=_names(state.get("learned")),
+            before=_names(source.get("learned")),
             checkpoints=steps,
             config=config,
             trained_by=trained_by,
@@ -80,6 +83,10 @@ def _state(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("its state.json is no object")
     return value
+
+
+def _names(value: Any) -> list[str]:
+    return [str(name) for name in value] if isinstance(value, list) else []
 
 
 def _stages(value: Any) -> list[PlannedStage]:

@@ -16,7 +16,7 @@ from launch.reports.run.terminal import comparison_lines, run_lines
 from launch.views.page import write_page
 from launch.views.terminal import print_lines
 
-WIDEST = 160
+NARROWEST, WIDEST = 60, 160
 
 
 def report(targets: Sequence[Path], html: Path | None, as_json: bool) -> None:
@@ -31,7 +31,7 @@ def report(targets: Sequence[Path], html: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"runs": [facts.plain() for facts in runs]}, ensure_ascii=False, allow_nan=False))
     else:
-        width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
+        width = max(NARROWEST, min(shutil.get_terminal_size((80, 24)).columns, WIDEST))
         print_lines(run_lines(runs[0], width) if len(runs) == 1 else comparison_lines(runs, width))
     if html:
         text = run_page(runs[0]) if len(runs) == 1 else comparison_page(runs)

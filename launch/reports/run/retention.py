@@ -124,7 +124,7 @@ def has_ended(history: History, plan: Plan) -> bool:
 
 def learned_in(history: History, plan: Plan, task: str) -> int:
     """The first stage that trained a task; -1: it was learned before this run."""
-    for index, stage in enumerate(history.stages):
+    for index, stage in enumerate(() if task in plan.before else history.stages):
         if task in stage.trained or task in _planned(plan, stage):
             return index
     return -1
@@ -163,6 +163,6 @@ def _row(
 
 
 def says_little(row: Row) -> bool:
-    """Is an accuracy the same wherever it was measured (as of a task that counts none)? Its loss tells more then."""
+    """Is an accuracy nothing wherever it was measured (as of a task that counts no hits)? Its loss tells more then."""
     values = {cell for cell in row.cells if cell is not None}
-    return len(values) < 2 and not values - {0.0, 1.0}
+    return row.majority is None and not values - {0.0}

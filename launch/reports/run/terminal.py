@@ -10,7 +10,7 @@ from launch.reports.run.history import OWN_MASKS
 from launch.reports.run.plan_words import stage_columns
 from launch.reports.run.retention import Matrix, Row, joined
 from launch.shell.formatting import clock, short
-from launch.views.grid import Column, cut, grid, padded
+from launch.views.grid import Column, cut, grid, padded, wrapped
 from launch.views.sparklines import Axis, sparkline
 from launch.views.words import Line, Word
 
@@ -48,7 +48,8 @@ def run_lines(facts: RunFacts, width: int) -> Iterator[Line]:
 
 def summary_lines(facts: RunFacts, width: int) -> Iterator[Line]:
     """What everyone asks for first."""
-    yield [Word(facts.label, "title"), Word("   " + facts.ending())]
+    yield [Word(cut(facts.label, width), "title")]
+    yield from ([Word(line)] for line in wrapped(facts.ending(), width, 2))
     yield [Word("  " + cut("   ".join(summary_words(facts)), width - 2))]
     if events := facts.events():
         yield [Word("  on the way: " + events)]
@@ -62,15 +63,6 @@ def summary_words(facts: RunFacts) -> list[str]:
     words = [f"{facts.history.step:,}" + (f" of {facts.total:,}" if facts.total else "") + " steps"]
     words += [f"{short(facts.tokens)} tokens", clock(facts.seconds)]
     return words + ([f"{short(speed.middle)} tokens/s (last {short(speed.last)})"] if speed else [])
-
-
-def wrapped(text: str, width: int, indent: int) -> list[str]:
-    """A text as lines of words, the later ones indented by two more."""
-    import textwrap
-
-    return textwrap.wrap(
-        text, width, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2), break_on_hyphens=False
-    )
 
 
 def matrix_lines(matrix: Matrix, width: int) -> Iterator[Line]:
@@ -240,7 +232,7 @@ def aligned(runs: Sequence[RunFacts], figure: str) -> list[Matrix]:
     found = []
     for facts in runs:
         matrix = facts.matrices[figure]
-        rows = {row.name: row for row in matrix.rows}
+        rows = {row.name: row for row in facts.every_matrix[figure].rows}
         empty = [None] * len(matrix.columns)
         found.append(
             Matrix(
