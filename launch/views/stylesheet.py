@@ -146,8 +146,6 @@ CURVES = """
 .matrix{width:auto} .matrix td{padding:5px 10px} .matrix th{padding:4px 10px} .matrix .name{padding-left:0}
 .matrix .over{text-align:left;color:var(--ink);border-left:2px solid var(--line)}
 .matrix .first{border-left:2px solid var(--line)}
-.heat.fine{background:color-mix(in srgb,var(--phrase) var(--d),transparent)}
-.heat.poor{background:color-mix(in srgb,var(--warn) var(--d),transparent)}
 .matrix .name{position:sticky;left:0;background:var(--ground)}
 .inner{padding-left:18px} .state{margin-top:16px} .narrow table{width:auto} .narrow .n{padding-left:26px}
 """

@@ -14,10 +14,11 @@ from in_process import Result, command
 from saved_run import TASKS, save_run
 
 from launch.reports.run.curves import BUCKETS, Curves
-from launch.reports.run.facts import RunFacts, labels, read_run
+from launch.reports.run.facts import RunFacts, read_run
 from launch.reports.run.history import read_history
 from launch.reports.run.page import comparison_page, run_page
 from launch.reports.run.retention import matrix
+from launch.reports.run.run_folders import labels
 from launch.reports.run.terminal import comparison_lines, run_lines
 from launch.views.curve_plots import Frame, Series, curve_plot, ticks
 from launch.views.grid import Column, cell_len, cut, grid, wrapped

@@ -6,7 +6,6 @@ read_run(TARGET)  ->  RunFacts  ->  .plain()      the figures as JSON
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 
 from launch.reports.run.curves import is_number
 from launch.reports.run.history import History, StageSpan, read_history
-from launch.reports.run.plan import CHECKPOINT, Plan, read_plan
+from launch.reports.run.plan import Plan, read_plan
 from launch.reports.run.retention import FIGURES, Matrix, has_ended, joined, matrix, says_little
+from launch.reports.run.run_folders import folder_of, why_none
 from launch.shell.formatting import counted, percent
 
 FORGOTTEN_MUCH = 0.05
@@ -205,61 +205,13 @@ def read_run(target: Path) -> RunFacts:
     Raises:
         ValueError: there is no such run, or it has written no metrics yet; says what to do.
     """
-    folder = _folder_of(target)
+    folder = folder_of(target)
     file = folder / "metrics.jsonl"
     if not file.is_file():
-        raise ValueError(_why_none(folder))
+        raise ValueError(why_none(folder))
     history = read_history(file)
     if not history.stages:
         bad = history.lines
         told = f" ({counted(bad.bad, 'line')} that are no events: {'; '.join(bad.told)})" if bad.bad else ""
         raise ValueError(f"{file} holds no training or evaluation yet{told}; wait for the first line of metrics")
     return RunFacts(folder, folder.resolve().name, history, read_plan(folder))
-
-
-def _folder_of(target: Path) -> Path:
-    if target.is_file():
-        from launch.settings.yaml_files import load
-
-        if target.suffix not in (".yaml", ".yml"):
-            raise ValueError(f"{target} is no run folder and no YAML; give the folder of a run")
-        value = load(target, []).value
-        output = value.get("output") if isinstance(value, dict) else None
-        if not isinstance(output, str) or "stages" not in value:
-            raise ValueError(f"{target} is no pretraining YAML (it names no `output` and `stages`)")
-        if not Path(output).is_dir():
-            raise ValueError(
-                f"{target}: its output {output} is not there (looked from {Path.cwd()}); train first, or give the run "
-                "folder itself"
-            )
-        return Path(output)
-    if not target.is_dir():
-        raise ValueError(f"{target}: no such run folder or YAML file (looked from {Path.cwd()})")
-    if CHECKPOINT.fullmatch(target.name):
-        raise ValueError(f"{target} is a single checkpoint; give the run folder above it")
-    return target
-
-
-def _why_none(folder: Path) -> str:
-    if (folder / "manifest.json").is_file():
-        return f"{folder} is a prepared folder, not a run; `kmask prepare report {folder}` reports on it"
-    if (folder / "training_manifest.json").is_file():
-        return f"{folder} is an exported model; give the run folder that it came from"
-    if any((folder / name).exists() for name in ("checkpoints", "lock", "tokenizer")):
-        return (
-            f"{folder} has written no metrics yet (there is no metrics.jsonl); "
-            "a line comes every tracking.every steps, and with each evaluation"
-        )
-    return f"{folder} is no run folder: it holds no metrics.jsonl"
-
-
-def labels(folders: Sequence[Path]) -> list[str]:
-    """The ends of the paths that tell them apart, without what all of them end in: x/a/run, x/b/run -> a, b."""
-    parts = [list(folder.resolve().parts) for folder in folders]
-    while len({part[-1] for part in parts}) == 1 < len({tuple(part) for part in parts}) and min(map(len, parts)) > 2:
-        parts = [part[:-1] for part in parts]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [f"{folder} ({number})" for number, folder in enumerate(folders, 1)]

@@ -119,19 +119,19 @@ def matrix_cell(row: Row, value: float | None, figure: str, column: Column) -> s
         return '<td class="n quiet">·</td>'
     depth, name = shade(row, value, figure)
     title = f"{row.name}, {column.title}: {value:.4f} at step {column.step:,}"
-    return f'<td class="n heat {name}" style="--d:{depth:.0f}%" title="{escape(title)}">{value:.3f}</td>'
+    return f'<td class="n" style="background:color-mix(in srgb,var(--{name}) {depth:.0f}%,transparent)" title="{escape(title)}">{value:.3f}</td>'
 
 
 def shade(row: Row, value: float, figure: str) -> tuple[float, str]:
     """(percent of the colour, colour) of a cell."""
     if figure == "accuracy":
         if row.majority is not None and value <= row.majority:
-            return 14 + 30 * (row.majority - value) / max(row.majority, 1e-9), "poor"
+            return 14 + 30 * (row.majority - value) / max(row.majority, 1e-9), "warn"
         least = row.majority or 0.0
-        return 6 + 54 * (value - least) / max(1 - least, 1e-9), "fine"
+        return 6 + 54 * (value - least) / max(1 - least, 1e-9), "phrase"
     known = [cell for cell in row.cells if cell is not None]
     lowest, highest = min(known), max(known)
-    return 6 + 40 * (highest - value) / max(highest - lowest, 1e-9), "fine"
+    return 6 + 40 * (highest - value) / max(highest - lowest, 1e-9), "phrase"
 
 
 def plan(facts: RunFacts) -> str:

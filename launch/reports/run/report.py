@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from launch.reports.run.facts import labels, read_run
+from launch.reports.run.facts import read_run
 from launch.reports.run.page import comparison_page, run_page
+from launch.reports.run.run_folders import labels
 from launch.reports.run.terminal import comparison_lines, run_lines
 from launch.views.page import write_page
 from launch.views.terminal import print_lines
