@@ -119,7 +119,8 @@ def matrix_cell(row: Row, value: float | None, figure: str, column: Column) -> s
         return '<td class="n quiet">·</td>'
     depth, name = shade(row, value, figure)
     title = f"{row.name}, {column.title}: {value:.4f} at step {column.step:,}"
-    return f'<td class="n" style="background:color-mix(in srgb,var(--{name}) {depth:.0f}%,transparent)" title="{escape(title)}">{value:.3f}</td>'
+    ground = f"background:color-mix(in srgb,var(--{name}) {depth:.0f}%,transparent)"
+    return f'<td class="n" style="{ground}" title="{escape(title)}">{value:.3f}</td>'
 
 
 def shade(row: Row, value: float, figure: str) -> tuple[float, str]:
