@@ -93,6 +93,7 @@ FLOORS = (
     "launch/views/masks",
     "launch/reports",
     "launch/reports/prepared",
+    "launch/reports/run",
     "launch/cluster",
     "launch/preparing",
     "launch/manual",

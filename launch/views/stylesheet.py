@@ -96,6 +96,7 @@ LINES = """
 .lines div{white-space:pre-wrap;overflow-wrap:anywhere}
 .s-title{font-weight:700} .s-dim,.s-special{color:var(--quiet)}
 .s-word{color:var(--word)} .s-phrase{color:var(--phrase)} .s-entity{color:var(--entity)}
+.s-good{color:var(--phrase)} .s-bad{color:var(--warn)}
 .s-mask,.s-random,.s-kept,.s-similar{border-radius:3px;padding:0 2px}
 .s-mask,.a-mask b{background:var(--mask);color:var(--mask-ink)}
 .s-random,.a-random b{background:var(--random);color:var(--random-ink)}
@@ -125,6 +126,31 @@ p.text{margin:10px 0 8px;max-width:none}
 """
 """One sample under several schemes."""
 
+CURVES = """
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:14px}
+.plot{width:100%;height:auto} .plot polyline{fill:none;stroke:currentColor;stroke-width:1.6;stroke-linejoin:round}
+.plot circle{fill:currentColor} .plot .band{fill:currentColor;opacity:.16} .plot rect{opacity:1}
+.c0{color:var(--bar)} .c1{color:var(--warn)} .c2{color:var(--phrase)} .c3{color:var(--entity)} .c4{color:var(--word)}
+.c5{color:var(--quiet)} .c6{color:var(--random)} .c7{color:var(--kept)}
+.plot .stripe0{fill:transparent} .plot .stripe1{fill:color-mix(in srgb,var(--quiet) 8%,transparent)}
+.plot .end{stroke:var(--quiet);stroke-dasharray:2 3;opacity:.7}
+.plot .level{stroke:var(--quiet);stroke-dasharray:6 4}
+.curves{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:12.5px;margin:4px 0 0}
+.curves span::before{content:"";display:inline-block;width:14px;border-top:3px solid currentColor;margin-right:6px}
+.curves span::before{vertical-align:3px} .curves .level{color:var(--quiet)}
+.curves .level::before{border-top-style:dashed}
+.m-skipped{color:var(--random)} .m-spike{color:var(--mask)} .m-rollback{color:var(--entity)}
+.m-not_saved{color:var(--mask)} .m-resume{color:var(--word)}
+.plot line[class^=m-]{stroke:currentColor;stroke-width:1.4;opacity:.75}
+.bare .curves{display:none} .warning{color:var(--warn);margin:2px 0}
+.matrix{width:auto} .matrix td{padding:5px 10px} .matrix th{padding:4px 10px} .matrix .name{padding-left:0}
+.matrix .over{text-align:left;color:var(--ink);border-left:2px solid var(--line)}
+.matrix .first{border-left:2px solid var(--line)}
+.matrix .name{position:sticky;left:0;background:var(--ground)}
+.inner{padding-left:18px} .state{margin-top:16px} .narrow table{width:auto} .narrow .n{padding-left:26px}
+"""
+"""Curves over steps, and the matrix of tasks and stages."""
+
 PRINT = "@media print{nav{display:none} h2{break-after:avoid} .card,.passage{break-inside:avoid}}"
 
 
@@ -132,4 +158,4 @@ def stylesheet() -> str:
     """All rules, for both kinds of screens."""
     light, dark = ("".join(f"--{name}:{pair[side]};" for name, pair in PALETTE.items()) for side in (0, 1))
     screens = f":root{{color-scheme:light dark;{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
-    return f"{screens}{FRAME}{PASSAGES}{LINES}{MASKS}{PRINT}\n"
+    return f"{screens}{FRAME}{PASSAGES}{LINES}{MASKS}{CURVES}{PRINT}\n"

@@ -20,6 +20,8 @@ STYLES = {
     "random": "bold black on yellow",
     "kept": "bold white on blue",
     "similar": "bold black on green",
+    "good": "green",
+    "bad": "yellow",
 }
 """rich's style of every style of a word."""
 

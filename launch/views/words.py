@@ -26,8 +26,8 @@ class Word(NamedTuple):
 
     text: str
     style: str = ""
-    """`title`, `dim`, `special`, a kind of unit (`word`, `phrase`, `entity`), or what replaced a hidden token (`mask`,
-    `random`, `kept`, `similar`)."""
+    """`title`, `dim`, `special`, `good` or `bad`, a kind of unit (`word`, `phrase`, `entity`), or what replaced a
+    hidden token (`mask`, `random`, `kept`, `similar`)."""
     plain: str = ""
     """What stands for it where there are no colours, if not ``text``."""
 

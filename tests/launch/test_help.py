@@ -47,6 +47,12 @@ def test_every_view_has_help_of_its_own(
     assert not any(option in text for option in others)
 
 
+def test_report_has_help_with_its_options(kmask: Callable[..., Result]) -> None:
+    text = kmask("report", "--help").out
+    assert all(option in text for option in ("RUN...", "--html", "--json", "side by side"))
+    assert re.search(r"^\W*report\s", kmask("--help").out, re.MULTILINE)
+
+
 def test_an_unknown_view_is_refused_with_those_that_there_are(kmask: Callable[..., Result], tmp_path: Path) -> None:
     assert kmask("show", "mask", tmp_path) == Result(
         2, "", "error: show mask: one of document, shard, masks, batch, schedule, task\n"
