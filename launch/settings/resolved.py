@@ -30,7 +30,8 @@ def value_lines(value: Any, source: Source, path: KeyPath, indent: int) -> Itera
             yield name
             yield from value_lines(item, source, here, indent + 1)
         else:
-            yield f"{name} {scalar(item)}".ljust(ORIGIN_COLUMN) + f"  # {source.marks.get(here, 'default')}"
+            made = "schedule" if here[0] == "stages" and source.value.get("schedule") else "default"
+            yield f"{name} {scalar(item)}".ljust(ORIGIN_COLUMN) + f"  # {source.marks.get(here, made)}"
 
 
 def scalar(value: Any) -> str:
