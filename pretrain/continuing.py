@@ -59,9 +59,11 @@ def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerp
     changes = compare(state, run, resolved, fingerprints)
     if changes.refused:
         lines = "\n  ".join(changes.refused)
+        written = run.schedule is not None and any(line.startswith("stages") for line in changes.refused)
+        how = "\nThe schedule wrote these stages; a list under `stages` keeps those that ended as they were."
         raise ValueError(
             f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or "
-            "choose a new output."
+            f"choose a new output.{how if written else ''}"
         )
     return changes.allowed
 

@@ -91,7 +91,7 @@ class Corpus:
         """
         tasks = self.run.tasks.items()
         return {
-            name: chosen_folders(name, type(task).__name__, task.feed(), task.folders, self.prepared)
+            name: chosen_folders(name, type(task).__name__, task.feed(), list(task.folders), self.prepared)
             for name, task in tasks
         }
 

@@ -525,6 +525,6 @@ def turns(share_N: Any, served_N: Any, out_R: Any) -> None:
             if best < 0 or room < soonest - 1e-7:
                 best, soonest = stream, room
         if best < 0:  # counts that no such order has made: the largest lag
-            best = np.argmax(share_N / whole * taken - served_N)
+            best = int(np.argmax(share_N / whole * taken - served_N))
         served_N[best] += 1
         out_R[place] = best

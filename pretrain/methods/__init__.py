@@ -92,6 +92,12 @@ class Method(ABC):
         names = self.names or self.stage_names()
         if len(names) != len(counts):
             raise ValueError(f"schedule: names has {len(names)} entries, there are {len(counts)} stages")
+        for number, items in enumerate(counts, 1):
+            if not any(items.values()):
+                raise ValueError(
+                    f"schedule: stage {number} has no rows: {', '.join(items)} only rides on those of others; let it "
+                    "join beside a task that has iterations"
+                )
         return [
             Stage(name=name, tasks={task: Amount(iterations=count) if count else 0.0 for task, count in items.items()})
             for name, items in zip(names, counts, strict=True)
