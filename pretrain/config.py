@@ -78,15 +78,7 @@ class Run:
                 f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters "
                 "and figures)"
             )
-        stages = self._planned(self.schedule.stages(self.tasks) if self.schedule else self.stages)
-        if self.schedule and self.stages and self._planned(self.stages) != stages:
-            raise ValueError("schedule: it makes the stages; leave `stages` out (or write `stages: []`), or it")
-        object.__setattr__(self, "stages", stages)
-        named = [stage.name for stage in self.stages]
-        if len(set(named)) < len(named):
-            raise ValueError(
-                f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)"
-            )
+        self._take_stages()
         for name in ("threads", "data_workers"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
@@ -109,6 +101,18 @@ class Run:
             raise ValueError(
                 f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = "
                 f"{self.model.max_positions}"
+            )
+
+    def _take_stages(self) -> None:
+        """The stages that are written, or those that the schedule makes, with their steps."""
+        stages = self._planned(self.schedule.stages(self.tasks) if self.schedule else self.stages)
+        if self.schedule and self.stages and self._planned(self.stages) != stages:
+            raise ValueError("schedule: it makes the stages; leave `stages` out (or write `stages: []`), or it")
+        object.__setattr__(self, "stages", stages)
+        named = [stage.name for stage in self.stages]
+        if len(set(named)) < len(named):
+            raise ValueError(
+                f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)"
             )
 
     def _planned(self, stages: Sequence[Stage]) -> list[Stage]:
