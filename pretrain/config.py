@@ -3,105 +3,23 @@ YAML."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pretrain.evaluation.heldout import Evaluation
 from pretrain.feed.hiding import Masking
+from pretrain.methods import Method
 from pretrain.network.encoder import Model
 from pretrain.objectives import Objective
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.token_order import TokenOrder
 from pretrain.optimization import Optimization
-from pretrain.schedule import Stage, amount_of, rows_of, with_steps
+from pretrain.run_parts import LEAST_TEXT, Batching, Checkpoints, Data
 from pretrain.settings import DeepSpeed
 from pretrain.stability import Stability
+from pretrain.stages.checks import planned_stage
+from pretrain.stages.schedule import Stage, amount_of, rows_of
 from pretrain.tracking import Tracking
-
-LEAST_SAMPLE = 14
-"""Tokens of the shortest sample that makes sense."""
-LEAST_TEXT = 8
-"""Of them, those that must be left for text."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Data:
-    """One prepared folder."""
-
-    path: str
-    """Folder made by `kmask prepare`."""
-    name: str = ""
-    """Name for logs and cursors; the folder's name by default."""
-    weight: float = 1.0
-    """Share of rows relative to the other folders."""
-
-    def __post_init__(self) -> None:
-        if not self.weight > 0:
-            raise ValueError(f"weight: {self.weight} must be positive")
-
-    @property
-    def label(self) -> str:
-        """Its name in logs and cursors."""
-        return self.name or self.path.rstrip("/").rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batching:
-    """How much text a step sees."""
-
-    max_sample_tokens: int = 128
-    """Longest sample, special tokens included."""
-    row_tokens: int = 0
-    """Length of a packed row; 0 means 8 x max_sample_tokens."""
-    rows_per_step: int = 8
-    """Rows of one optimiser step over all processes: the global batch, unchanged when the number of processes
-    changes."""
-    rows_per_process: int = 1
-    """Rows that a process feeds the model at once; the rest is gradient accumulation."""
-
-    def __post_init__(self) -> None:
-        if self.max_sample_tokens < LEAST_SAMPLE:
-            raise ValueError(f"max_sample_tokens: {self.max_sample_tokens} must be at least {LEAST_SAMPLE}")
-        if self.row_tokens and self.row_tokens < self.max_sample_tokens:
-            raise ValueError(
-                f"row_tokens: {self.row_tokens} must be 0 or at least max_sample_tokens = {self.max_sample_tokens}"
-            )
-        for name in ("rows_per_step", "rows_per_process"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
-
-    @property
-    def row(self) -> int:
-        """Length of a row in tokens."""
-        return self.row_tokens or 8 * self.max_sample_tokens
-
-    def accumulation(self, world: int) -> int:
-        """Micro-batches per step and process.
-
-        Raises:
-            ValueError: the rows of a step cannot be divided evenly.
-        """
-        whole = world * self.rows_per_process
-        if self.rows_per_step % whole:
-            raise ValueError(
-                f"batch.rows_per_step = {self.rows_per_step} cannot be divided by {world} processes x rows_per_process "
-                f"= {self.rows_per_process}; use a multiple of {whole}"
-            )
-        return self.rows_per_step // whole
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpoints:
-    """When training is saved."""
-
-    every: int = 500
-    """Steps between checkpoints; the end of a stage is always saved."""
-    keep: int = 2
-    """Newest checkpoints that stay on disk."""
-
-    def __post_init__(self) -> None:
-        for name in ("every", "keep"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +30,10 @@ class Run:
     """Folder of the run. Running again continues it."""
     data: list[Data]
     """Prepared folders, all with the same tokenizer."""
-    stages: list[Stage]
-    """What is trained, in order."""
+    stages: list[Stage] = field(default_factory=list)
+    """What is trained, in order; or a `schedule` that makes them."""
+    schedule: Method | None = None
+    """A method that makes the stages of tasks and their iterations."""
     model: Model = field(default_factory=Model)
     """Shape of the encoder, or a checkpoint to continue from."""
     masking: Masking = field(default_factory=Masking)
@@ -143,8 +63,8 @@ class Run:
     """CPU threads per process; 0 divides the cores of the machine."""
 
     def __post_init__(self) -> None:
-        if not self.data or not self.stages:
-            raise ValueError("data and stages: give at least one of each")
+        if not self.data or not (self.stages or self.schedule):
+            raise ValueError("data and stages: give at least one of each (stages, or a schedule that makes them)")
         names = [data.label for data in self.data]
         if len(set(names)) < len(names):
             raise ValueError(f"data: the names {names} must differ; set `name`")
@@ -158,11 +78,7 @@ class Run:
                 f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters "
                 "and figures)"
             )
-        named = [stage.name for stage in self.stages]
-        if len(set(named)) < len(named):
-            raise ValueError(
-                f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)"
-            )
+        self._take_stages()
         for name in ("threads", "data_workers"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
@@ -171,7 +87,6 @@ class Run:
                 raise ValueError(
                     f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens"
                 )
-        object.__setattr__(self, "stages", [self._planned(stage) for stage in self.stages])
         ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
         if bool(ordering) != bool(self.masking.shuffle):
             raise ValueError(
@@ -188,40 +103,21 @@ class Run:
                 f"{self.model.max_positions}"
             )
 
-    def _planned(self, stage: Stage) -> Stage:
-        """A stage whose steps are known.
+    def _take_stages(self) -> None:
+        """The stages that are written, or those that the schedule makes, with their steps."""
+        stages = self._planned(self.schedule.stages(self.tasks) if self.schedule else self.stages)
+        if self.schedule and self.stages and self._planned(self.stages) != stages:
+            raise ValueError("schedule: it makes the stages; leave `stages` out (or write `stages: []`), or it")
+        object.__setattr__(self, "stages", stages)
+        named = [stage.name for stage in self.stages]
+        if len(set(named)) < len(named):
+            raise ValueError(
+                f"stages: the names {', '.join(named)} must differ (lines of metrics are told apart by them)"
+            )
 
-        Raises:
-            ValueError: it cannot be trained as it is written.
-        """
-        unknown = [task for task in stage.tasks if task not in self.tasks]
-        if unknown:
-            raise ValueError(
-                f"stages: {stage.name} trains {unknown[0]!r}, which is not in tasks ({', '.join(self.tasks)})"
-            )
-        idle = [
-            task for task, amount in stage.tasks.items() if self.tasks[task].HAS_TASK_ID and not amount_of(amount).value
-        ]
-        if idle:
-            raise ValueError(
-                f"stages: {stage.name} gives {idle[0]} no rows; leave it out, then its head stays as it is until a "
-                "later stage takes it up"
-            )
-        riding = [
-            task for task, amount in stage.tasks.items() if amount_of(amount).counted and not self.builds_rows(task)
-        ]
-        if riding:
-            raise ValueError(
-                f"stages: {stage.name} counts rows of {riding[0]}, which rides on the rows of others; give it the "
-                "share 0"
-            )
-        builders = [task for task, amount in stage.tasks.items() if amount_of(amount).value and self.builds_rows(task)]
-        if not builders:
-            able = ", ".join(task for task in stage.tasks if self.builds_rows(task)) or "no task of it builds any"
-            raise ValueError(
-                f"stages: {stage.name} builds no rows; give a task that builds rows a share above 0 ({able})"
-            )
-        return with_steps(stage, builders, self.batch.rows_per_step, self.batch.row)
+    def _planned(self, stages: Sequence[Stage]) -> list[Stage]:
+        batch = self.batch
+        return [planned_stage(stage, self.tasks, batch.rows_per_step, batch.row) for stage in stages]
 
     def builds_rows(self, task: str) -> bool:
         """Does a share give this task rows of its own?"""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from pretrain.config import Run
@@ -34,6 +35,7 @@ FREE = (
     "stability.*",
     "masking.*",
     "tasks.*.weight",
+    "tasks.*.folders*",
 )
 ABSENT = "not set"
 NAMED = ("tasks", "masking")
@@ -57,9 +59,11 @@ def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerp
     changes = compare(state, run, resolved, fingerprints)
     if changes.refused:
         lines = "\n  ".join(changes.refused)
+        written = run.schedule is not None and any(line.startswith("stages") for line in changes.refused)
+        how = "\nThe schedule wrote these stages; a list under `stages` keeps those that ended as they were."
         raise ValueError(
             f"{run.output} was trained with other settings and cannot continue with these:\n  {lines}\nUndo them, or "
-            "choose a new output."
+            f"choose a new output.{how if written else ''}"
         )
     return changes.allowed
 
@@ -89,7 +93,7 @@ def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: M
 
 def _ordinary(config: Mapping[str, Any]) -> dict[str, Any]:
     """Everything but lists whose items have rules of their own."""
-    return {key: value for key, value in config.items() if key not in ("data", "stages")}
+    return {key: value for key, value in config.items() if key not in ("data", "stages", "schedule")}
 
 
 def _by_name(data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -119,7 +123,20 @@ def _order_of_tasks(state: State, resolved: Mapping[str, Any]) -> list[str]:
     fixed = max((before.index(task) + 1 for task in state.learned), default=0)
     if before[:fixed] == now[:fixed]:
         return []
-    return [f"tasks: {before} -> {now} (what was learned stays, in its order; new tasks join at the end)"]
+    lines = ["tasks: the two tables differ where the checkpoint has learned (new tasks join at the end):"]
+    tables = [_table("checkpoint", state.config["tasks"]), _table("configuration", resolved["tasks"])]
+    width = max(map(len, tables[0])) + 4
+    for number, (old, new) in enumerate(zip_longest(*tables, fillvalue="-")):
+        mark = " " if not number else "=" if old == new else "≠" if number <= fixed else "+"
+        lines.append(f"  {number or '':>4} {old:{width}}{mark} {new}")
+    learned = f"{', '.join(state.learned)} were learned and must keep their places"
+    return ["\n  ".join([*lines, f"  {learned}; put the tasks back into the order of the checkpoint"])]
+
+
+def _table(title: str, tasks: Mapping[str, Any]) -> list[str]:
+    """The tasks of a configuration with their kinds, in order, below a title."""
+    kinds = {name: str(task["kind"]) for name, task in tasks.items()}
+    return [title, *(name if name == kind else f"{name} ({kind})" for name, kind in kinds.items())]
 
 
 def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:

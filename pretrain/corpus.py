@@ -22,8 +22,9 @@ from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
 from pretrain.feed.sources import Source
 from pretrain.objectives import Objective
-from pretrain.schedule import Stage, amount_of, apportion
+from pretrain.order import stream_shares
 from pretrain.special_ids import specials
+from pretrain.stages.schedule import Stage
 
 ORDER = "order 2"
 """The law by which windows are cut and ordered (feed/sources.py, feed/sampling.py): a checkpoint of another one cannot
@@ -90,7 +91,7 @@ class Corpus:
         """
         tasks = self.run.tasks.items()
         return {
-            name: chosen_folders(name, type(task).__name__, task.feed(), task.folders, self.prepared)
+            name: chosen_folders(name, type(task).__name__, task.feed(), list(task.folders), self.prepared)
             for name, task in tasks
         }
 
@@ -145,50 +146,31 @@ class Corpus:
             _ = maker[MicroBatchSpec(0, rows, 0.0)]
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
-        """One stream per folder and row-building task of the stage; where the stage counts rows, their shares are
-        numbers of rows."""
-        rows = self.run.rows_of(stage)
-        if not stage.counted:
-            return self._streams({task: amount_of(stage.tasks[task]).value for task in rows}, split, self.run.seed)
-        counts = {}
-        for task, count in rows.items():
-            counts[task] = apportion(
-                {data.label: data.weight for data in self.run.data if data.label in self.feeds[task]}, round(count)
-            )
-        streams = self._streams(rows, split, self.run.seed)
+        """One stream per folder and row-building task of the stage."""
         return {
-            name: replace(stream, share=float(counts[stream.task][stream.source.name]))
-            for name, stream in streams.items()
+            f"{folder}/{task}": self._stream(folder, task, split, self.run.seed, share)
+            for (folder, task), share in stream_shares(self.run, stage).items()
         }
 
-    def _streams(self, shares: Mapping[str, float], split: str, seed: int) -> dict[str, Stream]:
-        longest, levels = self.run.batch.max_sample_tokens, parts(self.run.masking.strategy.levels())
-        found = {}
-        for data in self.run.data:
-            for task, share in shares.items():
-                if data.label not in self.feeds[task]:
-                    continue
-                objective, row = self.objectives[task], self.run.batch.row
-                feed, room = objective.feed(), longest - objective.special_tokens()
-                part = feed.split if split == "train" else feed.heldout
-                source = Source(
-                    name=data.label,
-                    prepared=self.prepared[data.label],
-                    split=part,
-                    max_tokens=room,
-                    parts=levels,
-                    whole=feed.whole,
-                )
-                stream = Stream(
-                    source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share * data.weight
-                )
-                found[stream.name] = stream
-        return found
+    def _stream(self, folder: str, task: str, split: str, seed: int, share: float) -> Stream:
+        objective = self.objectives[task]
+        feed, room = objective.feed(), self.run.batch.max_sample_tokens - objective.special_tokens()
+        source = Source(
+            name=folder,
+            prepared=self.prepared[folder],
+            split=feed.split if split == "train" else feed.heldout,
+            max_tokens=room,
+            parts=parts(self.run.masking.strategy.levels()),
+            whole=feed.whole,
+        )
+        row = self.run.batch.row
+        return Stream(source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share)
 
     def maker(self, stage: Stage, split: str, masking: Masking) -> BatchMaker:
-        """What makes the batches of a stage."""
+        """What makes the batches of a stage; where none of its tasks reads hidden tokens, training hides none."""
         tasks = [name for name in self.run.tasks if name in stage.tasks]
-        return self._maker(self.streams(stage, split), tasks, masking, split, self.run.seed)
+        hides = split != "train" or any(self.objectives[name].READS_HIDDEN for name in tasks)
+        return self._maker(self.streams(stage, split), tasks, masking if hides else None, split, self.run.seed)
 
     def trial(self, task: str, split: str) -> BatchMaker:
         """What makes batches of rows built for one task, for looking at: `train` or `heldout`, under the run's own
@@ -211,7 +193,8 @@ class Corpus:
             groups.setdefault(name if self.run.builds_rows(name) else self.run.plain_rows, []).append(name)
         makers = []
         for rows, names in ((rows, names) for rows, names in groups.items() if names):
-            for stream in self._streams({rows: 1.0}, "heldout", HELDOUT_SEED).values():
+            for folder in self.feeds[rows]:
+                stream = self._stream(folder, rows, "heldout", HELDOUT_SEED, 1.0)
                 for figures, masking in self.run.evaluation.maskings(
                     stream.source.prepared.levels, self.run.masking
                 ).items():
@@ -220,7 +203,7 @@ class Corpus:
         return makers
 
     def _maker(
-        self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking, split: str, seed: int
+        self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking | None, split: str, seed: int
     ) -> BatchMaker:
         return BatchMaker(
             streams=streams,

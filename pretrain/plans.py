@@ -25,9 +25,9 @@ from pretrain.feed.sampling import Cursor, MicroBatchSpec, Stream
 from pretrain.network.model import PretrainingModel
 from pretrain.objectives import WORDS
 from pretrain.progress import Progress
-from pretrain.schedule import position, total_steps
 from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model
 from pretrain.sizes import Micro, Sizes, activation_estimate, sizes
+from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Checkpoint, Snapshot
 
 
@@ -193,6 +193,17 @@ def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:
         tokens = folder.tokens("train")
         found.append(FolderPlan(name, tokens, heldout_documents(folder), read[name] / tokens))
     return found
+
+
+def stream_epochs(corpus: Corpus, index: int) -> dict[str, float]:
+    """How often every stream of a stage reads its folder in it, counted as ``folder_plans`` does."""
+    stage = corpus.run.stages[index]
+    streams = corpus.streams(stage, "train")
+    rows, whole = stage.steps * corpus.run.batch.rows_per_step, sum(stream.share for stream in streams.values())
+    return {
+        name: rows * stream.share / whole * tokens_per_row(stream) / stream.source.prepared.tokens(stream.source.split)
+        for name, stream in streams.items()
+    }
 
 
 def heldout_documents(folder: Prepared) -> int:

@@ -29,8 +29,8 @@ from pretrain.plans import FolderPlan, StagePlan, folder_plans, heldout_document
 from pretrain.precision import automatic, check_possible
 from pretrain.processes.lock import holder, refusal
 from pretrain.processes.world import World
-from pretrain.schedule import total_steps
 from pretrain.sizes import Memory, Sizes, training_memory
+from pretrain.stages.schedule import total_steps
 from pretrain.state import checkpoint
 from pretrain.state.checkpoint import State
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pretrain.feed.sampling import Cursor
-from pretrain.schedule import Stage, amount_of
+from pretrain.stages.schedule import Stage, amount_of
 from pretrain.state.checkpoint import State
 
 
@@ -23,6 +23,7 @@ class Progress:
     cursors: dict[str, Cursor] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     done: list[dict[str, Any]] = field(default_factory=list)
+    """Of every stage that has begun: name, steps, tasks; where its streams began, and the rows they gave."""
     learned: list[str] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     """Of every folder that a cursor ever counted in, also of those that left the run."""
@@ -71,13 +72,32 @@ class Progress:
         """
         going_on = len(self.done) > index
         changed = going_on and dict(shares) != self.shares
-        if not going_on or changed:
+        if changed:
+            self._keep_served(index)
+        elif not going_on:
+            if self.done:  # its end may have been brought forward while it stood still
+                self.done[-1].setdefault("realised", self.rows_of(len(self.done) - 1))
+            begun = {name: list(cursor[:3]) for name, cursor in self.cursors.items()}
+            self.done.append({"name": stage.name, "steps": 0, "begun": begun})
+        if changed or not going_on:
             self.cursors = {name: cursor._replace(served=0) for name, cursor in self.cursors.items()}
-        if not going_on:
-            self.done.append({"name": stage.name, "steps": 0})
         self.done[index]["tasks"] = {task: amount_of(amount).recorded for task, amount in stage.tasks.items()}
         self.shares, self.learned = dict(shares), list(learned)
         return changed
+
+    def _keep_served(self, index: int) -> None:
+        """Rows of the stage so far, before they are counted anew."""
+        self.done[index]["rows"] = self.rows_of(index)
+        self.done[index].pop("left_out", None)
+
+    def rows_of(self, index: int) -> dict[str, int]:
+        """Rows that each stream has been trained on in the stage that is going on, without those that were left out by
+        going back."""
+        before, left_out = self.done[index].get("rows", {}), self.done[index].get("left_out", {})
+        found = {
+            name: before.get(name, 0) + cursor.served - left_out.get(name, 0) for name, cursor in self.cursors.items()
+        }
+        return {name: count for name, count in found.items() if count}
 
     def state(self, stage: int, **rest: Any) -> State:
         """For a checkpoint; ``rest`` is what progress does not know (configuration, encoder, ...)."""
@@ -99,4 +119,9 @@ class Progress:
     def back_to(self, state: State, rolled_back: int) -> Progress:
         """At a checkpoint again, but with the rows that come next now."""
         before = Progress.of(state)
+        if len(before.done) == len(self.done):  # else all rows of this stage are left out
+            there = before.cursors
+            left_out = {name: now.served - there.get(name, Cursor()).served for name, now in self.cursors.items()}
+            known = before.done[-1].get("left_out", {})
+            before.done[-1]["left_out"] = {name: known.get(name, 0) + count for name, count in left_out.items()}
         return replace(before, cursors=self.cursors, guard={**before.guard, "rolled_back": rolled_back})

@@ -23,7 +23,7 @@ from pretrain.config import Run
 from pretrain.engine import Engine
 from pretrain.network.model import PretrainingModel
 from pretrain.processes.world import World
-from pretrain.schedule import planned_tasks
+from pretrain.stages.schedule import planned_tasks
 from pretrain.state import importing as exchange
 from pretrain.state.checkpoint import Checkpoint, Snapshot
 from pretrain.state.growing import fitted

@@ -21,9 +21,10 @@ from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
 from pretrain.metrics.sums import Sums, check_groups, totals
 from pretrain.processes.world import OTHERS
+from pretrain.realised import end_of_stage
 from pretrain.saving import Saver, Surroundings
-from pretrain.schedule import position, total_steps
 from pretrain.stability import Guard, Verdict
+from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Snapshot
 from pretrain.step_batches import Counts, Ready, StepBatches
 
@@ -59,8 +60,7 @@ class StageLoop:
         specs = micro_batches(
             self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states
         )
-        accumulation = run.batch.accumulation(self.world.size)
-        batches = StepBatches(self.maker, specs, run, self.world, accumulation)
+        batches = StepBatches(self.maker, specs, run, self.world, run.batch.accumulation(self.world.size))
         if self._evaluation_is_due(self.first):
             self._evaluate()
         ready = batches.fetch()
@@ -88,6 +88,7 @@ class StageLoop:
         progress.guard = self.guard.memory()
         if progress.going_back:
             return None
+        end_of_stage(self.around, self.index, self.maker.streams)
         snapshot = self.saver.snapshot(self.sums, self.guard, everywhere=True)
         self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         return snapshot

@@ -27,9 +27,9 @@ from pretrain.processes.lock import held
 from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
 from pretrain.saving import Report, Surroundings
-from pretrain.schedule import position, total_steps
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
 from pretrain.stage import StageLoop
+from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Snapshot, Store
 from pretrain.tracking import Tracker
 

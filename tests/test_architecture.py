@@ -30,6 +30,7 @@ PLUGIN_FOLDERS = (
     "engines",
     "strategies",
     "objectives",
+    "methods",
     "backends",
     "evaluation",
 )
@@ -83,6 +84,8 @@ FLOORS = (
     "pretrain/network",
     "pretrain/state",
     "pretrain/evaluation",
+    "pretrain/stages",
+    "pretrain/methods",
     "pretrain",
     "pretrain/leaks",
     "pretrain/collating",

@@ -119,7 +119,7 @@ def test_the_batch_that_show_draws_is_the_batch_that_training_sees(tiny_run: Pat
     from pretrain.config import Run
     from pretrain.corpus import Corpus
     from pretrain.feed.sampling import Cursor, Sampler
-    from pretrain.schedule import position
+    from pretrain.stages.schedule import position
 
     run = read_config(Run, tiny_run, [])
     corpus = Corpus(run=run)

@@ -30,7 +30,7 @@ def recognise(value: dict[str, Any]) -> str:
         "data"
         if "corpora" in value
         else "pretrain"
-        if "stages" in value
+        if "stages" in value or "schedule" in value
         else "cluster"
         if "kind" in value
         else "pretrain"

@@ -30,7 +30,9 @@ def value_lines(value: Any, source: Source, path: KeyPath, indent: int) -> Itera
             yield name
             yield from value_lines(item, source, here, indent + 1)
         else:
-            yield f"{name} {scalar(item)}".ljust(ORIGIN_COLUMN) + f"  # {source.marks.get(here, 'default')}"
+            made = here[0] == "stages" and source.value.get("schedule")
+            origin = "schedule" if made else source.marks.get(here, "default")
+            yield f"{name} {scalar(item)}".ljust(ORIGIN_COLUMN) + f"  # {origin}"
 
 
 def scalar(value: Any) -> str:

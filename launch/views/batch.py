@@ -22,7 +22,7 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
     from pretrain.config import Run
     from pretrain.corpus import Corpus
     from pretrain.feed.sampling import MicroBatchSpec, Sampler
-    from pretrain.schedule import position, total_steps
+    from pretrain.stages.schedule import position, total_steps
 
     run = read_config(Run, file, overrides)
     corpus = Corpus(run=run)
@@ -49,7 +49,7 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
 def cursors_at(run: Any, corpus: Any, step: int) -> dict[str, Any]:
     """The cursors of a fresh run at ``step``: order is a pure function, so earlier steps are counted, not built."""
     from pretrain.feed.sampling import Sampler
-    from pretrain.schedule import position
+    from pretrain.stages.schedule import position
 
     cursors: dict[str, Any] = {}
     for earlier in range(step):

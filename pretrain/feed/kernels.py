@@ -2,6 +2,7 @@
 
     windows_of_slots     stretches of a shard -> the windows that begin in them
     best_fit             lengths -> rows, each item into the fullest row that still holds it
+    turns                shares of streams -> which of them gets each row
     find_*, copy_*       windows of many shards, by the addresses of their columns -> flat arrays
     frame, move_*        texts -> samples with special tokens, whole or as shuffled_segments
     spread               ragged values -> their places in a batch
@@ -500,3 +501,30 @@ def grid(start_S: Any, length_S: Any, task_S: Any, total: Any, longest: Any) -> 
         reals[:length] = True
         reals[length:] = False
     return position_T, task_T, pack_SL, real_SL, unpack_T
+
+
+@njit(cache=True)
+def turns(share_N: Any, served_N: Any, out_R: Any) -> None:
+    """Which stream gets each of the next rows, one by one; ``served_N`` counts along.
+
+    Tijdeman's law for the chairman assignment problem (Discrete Mathematics 32, 1980): of the streams that lag behind
+    their share by 1 / (2N - 2) or more, the one that would be a whole row behind first. So no stream is ever further
+    than 1 - 1 / (2N - 2) rows from its share; the largest lag first can be off by more than a row.
+    """
+    count, whole, taken = len(share_N), share_N.sum(), served_N.sum()
+    least = 1.0 / (2 * count - 2) if count > 1 else 0.0
+    for place in range(len(out_R)):
+        taken += 1
+        best, soonest = -1, 0.0
+        for stream in range(count):
+            share = share_N[stream] / whole
+            lag = share * taken - served_N[stream]
+            if lag < least - 1e-7:
+                continue
+            room = (1.0 - least - lag) / share
+            if best < 0 or room < soonest - 1e-7:
+                best, soonest = stream, room
+        if best < 0:  # counts that no such order has made: the largest lag
+            best = int(np.argmax(share_N / whole * taken - served_N))
+        served_N[best] += 1
+        out_R[place] = best

@@ -21,7 +21,7 @@ from masking.keyed import place_keys
 from pretrain.feed.batch import Batch, to_batch
 from pretrain.feed.building import Builder, Built, check_built, check_labels, named
 from pretrain.feed.hiding import Masking, Specials
-from pretrain.feed.packed import Packed, hide, lay
+from pretrain.feed.packed import Packed, as_it_is, hide, lay
 from pretrain.feed.samples import Samples
 from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
 from pretrain.feed.texts import Long, Windows
@@ -37,7 +37,8 @@ class BatchMaker(Dataset[Batch]):
     streams: Mapping[str, Stream]
     objectives: Mapping[str, Builder]
     """All active tasks."""
-    masking: Masking
+    masking: Masking | None
+    """None: nothing is hidden."""
     specials: Specials
     task_ids: Mapping[str, int]
     row_tokens: int
@@ -91,7 +92,7 @@ class BatchMaker(Dataset[Batch]):
         """The batch in numpy."""
         samples, count_B = self.samples(spec.rows)
         laid = lay(samples, count_B, self.row_tokens, self.specials.pad, self.specials.vocabulary)
-        return hide(laid, self.masking, self.specials, spec.progress)
+        return as_it_is(laid) if self.masking is None else hide(laid, self.masking, self.specials, spec.progress)
 
     def __getitem__(self, spec: MicroBatchSpec) -> Batch:
         packed = self.packed(spec)

@@ -134,6 +134,22 @@ def lay(
     return Laid(samples=samples, original_T=original_T, units=units, keys_S=samples.key_S, row_tokens=row_tokens)
 
 
+def as_it_is(laid: Laid) -> Packed:
+    """Nothing hidden: for tasks that ask about whole text."""
+    return Packed(
+        samples=laid.samples,
+        sample_start_S=laid.units.sample_start_S,
+        original_T=laid.original_T,
+        corrupted_T=laid.original_T,
+        kind_T=laid.units.kinds(),
+        spans=Spans.join([]),
+        hidden=Targets(EMPTY, EMPTY, EMPTY.astype(np.uint8)),
+        row_tokens=laid.row_tokens,
+        units=laid.units,
+        keys_S=laid.keys_S,
+    )
+
+
 def hide(laid: Laid, masking: Masking, specials: Specials, progress: float) -> Packed:
     """Choose units, replace them, shuffle what is left: each as ``masking`` says."""
     units = replace(laid.units, weights=weights(masking.strategy, laid.units, laid.original_T, specials.rarity))

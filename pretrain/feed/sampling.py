@@ -3,17 +3,17 @@
     slots of a source  --keyed bijection per epoch-->  shuffled slots (sources.py), each with the windows that begin in
                        it
     blocks of 1,024 slots  --best fit-->  rows of row_tokens
-    streams (source x task)  --largest deficit-->  the rows of a step, before they are split over ranks
+    streams (source x task)  --turns-->  the rows of a step, before they are split over ranks
 
 A stream's Cursor(epoch, block, row) is all that a checkpoint keeps; everything else is recomputed from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from pretrain.feed.sources import Source
 from pretrain.feed.texts import Long, Windows, starts
 
 BLOCK = 1024
+Name = TypeVar("Name", bound=Hashable)
 
 
 class Cursor(NamedTuple):
@@ -154,19 +155,28 @@ class Sampler:
     rows_per_step: int
 
     def step(self, cursors: Mapping[str, Cursor]) -> tuple[list[RowSpec], dict[str, Cursor]]:
-        """Rows of the step that begins at ``cursors``, and the cursors after it; streams are taken by largest
-        deficit."""
+        """Rows of the step that begins at ``cursors``, and the cursors after it."""
         state = {name: cursors.get(name, Cursor()) for name in self.streams}
-        whole = sum(stream.share for stream in self.streams.values())
+        shares = {name: stream.share for name, stream in self.streams.items()}
         rows = []
-        for _ in range(self.rows_per_step):
-            taken = sum(cursor.served for cursor in state.values())
-            name = max(
-                self.streams, key=lambda name: self.streams[name].share / whole * (taken + 1) - state[name].served
-            )
+        for name in turns(shares, {name: cursor.served for name, cursor in state.items()}, self.rows_per_step):
             row, state[name] = self.streams[name].next(state[name])
             rows.append(row)
         return rows, {**cursors, **state}
+
+
+def turns(shares: Mapping[Name, float], served: Mapping[Name, int], rows: int) -> list[Name]:
+    """The streams of the next ``rows`` rows, where each has had so many: never a whole row from their shares.
+
+    shares a 2, b 1, nothing served, 6 rows  ->  a b a a b a
+    """
+    from pretrain.feed import kernels
+
+    served_N = np.array([served.get(name, 0) for name in shares], np.int64)
+    out_R = np.empty(rows, np.int64)
+    kernels.turns(np.array(list(shares.values()), np.float64), served_N, out_R)
+    names = list(shares)
+    return [names[number] for number in out_R.tolist()]
 
 
 def micro_batches(

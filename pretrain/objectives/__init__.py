@@ -3,8 +3,8 @@
 ``build`` and ``targets`` run in data workers on numpy arrays; ``head``, ``tied``, ``companions`` and ``loss`` in the
 model.
 
-Three flags say how it takes part: BUILDS_ROWS (a share gives it rows of its own kind), HAS_TASK_ID (they carry an id of
-their own), TRAINS_POOLER. ``groups`` names what its figures are split by.
+Flags say how it takes part: BUILDS_ROWS (a share gives it rows of its own kind), HAS_TASK_ID (they carry an id of
+their own), TRAINS_POOLER, READS_HIDDEN (tokens are hidden for it). ``groups`` names what its figures are split by.
 """
 
 from __future__ import annotations
@@ -46,14 +46,21 @@ class Objective(ABC):
     TRAINS_POOLER: ClassVar[bool] = False
     """Does its loss read ``pooled_SD``? The pooler is frozen in stages where no task does."""
 
+    READS_HIDDEN: ClassVar[bool] = False
+    """Do its inputs or targets hang on hidden or shuffled tokens? Stages none of whose tasks does train on whole
+    text."""
+
     weight: float = 1.0
     """Factor of its mean loss in the total."""
-    folders: list[str] = field(default_factory=list)
-    """Names of the prepared folders whose documents it reads; empty: all of the run."""
+    folders: list[str] | dict[str, float] = field(default_factory=list)
+    """Names of the prepared folders whose documents it reads; empty: all of the run. As `{a: 2, b: 1}` with weights of
+    its own in place of those under `data`."""
 
     def __post_init__(self) -> None:
         if not self.weight > 0:
             raise ValueError(f"weight: {self.weight} must be positive; leave the task out of a stage to switch it off")
+        if isinstance(self.folders, dict) and not all(weight > 0 for weight in self.folders.values()):
+            raise ValueError(f"folders: the weights {self.folders} must be positive; leave a folder out instead")
 
     @property
     def classes(self) -> int:
@@ -141,6 +148,8 @@ class TokenPrediction(Objective):
     The head is transformers' own: transform, layer norm, and a decoder tied to the word embeddings. It sees those
     positions only.
     """
+
+    READS_HIDDEN: ClassVar[bool] = True
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,8 @@ class BoundaryHead(nn.Module):
 @dataclass(frozen=True, kw_only=True)
 class SpanBoundary(Objective):
     """The span boundary objective (SBO) over the hidden spans."""
+
+    READS_HIDDEN: ClassVar[bool] = True
 
     max_length: int = 20
     """Tokens of a merged span that are predicted; the rest of a longer span is left to knowledge masking (SpanBERT:

@@ -17,8 +17,8 @@ from pretrain.feed.sampling import MicroBatchSpec, Sampler
 from pretrain.metrics.sums import Sums, readable
 from pretrain.optimization import SCHEDULES, Optimization, parameter_groups
 from pretrain.processes.world import World
-from pretrain.schedule import Stage, planned_tasks, position, total_steps
 from pretrain.settings import DeepSpeed, deepspeed_config
+from pretrain.stages.schedule import Stage, planned_tasks, position, total_steps
 from pretrain.tracking import Tracker, Tracking
 
 STAGES = [

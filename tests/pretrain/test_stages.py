@@ -19,7 +19,7 @@ from pretrain.config import Run
 from pretrain.continuing import compare
 from pretrain.corpus import Corpus
 from pretrain.feed.sampling import Sampler
-from pretrain.schedule import Amount, Stage, apportion
+from pretrain.stages.schedule import Amount, Stage, apportion
 from pretrain.state.checkpoint import State
 
 

@@ -40,6 +40,7 @@ class ReplacedTokens(Objective):
     """Which tokens did the generator replace?"""
 
     BUILDS_ROWS: ClassVar[bool] = True
+    READS_HIDDEN: ClassVar[bool] = True
 
     width: int = 16
     """Width of the generator; that of the model shares its word embeddings."""
