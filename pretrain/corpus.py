@@ -176,9 +176,8 @@ class Corpus:
         """What makes batches of rows built for one task, for looking at: `train` or `heldout`, under the run's own
         masks."""
         rows = task if self.run.builds_rows(task) else self.run.plain_rows
-        return self._maker(
-            self._streams({rows: 1.0}, split, self.run.seed), [task], self.run.masking, split, self.run.seed
-        )
+        streams = (self._stream(folder, rows, split, self.run.seed, 1.0) for folder in self.feeds[rows])
+        return self._maker({stream.name: stream for stream in streams}, [task], self.run.masking, split, self.run.seed)
 
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
         """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the
