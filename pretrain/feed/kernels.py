@@ -468,12 +468,14 @@ def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) ->
 
 LEAST_PIECE = 8
 """Tokens that every piece of a pair has room for."""
+LOOSE = 0.25
+"""Largest share of a window's tokens by which a pair is kept shorter."""
 TRIES = 8
 """Draws of a place before a window is given up."""
 ANCHOR, FORM, FAR_AWAY, ELSEWHERE = 41, 42, 43, 44
 """Sub-keys of a sample's key, for pairs of sentences."""
 ADJACENT, FAR, OTHER = 0, 1, 2
-"""What the second piece of a pair is: the text beside the first, text of its document elsewhere, of another document."""
+"""What the second piece of a pair is: the text beside the first, other text of its document, of another document."""
 EITHER = 2
 """Mirrored or not, as a coin says."""
 ORDER, TOTALS, PLACES, GROUP_LOW, GROUP_HIGH = range(5)
@@ -485,8 +487,6 @@ def piece_before(ends: Any, low: Any, boundary: Any, room: Any) -> Any:
     """(first token, first sentence) of the whole sentences before sentence ``boundary`` that fit into so many tokens; a
     longer one is cut."""
     at = _load(ends, boundary - 1, U32)
-    if room >= at:
-        return np.int64(0), low
     index = first_at_least(ends, low, boundary - 1, at - room)
     if index == boundary - 1:
         return at - room, boundary - 1
@@ -518,22 +518,25 @@ def boundary_near(row: Any, document: Any, first: Any, last: Any, key: Any) -> A
     """A boundary between sentences: a token is drawn evenly of [first, last), and the boundary before or behind its
     sentence.
 
+    The first sentence of a document, often a title, is not used: no piece begins a document.
+
     Returns (the number of the sentence behind it, the room in tokens on its narrower side); (-1, 0) where none was
     found with room enough.
     """
     ends, low = row[ENDS], _load(row[END_OFFSETS], document, I32)
     high = _load(row[END_OFFSETS], document + 1, I32)
     length = _load(row[TOKEN_OFFSETS], document + 1, I32) - _load(row[TOKEN_OFFSETS], document, I32)
-    if high - low >= 2:
+    if high - low >= 3:
+        begin = _load(ends, low, U32)
         for attempt in range(TRIES):
             token = first + np.int64(uniform(key, 2 * attempt) * (last - first))
             sentence = first_at_least(ends, low, high, token + 1)
             if uniform(key, 2 * attempt + 1) < 0.5:
                 sentence += 1
-            boundary = min(max(sentence, low + 1), high - 1)
+            boundary = min(max(sentence, low + 2), high - 1)
             at = _load(ends, boundary - 1, U32)
-            if min(at, length - at) >= LEAST_PIECE:
-                return boundary, min(at, length - at)
+            if min(at - begin, length - at) >= LEAST_PIECE:
+                return boundary, min(at - begin, length - at)
     return np.int64(-1), np.int64(0)
 
 
@@ -545,6 +548,7 @@ def boundary_far(row: Any, document: Any, low: Any, high: Any, before: Any, key:
     Returns (the number of the sentence behind it, the room of the piece); (-1, 0) where none was found.
     """
     ends = row[ENDS]
+    begin = _load(ends, _load(row[END_OFFSETS], document, I32), U32)
     length = _load(row[TOKEN_OFFSETS], document + 1, I32) - _load(row[TOKEN_OFFSETS], document, I32)
     for attempt in range(TRIES):
         far, _ = boundary_near(row, document, 0, length, combined(key, attempt))
@@ -552,7 +556,7 @@ def boundary_far(row: Any, document: Any, low: Any, high: Any, before: Any, key:
             break
         at, room = _load(ends, far - 1, U32), np.int64(0)
         if before and far < low:
-            room = at
+            room = at - begin
         elif before and far > high + 1:
             room = at - _load(ends, high, U32)
         elif not before and far > high:
@@ -617,6 +621,7 @@ def sentence_pairs(
         drawing = combined(key, FORM)
         form = form_F3[np.int64(uniform(drawing, 0) * len(form_F3))]
         mirrored = form[1] == 1 or (form[1] == EITHER and uniform(drawing, 1) < 0.5)
+        size -= np.int64(uniform(drawing, 2) * size * LOOSE)  # whole sentences of a window fit it too well
         start, end = piece(row, document, boundary, min(size // 2, room), not mirrored)
         room = min(room, size - (end - start))
         far: Any = np.int64(-1)

@@ -3,7 +3,7 @@
     neighbours(shard, limit)  ->  Neighbours, kept for the shards that were asked for last
 
 A document counts as often as windows of ``limit`` tokens begin in it, about: so the other document is drawn like the
-own one, which a window was drawn of. One sentence alone, or very few tokens, is no neighbour.
+own one, which a window was drawn of. Two sentences, or very few tokens, are no neighbour.
 
 Shape legend: D documents, E documents that are neighbours, sorted by their group.
 """
@@ -57,7 +57,7 @@ def grouped(shard: Shard, limit: int) -> Neighbours:
     for name in SAME:
         codes_D = shard.codes_of(name)
         group_D = group_D * (int(codes_D.max(initial=0)) + 1) + codes_D
-    fit = np.flatnonzero((sentences_D >= 2) & (length_D >= 2 * kernels.LEAST_PIECE))
+    fit = np.flatnonzero((sentences_D >= 3) & (length_D >= 2 * kernels.LEAST_PIECE))
     order_E = fit[np.argsort(group_D[fit], kind="stable")]
     place_D = np.full(len(shard), -1, np.int32)
     place_D[order_E] = np.arange(len(order_E))

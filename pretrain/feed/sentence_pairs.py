@@ -11,9 +11,9 @@
 No class may be told by anything but the text. So every place that a task's classes need is drawn before the class: a
 window that lacks one (no other document, too few sentences) is no sample of the task whatever its class would have
 been. All places are drawn by one law (a token, evenly, then a side of its sentence) and have room on both sides; the
-first piece has half of the window, the second what is left, and neither has more than all of those places have room
-for. A piece is the whole sentences that fit; a sentence that is longer alone is cut at the far side. No second piece
-begins a document.
+first piece has half of the window, less a drawn part, the second what is left, and neither has more than all of those
+places have room for. A piece is the whole sentences that fit; a sentence that is longer alone is cut at the far side.
+The first sentence of a document, often its title, is in no piece: it would tell what comes first.
 
 Shape legend: W windows, F forms, S samples, P pieces.
 """

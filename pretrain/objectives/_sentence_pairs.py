@@ -73,13 +73,13 @@ def offers(shard: Shard, seconds: set[int]) -> bool:
     """Has a shard a document that such pairs can be made of?"""
     found = grouped(shard, 1)
     sentences_E = np.diff(shard.unchecked_sentence_ends.offsets_D1)[found.held[0]]
-    return int(sentences_E.max(initial=0)) >= (3 if FAR in seconds else 2) and (
+    return int(sentences_E.max(initial=0)) >= (4 if FAR in seconds else 3) and (
         OTHER not in seconds or found.largest >= 2
     )
 
 
 def wanted(seconds: set[int]) -> str:
     """What ``offers`` looks for, in words."""
-    sentences = "three" if FAR in seconds else "two"
+    sentences = "four" if FAR in seconds else "three"
     beside = " with another one of the same source and language in its shard" if OTHER in seconds else ""
     return f"document of {sentences} sentences or more{beside}, which this task needs"

@@ -20,7 +20,7 @@ from pretrain.objectives._sentence_pairs import SentencePairs
 
 @dataclass(frozen=True, kw_only=True)
 class SentenceDistance(SentencePairs):
-    """Are two pieces adjacent, of one document, or of two? Needs documents of three sentences and more."""
+    """Are two pieces adjacent, of one document, or of two? Needs documents of four sentences and more."""
 
     @property
     def forms(self) -> tuple[Form, ...]:
