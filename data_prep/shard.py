@@ -163,6 +163,11 @@ class Shard(Portable):
         """A metadata column (``id``, ``language``, ``source``, ``title``) of one document."""
         return text_at(self.path, name, self._text(name), document)
 
+    def codes_of(self, name: str) -> npt.NDArray[np.int32]:
+        """int32[D]: a number for each document, equal where a metadata column is."""
+        codes: npt.NDArray[np.int32] = self._text(name).dictionary_encode().indices.to_numpy()
+        return codes
+
     def _text(self, name: str) -> Any:
         if name not in self._texts:
             self._texts[name] = text_column(self.path, self._batch, name)

@@ -5,6 +5,7 @@
     turns                shares of streams -> which of them gets each row
     find_*, copy_*       windows of many shards, by the addresses of their columns -> flat arrays
     frame, move_*        texts -> samples with special tokens, whole or as shuffled_segments
+    sentence_pairs       windows -> two pieces of text each: that follow each other, or not (sentence_pairs.py)
     spread               ragged values -> their places in a batch
     grid                 where samples lie -> position, segment and attention indices of a batch
 
@@ -464,6 +465,194 @@ def move_ends(ends_E: Any, offsets_S1: Any, segment_X2: Any, segments_S: Any) ->
             position += high - low + 1
             segment += 1
     return out_E
+
+
+LEAST_PIECE = 8
+"""Tokens that every piece of a pair has room for."""
+LOOSE = 0.25
+"""Largest share of a window's tokens by which a pair is kept shorter."""
+TRIES = 8
+"""Draws of a place before a window is given up."""
+ANCHOR, FORM, FAR_AWAY, ELSEWHERE = 41, 42, 43, 44
+"""Sub-keys of a sample's key, for pairs of sentences."""
+ADJACENT, FAR, OTHER = 0, 1, 2
+"""What the second piece of a pair is: the text beside the first, other text of its document, of another document."""
+EITHER = 2
+"""Mirrored or not, as a coin says."""
+ORDER, TOTALS, PLACES, GROUP_LOW, GROUP_HIGH = range(5)
+"""Columns of a table of neighbours (neighbours.py)."""
+
+
+@njit(cache=True)
+def piece_before(ends: Any, low: Any, boundary: Any, room: Any) -> Any:
+    """(first token, first sentence) of the whole sentences before sentence ``boundary`` that fit into so many tokens; a
+    longer one is cut."""
+    at = _load(ends, boundary - 1, U32)
+    index = first_at_least(ends, low, boundary - 1, at - room)
+    if index == boundary - 1:
+        return at - room, boundary - 1
+    return _load(ends, index, U32), index + 1
+
+
+@njit(cache=True)
+def piece_after(ends: Any, boundary: Any, high: Any, room: Any) -> Any:
+    """(end, sentence after it) of the whole sentences from ``boundary`` on that fit; a longer one is cut."""
+    at = _load(ends, boundary - 1, U32)
+    index = first_at_least(ends, boundary, high, at + room + 1)
+    if index == boundary:
+        return at + room, boundary + 1
+    return _load(ends, index - 1, U32), index
+
+
+@njit(cache=True)
+def piece(row: Any, document: Any, boundary: Any, room: Any, before: Any) -> Any:
+    """(start, end) of the text before or after a boundary of a document."""
+    ends = row[ENDS]
+    at = _load(ends, boundary - 1, U32)
+    if before:
+        return piece_before(ends, _load(row[END_OFFSETS], document, I32), boundary, room)[0], at
+    return at, piece_after(ends, boundary, _load(row[END_OFFSETS], document + 1, I32), room)[0]
+
+
+@njit(cache=True)
+def boundary_near(row: Any, document: Any, first: Any, last: Any, key: Any) -> Any:
+    """A boundary between sentences: a token is drawn evenly of [first, last), and the boundary before or behind its
+    sentence.
+
+    The first sentence of a document, often a title, is not used: no piece begins a document.
+
+    Returns (the number of the sentence behind it, the room in tokens on its narrower side); (-1, 0) where none was
+    found with room enough.
+    """
+    ends, low = row[ENDS], _load(row[END_OFFSETS], document, I32)
+    high = _load(row[END_OFFSETS], document + 1, I32)
+    length = _load(row[TOKEN_OFFSETS], document + 1, I32) - _load(row[TOKEN_OFFSETS], document, I32)
+    if high - low >= 3:
+        begin = _load(ends, low, U32)
+        for attempt in range(TRIES):
+            token = first + np.int64(uniform(key, 2 * attempt) * (last - first))
+            sentence = first_at_least(ends, low, high, token + 1)
+            if uniform(key, 2 * attempt + 1) < 0.5:
+                sentence += 1
+            boundary = min(max(sentence, low + 2), high - 1)
+            at = _load(ends, boundary - 1, U32)
+            if min(at - begin, length - at) >= LEAST_PIECE:
+                return boundary, min(at - begin, length - at)
+    return np.int64(-1), np.int64(0)
+
+
+@njit(cache=True)
+def boundary_far(row: Any, document: Any, low: Any, high: Any, before: Any, key: Any) -> Any:
+    """A boundary of the same document, drawn like any, from which a piece reaches back (``before``) or on without
+    coming nearer to the sentences [low, high) than one sentence.
+
+    Returns (the number of the sentence behind it, the room of the piece); (-1, 0) where none was found.
+    """
+    ends = row[ENDS]
+    begin = _load(ends, _load(row[END_OFFSETS], document, I32), U32)
+    length = _load(row[TOKEN_OFFSETS], document + 1, I32) - _load(row[TOKEN_OFFSETS], document, I32)
+    for attempt in range(TRIES):
+        far, _ = boundary_near(row, document, 0, length, combined(key, attempt))
+        if far < 0:
+            break
+        at, room = _load(ends, far - 1, U32), np.int64(0)
+        if before and far < low:
+            room = at - begin
+        elif before and far > high + 1:
+            room = at - _load(ends, high, U32)
+        elif not before and far > high:
+            room = length - at
+        elif not before and far < low - 1:
+            room = _load(ends, low - 2, U32) - at
+        if room >= LEAST_PIECE:
+            return far, room
+    return np.int64(-1), np.int64(0)
+
+
+@njit(cache=True)
+def boundary_elsewhere(row: Any, near: Any, document: Any, key: Any) -> Any:
+    """A boundary of another document of the same group, drawn by the tokens of the documents.
+
+    Returns (document, the number of the sentence behind it, the room on its narrower side); the number is -1 where none
+    was found.
+    """
+    own = _load(near[PLACES], document, I32)
+    if own >= 0:
+        low, high = _load(near[GROUP_LOW], own, U32), _load(near[GROUP_HIGH], own, U32)
+        base, mine = _load(near[TOTALS], low, U32), _load(near[TOTALS], own, U32)
+        weight = _load(near[TOTALS], own + 1, U32) - mine
+        total = _load(near[TOTALS], high, U32) - base - weight
+        for attempt in range(TRIES if total > 0 else 0):
+            drawn = base + np.int64(uniform(key, attempt) * total)
+            if drawn >= mine:
+                drawn += weight
+            found = first_at_least(near[TOTALS], low + 1, high, drawn + 1) - 1
+            other = _load(near[ORDER], found, U32)
+            length = _load(row[TOKEN_OFFSETS], other + 1, I32) - _load(row[TOKEN_OFFSETS], other, I32)
+            boundary, room = boundary_near(row, other, 0, length, combined(key, TRIES + attempt))
+            if boundary >= 0:
+                return other, boundary, room
+    return np.int64(-1), np.int64(-1), np.int64(0)
+
+
+@njit(cache=True)
+def sentence_pairs(
+    table: Any, near: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, key_W: Any, form_F3: Any
+) -> Any:
+    """Two pieces of text for every window, and their class.
+
+    Args:
+        near: rows of neighbours, one for each row of ``table``; read only where a form asks for other documents.
+        form_F3: what may be drawn, evenly: (ADJACENT, FAR or OTHER; 0, 1 mirrored or EITHER; class).
+
+    Returns:
+        (first_W2 and second_W2, the pieces [start, end); the document of the second piece; class_W, -1 for windows that
+        do not offer all forms)
+    """
+    windows = len(row_W)
+    first_W2, second_W2 = np.zeros((windows, 2), np.int64), np.zeros((windows, 2), np.int64)
+    other_W, class_W = document_W.copy(), np.full(windows, -1, np.int64)
+    wants_far, wants_other = (form_F3[:, 0] == FAR).any(), (form_F3[:, 0] == OTHER).any()
+    for window in range(windows):
+        row, document, key = table[row_W[window]], document_W[window], key_W[window]
+        size = end_W[window] - start_W[window]
+        boundary, room = boundary_near(row, document, start_W[window], end_W[window], combined(key, ANCHOR))
+        if boundary < 0 or size < 2 * LEAST_PIECE:
+            continue
+        drawing = combined(key, FORM)
+        form = form_F3[np.int64(uniform(drawing, 0) * len(form_F3))]
+        mirrored = form[1] == 1 or (form[1] == EITHER and uniform(drawing, 1) < 0.5)
+        size -= np.int64(uniform(drawing, 2) * size * LOOSE)  # whole sentences of a window fit it too well
+        start, end = piece(row, document, boundary, min(size // 2, room), not mirrored)
+        room = min(room, size - (end - start))
+        far: Any = np.int64(-1)
+        there: Any = np.int64(-1)
+        other: Any = document
+        if wants_far:
+            ends = row[ENDS]
+            low, high = _load(row[END_OFFSETS], document, I32), _load(row[END_OFFSETS], document + 1, I32)
+            begins, over = boundary, boundary
+            if mirrored:
+                over = first_at_least(ends, boundary, high, end) + 1
+            else:
+                begins = first_at_least(ends, low, boundary, start + 1)
+            far, found = boundary_far(row, document, begins, over, mirrored, combined(key, FAR_AWAY))
+            if far < 0:
+                continue
+            room = min(room, found)
+        if wants_other:
+            other, there, found = boundary_elsewhere(row, near[row_W[window]], document, combined(key, ELSEWHERE))
+            if there < 0:
+                continue
+            room = min(room, found)
+        if form[0] == OTHER:
+            other_W[window], boundary = other, there
+        elif form[0] == FAR:
+            boundary = far
+        first_W2[window, 0], first_W2[window, 1] = start, end
+        second_W2[window] = piece(row, other_W[window], boundary, room, mirrored)
+        class_W[window] = form[2]
+    return first_W2, second_W2, other_W, class_W
 
 
 @njit(cache=True)
