@@ -595,15 +595,22 @@ def boundary_elsewhere(row: Any, near: Any, document: Any, key: Any) -> Any:
     return np.int64(-1), np.int64(-1), np.int64(0)
 
 
+@njit(cache=True, inline="always")
+def least_share(size: Any, share: Any) -> Any:
+    """A share of so many tokens, but enough for a piece."""
+    return min(size, LEAST_PIECE + np.int64(share * max(size - LEAST_PIECE, 0)))
+
+
 @njit(cache=True)
 def sentence_pairs(
-    table: Any, near: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, key_W: Any, form_F3: Any
+    table: Any, near: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, key_W: Any, form_F3: Any, apart: Any
 ) -> Any:
     """Two pieces of text for every window, and their class.
 
     Args:
         near: rows of neighbours, one for each row of ``table``; read only where a form asks for other documents.
         form_F3: what may be drawn, evenly: (ADJACENT, FAR or OTHER; 0, 1 mirrored or EITHER; class).
+        apart: has each piece a length of its own, up to half of the window?
 
     Returns:
         (first_W2 and second_W2, the pieces [start, end); the document of the second piece; class_W, -1 for windows that
@@ -623,8 +630,9 @@ def sentence_pairs(
         form = form_F3[np.int64(uniform(drawing, 0) * len(form_F3))]
         mirrored = form[1] == 1 or (form[1] == EITHER and uniform(drawing, 1) < 0.5)
         size -= np.int64(uniform(drawing, 2) * size * LOOSE)  # whole sentences of a window fit it too well
-        start, end = piece(row, document, boundary, min(size // 2, room), not mirrored)
-        room = min(room, size - (end - start))
+        half, share = size // 2, uniform(drawing, 3) if apart else 1.0
+        start, end = piece(row, document, boundary, min(least_share(half, share), room), not mirrored)
+        room = min(room, least_share(half, uniform(drawing, 4)) if apart else size - (end - start))
         far: Any = np.int64(-1)
         there: Any = np.int64(-1)
         other: Any = document

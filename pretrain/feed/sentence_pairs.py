@@ -61,8 +61,8 @@ class Pairs(NamedTuple):
     """Class, NO_LABEL for windows without a pair (whose pieces mean nothing)."""
 
 
-def sentence_pairs(texts: Texts, key_W: Keys, forms: Sequence[Form]) -> Pairs:
-    """A pair for each of several windows.
+def sentence_pairs(texts: Texts, key_W: Keys, forms: Sequence[Form], apart: bool = False) -> Pairs:
+    """A pair for each of several windows; ``apart``: each piece has a length of its own, up to half of the window.
 
     Raises:
         ValueError: texts made by hand, or a damaged shard.
@@ -80,7 +80,15 @@ def sentence_pairs(texts: Texts, key_W: Keys, forms: Sequence[Form]) -> Pairs:
     table = np.stack([found.table for found in addresses])
     near_table = np.stack([found.table for found in near]) if near else np.zeros((len(shards), 5), np.int64)
     first_W2, second_W2, other_W, label_W = kernels.sentence_pairs(
-        table, near_table, row_W, windows.document_W, windows.start_W, windows.end_W, key_W, np.array(forms, np.int64)
+        table,
+        near_table,
+        row_W,
+        windows.document_W,
+        windows.start_W,
+        windows.end_W,
+        key_W,
+        np.array(forms, np.int64),
+        apart,
     )
     del addresses, near
     first = Windows(windows.shard_W, windows.document_W, first_W2[:, 0], first_W2[:, 1])
@@ -96,9 +104,10 @@ def paired_samples(
 
     Args:
         hide: may tokens of pairs be hidden?
-        apart: both pieces are samples of their own instead, one behind the other, the first with the label.
+        apart: both pieces are samples of their own instead, one behind the other, the first with the label; the length
+            of one tells nothing of the other's.
     """
-    pairs = sentence_pairs(texts, key_W, forms)
+    pairs = sentence_pairs(texts, key_W, forms, apart)
     paired_W = pairs.label_W != NO_LABEL
     count_W = 1 + paired_W
     first_W = starts(count_W)[:-1]
