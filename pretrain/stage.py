@@ -18,6 +18,7 @@ from masking.keyed import hash_key
 from pretrain.engine import Engine
 from pretrain.evaluation.heldout import evaluate
 from pretrain.feed.loading import BatchMaker
+from pretrain.feed.means import counted, scales
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
 from pretrain.metrics.sums import Sums, check_groups, totals
 from pretrain.processes.world import OTHERS
@@ -143,16 +144,16 @@ class StageLoop:
     def _counts(self, summed: torch.Tensor) -> Counts:
         *counts, stop, bad = summed.tolist()
         self.progress.stopping = stop > 0
-        tasks = list(self.maker.objectives)
-        real, masked, maskable, given_up, slots = counts[len(tasks) :]
-        return Counts(dict(zip(tasks, counts, strict=False)), real, masked, maskable, given_up, slots, bad > 0)
+        names = counted(self.maker.objectives)
+        real, masked, maskable, given_up, slots = counts[len(names) :]
+        return Counts(dict(zip(names, counts, strict=False)), real, masked, maskable, given_up, slots, bad > 0)
 
     def _count(self, counts: Counts) -> dict[str, float]:
-        """weight / global number of targets of the step, by task."""
+        """weight / global number of targets of the step."""
         self.progress.tokens += counts.real
         seen = ("real", "masked", "maskable", "slots", "given_up")
         self.sums.count(**{name: getattr(counts, name) for name in seen})
-        return {name: self.maker.objectives[name].weight / max(count, 1.0) for name, count in counts.targets.items()}
+        return scales(self.maker.objectives, counts.targets)
 
     def _global(self, local: torch.Tensor, applied: bool, later: Ready) -> tuple[torch.Tensor, bool, Counts]:
         """The step's stats summed over ranks, whether all of them applied it, and the counts of the next step."""

@@ -74,6 +74,11 @@ class Reader(Protocol):
         """What windows count in."""
         ...
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of text that a sample has room for, without special tokens; whole documents may be longer."""
+        ...
+
     def texts(self, windows: Windows) -> Texts:
         """The content of windows of its shards, wherever they begin and end."""
         ...
