@@ -22,7 +22,7 @@ from data_prep.shards import Prepared
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, Stream
-from pretrain.network.model import PretrainingModel
+from pretrain.model import PretrainingModel
 from pretrain.objectives import WORDS
 from pretrain.progress import Progress
 from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model
@@ -169,7 +169,7 @@ def _micro(run: Run, corpus: Corpus, index: int, progress: Progress) -> Micro:
     for name, stream in maker.streams.items():
         row, _ = stream.next(progress.cursors.get(name, Cursor()))
         batch = maker[MicroBatchSpec(progress.step, [row], progress.step / total_steps(run.stages))]
-        predicted = max(predicted, sum(batch.counts[task] for task in predicting))
+        predicted = max(predicted, sum(len(batch.targets[task]["label"]) for task in predicting))
     rows = run.batch.rows_per_process
     return Micro(tokens=rows * run.batch.row, longest=run.batch.max_sample_tokens, predicted=rows * predicted)
 

@@ -21,7 +21,7 @@ from data_prep.encoding import Tokenizer
 from data_prep.files import staged_folder
 from pretrain.config import Run
 from pretrain.engine import Engine
-from pretrain.network.model import PretrainingModel
+from pretrain.model import PretrainingModel
 from pretrain.processes.world import World
 from pretrain.stages.schedule import planned_tasks
 from pretrain.state import importing as exchange

@@ -18,6 +18,7 @@ from masking.keyed import hash_key
 from pretrain.engine import Engine
 from pretrain.evaluation.heldout import evaluate
 from pretrain.feed.loading import BatchMaker
+from pretrain.feed.means import counted, scales
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
 from pretrain.metrics.sums import Sums, check_groups, totals
 from pretrain.processes.world import OTHERS
@@ -37,8 +38,8 @@ class StageLoop:
 
     def __init__(self, around: Surroundings, index: int, maker: BatchMaker, engine: Engine) -> None:
         self.around, self.index, self.maker, self.engine = around, index, maker, engine
-        run, self.progress, self.world = around.run, around.progress, around.world
-        self.run, self.stage = run, run.stages[index]
+        self.progress, self.world, self.run = around.progress, around.world, (run := around.run)
+        self.stage = run.stages[index]
         self.first = self.progress.step
         self.end = self.first - position(run.stages, self.first).step + self.stage.steps
         self.total = total_steps(run.stages)
@@ -47,8 +48,7 @@ class StageLoop:
         self.sums = Sums({name: objective.groups for name, objective in maker.objectives.items()}, self.progress.window)
         new = self.first == self.end - self.stage.steps
         self.guard = Guard(run.stability, {**self.progress.guard, "losses": {}} if new else self.progress.guard)
-        self.saver = Saver(around, index, engine)
-        self.progress.window = {}
+        self.saver, self.progress.window = Saver(around, index, engine), {}
         self.trouble: str | None = None
 
     def run_steps(self) -> Snapshot | None:
@@ -144,16 +144,16 @@ class StageLoop:
     def _counts(self, summed: torch.Tensor) -> Counts:
         *counts, stop, bad = summed.tolist()
         self.progress.stopping = stop > 0
-        tasks = list(self.maker.objectives)
-        real, masked, maskable, given_up, slots = counts[len(tasks) :]
-        return Counts(dict(zip(tasks, counts, strict=False)), real, masked, maskable, given_up, slots, bad > 0)
+        names = counted(self.maker.objectives)
+        real, masked, maskable, given_up, slots = counts[len(names) :]
+        return Counts(dict(zip(names, counts, strict=False)), real, masked, maskable, given_up, slots, bad > 0)
 
     def _count(self, counts: Counts) -> dict[str, float]:
-        """weight / global number of targets of the step, by task."""
+        """weight / global number of targets of the step."""
         self.progress.tokens += counts.real
         seen = ("real", "masked", "maskable", "slots", "given_up")
         self.sums.count(**{name: getattr(counts, name) for name in seen})
-        return {name: self.maker.objectives[name].weight / max(count, 1.0) for name, count in counts.targets.items()}
+        return scales(self.maker.objectives, counts.targets)
 
     def _global(self, local: torch.Tensor, applied: bool, later: Ready) -> tuple[torch.Tensor, bool, Counts]:
         """The step's stats summed over ranks, whether all of them applied it, and the counts of the next step."""

@@ -20,6 +20,7 @@ import torch
 from pretrain.config import Run
 from pretrain.feed.batch import Batch
 from pretrain.feed.loading import BatchMaker, default_workers, loader
+from pretrain.feed.means import counted
 from pretrain.feed.sampling import MicroBatchSpec
 from pretrain.processes.stopping import start_tracker
 from pretrain.processes.world import World
@@ -34,7 +35,7 @@ class Ready(NamedTuple):
 
     batches: list[Batch]
     counts: list[float]
-    """Targets of each task, then the fields of Counts from ``real`` on."""
+    """Targets of each task and of its parts (feed/means.py), then the fields of Counts from ``real`` on."""
     waited: float
     """Seconds."""
     fault: ValueError | OSError | None
@@ -63,8 +64,8 @@ class StepBatches:
         workers = default_workers(on_gpu, torch.get_num_threads()) if run.data_workers is None else run.data_workers
         if workers:
             start_tracker()
-        self.tasks, self.device, self.accumulation, self.minutes = (
-            list(maker.objectives),
+        self.counted, self.device, self.accumulation, self.minutes = (
+            counted(maker.objectives),
             world.device,
             accumulation,
             run.engine.timeout_minutes,
@@ -78,14 +79,14 @@ class StepBatches:
             ready = [self._next().to(self.device) for _ in range(self.accumulation)]
         except (ValueError, OSError) as error:
             return self.none()._replace(fault=error)
-        counts = [sum(batch.counts[name] for batch in ready) for name in self.tasks]
+        counts = [sum(batch.counts[name] for batch in ready) for name in self.counted]
         counts += [sum(getattr(batch, name) for batch in ready) for name in COUNTED]
         counts.append(sum(batch.input_ids.numel() for batch in ready))
         return Ready(ready, [float(count) for count in counts], time.perf_counter() - begun, None)
 
     def none(self) -> Ready:
         """No batches: after the last step of a stage."""
-        return Ready([], [0.0] * (len(self.tasks) + len(COUNTED) + 1), 0.0, None)
+        return Ready([], [0.0] * (len(self.counted) + len(COUNTED) + 1), 0.0, None)
 
     def _next(self) -> Batch:
         """The next batch.

@@ -45,7 +45,7 @@ class Batch:
     targets: Mapping[str, Mapping[str, torch.Tensor]]
     """Per task; only its objective reads them."""
     counts: Mapping[str, int]
-    """Number of targets per task."""
+    """Number of targets per task, and of each part of a task that has parts (means.py)."""
     real_tokens: int
     masked_tokens: int
     maskable_tokens: int

@@ -47,6 +47,11 @@ class Builder(Protocol):
         ...
 
     @property
+    def means(self) -> Mapping[str, float]:
+        """Weights of the parts of its targets that have a mean each; none: one mean of all."""
+        ...
+
+    @property
     def classes(self) -> int:
         """Number of classes of its labels; 0 where it has none."""
         ...
@@ -63,8 +68,8 @@ class Builder(Protocol):
         """The samples of several windows."""
         ...
 
-    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
-        """Arrays that its loss reads, and the number of targets."""
+    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int | Mapping[str, int]]:
+        """Arrays that its loss reads, and the number of targets, of each part where it has parts."""
         ...
 
 

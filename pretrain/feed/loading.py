@@ -21,6 +21,7 @@ from masking.keyed import place_keys
 from pretrain.feed.batch import Batch, to_batch
 from pretrain.feed.building import Builder, Built, check_built, check_labels, named
 from pretrain.feed.hiding import Masking, Specials
+from pretrain.feed.means import told_counts
 from pretrain.feed.packed import Packed, as_it_is, hide, lay
 from pretrain.feed.samples import Samples
 from pretrain.feed.sampling import MicroBatchSpec, RowSpec, Stream
@@ -96,17 +97,13 @@ class BatchMaker(Dataset[Batch]):
 
     def __getitem__(self, spec: MicroBatchSpec) -> Batch:
         packed = self.packed(spec)
-        made = {}
+        made: dict[str, Mapping[str, Long]] = {}
+        counts: dict[str, int] = {}
         for name, objective in self.objectives.items():
             with named(name, objective, "making targets"):
-                arrays, count = objective.targets(packed, name)
-                made[name] = (arrays, count)
-        return to_batch(
-            packed,
-            self.task_ids,
-            {name: arrays for name, (arrays, _) in made.items()},
-            {name: count for name, (_, count) in made.items()},
-        )
+                made[name], count = objective.targets(packed, name)
+                counts |= told_counts(name, objective.means, count)
+        return to_batch(packed, self.task_ids, made, counts)
 
 
 def end_if_orphaned(rank: int, worker: int) -> None:

@@ -76,7 +76,7 @@ class Reader(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """Longest window, without special tokens."""
+        """Tokens of text that a sample has room for, without special tokens; whole documents may be longer."""
         ...
 
     def texts(self, windows: Windows) -> Texts:

@@ -1,1 +1,1 @@
-"""The encoder, and the model of encoder and heads."""
+"""The encoder over packed rows."""

@@ -32,7 +32,7 @@ from pretrain.forward.encoding import Encoding
 from pretrain.forward.loss import Loss, cross_entropy
 
 WORDS = "ernie.embeddings.word_embeddings.weight"
-"""The table that decoders over the vocabulary are tied to."""
+"""The table that decoders over the vocabulary are tied to; a task that ties one predicts its targets' ``label``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,12 @@ class Objective(ABC):
         """Names of the groups of targets that its figures are split by: ``loss/TASK/GROUP``; none by default."""
         return ()
 
+    @property
+    def means(self) -> Mapping[str, float]:
+        """Parts of its targets that have a mean loss each, with the weights by which these are summed; none: one mean
+        of all its targets. ``targets`` counts each part, and ``Loss.mean`` says what each target counts in."""
+        return {}
+
     def feed(self) -> Feed:
         """What it reads of each folder; here the windows of the training split."""
         return Feed()
@@ -112,8 +118,8 @@ class Objective(ABC):
         return each(self.build, texts, key_W, name, specials)
 
     @abstractmethod
-    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
-        """Arrays that ``loss`` reads, and the number of targets."""
+    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int | Mapping[str, int]]:
+        """Arrays that ``loss`` reads, and the number of targets: of each of its ``means``, where it has some."""
 
     @abstractmethod
     def head(self, config: Any) -> nn.Module:

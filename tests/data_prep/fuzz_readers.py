@@ -226,6 +226,19 @@ def pairs_jsonl(rng: random.Random) -> bytes:
     )
 
 
+def triples_jsonl(rng: random.Random) -> bytes:
+    return b"".join(
+        json_line(
+            rng,
+            {
+                "text": words(rng),
+                "triples": [[words(rng, 1) for _ in range(rng.choice([2, 3, 3, 3]))] for _ in range(rng.randint(0, 3))],
+            },
+        )
+        for _ in range(rng.randint(0, 8))
+    )
+
+
 def entries(rng: random.Random) -> bytes:
     lines = [
         words(rng, 3),
@@ -365,6 +378,7 @@ TARGETS = {
     "hub_dataset-parquet": Target("hub_dataset", parquet, folder="train.parquet"),
     "pairs-jsonl": Target("pairs", pairs_jsonl, {**PAIRS, "format": "jsonl"}),
     "pairs-tsv": Target("pairs", pairs_text("\t"), {**PAIRS, "format": "tsv"}, header=lambda raw: True),
+    "triples": Target("triples", triples_jsonl),
     "pairs-csv": Target("pairs", pairs_text(","), {**PAIRS, "format": "csv"}, header=lambda raw: True),
     "lexicon": Target("", entries),
 }

@@ -24,8 +24,8 @@ from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.batch import Batch
 from pretrain.feed.sampling import MicroBatchSpec, Sampler
+from pretrain.model import PretrainingModel
 from pretrain.network.encoder import encode, packed_attention
-from pretrain.network.model import PretrainingModel
 from pretrain.network.prefix import prefix_of, variable_length
 from pretrain.preflight import Place, Preflight, preflight
 from pretrain.setup import build_model

@@ -4,7 +4,8 @@
                                stats (R, 3): loss sum, hits, targets; of each task one row of all, then one of each of
                                its groups
 
-``scale`` holds weight / global number of targets, so losses are divided once, by what the whole step sums over.
+``scale`` holds weight / global number of targets, so losses are divided once, by what the whole step sums over
+(feed/means.py).
 Parameters are initialised from a key per name: which heads exist changes no other parameter.
 """
 
@@ -20,7 +21,7 @@ from torch import nn
 from masking.keyed import hash_key
 from pretrain.feed.batch import Batch
 from pretrain.forward.encoding import Encoding
-from pretrain.forward.loss import Loss
+from pretrain.forward.loss import Loss, minimised
 from pretrain.network.encoder import build_encoder, encode
 from pretrain.objectives import Objective
 
@@ -74,10 +75,11 @@ class PretrainingModel(nn.Module):
         encoding = Encoding(hidden_TD, pooled_SD, encode_again)
         total = torch.zeros((), device=batch.input_ids.device)  # not of hidden_TD(): tasks may all encode otherwise
         rows = []
-        for name, factor in scale.items():
-            loss = self.objectives[name].loss(encoding, batch, batch.targets[name], self.heads[name])
-            total = total + factor * (loss.per_target if loss.factor is None else loss.per_target * loss.factor).sum()
-            rows.append(summarise(name, loss, self.objectives[name].groups))
+        for name in (name for name in scale if name in self.objectives):
+            objective = self.objectives[name]
+            loss = objective.loss(encoding, batch, batch.targets[name], self.heads[name])
+            total = total + minimised(name, loss, objective.means, scale)
+            rows.append(summarise(name, loss, objective.groups))
         return total, torch.cat(rows)
 
 
