@@ -7,7 +7,7 @@ trial.fitted, trial.asked       ->  tables for the baselines, or nothing where t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pretrain.corpus import Corpus
@@ -69,7 +69,7 @@ def add(seen: Seen, maker: BatchMaker, packed: Packed, task: str, corpus: Corpus
     targets, count = maker.objectives[task].targets(packed, task)
     seen.samples += len(packed.samples)
     seen.tokens += int(packed.samples.length_S.sum())
-    seen.targets += count
+    seen.targets += sum(count.values()) if isinstance(count, Mapping) else count
     classes = maker.objectives[task].classes
     labelled = packed.labelled(task)[0]
     if "position" in targets and classes:
