@@ -74,6 +74,11 @@ class Reader(Protocol):
         """What windows count in."""
         ...
 
+    @property
+    def max_tokens(self) -> int:
+        """Longest window that is cut, without special tokens; a whole document may be longer."""
+        ...
+
     def texts(self, windows: Windows) -> Texts:
         """The content of windows of its shards, wherever they begin and end."""
         ...
