@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tiny import ROOT
 
+from data_prep.engines import Engine
 from data_prep.preparing.pipeline import prepare
 from data_prep.preparing.plan import Preparation
 from launch.settings.components import decode, load
@@ -21,10 +24,20 @@ CORPORA: dict[str, dict[str, Any]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Here(Engine):
+    """Does everything in this process."""
+
+    def run(self, work: Any, parts: Sequence[int]) -> Iterator[Any]:
+        return map(work, parts)
+
+
 def sentences() -> list[str]:
     """Clauses of the examples, of 5 to 60 characters."""
     lines = [
-        line for code in ("zh", "en") for line in (ROOT / f"examples/corpus/{code}.jsonl").read_text("utf-8").splitlines()
+        line
+        for code in ("zh", "en")
+        for line in (ROOT / f"examples/corpus/{code}.jsonl").read_text("utf-8").splitlines()
     ]
     found = [part.strip() for line in lines for part in re.split(r"[。，；.;,\n]", json.loads(line)["text"])]
     return sorted({part for part in found if 5 <= len(part) <= 60})
@@ -62,7 +75,6 @@ def folder_of(kind: str, prepared: Path, target: Path, count: int = 400, **setti
         ROOT / "configs/data/demo.yaml",
         [
             f"output={target / 'data'}",
-            "engine.workers=1",
             f"vocabulary.path={prepared / 'tokenizer'}",
             "heldout=0.3",
             "part_bytes=20000",
@@ -71,5 +83,5 @@ def folder_of(kind: str, prepared: Path, target: Path, count: int = 400, **setti
     source.value["corpora"] = [{**CORPORA[kind], "paths": [str(file)], **settings}]
     for place, names in ((0, ("entities.zh.tsv", "entities.en.tsv")), (1, ("phrases.zh.txt", "phrases.en.txt"))):
         source.value["annotators"][place]["paths"] = [str(ROOT / "examples/lexicons" / name) for name in names]
-    prepare(decode(Preparation, source), lambda progress: None)
+    prepare(replace(decode(Preparation, source), engine=Here()), lambda progress: None)
     return target / "data"
