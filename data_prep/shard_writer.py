@@ -67,10 +67,13 @@ def write_shard(
         return pa.array((np.concatenate(arrays) if arrays else np.zeros(0)).astype(str(kind)))
 
     columns = [pa.array([names[place] for block in blocks for names in block.names], pa.string()) for place in range(4)]
-    for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends"):
+
+    def plain(name: str) -> Any:
         found = [getattr(block, name) for block in blocks]
         values = flat([values for values, _ in found], schema.field(name).type.value_type)
-        columns.append(listed(name, values, [offsets for _, offsets in found]))
+        return listed(name, values, [offsets for _, offsets in found])
+
+    columns += [plain(name) for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends")]
     for level in levels:
         name = f"units_{level}"
         tables = [block.units.get(level) or (NO_UNITS, np.zeros(len(block) + 1, np.int64)) for block in blocks]
@@ -79,14 +82,9 @@ def write_shard(
         values = pa.StructArray.from_arrays(parts, fields=fields)
         columns.append(listed(name, values, [offsets for _, offsets in tables]))
     if pairs or roles:
-        found = [block.segment_ends for block in blocks]
-        values = flat([values for values, _ in found], "uint32")
-        columns.append(listed("segment_ends", values, [offsets for _, offsets in found]))
-        columns.append(flat([block.label_D for block in blocks], "int16"))
+        columns += [plain("segment_ends"), flat([block.label_D for block in blocks], "int16")]
     if roles:
-        found = [block.segment_labels for block in blocks]
-        values = flat([values for values, _ in found], "int16")
-        columns.append(listed("segment_labels", values, [offsets for _, offsets in found]))
+        columns.append(plain("segment_labels"))
     batch = pa.record_batch(columns, schema=schema)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(batch)
