@@ -28,8 +28,8 @@ from data_prep.code_points import code_points
 Spans = npt.NDArray[np.int32]
 """int32[N, 2]: half-open character ranges ``[start, end)``, sorted by start."""
 SEGMENT = "segment"
-"""Reserved level of given spans: the parts of a labelled pair, whose type is the pair's class (empty when it has none).
-No units."""
+"""Reserved level of given spans: the parts of a labelled pair, whose type is the pair's class (empty when it has none),
+or the turns of a dialogue, whose type is their role. No units."""
 
 
 class Span(NamedTuple):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from data_prep.blocks import Offsets, offsets_of
 
-RAGGED = ("token_ids", "flags", "sentence_ends", "paragraph_ends", "segment_ends")
+RAGGED = ("token_ids", "flags", "sentence_ends", "paragraph_ends", "segment_ends", "segment_labels")
 """What a document has several of, apart from units."""
 
 
@@ -57,6 +57,8 @@ class Encoded:
     """Units that fit no token boundary, by level."""
     segment_ends_G: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
     """Index one past the last token of each part of a pair; empty for documents that are no pairs."""
+    segment_labels_G: npt.NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
+    """The class of each of these parts: of a turn its role, of a pair the pair's own; -1 when it has none."""
     label: int = -1
     """The class of a labelled pair; -1 when it has none."""
 
@@ -73,6 +75,7 @@ class EncodedBlock:
     sentence_ends: tuple[npt.NDArray[np.uint32], Offsets]
     paragraph_ends: tuple[npt.NDArray[np.uint32], Offsets]
     segment_ends: tuple[npt.NDArray[np.uint32], Offsets]
+    segment_labels: tuple[npt.NDArray[np.int16], Offsets]
     units: Mapping[str, tuple[TokenUnits, Offsets]]
     dropped: Mapping[str, int]
     label_D: npt.NDArray[np.int16]
@@ -98,7 +101,7 @@ class EncodedBlock:
     def document(self, number: int) -> Encoded:
         """One document alone. What was dropped is known of a block of one document only."""
         identity, language, source, title = self.names[number]
-        token_ids_T, flags_T, sentence_ends_S, paragraph_ends_P, segment_ends_G = (
+        token_ids_T, flags_T, sentence_ends_S, paragraph_ends_P, segment_ends_G, segment_labels_G = (
             values[offsets_D1[number] : offsets_D1[number + 1]]
             for values, offsets_D1 in (getattr(self, name) for name in RAGGED)
         )
@@ -117,6 +120,7 @@ class EncodedBlock:
             },
             dropped=self.dropped if len(self) == 1 else {},
             segment_ends_G=segment_ends_G,
+            segment_labels_G=segment_labels_G,
             label=int(self.label_D[number]),
         )
 
@@ -129,6 +133,7 @@ class EncodedBlock:
             encoded.sentence_ends_S,
             encoded.paragraph_ends_P,
             encoded.segment_ends_G,
+            encoded.segment_labels_G,
         )
         return EncodedBlock(
             names=[(encoded.id, encoded.language, encoded.source, encoded.title)],

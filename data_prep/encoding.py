@@ -5,7 +5,8 @@
 
 A unit that no token boundary fits (it begins or ends inside a token) is dropped and counted; none is ever invented.
 
-Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments (parts of a pair), U units of one level.
+Shape legend: D documents, T tokens, S sentences, P paragraphs, G segments (parts of a pair, turns of a dialogue), U
+units of one level.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def encode_block(annotated: AnnotatedBlock, tokenizer: Tokenizer, classes: Seque
     flags_T = kernels.flags(
         annotated.block.characters_N, tokens.start_T, character_kinds(), kernels.UPPER, FLAG_CAPITAL
     )
-    segment_ends, label_D = _segments(annotated.block, tokens, classes)
+    segment_ends, segment_labels, label_D = _segments(annotated.block, tokens, classes)
     return EncodedBlock(
         names=[(document.id, document.language, document.source, document.title) for document in documents],
         token_ids=(tokens.ids_T, tokens.tokens_D1),
@@ -176,6 +177,7 @@ def encode_block(annotated: AnnotatedBlock, tokenizer: Tokenizer, classes: Seque
         sentence_ends=(sentence_ends_S, sentences_D1),
         paragraph_ends=(paragraph_ends_P, paragraphs_D1),
         segment_ends=segment_ends,
+        segment_labels=segment_labels,
         units=units,
         dropped=dropped,
         label_D=label_D,
@@ -184,12 +186,17 @@ def encode_block(annotated: AnnotatedBlock, tokenizer: Tokenizer, classes: Seque
 
 def _segments(
     block: Block, tokens: Tokens, classes: Sequence[str]
-) -> tuple[tuple[npt.NDArray[np.uint32], Offsets], npt.NDArray[np.int16]]:
-    """Where the parts of pairs end, in the tokens of each document, and the number of its class."""
+) -> tuple[tuple[npt.NDArray[np.uint32], Offsets], tuple[npt.NDArray[np.int16], Offsets], npt.NDArray[np.int16]]:
+    """Where the parts of pairs and dialogues end, in the tokens of each document, the number of the class of each, and
+    that of the first of them, which is the document's."""
     ends, label_D = [np.zeros(0, np.uint32)] * len(block), np.full(len(block), -1, np.int16)
+    labels = [np.zeros(0, np.int16)] * len(block)
+    number_of = {name: number for number, name in enumerate(classes)} | {"": -1}
     for number, document in enumerate(block.documents):
         if segments := document.given.get(SEGMENT, ()):
             start_T = tokens.start_T[tokens.tokens_D1[number] : tokens.tokens_D1[number + 1]] - block.offsets_D1[number]
             ends[number] = np.searchsorted(start_T, [segment.end for segment in segments], "left").astype(np.uint32)
-            label_D[number] = classes.index(segments[0].type) if segments[0].type else -1
-    return (np.concatenate(ends), offsets_of(map(len, ends))), label_D
+            labels[number] = np.array([number_of[segment.type] for segment in segments], np.int16)
+            label_D[number] = labels[number][0]
+    offsets_D1 = offsets_of(map(len, ends))
+    return (np.concatenate(ends), offsets_D1), (np.concatenate(labels), offsets_D1), label_D

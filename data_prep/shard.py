@@ -32,6 +32,7 @@ from data_prep.shard_columns import (
     unit_column,
 )
 from data_prep.shard_maps import opened
+from data_prep.shard_parts import PartTable, parts_problem
 
 
 class Addresses(NamedTuple):
@@ -133,6 +134,44 @@ class Shard(Portable):
         """
         self._needs_pairs()
         return ListColumn(*list_column(self.path, self._batch, "segment_ends", "uint32"))
+
+    @cached_property
+    def segment_labels(self) -> ListColumn:
+        """The role of each turn, an index into the manifest's roles of the split.
+
+        Raises:
+            ValueError: a shard without dialogues.
+        """
+        if not self.has_roles:
+            raise ValueError(f"shard {self.path} holds no dialogues. Prepare them with `kind: dialogues`.")
+        labels = ListColumn(*list_column(self.path, self._batch, "segment_labels", "int16"))
+        if self.compared and not np.array_equal(labels.offsets_D1, self.segment_ends.offsets_D1):
+            raise damaged(self.path, "segment_labels: not one for each segment")
+        return labels
+
+    @property
+    def has_roles(self) -> bool:
+        """Does it hold dialogues?"""
+        return "segment_labels" in self._batch.schema.names
+
+    @cached_property
+    def part_addresses(self) -> Addresses:
+        """Where the parts of pairs or dialogues lie: the offsets of the documents, ends, labels of documents, labels of
+        parts (0: of pairs), and the offsets of tokens."""
+        ends, tokens = self.segment_ends, self.token_ids
+        roles = (self.segment_labels.values,) if self.has_roles else ()
+        held = (ends.offsets_D1, ends.values, self.label, tokens.offsets_D1, *roles)
+        table = [array.ctypes.data for array in held]
+        return Addresses(np.array(table if roles else [*table, 0], np.int64), held)
+
+    @cached_property
+    def part_table(self) -> PartTable:
+        """The parts of pairs or dialogues, to draw one in place of another. All tokens are read once."""
+        ends, tokens = self.segment_ends, self.token_ids
+        if problem := parts_problem(*ends, self._length_D):
+            raise damaged(self.path, f"segment_ends: {problem}")
+        roles_G = self.segment_labels.values if self.has_roles else None
+        return PartTable.of(tokens.values, tokens.offsets_D1, ends.values, ends.offsets_D1, roles_G)
 
     @cached_property
     def label(self) -> npt.NDArray[np.int16]:

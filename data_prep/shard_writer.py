@@ -17,9 +17,9 @@ from data_prep.blocks import Offsets
 from data_prep.encoded import NO_UNITS, Encoded, EncodedBlock
 
 
-def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool) -> Any:
+def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool, roles: bool = False) -> Any:
     """The Arrow schema of a shard: ids in the smallest integer type that holds the vocabulary; ``pairs`` adds two
-    columns at the end."""
+    columns at the end, ``roles`` a third."""
     import pyarrow as pa
 
     token = pa.uint16() if vocabulary_size <= 1 << 16 else pa.uint32()
@@ -38,7 +38,8 @@ def arrow_schema(levels: Sequence[str], vocabulary_size: int, pairs: bool) -> An
     fields += [("token_ids", listed(token)), ("flags", listed(pa.uint8()))]
     fields += [("sentence_ends", listed(pa.uint32())), ("paragraph_ends", listed(pa.uint32()))]
     fields += [(f"units_{level}", listed(unit)) for level in levels]
-    fields += [("segment_ends", listed(pa.uint32())), ("label", pa.int16())] if pairs else []
+    fields += [("segment_ends", listed(pa.uint32())), ("label", pa.int16())] if pairs or roles else []
+    fields += [("segment_labels", listed(pa.int16()))] if roles else []
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
 
 
@@ -48,12 +49,13 @@ def write_shard(
     levels: Sequence[str],
     vocabulary_size: int,
     pairs: bool = False,
+    roles: bool = False,
 ) -> None:
     """Write ``documents`` as one shard. Deterministic: equal documents give equal bytes. ``pairs``: with their segments
-    and labels."""
+    and labels; ``roles``: with the label of each segment besides."""
     import pyarrow as pa
 
-    schema = arrow_schema(levels, vocabulary_size, pairs)
+    schema = arrow_schema(levels, vocabulary_size, pairs, roles)
     blocks = [item if isinstance(item, EncodedBlock) else EncodedBlock.of(item) for item in documents]
 
     def listed(name: str, values: Any, offsets: Sequence[Offsets]) -> Any:
@@ -65,10 +67,13 @@ def write_shard(
         return pa.array((np.concatenate(arrays) if arrays else np.zeros(0)).astype(str(kind)))
 
     columns = [pa.array([names[place] for block in blocks for names in block.names], pa.string()) for place in range(4)]
-    for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends"):
+
+    def plain(name: str) -> Any:
         found = [getattr(block, name) for block in blocks]
         values = flat([values for values, _ in found], schema.field(name).type.value_type)
-        columns.append(listed(name, values, [offsets for _, offsets in found]))
+        return listed(name, values, [offsets for _, offsets in found])
+
+    columns += [plain(name) for name in ("token_ids", "flags", "sentence_ends", "paragraph_ends")]
     for level in levels:
         name = f"units_{level}"
         tables = [block.units.get(level) or (NO_UNITS, np.zeros(len(block) + 1, np.int64)) for block in blocks]
@@ -76,11 +81,10 @@ def write_shard(
         parts = [flat([getattr(units, f"{field.name}_U") for units, _ in tables], field.type) for field in fields]
         values = pa.StructArray.from_arrays(parts, fields=fields)
         columns.append(listed(name, values, [offsets for _, offsets in tables]))
-    if pairs:
-        found = [block.segment_ends for block in blocks]
-        values = flat([values for values, _ in found], "uint32")
-        columns.append(listed("segment_ends", values, [offsets for _, offsets in found]))
-        columns.append(flat([block.label_D for block in blocks], "int16"))
+    if pairs or roles:
+        columns += [plain("segment_ends"), flat([block.label_D for block in blocks], "int16")]
+    if roles:
+        columns.append(plain("segment_labels"))
     batch = pa.record_batch(columns, schema=schema)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(batch)

@@ -7,8 +7,9 @@
       parts/000000/heldout.arrow
 
 Shards of labelled pairs (corpora/pairs.py, discourse.py) have two more columns, ``segment_ends`` and ``label``; the
-manifest names the classes of each split that has them. Training asks for its splits by name, so further splits
-(``discourse.arrow``) disturb nobody.
+manifest names the classes of each split that has them. Dialogues (corpora/dialogues.py) have both, and
+``segment_labels``, the role of each turn; the manifest names the roles. Training asks for its splits by name, so
+further splits (``discourse.arrow``) disturb nobody.
 
 A shard is opened memory-mapped (of very many, the newest); its list columns are used as one flat array plus offsets, so
 reading a document costs two slices. A column is checked on first use, as far as the shape of the data goes
@@ -61,6 +62,8 @@ class Prepared:
     counts: Mapping[str, Any]
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of the classes, for each split whose shards hold labelled pairs."""
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the roles of turns, for each split whose shards hold dialogues."""
 
     @staticmethod
     def open(folder: Path) -> Prepared:
@@ -95,6 +98,7 @@ class Prepared:
             entries=tuple(ShardEntry(**entry) for entry in manifest["shards"]),
             counts=manifest["counts"],
             classes={split: tuple(names) for split, names in manifest.get("classes", {}).items()},
+            roles={split: tuple(names) for split, names in manifest.get("roles", {}).items()},
         )
         prepared.check_tokenizer(prepared.tokenizer)
         prepared.check_sizes()

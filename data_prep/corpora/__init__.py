@@ -9,7 +9,7 @@ how the lines of a document become a Record (``parse``).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -110,6 +110,10 @@ class Corpus(Portable, ABC):
         """The classes of labelled pairs; None when the documents are no pairs."""
         return None
 
+    def turn_roles(self) -> list[str] | None:
+        """The roles of turns; None when the documents are no dialogues."""
+        return None
+
     def files(self) -> list[Path]:
         """All files, patterns expanded, in a stable order, each once.
 
@@ -154,6 +158,11 @@ class LineCorpus(Corpus):
         """The bytes of one document, from its first line up to the next document's; None when there is nothing in
         them."""
 
+    def parse_all(self, raw: bytes, place: Place, source: str) -> Iterable[Record | Rejected]:
+        """The same where a line may hold several documents."""
+        result = self.parse(raw, place, source)
+        return [] if result is None else [result]
+
     def survey(self, path: Path, slice_bytes: int, cache: Path | None = None) -> Survey:
         slices: list[Slice] = []
         start, start_line = 0, 1
@@ -185,8 +194,8 @@ class LineCorpus(Corpus):
                         "under which the file holds several"
                     )
                     yield Rejected(place, "document too long", detail)
-                elif (result := self.parse(raw, place, source)) is not None:
-                    yield self._by_encoding(result)
+                else:
+                    yield from map(self._by_encoding, self.parse_all(raw, place, source))
 
     def _by_encoding(self, result: Record | Rejected) -> Record | Rejected:
         """A rejection for broken text names the encoding that was asked for, and not the stream's."""

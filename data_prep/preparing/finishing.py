@@ -158,6 +158,7 @@ def manifest_of(worker: PartWorker, shards: list[dict[str, Any]], counts: Counte
         "levels": worker.preparation.levels,
         "labels": plan.labels,
         **({"classes": worker.preparation.classes} if worker.preparation.classes else {}),
+        **({"roles": worker.preparation.roles} if worker.preparation.roles else {}),
         **(
             {"evaluation": {"texts": evaluation.texts, "too_short": evaluation.short}}
             if (evaluation := worker.reader.evaluation)

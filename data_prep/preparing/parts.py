@@ -185,7 +185,7 @@ class PartWorker(Portable, Task):
         if not documents:
             return
         try:
-            made: BlockResult | Exception = self.made(documents, self.preparation.classes.get(split, ()))
+            made: BlockResult | Exception = self.made(documents, self.preparation.segment_types(split))
         except OUR_CONCERN:
             raise
         except Exception as error:
@@ -207,7 +207,7 @@ class PartWorker(Portable, Task):
     def encode(self, documents: Iterable[Document], counts: Counter[str]) -> Iterator[EncodedBlock]:
         """Annotate and encode documents block by block, counting their units."""
         for block in in_blocks(documents):
-            made = self.made(block, self.preparation.classes.get("train", ()))
+            made = self.made(block, self.preparation.segment_types("train"))
             count(*made, list(self.preparation.labels), counts)
             yield made[1]
 
@@ -221,8 +221,8 @@ class PartWorker(Portable, Task):
             for split, items in content.encoded.items():
                 if items:
                     file = staging / f"{split}.arrow"
-                    pairs = split in self.preparation.classes
-                    write_shard(file, items, self.preparation.levels, vocabulary_size, pairs=pairs)
+                    pairs, roles = (split in found for found in (self.preparation.classes, self.preparation.roles))
+                    write_shard(file, items, self.preparation.levels, vocabulary_size, pairs=pairs, roles=roles)
                     shards.append(described(file, f"parts/{part:06d}/{file.name}", split, items))
             write_lists(staging, content)
             report = {

@@ -20,7 +20,6 @@ from data_prep.annotating.annotation import WORD
 from data_prep.annotators import Annotator
 from data_prep.component_settings import settings_of
 from data_prep.corpora import Corpus
-from data_prep.discourse.discourse import SPLITS as DISCOURSE_SPLITS
 from data_prep.discourse.discourse import Discourse
 from data_prep.documents import SEGMENT, Label
 from data_prep.engines import Engine
@@ -33,10 +32,11 @@ from data_prep.inputs.file_names import FoundFiles
 from data_prep.planned import Plan
 from data_prep.preparing.content_hashes import segmenter_settings, vocabulary_settings
 from data_prep.preparing.dividing import joined_slices, parts_of, sources_of, wanted_bytes
+from data_prep.preparing.segment_types import pair_classes, turn_roles
 from data_prep.preparing.surveying import SHARED_BYTES, SHARED_FILES, UNPACKED, Listing, Surveyor, survey_all
 from data_prep.running.supervision import NOWHERE, Watch
 from data_prep.segmenters import Segmenter
-from data_prep.shards import SCHEMA_VERSION, SPLITS
+from data_prep.shards import SCHEMA_VERSION
 from data_prep.vocabularies.vocabulary import Vocabulary
 
 RULES_VERSION = 2
@@ -95,7 +95,7 @@ class Preparation:
             raise ValueError(f"corpora: language {strange[0]!r} is not one of {known} (`cleaning.languages`)")
         if SEGMENT in self.levels:
             raise ValueError(f"annotators: the level name `{SEGMENT}` is reserved for the parts of labelled pairs")
-        _ = self.classes
+        _ = self.classes, self.roles
 
     @cached_property
     def all_segmenters(self) -> dict[str, Segmenter]:
@@ -112,20 +112,17 @@ class Preparation:
 
     @cached_property
     def classes(self) -> dict[str, list[str]]:
-        """Names of the classes, for each split with labelled pairs.
+        """Names of the classes, for each split with labelled pairs."""
+        return pair_classes(self.corpora, self.discourse)
 
-        Raises:
-            ValueError: corpora of labelled pairs whose classes differ.
-        """
-        pairs = [found for corpus in self.corpora if (found := corpus.pair_classes()) is not None]
-        named: list[list[str]] = [found for found in pairs if found] or [[]]
-        if any(found != named[0] for found in named):
-            raise ValueError(
-                "corpora: labelled pairs with different classes. Prepare them into a folder each, or write the same "
-                "`classes` for all."
-            )
-        classes = dict.fromkeys(SPLITS, named[0]) if pairs else {}
-        return classes | (dict.fromkeys(DISCOURSE_SPLITS.values(), self.discourse.classes) if self.discourse else {})
+    @cached_property
+    def roles(self) -> dict[str, list[str]]:
+        """Names of the roles of turns, for each split with dialogues."""
+        return turn_roles(self.corpora)
+
+    def segment_types(self, split: str) -> list[str]:
+        """What the type of a part may be in a split: classes of pairs, or roles of turns."""
+        return self.roles.get(split) or self.classes.get(split, [])
 
     @cached_property
     def labels(self) -> dict[Label, int]:

@@ -142,7 +142,7 @@ def check_shard(shard: Shard, vocabulary: int, labels: int, expected: dict[str, 
     """
     schema = _schema(shard.path)
     pairs = "label" in schema.names
-    wanted = arrow_schema(shard.levels, vocabulary, pairs)
+    wanted = arrow_schema(shard.levels, vocabulary, pairs, "segment_labels" in schema.names)
     if schema != wanted:
         names = [field.name for field in wanted if field.name not in schema.names or schema.field(field.name) != field]
         yield f"another schema than this version writes (columns {', '.join(names) or ', '.join(schema.names)})"
@@ -169,6 +169,8 @@ def check_shard(shard: Shard, vocabulary: int, labels: int, expected: dict[str, 
     for name, column in lists.items():
         if name.endswith("_ends"):
             yield from _ends(shard, name, column, length_D)
+    if "segment_labels" in schema.names and (shard.segment_labels.offsets_D1 != shard.segment_ends.offsets_D1).any():
+        yield "segment_labels: not one for each segment"
     known = set(_global(sentences, length_D).tolist())
     if any(end not in known for end in _global(paragraphs, length_D).tolist()):
         yield "paragraph_ends: a paragraph ends inside a sentence"

@@ -4,6 +4,7 @@
     best_fit             lengths -> rows, each item into the fullest row that still holds it
     turns                shares of streams -> which of them gets each row
     find_*, copy_*       windows of many shards, by the addresses of their columns -> flat arrays
+    *_parts              parts of pairs, turns of dialogues, and others drawn in place of them
     frame, move_*        texts -> samples with special tokens, whole or as shuffled_segments
     sentence_pairs       windows -> two pieces of text each: that follow each other, or not (sentence_pairs.py)
     spread               ragged values -> their places in a batch
@@ -26,12 +27,16 @@ from numba.extending import intrinsic
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 ONE = np.uint64(1)
-U8, U16, U32, I32 = 0, 1, 2, 3
-KINDS = ((8, False), (16, False), (32, False), (32, True))
+U8, U16, U32, I32, I16, I64 = range(6)
+KINDS = ((8, False), (16, False), (32, False), (32, True), (16, True), (64, True))
 """Bits, and whether there is a sign."""
 DOCUMENTS, TOKENS, TOKEN_WIDTH, TOKEN_OFFSETS, ENDS, END_OFFSETS, IDS, ID_OFFSETS, LEVELS = range(9)
 """Columns of a table of addresses (data_prep/shards.py), then four for each level: starts, lengths, labels, offsets."""
 LEVEL_COLUMNS = 4
+PART_OFFSETS, PART_ENDS, PART_LABEL, PART_TOKENS, PART_ROLES = range(5)
+"""Columns of ``Shard.part_addresses``."""
+LIKE_COUNT, _, LIKE_KEY, LIKE_DOCUMENT, LIKE_START, LIKE_END, LIKE_TEXT, LIKE_OWNER, LIKE_KNOWN = range(9)
+"""Columns of ``PartTable.addresses`` (data_prep/shard_parts.py)."""
 
 
 @njit(cache=True, inline="always")
@@ -64,7 +69,7 @@ def grown(values: Any) -> Any:
 
 @intrinsic
 def _load(context: Any, address: Any, index: Any, kind: Any) -> Any:
-    """The number at ``address[index]``; ``kind`` is one of U8, U16, U32, I32."""
+    """The number at ``address[index]``; ``kind`` is one of U8, U16, U32, I32, I16, I64."""
 
     def build(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits, signed = KINDS[signature.args[2].literal_value]
@@ -310,6 +315,110 @@ def copy_units(
                 start = _load(starts, unit, U32) - start_W[window]
                 out_start_U[at], out_end_U[at] = start, start + _load(lengths, unit, U16)
                 at += 1
+
+
+@njit(cache=True)
+def find_parts(
+    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, count_W: Any, total_W: Any,
+    label_W: Any
+) -> Any:  # fmt: skip
+    """Where in its column the first part is that reaches into a window, how many with tokens do, how many parts its
+    document has, and its label.
+
+    Returns the number of a window whose parts do not rise to its end, or -1.
+    """
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        document = document_W[window]
+        low, high = _load(row[PART_OFFSETS], document, I32), _load(row[PART_OFFSETS], document + 1, I32)
+        label_W[window], total_W[window] = _load(row[PART_LABEL], document, I16), high - low
+        first_W[window], count_W[window] = low, 0
+        if high == low:
+            continue
+        first = first_at_least(row[PART_ENDS], low, high, start_W[window] + 1)
+        previous: Any = _load(row[PART_ENDS], first - 1, U32) if first > low else 0
+        if previous > start_W[window]:
+            return window
+        first_W[window], index = first, first
+        while previous < end_W[window]:
+            if index == high or _load(row[PART_ENDS], index, U32) < previous:
+                return window
+            count_W[window] += _load(row[PART_ENDS], index, U32) > previous
+            previous = _load(row[PART_ENDS], index, U32)
+            index += 1
+        length = _load(row[PART_TOKENS], document + 1, I32) - _load(row[PART_TOKENS], document, I32)
+        if previous > length:
+            return window
+    return -1
+
+
+@njit(cache=True)
+def copy_parts(
+    table: Any, row_W: Any, document_W: Any, start_W: Any, end_W: Any, first_W: Any, at_W: Any, start_P: Any,
+    end_P: Any, whole_P: Any, role_P: Any
+) -> None:  # fmt: skip
+    """The parts of every window as ``find_parts`` counted them, in tokens of the document: the piece of each that lies
+    in the window, whether that is all of it, and its role."""
+    for window in range(len(row_W)):
+        row = table[row_W[window]]
+        index: Any = first_W[window]
+        begins = index > _load(row[PART_OFFSETS], document_W[window], I32)
+        previous: Any = _load(row[PART_ENDS], index - 1, U32) if begins else 0
+        at: Any = at_W[window]
+        while at < at_W[window + 1]:
+            end = _load(row[PART_ENDS], index, U32)
+            if end > previous:
+                start_P[at], end_P[at] = max(previous, start_W[window]), min(end, end_W[window])
+                whole_P[at] = start_P[at] == previous and end_P[at] == end
+                role_P[at] = _load(row[PART_ROLES], index, I16) if row[PART_ROLES] else 0
+                at += 1
+            previous = end
+            index += 1
+
+
+@njit(cache=True, inline="always")
+def first_key(address: Any, high: Any, wanted: Any) -> Any:
+    """The first index below ``high`` of rising int64 at which the value is at least ``wanted``."""
+    low: Any = 0
+    while low < high:
+        middle = (low + high) // 2
+        if _load(address, middle, I64) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
+def draw_parts(
+    table: Any, row_Q: Any, document_Q: Any, group_Q: Any, length_Q: Any, key_Q: Any, slack: Any, tries: Any,
+    out_document_Q: Any, out_start_Q: Any, out_end_Q: Any
+) -> None:  # fmt: skip
+    """A part of the same shard and group, at most ``slack`` tokens longer or shorter, of another owner and unlike all
+    texts of this one; document -1 where none of so many draws is."""
+    for number in range(len(row_Q)):
+        row = table[row_Q[number]]
+        count, document = row[LIKE_COUNT], document_Q[number]
+        key = (group_Q[number] << 32) + length_Q[number]
+        low = first_key(row[LIKE_KEY], count, max(key - slack, group_Q[number] << 32))
+        high = first_key(row[LIKE_KEY], count, key + slack + 1)
+        out_document_Q[number] = -1
+        if low == high:
+            continue
+        owner = _load(row[LIKE_OWNER], document, I64)
+        for draw in range(tries):
+            part = low + int(uniform(key_Q[number], draw) * (high - low))
+            other = _load(row[LIKE_DOCUMENT], part, I64)
+            if other == document or _load(row[LIKE_OWNER], other, I64) == owner:
+                continue
+            text = np.uint64(_load(row[LIKE_TEXT], part, I64))
+            both = np.int64(mixed(np.uint64(owner)) + text)
+            at = first_key(row[LIKE_KNOWN], count, both)
+            if at < count and _load(row[LIKE_KNOWN], at, I64) == both:
+                continue
+            out_document_Q[number] = other
+            out_start_Q[number], out_end_Q[number] = _load(row[LIKE_START], part, I64), _load(row[LIKE_END], part, I64)
+            break
 
 
 @njit(cache=True, inline="always")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pair_folders import folder_of
 
 from data_prep.shard import Shard
 from launch.settings.components import decode, field_docs, find_kind, kinds, load, read_config
@@ -36,11 +38,35 @@ OF_TEXT = [kind for kind in ALL if (cls := find_kind(Objective, kind)) and not c
 """Those that learn from running text; tasks that read documents of a form of their own are tested where they are."""
 
 
-def maker_for(tiny_run: Path, kind: str) -> tuple[Run, Corpus, BatchMaker]:
+READS = {
+    "pair_classification": "pairs",
+    "discourse_relation": "pairs",
+    "search_relevance": "log",
+    "dialogue": "dialogues",
+}
+"""Objectives that read labelled pairs and the like, and which (pair_folders.py)."""
+SETTINGS: dict[str, dict[str, Any]] = {"discourse_relation": {"split": "train"}}
+
+
+@pytest.fixture(scope="module")
+def special_folders(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The prepared folder that an objective reads."""
+    base = tmp_path_factory.mktemp("special")
+
+    def folder(kind: str) -> Path:
+        target = base / READS[kind]
+        return target / "data" if target.exists() else folder_of(READS[kind], prepared, target, 200)
+
+    return folder
+
+
+def maker_for(tiny_run: Path, kind: str, folder: Path | None = None) -> tuple[Run, Corpus, BatchMaker]:
     source = load(tiny_run, [])
+    if folder:
+        source.value["data"][0]["path"] = str(folder)
     source.value["tasks"] = {
         "knowledge_masking": {"kind": "knowledge_masking"},
-        **({} if kind == "knowledge_masking" else {"probe": {"kind": kind}}),
+        **({} if kind == "knowledge_masking" else {"probe": {"kind": kind, **SETTINGS.get(kind, {})}}),
     }
     name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
     source.value["stages"] = [{"name": "one", "steps": 4, "tasks": {"knowledge_masking": 1, name: 1}}]
@@ -48,7 +74,7 @@ def maker_for(tiny_run: Path, kind: str) -> tuple[Run, Corpus, BatchMaker]:
         source.value["masking"]["shuffle"] = {}
     run = decode(Run, source)
     corpus = Corpus(run=run)
-    return run, corpus, corpus.maker(run.stages[0], "train", run.masking)
+    return corpus.bound, corpus, corpus.maker(run.stages[0], "train", run.masking)
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -66,9 +92,9 @@ def test_an_objective_is_documented_and_says_how_long_its_samples_may_be(kind: s
 
 @pytest.mark.parametrize("kind", OF_TEXT)
 def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_without_targets(
-    kind: str, tiny_run: Path
+    kind: str, tiny_run: Path, special_folders: Callable[[str], Path]
 ) -> None:
-    run, corpus, maker = maker_for(tiny_run, kind)
+    run, corpus, maker = maker_for(tiny_run, kind, special_folders(kind) if kind in READS else None)
     name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
     rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
     batch = maker[MicroBatchSpec(0, rows, 0.0)]
