@@ -470,7 +470,7 @@ def test_on_a_login_node_without_torch_the_commands_are_shown_and_the_checks_are
 # --------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["base", "demo", "ernie1", "spanbert"])
+@pytest.mark.parametrize("name", ["base", "demo", "spanbert_base_en", "pmi_base_en"])
 def test_every_configuration_that_we_ship_would_start(kmask: Kmask, prepared: Path, tmp_path: Path, name: str) -> None:
     done = kmask(
         "train",
