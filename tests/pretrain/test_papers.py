@@ -35,7 +35,8 @@ PAPERS = (
     "macbert_base_zh",
     "pmi_base_en",
 )
-STEPS = 3
+STEPS = 4
+"""Three at least; a task of a schedule wants one for each of its stages, and there are four."""
 SMALL = (
     "model.layers=1",
     "model.hidden=32",
@@ -83,7 +84,7 @@ def folders(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def shortened(name: str, folders: dict[str, Path], output: Path) -> Run:
-    """A configuration made small: three steps of each stage, or of each task where a schedule says."""
+    """A configuration made small: four steps of each stage, or of each task where a schedule says."""
     source = load(ROOT / f"configs/pretrain/{name}.yaml", [f"output={output}", *SMALL])
     for data in source.value["data"]:
         data["path"] = str(folders[data["name"]])
