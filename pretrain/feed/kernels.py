@@ -5,6 +5,9 @@
     find_*, copy_*       windows of many shards, by the addresses of their columns -> flat arrays
     frame, move_*        texts -> samples with special tokens, whole or as shuffled_segments
     spread               ragged values -> their places in a batch
+    units_of_places      tokens of documents -> the unit that each stands in
+    opens_sentence       tokens of documents -> is theirs the first word of the sentence that has upper and lower case?
+    words_of, *_words    documents as words, and which words of a sample occur in the rest of its document
     grid                 where samples lie -> position, segment and attention indices of a batch
 
 Compiled functions call only functions of this file: numba's cache does not notice when a helper in another one is
@@ -475,6 +478,167 @@ def spread(values: Any, from_S: Any, length_S: Any, to_S: Any, out: Any) -> None
         )  # unsigned: no check for indices from the end
         for index in range(np.uint64(length_S[sample])):
             out[target + index] = values[source + index]
+
+
+@njit(cache=True)
+def units_of_places(document_M: Any, place_M: Any, offsets_D1: Any, start_U: Any, length_U: Any) -> Any:
+    """int64[M]: the unit that holds the token at ``place_M`` of a document, counted in the column; -1 where none does."""
+    unit_M = np.empty(len(place_M), np.int64)
+    unit = np.int64(-1)
+    for token in range(len(place_M)):
+        document, place = document_M[token], np.int64(place_M[token])
+        first, last = np.int64(offsets_D1[document]), np.int64(offsets_D1[document + 1])
+        if token == 0 or document != document_M[token - 1] or place != place_M[token - 1] + 1:
+            low, high = first, last
+            while low < high:
+                middle = (low + high) >> 1
+                if np.int64(start_U[middle]) <= place:
+                    low = middle + 1
+                else:
+                    high = middle
+            unit = low - 1
+        while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+            unit += 1
+        inside = unit >= first and place < np.int64(start_U[unit]) + np.int64(length_U[unit])
+        unit_M[token] = unit if inside else -1
+    return unit_M
+
+
+@njit(cache=True)
+def opens_sentence(
+    document_M: Any, place_M: Any, ids: Any, token_offsets_D1: Any, ends: Any, end_offsets_D1: Any, cased_V: Any
+) -> Any:
+    """bool[M]: does no token of ``cased_V`` stand before this place in its sentence?"""
+    opens_M = np.empty(len(place_M), np.bool_)
+    current = np.int64(-1)
+    last, reached = np.int64(0), np.int64(0)
+    seen = False
+    for token in range(len(place_M)):
+        document, place = np.int64(document_M[token]), np.int64(place_M[token])
+        if document != current or place < reached or place >= last:
+            current = document
+            first, high = np.int64(end_offsets_D1[document]), np.int64(end_offsets_D1[document + 1])
+            low = first
+            while low < high:
+                middle = (low + high) >> 1
+                if np.int64(ends[middle]) <= place:
+                    low = middle + 1
+                else:
+                    high = middle
+            reached = np.int64(ends[low - 1]) if low > first else np.int64(0)
+            last = np.int64(ends[low]) if low < np.int64(end_offsets_D1[document + 1]) else place + 1
+            seen = False
+        while reached < place:
+            index = np.int64(ids[np.int64(token_offsets_D1[document]) + reached])
+            seen = seen or (index < len(cased_V) and cased_V[index])
+            reached += 1
+        opens_M[token] = not seen
+    return opens_M
+
+
+@njit(cache=True)
+def words_of(ids_T: Any, start_U: Any, length_U: Any) -> Any:
+    """Text as words: units, and tokens outside of units (begin_W1, hash_W); begin_W1 ends with the number of tokens."""
+    tokens, unit, place, count = len(ids_T), 0, np.int64(0), 0
+    begin_W1, hash_W = np.empty(tokens + 1, np.int32), np.empty(tokens, np.uint64)
+    while place < tokens:
+        while unit < len(start_U) and np.int64(start_U[unit]) < place:
+            unit += 1
+        length = np.int64(1)
+        if unit < len(start_U) and np.int64(start_U[unit]) == place:
+            length = min(max(np.int64(length_U[unit]), np.int64(1)), tokens - place)
+        value = np.uint64(length)
+        for index in range(place, place + length):
+            value = mixed(value + (np.uint64(ids_T[index]) + ONE) * GOLDEN)
+        begin_W1[count], hash_W[count] = place, value
+        place += length
+        count += 1
+    begin_W1[count] = tokens
+    return begin_W1[: count + 1].copy(), hash_W[:count].copy()
+
+
+@njit(cache=True)
+def document_words(ids_T: Any, start_U: Any, length_U: Any, spoken_V: Any, skipped_E: Any) -> Any:
+    """A document as words (begin_W1, type_W, count_E): equal words have one type, and of each its occurrences, or 0 for
+    words without a token of ``spoken_V`` and those whose hash is among the rising ``skipped_E``."""
+    begin_W1, hash_W = words_of(ids_T, start_U, length_U)
+    words = len(hash_W)
+    size = 4
+    while size < 2 * words:
+        size *= 2
+    mask = np.uint64(size - 1)
+    slot_type, slot_hash = np.full(size, -1, np.int32), np.empty(size, np.uint64)
+    type_W, count_E = np.empty(words, np.int32), np.zeros(words, np.int32)
+    asked_E = np.empty(words, np.bool_)
+    types = 0
+    for word in range(words):
+        value = hash_W[word]
+        slot = value & mask
+        while slot_type[slot] >= 0 and slot_hash[slot] != value:
+            slot = (slot + ONE) & mask
+        if slot_type[slot] < 0:
+            slot_type[slot], slot_hash[slot] = types, value
+            asked = False
+            for place in range(begin_W1[word], begin_W1[word + 1]):
+                index = np.int64(ids_T[place])
+                asked = asked or (index < len(spoken_V) and spoken_V[index])
+            if asked and len(skipped_E):
+                found = np.searchsorted(skipped_E, value)
+                asked = found == len(skipped_E) or skipped_E[found] != value
+            asked_E[types] = asked
+            types += 1
+        type_W[word] = slot_type[slot]
+        count_E[slot_type[slot]] += 1
+    for number in range(types):
+        if not asked_E[number]:
+            count_E[number] = 0
+    return begin_W1, type_W, count_E[:types].copy()
+
+
+@njit(cache=True)
+def recurring_words(place_M: Any, begin_W1: Any, type_W: Any, count_E: Any, every: Any) -> Any:
+    """int64[M]: does the word at a place of the document also stand where none of the places lies? 1 yes, 0 no, -1 not
+    asked: a word of which a part is missing, one whose count is 0, and but for ``every`` all tokens of a word after its
+    first."""
+    tokens = len(place_M)
+    label_M, word_M, kept = np.full(tokens, -1, np.int64), np.full(tokens, -1, np.int64), 0
+    whole = np.empty(tokens, np.int32)
+    token, word = 0, np.int64(-1)
+    while token < tokens:
+        place = np.int64(place_M[token])
+        if word < 0 or begin_W1[word + 1] != place:
+            word = np.searchsorted(begin_W1, place, side="right") - 1
+        else:
+            word += 1
+        if word + 1 >= len(begin_W1):
+            word = np.int64(-1)
+            token += 1
+            continue
+        length = np.int64(begin_W1[word + 1]) - np.int64(begin_W1[word])
+        complete = begin_W1[word] == place and token + length <= tokens
+        for index in range(1, length if complete else 0):
+            complete = complete and place_M[token + index] == place + index
+        if not complete:
+            word = np.int64(-1)
+            token += 1
+            continue
+        word_M[token : token + (length if every else 1)] = word
+        whole[kept] = word
+        kept += 1
+        token += length
+    whole = np.sort(whole[:kept])
+    types, kinds = np.empty(kept, np.int32), 0
+    for number in range(kept):
+        if number == 0 or whole[number] != whole[number - 1]:
+            types[kinds] = type_W[whole[number]]
+            kinds += 1
+    types = np.sort(types[:kinds])
+    for token in range(tokens):
+        if word_M[token] >= 0 and count_E[type_W[word_M[token]]] > 0:
+            kind = type_W[word_M[token]]
+            here = np.searchsorted(types, kind, side="right") - np.searchsorted(types, kind)
+            label_M[token] = 1 if count_E[kind] > here else 0
+    return label_M
 
 
 @njit(cache=True)
