@@ -1,11 +1,11 @@
-"""The tokens of a batch that stand in documents, shard by shard: what is known of a document is in its shard's columns.
+"""Labels of tokens by what is known of their documents, which stands in the columns of shards.
 
-    Packed --tokens_of_shards-->  DocumentTokens of one shard: batch position, sample, document, place in the document
-    DocumentTokens -> labels_M, for each shard --asked_tokens-->  (position_M, label_M) of the batch
+    Packed --samples_of_shards-->  for each shard the samples of its documents, and where each token stands in them
+    a task writes labels, shard by shard --asked_tokens-->  (position_M, label_M) of the batch
 
-Samples that were made by hand have no shard, and tokens of another text no place: they are left out.
+Samples that were made by hand have no shard, and tokens of another text no place: they are not asked.
 
-Shape legend: S samples, M tokens, U units of one level.
+Shape legend: S samples, N those of one shard, T tokens, M tokens that are asked.
 """
 
 from __future__ import annotations
@@ -14,45 +14,35 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.shard import Shard
 from pretrain.feed.packed import Packed
 from pretrain.feed.samples import NO_LABEL
 from pretrain.feed.text_sequences import Joined, Picked
-from pretrain.feed.texts import Long, Reader, Text, Texts
+from pretrain.feed.texts import Long, Reader, Text, Texts, starts
 
 
-class DocumentTokens(NamedTuple):
-    """Tokens that stand in documents of one shard, sample by sample."""
+class Placed(NamedTuple):
+    """Samples of documents of one shard, as compiled loops take them."""
+
+    from_N: Long
+    """First token of each sample in ``place_T``."""
+    length_N: Long
+    to_N: Long
+    """First token of each sample in the batch."""
+    document_N: Long
+    """Its document in the shard."""
+    place_T: npt.NDArray[np.int32]
+    """Of every token of all samples its place in its document; negative: it stands in none."""
+
+
+class ShardSamples(NamedTuple):
+    """Samples of documents of one shard."""
 
     reader: Reader
     shard: Shard
-    position_M: Long
-    """Where they lie in the batch."""
-    sample_M: Long
-    """Number of their sample."""
-    document_M: Long
-    """Number of their document in the shard."""
-    place_M: Long
-    """Counted from the document's first token."""
-
-    def units_M(self, level: str) -> Long:
-        """The unit of a level that each token stands in, counted in the shard's column; -1: none."""
-        from pretrain.feed import kernels
-
-        units = self.shard.units[level]
-        found: Long = kernels.units_of_places(
-            self.document_M, self.place_M, units.offsets_D1, units.start_U, units.length_U
-        )
-        return found
-
-    def begins_M(self, level: str) -> Long:
-        """Where the unit of a level begins in which each token stands, counted from the document's first token; of a
-        token in no unit, its own place."""
-        unit_M = self.units_M(level)
-        begin_M, inside_M = self.place_M.copy(), unit_M >= 0
-        begin_M[inside_M] = self.shard.units[level].start_U[unit_M[inside_M]]
-        return begin_M
+    placed: Placed
 
 
 class Origins(NamedTuple):
@@ -97,29 +87,33 @@ def _joined(several: Sequence[Origins]) -> Origins:
     return Origins(list(readers.values()), *np.concatenate([np.zeros((3, 0), np.int64), *columns], 1))
 
 
-def tokens_of_shards(packed: Packed, folders: Collection[str]) -> Iterator[DocumentTokens]:
-    """The tokens of a batch that stand in documents of these folders (none: of all), shard by shard."""
+def samples_of_shards(packed: Packed, folders: Collection[str]) -> Iterator[ShardSamples]:
+    """The samples of a batch that are windows of documents of these folders (none: of all), shard by shard."""
     readers, reader_S, shard_S, document_S = origins(packed.samples.texts)
     wanted = np.array([not folders or reader.name in folders for reader in readers] + [False], np.bool_)
-    position_M, sample_M, place_M = packed.in_documents()
-    longest = int(shard_S.max(initial=0)) + 1
-    group_S = np.where(wanted[reader_S], reader_S * longest + shard_S, -1)
-    groups, number_S = np.unique(group_S, return_inverse=True)
-    order_M = np.argsort(number_S[sample_M].astype(np.uint16), kind="stable") if len(groups) > 1 else slice(None)
-    columns = np.stack([position_M, sample_M, document_S[sample_M], place_M])[:, order_M]
-    edges = np.cumsum(np.bincount(number_S[sample_M], minlength=len(groups)))[:-1]
-    for group, found in zip(groups.tolist(), np.split(columns, edges, 1), strict=True):
-        if group >= 0 and found.shape[1]:
-            reader = readers[group // longest]
-            yield DocumentTokens(reader, reader.shards[group % longest], *found)
+    most, length_S = int(shard_S.max(initial=0)) + 1, packed.samples.length_S
+    group_S = np.where(wanted[reader_S], reader_S * most + shard_S, -1)
+    order_S = np.argsort(group_S, kind="stable")
+    groups, first_G = np.unique(group_S[order_S], return_index=True)
+    columns = starts(length_S)[:-1], length_S, packed.sample_start_S.astype(np.int64), document_S
+    sorted_columns = [column[order_S] for column in columns]
+    for group, first, last in zip(groups.tolist(), first_G, [*first_G[1:], len(order_S)], strict=True):
+        if group >= 0:
+            reader = readers[group // most]
+            placed = Placed(*(column[first:last] for column in sorted_columns), packed.samples.place_T)
+            yield ShardSamples(reader, reader.shards[group % most], placed)
 
 
 def asked_tokens(
-    packed: Packed, folders: Collection[str], labels: Callable[[DocumentTokens], Long]
+    packed: Packed, folders: Collection[str], write: Callable[[ShardSamples, Long], None]
 ) -> tuple[Long, Long]:
-    """(position_M, label_M) in the order of the batch: what ``labels`` says of every token, but where it says NO_LABEL."""
+    """(position_M, label_M) in the order of the batch.
+
+    Args:
+        write: puts the labels of the samples of a shard into int64[T]; what it leaves alone is not asked.
+    """
     label_T = np.full(len(packed.original_T), NO_LABEL, np.int64)
-    for tokens in tokens_of_shards(packed, folders):
-        label_T[tokens.position_M] = labels(tokens)
+    for samples in samples_of_shards(packed, folders):
+        write(samples, label_T)
     position_M = np.flatnonzero(label_T != NO_LABEL)
     return position_M, label_T[position_M]

@@ -5,9 +5,7 @@
     find_*, copy_*       windows of many shards, by the addresses of their columns -> flat arrays
     frame, move_*        texts -> samples with special tokens, whole or as shuffled_segments
     spread               ragged values -> their places in a batch
-    units_of_places      tokens of documents -> the unit that each stands in
-    opens_sentence       tokens of documents -> is theirs the first word of the sentence that has upper and lower case?
-    words_of, *_words    documents as words, and which words of a sample occur in the rest of its document
+    unit_classes, *_words   what token-level tasks ask of samples whose tokens have a place in their document
     grid                 where samples lie -> position, segment and attention indices of a batch
 
 Compiled functions call only functions of this file: numba's cache does not notice when a helper in another one is
@@ -480,165 +478,276 @@ def spread(values: Any, from_S: Any, length_S: Any, to_S: Any, out: Any) -> None
             out[target + index] = values[source + index]
 
 
+@njit(cache=True, inline="always")
+def last_not_above(rising: Any, first: Any, last: Any, wanted: Any) -> Any:
+    """The last index from ``first`` on and below ``last`` at which the value is at most ``wanted``; ``first - 1`` where
+    there is none."""
+    low, high = first, last
+    while low < high:
+        middle = (low + high) >> 1
+        if np.int64(rising[middle]) <= wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
+
+
 @njit(cache=True)
-def units_of_places(document_M: Any, place_M: Any, offsets_D1: Any, start_U: Any, length_U: Any) -> Any:
-    """int64[M]: the unit that holds the token at ``place_M`` of a document, counted in the column; -1 where none does."""
-    unit_M = np.empty(len(place_M), np.int64)
-    unit = np.int64(-1)
-    for token in range(len(place_M)):
-        document, place = document_M[token], np.int64(place_M[token])
+def unit_classes(
+    from_N: Any,
+    length_N: Any,
+    to_N: Any,
+    document_N: Any,
+    place_T: Any,
+    offsets_D1: Any,
+    start_U: Any,
+    length_U: Any,
+    label_U: Any,
+    class_L2: Any,
+    unmarked: Any,
+    label_T: Any,
+) -> None:
+    """Write the class of each token that stands in its document: ``class_L2[label]`` of the unit that holds it, for its
+    first token and for the others, else 0. Documents without units only where ``unmarked``."""
+    for sample in range(len(from_N)):
+        document = document_N[sample]
         first, last = np.int64(offsets_D1[document]), np.int64(offsets_D1[document + 1])
-        if token == 0 or document != document_M[token - 1] or place != place_M[token - 1] + 1:
-            low, high = first, last
-            while low < high:
-                middle = (low + high) >> 1
-                if np.int64(start_U[middle]) <= place:
-                    low = middle + 1
-                else:
-                    high = middle
-            unit = low - 1
-        while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
-            unit += 1
-        inside = unit >= first and place < np.int64(start_U[unit]) + np.int64(length_U[unit])
-        unit_M[token] = unit if inside else -1
-    return unit_M
+        if first == last and not unmarked:
+            continue
+        unit, before = first - 1, np.int64(-2)
+        for index in range(length_N[sample]):
+            place = np.int64(place_T[from_N[sample] + index])
+            if place < 0:
+                continue
+            if place != before + 1:
+                unit = last_not_above(start_U, first, last, place)
+            while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+                unit += 1
+            before = place
+            found: Any = 0
+            known = unit >= first and label_U[unit] < len(class_L2)
+            if known and place < np.int64(start_U[unit]) + np.int64(length_U[unit]):
+                found = class_L2[label_U[unit], 0 if np.int64(start_U[unit]) == place else 1]
+            label_T[to_N[sample] + index] = found
 
 
 @njit(cache=True)
-def opens_sentence(
-    document_M: Any, place_M: Any, ids: Any, token_offsets_D1: Any, ends: Any, end_offsets_D1: Any, cased_V: Any
-) -> Any:
-    """bool[M]: does no token of ``cased_V`` stand before this place in its sentence?"""
-    opens_M = np.empty(len(place_M), np.bool_)
-    current = np.int64(-1)
-    last, reached = np.int64(0), np.int64(0)
-    seen = False
-    for token in range(len(place_M)):
-        document, place = np.int64(document_M[token]), np.int64(place_M[token])
-        if document != current or place < reached or place >= last:
-            current = document
-            first, high = np.int64(end_offsets_D1[document]), np.int64(end_offsets_D1[document + 1])
-            low = first
-            while low < high:
-                middle = (low + high) >> 1
-                if np.int64(ends[middle]) <= place:
-                    low = middle + 1
-                else:
-                    high = middle
-            reached = np.int64(ends[low - 1]) if low > first else np.int64(0)
-            last = np.int64(ends[low]) if low < np.int64(end_offsets_D1[document + 1]) else place + 1
-            seen = False
-        while reached < place:
-            index = np.int64(ids[np.int64(token_offsets_D1[document]) + reached])
-            seen = seen or (index < len(cased_V) and cased_V[index])
-            reached += 1
-        opens_M[token] = not seen
-    return opens_M
+def capital_words(
+    from_N: Any,
+    length_N: Any,
+    to_N: Any,
+    document_N: Any,
+    place_T: Any,
+    tokens_D1: Any,
+    ids: Any,
+    flags: Any,
+    ends_D1: Any,
+    ends: Any,
+    words_D1: Any,
+    start_U: Any,
+    length_U: Any,
+    cased_V: Any,
+    flag: Any,
+    every: Any,
+    openings: Any,
+    label_T: Any,
+) -> None:
+    """Write the flag of the first token of the word that each token stands in, 0 or 1, where that one is of
+    ``cased_V``: for the first token of a word or for ``every`` one, and the first such word of a sentence only with
+    ``openings``."""
+    for sample in range(len(from_N)):
+        document = document_N[sample]
+        base = np.int64(tokens_D1[document])
+        first, last = np.int64(words_D1[document]), np.int64(words_D1[document + 1])
+        first_end, last_end = np.int64(ends_D1[document]), np.int64(ends_D1[document + 1])
+        unit, before = first - 1, np.int64(-2)
+        reached, stop, seen = np.int64(0), np.int64(-1), False
+        for index in range(length_N[sample]):
+            place = np.int64(place_T[from_N[sample] + index])
+            if place < 0:
+                continue
+            if place != before + 1:
+                unit = last_not_above(start_U, first, last, place)
+            while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+                unit += 1
+            before = place
+            begin = place
+            if unit >= first and place < np.int64(start_U[unit]) + np.int64(length_U[unit]):
+                begin = np.int64(start_U[unit])
+            token = np.int64(ids[base + begin])
+            if (begin != place and not every) or token >= len(cased_V) or not cased_V[token]:
+                continue
+            if not openings:
+                if begin < reached or begin >= stop:
+                    sentence = last_not_above(ends, first_end, last_end, begin)
+                    reached = np.int64(ends[sentence]) if sentence >= first_end else np.int64(0)
+                    stop = np.int64(ends[sentence + 1]) if sentence + 1 < last_end else begin + 1
+                    seen = False
+                while reached < begin:
+                    earlier = np.int64(ids[base + reached])
+                    seen = seen or (earlier < len(cased_V) and cased_V[earlier])
+                    reached += 1
+                if not seen:
+                    continue
+            label_T[to_N[sample] + index] = 1 if flags[base + begin] & flag else 0
 
 
 @njit(cache=True)
 def words_of(ids_T: Any, start_U: Any, length_U: Any) -> Any:
     """Text as words: units, and tokens outside of units (begin_W1, hash_W); begin_W1 ends with the number of tokens."""
     tokens, unit, place, count = len(ids_T), 0, np.int64(0), 0
-    begin_W1, hash_W = np.empty(tokens + 1, np.int32), np.empty(tokens, np.uint64)
+    begin_W1, hash_W = np.empty(tokens + 1, np.int64), np.empty(tokens, np.uint64)
     while place < tokens:
         while unit < len(start_U) and np.int64(start_U[unit]) < place:
             unit += 1
         length = np.int64(1)
         if unit < len(start_U) and np.int64(start_U[unit]) == place:
             length = min(max(np.int64(length_U[unit]), np.int64(1)), tokens - place)
-        value = np.uint64(length)
-        for index in range(place, place + length):
-            value = mixed(value + (np.uint64(ids_T[index]) + ONE) * GOLDEN)
-        begin_W1[count], hash_W[count] = place, value
+        begin_W1[count], hash_W[count] = place, hash_of(ids_T, place, length)
         place += length
         count += 1
     begin_W1[count] = tokens
     return begin_W1[: count + 1].copy(), hash_W[:count].copy()
 
 
-@njit(cache=True)
-def document_words(ids_T: Any, start_U: Any, length_U: Any, spoken_V: Any, skipped_E: Any) -> Any:
-    """A document as words (begin_W1, type_W, count_E): equal words have one type, and of each its occurrences, or 0 for
-    words without a token of ``spoken_V`` and those whose hash is among the rising ``skipped_E``."""
-    begin_W1, hash_W = words_of(ids_T, start_U, length_U)
-    words = len(hash_W)
-    size = 4
-    while size < 2 * words:
-        size *= 2
-    mask = np.uint64(size - 1)
-    slot_type, slot_hash = np.full(size, -1, np.int32), np.empty(size, np.uint64)
-    type_W, count_E = np.empty(words, np.int32), np.zeros(words, np.int32)
-    asked_E = np.empty(words, np.bool_)
-    types = 0
-    for word in range(words):
-        value = hash_W[word]
-        slot = value & mask
-        while slot_type[slot] >= 0 and slot_hash[slot] != value:
-            slot = (slot + ONE) & mask
-        if slot_type[slot] < 0:
-            slot_type[slot], slot_hash[slot] = types, value
-            asked = False
-            for place in range(begin_W1[word], begin_W1[word + 1]):
-                index = np.int64(ids_T[place])
-                asked = asked or (index < len(spoken_V) and spoken_V[index])
-            if asked and len(skipped_E):
-                found = np.searchsorted(skipped_E, value)
-                asked = found == len(skipped_E) or skipped_E[found] != value
-            asked_E[types] = asked
-            types += 1
-        type_W[word] = slot_type[slot]
-        count_E[slot_type[slot]] += 1
-    for number in range(types):
-        if not asked_E[number]:
-            count_E[number] = 0
-    return begin_W1, type_W, count_E[:types].copy()
+@njit(cache=True, inline="always")
+def hash_of(ids_T: Any, start: Any, length: Any) -> Any:
+    """The hash of a sequence of ids, as masking/salience.py has it."""
+    value = np.uint64(length)
+    for index in range(start, start + length):
+        value = mixed(value + (np.uint64(ids_T[index]) + ONE) * GOLDEN)
+    return value
+
+
+@njit(cache=True, inline="always")
+def same_ids(ids: Any, one: Any, other: Any, length: Any) -> Any:
+    """Are the ids from ``one`` on equal to those from ``other`` on?"""
+    index: Any = 0
+    while index < length and ids[one + index] == ids[other + index]:
+        index += 1
+    return index == length
 
 
 @njit(cache=True)
-def recurring_words(place_M: Any, begin_W1: Any, type_W: Any, count_E: Any, every: Any) -> Any:
-    """int64[M]: does the word at a place of the document also stand where none of the places lies? 1 yes, 0 no, -1 not
-    asked: a word of which a part is missing, one whose count is 0, and but for ``every`` all tokens of a word after its
-    first."""
-    tokens = len(place_M)
-    label_M, word_M, kept = np.full(tokens, -1, np.int64), np.full(tokens, -1, np.int64), 0
-    whole = np.empty(tokens, np.int32)
-    token, word = 0, np.int64(-1)
-    while token < tokens:
-        place = np.int64(place_M[token])
-        if word < 0 or begin_W1[word + 1] != place:
-            word = np.searchsorted(begin_W1, place, side="right") - 1
-        else:
-            word += 1
-        if word + 1 >= len(begin_W1):
-            word = np.int64(-1)
-            token += 1
+def recurring_words(
+    from_N: Any,
+    length_N: Any,
+    to_N: Any,
+    document_N: Any,
+    place_T: Any,
+    tokens_D1: Any,
+    ids: Any,
+    words_D1: Any,
+    start_U: Any,
+    length_U: Any,
+    spoken_V: Any,
+    skipped_E: Any,
+    every: Any,
+    reach: Any,
+    label_T: Any,
+) -> None:
+    """Write whether the word also begins at a place of its document where its sample has no token, at most ``reach``
+    tokens before the sample's first place or after its last (0: anywhere).
+
+    Not asked: words of which the sample lacks a token, words without a token of ``spoken_V``, those whose hash is among
+    the rising ``skipped_E``, without ``every`` a word's later tokens, and samples that hold their whole document.
+
+    The words of a sample wait in chains by their first id (``newest_V``, ``next_K``), and the document is read once
+    until none waits.
+    """
+    waiting_V, newest_V = np.zeros(len(spoken_V), np.uint8), np.full(len(spoken_V), -1, np.int32)
+    for sample in range(len(from_N)):
+        document, start, length = document_N[sample], from_N[sample], length_N[sample]
+        base, tokens = np.int64(tokens_D1[document]), np.int64(tokens_D1[document + 1] - tokens_D1[document])
+        first, last = np.int64(words_D1[document]), np.int64(words_D1[document + 1])
+        low, high = tokens, np.int64(0)
+        for index in range(start, start + length):
+            place = np.int64(place_T[index])
+            if 0 <= place < tokens:
+                low, high = min(low, place), max(high, place + 1)
+        if low >= high:
             continue
-        length = np.int64(begin_W1[word + 1]) - np.int64(begin_W1[word])
-        complete = begin_W1[word] == place and token + length <= tokens
-        for index in range(1, length if complete else 0):
-            complete = complete and place_M[token + index] == place + index
-        if not complete:
-            word = np.int64(-1)
-            token += 1
+        inside, held = np.zeros(high - low, np.bool_), np.int64(0)
+        for index in range(start, start + length):
+            place = np.int64(place_T[index])
+            if 0 <= place < tokens and not inside[place - low]:
+                inside[place - low] = True
+                held += 1
+        if held == tokens:
             continue
-        word_M[token : token + (length if every else 1)] = word
-        whole[kept] = word
-        kept += 1
-        token += length
-    whole = np.sort(whole[:kept])
-    types, kinds = np.empty(kept, np.int32), 0
-    for number in range(kept):
-        if number == 0 or whole[number] != whole[number - 1]:
-            types[kinds] = type_W[whole[number]]
-            kinds += 1
-    types = np.sort(types[:kinds])
-    for token in range(tokens):
-        if word_M[token] >= 0 and count_E[type_W[word_M[token]]] > 0:
-            kind = type_W[word_M[token]]
-            here = np.searchsorted(types, kind, side="right") - np.searchsorted(types, kind)
-            label_M[token] = 1 if count_E[kind] > here else 0
-    return label_M
+        word_X, count = np.full(length, -1, np.int32), 0
+        place_K, size_K, next_K = np.empty(length, np.int64), np.empty(length, np.int64), np.empty(length, np.int32)
+        unit, before, index = first - 1, np.int64(-2), np.int64(0)
+        while index < length:
+            place = np.int64(place_T[start + index])
+            if place < 0 or place >= tokens:
+                index += 1
+                continue
+            if place != before + 1:
+                unit = last_not_above(start_U, first, last, place)
+            while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+                unit += 1
+            begin, size = place, np.int64(1)
+            if unit >= first and place < np.int64(start_U[unit]) + np.int64(length_U[unit]):
+                begin, size = np.int64(start_U[unit]), np.int64(length_U[unit])
+            whole = begin == place and index + size <= length and place + size <= tokens
+            for step in range(1, size if whole else 0):
+                whole = whole and place_T[start + index + step] == place + step
+            before = place
+            if not whole:
+                index += 1
+                continue
+            before = place + size - 1
+            spoken = False
+            for step in range(size):
+                token = np.int64(ids[base + place + step])
+                spoken = spoken or (token < len(spoken_V) and spoken_V[token])
+            head = np.int64(ids[base + place])
+            if spoken and head < len(spoken_V):
+                kind = newest_V[head]
+                while kind >= 0 and not (
+                    size_K[kind] == size and same_ids(ids, base + place_K[kind], base + place, size)
+                ):
+                    kind = next_K[kind]
+                if kind < 0:
+                    value = hash_of(ids, base + place, size)
+                    found = np.searchsorted(skipped_E, value)
+                    if found == len(skipped_E) or skipped_E[found] != value:
+                        kind = count
+                        place_K[kind], size_K[kind], next_K[kind] = place, size, newest_V[head]
+                        newest_V[head], waiting_V[head] = kind, 1
+                        count += 1
+                if kind >= 0:
+                    word_X[index : index + (size if every else 1)] = kind
+            index += size
+        found_K, missing = np.zeros(count, np.int64), count
+        place = max(np.int64(0), low - reach) if reach else np.int64(0)
+        end = min(tokens, high + reach) if reach else tokens
+        unit = last_not_above(start_U, first, last, place)
+        while place < end and missing:
+            token = np.int64(ids[base + place])
+            if token < len(waiting_V) and waiting_V[token] and not (low <= place < high and inside[place - low]):
+                while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+                    unit += 1
+                size = np.int64(1)
+                if unit >= first and place < np.int64(start_U[unit]) + np.int64(length_U[unit]):
+                    size = np.int64(length_U[unit]) if np.int64(start_U[unit]) == place else np.int64(0)
+                kind, others = newest_V[token], False
+                while kind >= 0:
+                    fits = not found_K[kind] and size_K[kind] == size and place + size <= tokens
+                    if fits and same_ids(ids, base + place_K[kind], base + place, size):
+                        found_K[kind] = 1
+                        missing -= 1
+                    others = others or not found_K[kind]
+                    kind = next_K[kind]
+                waiting_V[token] = 1 if others else 0
+            place += 1
+        for kind in range(count):
+            head = np.int64(ids[base + place_K[kind]])
+            waiting_V[head], newest_V[head] = 0, -1
+        for index in range(length):
+            if word_X[index] >= 0:
+                label_T[to_N[sample] + index] = found_K[word_X[index]]
 
 
 @njit(cache=True)

@@ -30,9 +30,8 @@ from torch import nn
 from data_prep.shards import Prepared
 from pretrain.feed.batch import Batch
 from pretrain.feed.corpus_counts import sampled
-from pretrain.feed.document_tokens import DocumentTokens, asked_tokens
+from pretrain.feed.document_tokens import ShardSamples, asked_tokens
 from pretrain.feed.packed import Packed
-from pretrain.feed.samples import NO_LABEL
 from pretrain.feed.texts import Long
 from pretrain.forward.encoding import Encoding
 from pretrain.forward.loss import Loss, cross_entropy
@@ -106,28 +105,22 @@ class UnitClassification(TokenClassification):
         return [label.type or self.level for label in folder.labels]
 
     def labels(self, packed: Packed, name: str) -> tuple[Long, Long]:
-        return asked_tokens(packed, self.folders, self._labels)
+        return asked_tokens(packed, self.folders, self._write)
 
-    def _labels(self, tokens: DocumentTokens) -> Long:
-        """The class of each token; NO_LABEL in documents that are not asked."""
-        if self.level not in tokens.reader.prepared.levels:
-            return np.full(len(tokens.place_M), NO_LABEL, np.int64)
-        units, unit_M = tokens.shard.units[self.level], tokens.units_M(self.level)
+    def _write(self, samples: ShardSamples, label_T: Long) -> None:
+        """The class of each token."""
+        from pretrain.feed import kernels
+
+        folder = samples.reader.prepared
+        if self.level not in folder.levels:
+            return
         numbers = {name: number for number, name in enumerate(self.types)}
-        type_L = np.array([numbers.get(name, -1) for name in self._named(tokens.reader.prepared)] or [-1], np.int64)
-        inside_M = np.flatnonzero(unit_M >= 0)
-        inside_M = inside_M[type_L[units.label_U[unit_M[inside_M]]] >= 0]
-        type_N = type_L[units.label_U[unit_M[inside_M]]]
-        label_M = np.zeros(len(unit_M), np.int64)
-        if self.scheme == "io":
-            label_M[inside_M] = 1 + type_N
-        else:
-            continues_N = units.start_U[unit_M[inside_M]] != tokens.place_M[inside_M]
-            label_M[inside_M] = 1 + 2 * type_N + continues_N
-        if not self.unmarked:
-            marked_M = units.offsets_D1[tokens.document_M + 1] > units.offsets_D1[tokens.document_M]
-            label_M[~marked_M] = NO_LABEL
-        return label_M
+        type_L = np.array([numbers.get(name, -1) for name in self._named(folder)] or [-1], np.int64)
+        class_L2 = np.where(type_L >= 0, 1 + type_L, 0)[:, None].repeat(2, 1)
+        if self.scheme == "bio":
+            class_L2 = np.where(type_L[:, None] >= 0, 1 + 2 * type_L[:, None] + np.arange(2), 0)
+        units = samples.shard.units[self.level]
+        kernels.unit_classes(*samples.placed, *units, class_L2, self.unmarked, label_T)
 
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
         logits_MC = head(encoding.hidden_TD().index_select(0, targets["position"]))

@@ -6,7 +6,8 @@ relation prediction: does a token of a segment appear in other segments of the o
     labels                                  -    1     0   -   -   0   -       (the, in: function words, not asked)
 
 The segment is the window of a sample; the other segments are the rest of its document, so a label needs the document
-and cannot be read from the sample. A word of several tokens is compared as a whole: 北京 in 北京 (town) but not in 北 京城.
+and cannot be read from the sample. A word of several tokens is compared as a whole, and stands where its first token
+stands: 北京 also occurs in 在 北京 住, not in 北 京城.
 A sample of several pieces of a document is asked about what lies outside of all of them; pieces of other documents, and
 documents that lie in the sample entirely, are not asked.
 
@@ -22,13 +23,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.shards import Prepared
 from masking.spans import Keys
-from pretrain.feed.document_tokens import DocumentTokens, asked_tokens
-from pretrain.feed.document_words import WordCache, frequent_words, skipped_hashes
+from pretrain.feed.document_tokens import ShardSamples, asked_tokens
+from pretrain.feed.document_words import frequent_words, skipped_hashes
 from pretrain.feed.packed import Packed
-from pretrain.feed.samples import NO_LABEL
 from pretrain.feed.texts import Long
 from pretrain.feed.vocabulary_letters import spoken_tokens
 from pretrain.objectives import Objective, TokenClassification
@@ -50,15 +51,15 @@ class TokenDocument(TokenClassification):
     """Words that are not asked, each as its tokens with blanks between; learned from the folders where it is empty."""
     every_token: bool = False
     """Is a word asked at each of its tokens, instead of at the first alone?"""
-    cached_words: int = 4_000_000
-    """Words of documents that a data worker keeps, 12 bytes each: a long document is then not read again for each of
-    its windows."""
+    reach: int = 0
+    """Tokens before and after the sample in which the word is looked for; 0: the whole document, whose length then
+    decides what a batch costs (about a nanosecond for each token of it)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.level not in LEVELS:
             raise ValueError(f"level: {self.level!r} is not one of {', '.join(LEVELS)}")
-        for name in ("frequent", "cached_words"):
+        for name in ("frequent", "reach"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 0")
 
@@ -89,31 +90,33 @@ class TokenDocument(TokenClassification):
         return replace(self, skipped=list(words))
 
     @cached_property
-    def _cache(self) -> WordCache:
-        return WordCache(self.cached_words)
-
-    @cached_property
-    def _skipped(self) -> dict[str, Keys]:
-        """Hashes by vocabulary."""
+    def _hashes(self) -> dict[str, Keys]:
+        """Of the words that are not asked, by vocabulary."""
         return {}
 
     def labels(self, packed: Packed, name: str) -> tuple[Long, Long]:
-        return asked_tokens(packed, self.folders, self._labels)
+        return asked_tokens(packed, self.folders, self._write)
 
-    def _labels(self, tokens: DocumentTokens) -> Long:
-        """1 elsewhere, too; 0 here only; NO_LABEL not asked."""
+    def _write(self, samples: ShardSamples, label_T: Long) -> None:
+        """1 elsewhere, too; 0 here only."""
         from pretrain.feed import kernels
 
-        shard, folder = tokens.shard, tokens.reader.prepared
-        if folder.vocabulary_sha256 not in self._skipped:
-            self._skipped[folder.vocabulary_sha256] = skipped_hashes(self.skipped, folder)
-        tables = (spoken_tokens(folder), self._skipped[folder.vocabulary_sha256])
-        label_M = np.full(len(tokens.place_M), NO_LABEL, np.int64)
-        edges = [0, *(np.flatnonzero(np.diff(tokens.sample_M)) + 1).tolist(), len(label_M)]
-        document_S = tokens.document_M[edges[:-1]]
-        length_S = shard.token_ids.offsets_D1[document_S + 1] - shard.token_ids.offsets_D1[document_S]
-        for sample in np.flatnonzero(np.diff(edges) < length_S).tolist():
-            own = slice(edges[sample], edges[sample + 1])
-            words = self._cache.words(shard, int(document_S[sample]), self.level, *tables)
-            label_M[own] = kernels.recurring_words(tokens.place_M[own], *words, self.every_token)
-        return label_M
+        shard, folder = samples.shard, samples.reader.prepared
+        if folder.vocabulary_sha256 not in self._hashes:
+            self._hashes[folder.vocabulary_sha256] = skipped_hashes(self.skipped, folder)
+        words = shard.units[self.level][:3] if self.level != "token" else no_units(len(shard))
+        kernels.recurring_words(
+            *samples.placed,
+            *shard.token_ids,
+            *words,
+            spoken_tokens(folder),
+            self._hashes[folder.vocabulary_sha256],
+            self.every_token,
+            self.reach,
+            label_T,
+        )
+
+
+def no_units(documents: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32], npt.NDArray[np.uint16]]:
+    """The columns of a level that no document has."""
+    return np.zeros(documents + 1, np.int32), np.zeros(0, np.uint32), np.zeros(0, np.uint16)
