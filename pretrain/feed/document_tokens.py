@@ -100,7 +100,8 @@ def samples_of_shards(packed: Packed, folders: Collection[str]) -> Iterator[Shar
     for group, first, last in zip(groups.tolist(), first_G, [*first_G[1:], len(order_S)], strict=True):
         if group >= 0:
             reader = readers[group // most]
-            placed = Placed(*(column[first:last] for column in sorted_columns), packed.samples.place_T)
+            from_N, length_N, to_N, document_N = (column[first:last] for column in sorted_columns)
+            placed = Placed(from_N, length_N, to_N, document_N, packed.samples.place_T)
             yield ShardSamples(reader, reader.shards[group % most], placed)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from data_prep.shards import Prepared
 from masking.salience import hashes
-from masking.spans import Keys
+from masking.spans import KINDS, Keys
 from pretrain.feed.corpus_counts import sampled, units_of
 from pretrain.feed.vocabulary_letters import spoken_tokens
 
@@ -37,9 +37,8 @@ def frequent_words(folder: Prepared, level: str, count: int) -> list[str]:
     counts: dict[int, int] = {}
     ids_of: dict[int, list[int]] = {}
     for shard in sampled([folder], READ if count else 0):
-        ids, start_U, length_U = shard.token_ids.values, np.zeros(0, np.int64), np.zeros(0, np.uint16)
-        if level != "token":
-            _, start_U, length_U = units_of(shard, level)
+        ids = shard.token_ids.values
+        _, start_U, length_U = units_of(shard, KINDS[0] if level == "token" else level)
         begin_W1, hash_W = kernels.words_of(ids, start_U, length_U)
         hash_E, first_E, count_E = np.unique(hash_W, return_index=True, return_counts=True)
         spoken_E = spoken_V[np.minimum(ids[begin_W1[first_E]], len(spoken_V) - 1)]

@@ -561,7 +561,8 @@ def capital_words(
         first, last = np.int64(words_D1[document]), np.int64(words_D1[document + 1])
         first_end, last_end = np.int64(ends_D1[document]), np.int64(ends_D1[document + 1])
         unit, before = first - 1, np.int64(-2)
-        reached, stop, seen = np.int64(0), np.int64(-1), False
+        reached, stop = np.int64(0), np.int64(-1)
+        seen: Any = False
         for index in range(length_N[sample]):
             place = np.int64(place_T[from_N[sample] + index])
             if place < 0:
@@ -675,9 +676,10 @@ def recurring_words(
                 held += 1
         if held == tokens:
             continue
-        word_X, count = np.full(length, -1, np.int32), 0
+        word_X = np.full(length, -1, np.int32)
+        count: Any = 0
         place_K, size_K, next_K = np.empty(length, np.int64), np.empty(length, np.int64), np.empty(length, np.int32)
-        unit, before, index = first - 1, np.int64(-2), np.int64(0)
+        unit, before, index = first - 1, np.int64(-2), 0
         while index < length:
             place = np.int64(place_T[start + index])
             if place < 0 or place >= tokens:
@@ -698,7 +700,7 @@ def recurring_words(
                 index += 1
                 continue
             before = place + size - 1
-            spoken = False
+            spoken: Any = False
             for step in range(size):
                 token = np.int64(ids[base + place + step])
                 spoken = spoken or (token < len(spoken_V) and spoken_V[token])
@@ -719,7 +721,7 @@ def recurring_words(
                         count += 1
                 if kind >= 0:
                     word_X[index : index + (size if every else 1)] = kind
-            index += size
+            index += int(size)
         found_K, missing = np.zeros(count, np.int64), count
         place = max(np.int64(0), low - reach) if reach else np.int64(0)
         end = min(tokens, high + reach) if reach else tokens
