@@ -82,6 +82,17 @@ class Tokenizer(Portable):
             )
         return {name: vocabulary[name] for name in names}
 
+    def ids_of(self, text: str) -> list[int]:
+        """Ids of a short text, without special tokens."""
+        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        return ids
+
+    @cached_property
+    def cased(self) -> bool:
+        """Do upper-case letters give other ids than lower-case ones?"""
+        letters = [token for token in self.tokens if token.isalpha() and token.isascii()]
+        return any(self.ids_of(text.upper()) != self.ids_of(text.lower()) for text in ("a e i o t s", *letters[:200]))
+
     @cached_property
     def vocabulary_sha256(self) -> str:
         """Hash of the token list."""

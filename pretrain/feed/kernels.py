@@ -8,6 +8,7 @@
     frame, move_*        texts -> samples with special tokens, whole or as shuffled_segments
     sentence_pairs       windows -> two pieces of text each: that follow each other, or not (sentence_pairs.py)
     spread               ragged values -> their places in a batch
+    unit_classes, *_words   what token-level tasks ask of samples whose tokens have a place in their document
     grid                 where samples lie -> position, segment and attention indices of a batch
 
 Compiled functions call only functions of this file: numba's cache does not notice when a helper in another one is
@@ -782,6 +783,280 @@ def spread(values: Any, from_S: Any, length_S: Any, to_S: Any, out: Any) -> None
         )  # unsigned: no check for indices from the end
         for index in range(np.uint64(length_S[sample])):
             out[target + index] = values[source + index]
+
+
+@njit(cache=True, inline="always")
+def last_not_above(rising: Any, first: Any, last: Any, wanted: Any) -> Any:
+    """The last index from ``first`` on and below ``last`` at which the value is at most ``wanted``; ``first - 1`` where
+    there is none."""
+    low, high = first, last
+    while low < high:
+        middle = (low + high) >> 1
+        if np.int64(rising[middle]) <= wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low - 1
+
+
+@njit(cache=True)
+def unit_classes(
+    from_N: Any,
+    length_N: Any,
+    to_N: Any,
+    document_N: Any,
+    place_T: Any,
+    offsets_D1: Any,
+    start_U: Any,
+    length_U: Any,
+    label_U: Any,
+    class_L2: Any,
+    unmarked: Any,
+    label_T: Any,
+) -> None:
+    """Write the class of each token that stands in its document: ``class_L2[label]`` of the unit that holds it, for its
+    first token and for the others, else 0. Documents without units only where ``unmarked``."""
+    for sample in range(len(from_N)):
+        document = document_N[sample]
+        first, last = np.int64(offsets_D1[document]), np.int64(offsets_D1[document + 1])
+        if first == last and not unmarked:
+            continue
+        unit, before = first - 1, np.int64(-2)
+        for index in range(length_N[sample]):
+            place = np.int64(place_T[from_N[sample] + index])
+            if place < 0:
+                continue
+            if place != before + 1:
+                unit = last_not_above(start_U, first, last, place)
+            while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+                unit += 1
+            before = place
+            found: Any = 0
+            known = unit >= first and label_U[unit] < len(class_L2)
+            if known and place < np.int64(start_U[unit]) + np.int64(length_U[unit]):
+                found = class_L2[label_U[unit], 0 if np.int64(start_U[unit]) == place else 1]
+            label_T[to_N[sample] + index] = found
+
+
+@njit(cache=True)
+def capital_words(
+    from_N: Any,
+    length_N: Any,
+    to_N: Any,
+    document_N: Any,
+    place_T: Any,
+    tokens_D1: Any,
+    ids: Any,
+    flags: Any,
+    ends_D1: Any,
+    ends: Any,
+    words_D1: Any,
+    start_U: Any,
+    length_U: Any,
+    cased_V: Any,
+    flag: Any,
+    every: Any,
+    openings: Any,
+    label_T: Any,
+) -> None:
+    """Write the flag of the first token of the word that each token stands in, 0 or 1, where that one is of
+    ``cased_V``: for the first token of a word or for ``every`` one, and the first such word of a sentence only with
+    ``openings``."""
+    for sample in range(len(from_N)):
+        document = document_N[sample]
+        base = np.int64(tokens_D1[document])
+        first, last = np.int64(words_D1[document]), np.int64(words_D1[document + 1])
+        first_end, last_end = np.int64(ends_D1[document]), np.int64(ends_D1[document + 1])
+        unit, before = first - 1, np.int64(-2)
+        reached, stop = np.int64(0), np.int64(-1)
+        seen: Any = False
+        for index in range(length_N[sample]):
+            place = np.int64(place_T[from_N[sample] + index])
+            if place < 0:
+                continue
+            if place != before + 1:
+                unit = last_not_above(start_U, first, last, place)
+            while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+                unit += 1
+            before = place
+            begin = place
+            if unit >= first and place < np.int64(start_U[unit]) + np.int64(length_U[unit]):
+                begin = np.int64(start_U[unit])
+            token = np.int64(ids[base + begin])
+            if (begin != place and not every) or token >= len(cased_V) or not cased_V[token]:
+                continue
+            if not openings:
+                if begin < reached or begin >= stop:
+                    sentence = last_not_above(ends, first_end, last_end, begin)
+                    reached = np.int64(ends[sentence]) if sentence >= first_end else np.int64(0)
+                    stop = np.int64(ends[sentence + 1]) if sentence + 1 < last_end else begin + 1
+                    seen = False
+                while reached < begin:
+                    earlier = np.int64(ids[base + reached])
+                    seen = seen or (earlier < len(cased_V) and cased_V[earlier])
+                    reached += 1
+                if not seen:
+                    continue
+            label_T[to_N[sample] + index] = 1 if flags[base + begin] & flag else 0
+
+
+@njit(cache=True)
+def words_of(ids_T: Any, start_U: Any, length_U: Any) -> Any:
+    """Text as words: units, and tokens outside of units (begin_W1, hash_W); begin_W1 ends with the number of tokens."""
+    tokens, unit, place, count = len(ids_T), 0, np.int64(0), 0
+    begin_W1, hash_W = np.empty(tokens + 1, np.int64), np.empty(tokens, np.uint64)
+    while place < tokens:
+        while unit < len(start_U) and np.int64(start_U[unit]) < place:
+            unit += 1
+        length = np.int64(1)
+        if unit < len(start_U) and np.int64(start_U[unit]) == place:
+            length = min(max(np.int64(length_U[unit]), np.int64(1)), tokens - place)
+        begin_W1[count], hash_W[count] = place, hash_of(ids_T, place, length)
+        place += length
+        count += 1
+    begin_W1[count] = tokens
+    return begin_W1[: count + 1].copy(), hash_W[:count].copy()
+
+
+@njit(cache=True, inline="always")
+def hash_of(ids_T: Any, start: Any, length: Any) -> Any:
+    """The hash of a sequence of ids, as masking/salience.py has it."""
+    value = np.uint64(length)
+    for index in range(start, start + length):
+        value = mixed(value + (np.uint64(ids_T[index]) + ONE) * GOLDEN)
+    return value
+
+
+@njit(cache=True, inline="always")
+def same_ids(ids: Any, one: Any, other: Any, length: Any) -> Any:
+    """Are the ids from ``one`` on equal to those from ``other`` on?"""
+    index: Any = 0
+    while index < length and ids[one + index] == ids[other + index]:
+        index += 1
+    return index == length
+
+
+@njit(cache=True)
+def recurring_words(
+    from_N: Any,
+    length_N: Any,
+    to_N: Any,
+    document_N: Any,
+    place_T: Any,
+    tokens_D1: Any,
+    ids: Any,
+    words_D1: Any,
+    start_U: Any,
+    length_U: Any,
+    spoken_V: Any,
+    skipped_E: Any,
+    every: Any,
+    reach: Any,
+    label_T: Any,
+) -> None:
+    """Write whether the word also begins at a place of its document where its sample has no token, at most ``reach``
+    tokens before the sample's first place or after its last (0: anywhere).
+
+    Not asked: words of which the sample lacks a token, words without a token of ``spoken_V``, those whose hash is among
+    the rising ``skipped_E``, without ``every`` a word's later tokens, and samples that hold their whole document.
+
+    The words of a sample wait in chains by their first id (``newest_V``, ``next_K``), and the document is read once
+    until none waits.
+    """
+    waiting_V, newest_V = np.zeros(len(spoken_V), np.uint8), np.full(len(spoken_V), -1, np.int32)
+    for sample in range(len(from_N)):
+        document, start, length = document_N[sample], from_N[sample], length_N[sample]
+        base, tokens = np.int64(tokens_D1[document]), np.int64(tokens_D1[document + 1] - tokens_D1[document])
+        first, last = np.int64(words_D1[document]), np.int64(words_D1[document + 1])
+        low, high = tokens, np.int64(0)
+        for index in range(start, start + length):
+            place = np.int64(place_T[index])
+            if 0 <= place < tokens:
+                low, high = min(low, place), max(high, place + 1)
+        if low >= high:
+            continue
+        inside, held = np.zeros(high - low, np.bool_), np.int64(0)
+        for index in range(start, start + length):
+            place = np.int64(place_T[index])
+            if 0 <= place < tokens and not inside[place - low]:
+                inside[place - low] = True
+                held += 1
+        if held == tokens:
+            continue
+        word_X = np.full(length, -1, np.int32)
+        count: Any = 0
+        place_K, size_K, next_K = np.empty(length, np.int64), np.empty(length, np.int64), np.empty(length, np.int32)
+        unit, before, index = first - 1, np.int64(-2), 0
+        while index < length:
+            place = np.int64(place_T[start + index])
+            if place < 0 or place >= tokens:
+                index += 1
+                continue
+            if place != before + 1:
+                unit = last_not_above(start_U, first, last, place)
+            while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+                unit += 1
+            begin, size = place, np.int64(1)
+            if unit >= first and place < np.int64(start_U[unit]) + np.int64(length_U[unit]):
+                begin, size = np.int64(start_U[unit]), np.int64(length_U[unit])
+            whole = begin == place and index + size <= length and place + size <= tokens
+            for step in range(1, size if whole else 0):
+                whole = whole and place_T[start + index + step] == place + step
+            before = place
+            if not whole:
+                index += 1
+                continue
+            before = place + size - 1
+            spoken: Any = False
+            for step in range(size):
+                token = np.int64(ids[base + place + step])
+                spoken = spoken or (token < len(spoken_V) and spoken_V[token])
+            head = np.int64(ids[base + place])
+            if spoken and head < len(spoken_V):
+                kind = newest_V[head]
+                while kind >= 0 and not (
+                    size_K[kind] == size and same_ids(ids, base + place_K[kind], base + place, size)
+                ):
+                    kind = next_K[kind]
+                if kind < 0:
+                    value = hash_of(ids, base + place, size)
+                    found = np.searchsorted(skipped_E, value)
+                    if found == len(skipped_E) or skipped_E[found] != value:
+                        kind = count
+                        place_K[kind], size_K[kind], next_K[kind] = place, size, newest_V[head]
+                        newest_V[head], waiting_V[head] = kind, 1
+                        count += 1
+                if kind >= 0:
+                    word_X[index : index + (size if every else 1)] = kind
+            index += int(size)
+        found_K, missing = np.zeros(count, np.int64), count
+        place = max(np.int64(0), low - reach) if reach else np.int64(0)
+        end = min(tokens, high + reach) if reach else tokens
+        unit = last_not_above(start_U, first, last, place)
+        while place < end and missing:
+            token = np.int64(ids[base + place])
+            if token < len(waiting_V) and waiting_V[token] and not (low <= place < high and inside[place - low]):
+                while unit + 1 < last and np.int64(start_U[unit + 1]) <= place:
+                    unit += 1
+                size = np.int64(1)
+                if unit >= first and place < np.int64(start_U[unit]) + np.int64(length_U[unit]):
+                    size = np.int64(length_U[unit]) if np.int64(start_U[unit]) == place else np.int64(0)
+                kind, others = newest_V[token], False
+                while kind >= 0:
+                    fits = not found_K[kind] and size_K[kind] == size and place + size <= tokens
+                    if fits and same_ids(ids, base + place_K[kind], base + place, size):
+                        found_K[kind] = 1
+                        missing -= 1
+                    others = others or not found_K[kind]
+                    kind = next_K[kind]
+                waiting_V[token] = 1 if others else 0
+            place += 1
+        for kind in range(count):
+            head = np.int64(ids[base + place_K[kind]])
+            waiting_V[head], newest_V[head] = 0, -1
+        for index in range(length):
+            if word_X[index] >= 0:
+                label_T[to_N[sample] + index] = found_K[word_X[index]]
 
 
 @njit(cache=True)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.shard import Shard
+from data_prep.shards import Prepared
 
 Long = npt.NDArray[np.int64]
 
@@ -68,6 +69,16 @@ class Windows:
 
 class Reader(Protocol):
     """Where texts come from (sources.py)."""
+
+    @property
+    def name(self) -> str:
+        """Of its prepared folder, in the run."""
+        ...
+
+    @property
+    def prepared(self) -> Prepared:
+        """Its prepared folder."""
+        ...
 
     @property
     def shards(self) -> Sequence[Shard]:

@@ -99,10 +99,10 @@ def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_witho
     rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
     batch = maker[MicroBatchSpec(0, rows, 0.0)]
     assert batch.counts[name] > 0
-    model = build_model(run, 0, corpus.tokenizer)
+    model = build_model(corpus.bound, 0, corpus.tokenizer)
     loss, stats = model(batch, {task: float(task == name) for task in run.tasks})
     loss.backward()
-    groups = {task: objective.groups for task, objective in run.tasks.items()}
+    groups = {task: objective.groups for task, objective in corpus.objectives.items()}
     mine = rows_of(stats, groups)[name]
     assert mine[0, 2] == batch.counts[name] and (len(mine) == 1 or mine[1:, 2].sum() == batch.counts[name])
     assert all(
