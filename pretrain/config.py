@@ -172,6 +172,7 @@ class Run:
                     f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens"
                 )
         object.__setattr__(self, "stages", [self._planned(stage) for stage in self.stages])
+        self.optimization.check_stages(len(self.stages), self.model.path)
         ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
         if bool(ordering) != bool(self.masking.shuffle):
             raise ValueError(
