@@ -80,8 +80,15 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
         if not (name.startswith("heads.") and name.split(".")[1] in run.model.drop)
     }
     tensors |= _table(origin, before, run, learned)
-    encoder = {**origin.encoder, "task_type_vocab_size": len(tensors[TABLE])}
-    state = State(
+    state = _state(origin, resolved, learned, tensors)
+    return Begun(Snapshot(state=state, tensors=tensors), [*origin.notes, _told(origin, run, learned)])
+
+
+def _state(
+    origin: Origin, resolved: Mapping[str, Any], learned: Sequence[str], tensors: Mapping[str, torch.Tensor]
+) -> State:
+    """Step 0 of a run that has learned something already."""
+    return State(
         step=0,
         stage=0,
         cursors={},
@@ -90,12 +97,11 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
         learned=learned,
         fingerprints={},
         config=resolved,
-        encoder=encoder,
+        encoder={**origin.encoder, "task_type_vocab_size": len(tensors[TABLE])},
         seen={"tokens": 0.0, "seconds": 0.0, "skipped": 0.0, "pooled": origin.seen["pooled"]},
         source={**origin.record(), "parts": parts_of(tensors)},
         loss_scale=origin.loss_scale,
     )
-    return Begun(Snapshot(state=state, tensors=tensors), [*origin.notes, _told(origin, run, learned)])
 
 
 def begin_together(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer, world: World) -> Begun | None:

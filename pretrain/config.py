@@ -1,5 +1,4 @@
-"""Everything that `kmask train` needs to know, as frozen dataclasses. launch/settings/components.py builds them from
-YAML."""
+"""Everything that `kmask train` needs to know, as frozen dataclasses (launch/settings/components.py builds them)."""
 
 from __future__ import annotations
 
@@ -171,8 +170,7 @@ class Run:
                 raise ValueError(
                     f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens"
                 )
-        object.__setattr__(self, "stages", [self._planned(stage) for stage in self.stages])
-        self.optimization.check_stages(len(self.stages), self.model.path)
+        self._plan()
         ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
         if bool(ordering) != bool(self.masking.shuffle):
             raise ValueError(
@@ -188,6 +186,10 @@ class Run:
                 f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = "
                 f"{self.model.max_positions}"
             )
+
+    def _plan(self) -> None:
+        object.__setattr__(self, "stages", [self._planned(stage) for stage in self.stages])
+        self.optimization.check_stages(len(self.stages), self.model.path)
 
     def _planned(self, stage: Stage) -> Stage:
         """A stage whose steps are known.

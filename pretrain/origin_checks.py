@@ -35,6 +35,7 @@ FREE = ("weight", "folders")
 
 
 def check_tokenizer(origin: Origin, tokenizer: Tokenizer) -> None:
+    """The shards' tokens are the first ones of its vocabulary, and text is cut by the same rules."""
     theirs, ours = origin.tokenizer, tokenizer
     if theirs.tokens[: len(ours.tokens)] != ours.tokens or theirs.rules_sha256 != ours.rules_sha256:
         what = "rules" if theirs.tokens[: len(ours.tokens)] == ours.tokens else "vocabulary"

@@ -100,14 +100,7 @@ def stage_plans(
             found = sizes(model, remembered)
             remembered = found.remembered
             if left:
-                others = [
-                    other.config
-                    for task in stage.tasks
-                    for other in run.tasks[task].companions(model.heads[task]).values()
-                ]
-                activations = activation_estimate(
-                    model.config, _micro(run, corpus, index, progress), run.engine, gpu, others
-                )
+                activations = _activations(run, corpus, index, progress, model, gpu)
             progress.learned = learned
         begin = sum(earlier.steps for earlier in run.stages[:index])
         plans.append(
@@ -121,6 +114,13 @@ def stage_plans(
             )
         )
     return plans
+
+
+def _activations(run: Run, corpus: Corpus, index: int, progress: Progress, model: PretrainingModel, gpu: bool) -> int:
+    """Estimated bytes of a process; builds a row of every stream of the stage."""
+    tasks = run.stages[index].tasks
+    others = [other.config for task in tasks for other in run.tasks[task].companions(model.heads[task]).values()]
+    return activation_estimate(model.config, _micro(run, corpus, index, progress), run.engine, gpu, others)
 
 
 def _tasks(run: Run, index: int, begun: Sequence[str]) -> list[TaskPlan]:
