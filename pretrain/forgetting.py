@@ -30,21 +30,24 @@ def parts_of(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(part_of(name) for name in names if "#" not in name))
 
 
-def old_parts(present: Iterable[str], pooler: bool, grows: bool) -> list[str]:
+def old_parts(present: Iterable[str], pooler: bool) -> list[str]:
     """Parts that existed before a stage.
 
     Args:
         present: parts whose weights there are.
         pooler: was it trained, or read from somewhere? Before its first sentence-level task it holds initial weights.
+    """
+    return [part for part in present if part != "ernie.pooler" or pooler]
+
+
+def factors(names: Iterable[str], old: Collection[str], factor: float, grows: bool) -> dict[str, float]:
+    """Factors of the learning rate by parameter, of those that have one.
+
+    Args:
         grows: does the stage add a row to the task table? Then the table takes the whole rate.
     """
-    young = {"ernie.pooler"} if not pooler else set()
-    return [part for part in present if part not in (young | {TABLE_PART} if grows else young)]
-
-
-def factors(names: Iterable[str], old: Collection[str], factor: float) -> dict[str, float]:
-    """Factors of the learning rate by parameter, of those that have one."""
-    return {name: factor for name in names if part_of(name) in old} if factor != 1 else {}
+    lower = set(old) - ({TABLE_PART} if grows else set())
+    return {name: factor for name in names if part_of(name) in lower} if factor != 1 else {}
 
 
 def begin_weights(tensors: Mapping[str, torch.Tensor], old: Collection[str], fresh: bool) -> dict[str, torch.Tensor]:
@@ -52,8 +55,7 @@ def begin_weights(tensors: Mapping[str, torch.Tensor], old: Collection[str], fre
     holds."""
     if not fresh:
         return {name: tensor for name, tensor in tensors.items() if name.endswith(BEGIN)}
-    wanted = {*old, TABLE_PART} if "ernie.embeddings" in old else set(old)
-    return {name + BEGIN: tensor for name, tensor in tensors.items() if "#" not in name and part_of(name) in wanted}
+    return {name + BEGIN: tensor for name, tensor in tensors.items() if "#" not in name and part_of(name) in old}
 
 
 def averaged(

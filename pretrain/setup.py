@@ -185,7 +185,9 @@ def begin_stage(
     if new:
         say(f"new heads: {', '.join(new)} (their Adam begins at step 0)")
     names = [name for name, _ in model.named_parameters()]
-    lower = factors(names, old, run.optimization.old_parameters)
+    joining = [run.tasks[name] for name in active_tasks(run, stage) if f"heads.{name}" not in old]
+    grows = any(task.HAS_TASK_ID for task in joining)
+    lower = factors(names, old, run.optimization.old_parameters, grows)
     begin = begin_weights(tensors or _weights(model), old, fresh) if run.optimization.average_stages else {}
     accumulation = run.batch.accumulation(world.size)
     engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world, steps, lower)

@@ -31,7 +31,7 @@ from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
 from pretrain.saving import Report, Surroundings
 from pretrain.schedule import position, total_steps
-from pretrain.setup import active_tasks, begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
+from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
 from pretrain.stage import StageLoop
 from pretrain.state.checkpoint import Snapshot, Store
 from pretrain.tracking import Tracker
@@ -194,7 +194,8 @@ class Trainer:
                 self.note(told)
         else:
             model, present = grown_model(run, index, snapshot), parts_of(snapshot.tensors)
-        fresh, old = len(progress.done) <= index, self._older(index, present)
+        fresh = len(progress.done) <= index
+        old = old_parts(present, progress.pooled > 0 or bool(progress.source.get("pooler")))
         progress.task_ids = run.task_ids
         if not run.optimization.average_stages:
             progress.ends = {}
@@ -223,13 +224,6 @@ class Trainer:
         result = loop.run_steps()
         loop.engine.close()
         return result
-
-    def _older(self, index: int, present: Collection[str]) -> list[str]:
-        """Parts that existed before a stage, of those that are ``present`` at its beginning."""
-        run, progress = self.run, self.progress
-        new = [run.tasks[name] for name in active_tasks(run, index) if f"heads.{name}" not in present]
-        pooler = progress.pooled > 0 or bool(progress.source.get("pooler"))
-        return old_parts(present, pooler, any(task.HAS_TASK_ID for task in new))
 
     def _go_back(self, tracker: Tracker | None) -> Snapshot:
         """To the newest checkpoint, and on with the rows that come next."""

@@ -56,9 +56,11 @@ def test_rows_of_the_task_table_that_a_stage_adds_are_not_averaged() -> None:
 def test_what_is_old_is_what_was_trained_or_read_before_the_stage() -> None:
     parts = parts_of([TABLE, "ernie.embeddings.w", ENCODER, "ernie.pooler.dense.bias", "heads.a.w", f"{ENCODER}#step"])
     assert parts[0] == "ernie.embeddings.task_type_embeddings" and len(parts) == 5
-    assert old_parts(parts, pooler=True, grows=False) == parts
-    assert old_parts(parts, pooler=False, grows=True) == ["ernie.embeddings", "ernie.encoder", "heads.a"]
-    assert factors([TABLE, ENCODER], ["ernie.encoder"], 0.1) == {ENCODER: 0.1} and not factors([ENCODER], parts, 1.0)
+    assert old_parts(parts, pooler=True) == parts
+    assert old_parts(parts, pooler=False) == [part for part in parts if part != "ernie.pooler"]
+    assert factors([TABLE, ENCODER], parts, 0.1, grows=False) == {TABLE: 0.1, ENCODER: 0.1}
+    assert factors([TABLE, ENCODER, "heads.new.w"], parts, 0.1, grows=True) == {ENCODER: 0.1}
+    assert not factors([ENCODER], parts, 1.0, grows=False)
 
 
 def test_parameter_groups_are_as_they_were_without_factors() -> None:
@@ -174,3 +176,23 @@ def test_a_setting_that_changes_within_a_stage_acts_where_it_can(runs: Runs) -> 
     runs.killed("off", *SETTINGS, "checkpoints.every=1", "optimization.average_stages=true", at=("train", 4))
     runs.train("off", *SETTINGS)
     assert equal(at(runs, "off", 7), at(runs, "usual", 7)) and runs.found("off").state.ends == {}
+
+
+def test_weights_of_a_bert_are_old_in_the_first_stage_and_what_it_lacks_is_not(
+    runs: Runs, prepared: Path, tmp_path: Path
+) -> None:
+    from test_trainer import bert_folder
+
+    from data_prep.encoding import Tokenizer
+
+    start = bert_folder(tmp_path / "bert", Tokenizer(folder=prepared / "tokenizer").tokens)
+    settings = (*FIRST, f"model.path={start}")
+    runs.train("still", *settings, "optimization.old_parameters=0")
+    runs.train("mean", *settings, "optimization.average_stages=true")
+    runs.train("usual", *settings)
+    still, mean, usual = (runs.tensors(name) for name in ("still", "mean", "usual"))
+    found = runs.found("still").state.old
+    assert "heads.knowledge_masking" in found and not {"ernie.pooler", "heads.sentence_reordering"} & set(found)
+    assert torch.equal(mean[ENCODER], still[ENCODER] + (usual[ENCODER] - still[ENCODER]) / 2)
+    for name in (TABLE, "ernie.pooler.dense.weight", "heads.sentence_reordering.weight"):
+        assert torch.equal(mean[name], usual[name])
