@@ -2,7 +2,7 @@
 against forgetting.
 
     python benchmarks/bench_forgetting.py PREPARED [STEPS] [FOLDER]
-        (default: runs/demo/data 60 runs/forgetting; `make demo` prepares it)
+        (default: runs/demo/data 300 runs/forgetting; `make demo` prepares it)
 
     sequential          stage 1 knowledge masking, stage 2 sentence reordering alone
     old parameters .1   the same, with a tenth of the rate for what is older than the stage
@@ -66,7 +66,7 @@ def figures(output: Path) -> dict[tuple[str, str], dict[str, Any]]:
 def main() -> None:
     """Train what is not trained yet, and print the matrix."""
     given = dict(enumerate(sys.argv[1:]))
-    prepared, steps = Path(given.get(0, "runs/demo/data")), int(given.get(1, 60))
+    prepared, steps = Path(given.get(0, "runs/demo/data")), int(given.get(1, 300))
     folder = Path(given.get(2, "runs/forgetting"))
     world = join(DeepSpeed(precision="fp32"))
     print(

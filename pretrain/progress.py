@@ -28,7 +28,7 @@ class Progress:
     """Of every folder that a cursor ever counted in, also of those that left the run."""
     source: Mapping[str, Any] = field(default_factory=dict)
     task_ids: Mapping[str, int] = field(default_factory=dict)
-    old: Sequence[str] = ()
+    old: Sequence[str] = field(default_factory=list)
     ends: Mapping[str, int] = field(default_factory=dict)
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics, as of the last checkpoint; a stage goes on with them."""

@@ -66,7 +66,7 @@ class State:
     `fingerprint`, `learned` tasks, stages (`done`) and its own `source`. Empty when it began from scratch."""
     task_ids: Mapping[str, int] = field(default_factory=dict)
     """Rows of the task table by task, of all tasks of the run."""
-    old: Sequence[str] = ()
+    old: Sequence[str] = field(default_factory=list)
     """Parts of the model that existed before the present stage began (forgetting.py)."""
     ends: Mapping[str, int] = field(default_factory=dict)
     """Ends of stages that each part's weights are the mean of; absent: of one (optimization.average_stages)."""

@@ -129,9 +129,10 @@ def test_lower_rates_and_means_are_exact_after_a_kill_anywhere(runs: Runs, zero:
     assert equal(runs.tensors("mean"), runs.tensors("whole"))
 
 
-@pytest.mark.parametrize("zero", [0, 1, 3])
-def test_a_stage_ends_with_the_mean_and_the_next_begins_from_it(runs: Runs, zero: int) -> None:
-    settings = (*SETTINGS, f"engine.zero_stage={zero}", "evaluation.every=100", "checkpoints.every=2")
+@pytest.mark.parametrize(("zero", "precision"), [(0, "fp32"), (1, "bf16_parameters"), (3, "fp32")])
+def test_a_stage_ends_with_the_mean_and_the_next_begins_from_it(runs: Runs, zero: int, precision: str) -> None:
+    engine = (f"engine.zero_stage={zero}", f"engine.precision={precision}")
+    settings = (*SETTINGS, *engine, "evaluation.every=100", "checkpoints.every=2")
     runs.train("usual", *settings)
     runs.train("mean", *settings, "optimization.average_stages=true")
     one, two, mean = at(runs, "usual", 2), at(runs, "usual", 5), at(runs, "mean", 5)
