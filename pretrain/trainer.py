@@ -156,6 +156,7 @@ class Trainer:
 
     def _stages(self, snapshot: Snapshot | None) -> bool:
         tracker = watch = None
+        self.progress.task_ids = self.run.task_ids
         if self.world.rank == 0:
             keep_tokenizer(self.corpus.tokenizer.folder, self.folder / "tokenizer")
             tracker = Tracker(
@@ -196,7 +197,6 @@ class Trainer:
             model, present = grown_model(run, index, snapshot), parts_of(snapshot.tensors)
         fresh = len(progress.done) <= index
         old = old_parts(present, progress.pooled > 0 or bool(progress.source.get("pooler")))
-        progress.task_ids = run.task_ids
         if not run.optimization.average_stages:
             progress.ends = {}
         if progress.enter(index, stage, shares, learned_tasks(run, progress.learned, index), old):
