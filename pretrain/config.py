@@ -1,5 +1,4 @@
-"""Everything that `kmask train` needs to know, as frozen dataclasses. launch/settings/components.py builds them from
-YAML."""
+"""Everything that `kmask train` needs to know, as frozen dataclasses (launch/settings/components.py builds them)."""
 
 from __future__ import annotations
 
@@ -109,6 +108,7 @@ class Run:
         if self.schedule and self.stages and self._planned(self.stages) != stages:
             raise ValueError("schedule: it makes the stages; leave `stages` out (or write `stages: []`), or it")
         object.__setattr__(self, "stages", stages)
+        self.optimization.check_stages(len(stages), self.model.path)
         named = [stage.name for stage in self.stages]
         if len(set(named)) < len(named):
             raise ValueError(

@@ -23,6 +23,8 @@ FREE = (
     "threads",
     "data_workers",
     "model.path",
+    "model.optimizer",
+    "model.drop",
     "model.dropout",
     "model.attention_dropout",
     "batch.rows_per_step",
@@ -78,12 +80,12 @@ def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: M
     future = tuple(
         f"tasks.{task}." for task in {**state.config["tasks"], **resolved["tasks"]} if task not in state.learned
     )
-    for key, before, now in _differences(_ordinary(state.config), _ordinary(resolved)):
+    for key, before, now in differences(_ordinary(state.config), _ordinary(resolved)):
         free = any(fnmatch.fnmatchcase(key, pattern) for pattern in FREE) or f"{key}.".startswith(future)
-        (allowed if free else refused).append(f"{key}: {_shown(before)} -> {_shown(now)}")
+        (allowed if free else refused).append(f"{key}: {shown(before)} -> {shown(now)}")
     folders, folders_now = _by_name(state.config["data"]), _by_name(resolved["data"])
-    for key, before, now in _differences(folders, folders_now, "data", new=True):
-        allowed.append(f"{key}: {_shown(before)} -> {_shown(now)}")
+    for key, before, now in differences(folders, folders_now, "data", new=True):
+        allowed.append(f"{key}: {shown(before)} -> {shown(now)}")
     if folders.keys() == folders_now.keys() and list(folders) != list(folders_now):
         allowed.append(
             f"data: the order {list(folders)} -> {list(folders_now)} (rows of equal claim come in this order)"
@@ -106,13 +108,13 @@ def _by_name(data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _differences(before: Any, now: Any, path: str = "", new: bool = False) -> Iterator[tuple[str, Any, Any]]:
+def differences(before: Any, now: Any, path: str = "", new: bool = False) -> Iterator[tuple[str, Any, Any]]:
     """(dotted key, value before, value now) of every leaf that differs; keys that were unknown before count only if
     ``new``."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key in [*before, *(key for key in now if new and key not in before)]:
             inner = f"{path}.{key}" if path else str(key)
-            yield from _differences(before.get(key, ABSENT), now.get(key, ABSENT), inner, new or inner in NAMED)
+            yield from differences(before.get(key, ABSENT), now.get(key, ABSENT), inner, new or inner in NAMED)
     elif before != now:
         yield path, before, now
 
@@ -173,19 +175,20 @@ def _stages(state: State, now: Sequence[Mapping[str, Any]]) -> Changes:
         return Changes([], [f"stages: {present + 1} were trained ({names}), {len(now)} are listed"])
     for index in range(max(len(before), len(now))):
         was, stage = (items[index] if index < len(items) else ABSENT for items in (before, now))
-        for key, old, value in _differences(was, stage, f"stages.{index}", new=True):
+        for key, old, value in differences(was, stage, f"stages.{index}", new=True):
             done = state.done[index]["steps"] if index <= present else 0
             if index < present:
-                changes.refused.append(f"{key}: {_shown(old)} -> {_shown(value)} (this stage has ended)")
+                changes.refused.append(f"{key}: {shown(old)} -> {shown(value)} (this stage has ended)")
             elif index == present and key.endswith(".name"):
-                changes.refused.append(f"{key}: {_shown(old)} -> {_shown(value)} (this stage has begun)")
+                changes.refused.append(f"{key}: {shown(old)} -> {shown(value)} (this stage has begun)")
             elif index == present and key.endswith(".steps") and value < done:
-                changes.refused.append(f"{key}: {_shown(old)} -> {_shown(value)} ({done} steps of it are done)")
+                changes.refused.append(f"{key}: {shown(old)} -> {shown(value)} ({done} steps of it are done)")
             else:
-                changes.allowed.append(f"{key}: {_shown(old)} -> {_shown(value)}")
+                changes.allowed.append(f"{key}: {shown(old)} -> {shown(value)}")
     return changes
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in a message."""
     text = str(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -91,6 +91,7 @@ class Engine:
 
     Args:
         steps: how many steps of Adam each parameter has seen, by name; 0 when absent.
+        factors: of the learning rate, by name; 1 when absent.
     """
 
     def __init__(
@@ -102,10 +103,11 @@ class Engine:
         accumulation: int,
         world: World,
         steps: Mapping[str, int],
+        factors: Mapping[str, float] | None = None,
     ) -> None:
         deepspeed = _quiet_deepspeed()
         self.settings, self.optimization, self.world, self.accumulation = settings, optimization, world, accumulation
-        groups = parameter_groups(model.named_parameters(), optimization.weight_decay, steps)
+        groups = parameter_groups(model.named_parameters(), optimization.weight_decay, steps, factors)
         betas = (optimization.betas[0], optimization.betas[1])
         self.adam = SkippingAdamW(
             groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=world.device.type == "cuda"
@@ -150,7 +152,7 @@ class Engine:
             FloatingPointError: fp16's loss scale cannot become smaller.
         """
         for group in self.engine.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["factor"]
         stats: torch.Tensor | None = None
         norm = 0.0
         summed = {task: value * self.world.size for task, value in scale.items()}

@@ -148,5 +148,10 @@ def initialise(model: nn.Module, seed: int) -> None:
         elif parameter.dim() == 1:
             parameter.zero_()
         else:
-            generator = torch.Generator().manual_seed(hash_key("init", seed, name) % 2**63)
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * INIT_RANGE)
+            parameter.copy_(initial(name, parameter.shape, seed))
+
+
+def initial(name: str, shape: Sequence[int], seed: int) -> torch.Tensor:
+    """The first weights of a matrix or table."""
+    generator = torch.Generator().manual_seed(hash_key("init", seed, name) % 2**63)
+    return torch.randn(tuple(shape), generator=generator) * INIT_RANGE

@@ -44,6 +44,17 @@ class Optimization:
     """Decoupled weight decay; biases and layer norms have none."""
     clip: float = 1.0
     """Largest global gradient norm; 0 switches clipping off."""
+    old_parameters: float = 1.0
+    """Factor of the learning rate of parameters that existed before their stage began: encoder, heads of earlier tasks,
+    a pooler that was trained (what a stage adds takes the whole rate, so does the task table where it grows). Against
+    forgetting; it acts from the second stage on, and from the first where `model.path` names a beginning. Kin of
+    discriminative fine-tuning (Howard and Ruder 2018, section 3.2), which lowers the rate by layer."""
+    average_stages: bool = False
+    """At the end of a stage, put in place of every parameter that existed before it the running mean over the ends of
+    all stages since it joined (what a run began from counts as an end); the next stage goes on from the mean. Against
+    forgetting; kin of weight averaging along training (Izmailov et al. 2018, SWA) and of model soups (Wortsman et al.
+    2022), which average runs. Adam's moments stay as they are; checkpoints within a stage hold one more copy of the
+    weights."""
 
     def __post_init__(self) -> None:
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
@@ -56,9 +67,18 @@ class Optimization:
         for name in ("warmup", "weight_decay", "clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
-        for name in ("final_share", "decay_share"):
+        for name in ("final_share", "decay_share", "old_parameters"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must lie in [0, 1]")
+
+    def check_stages(self, stages: int, path: str) -> None:
+        """Raise ValueError when a setting is about parameters older than a stage, and no stage will have any."""
+        idle = "old_parameters" if self.old_parameters != 1 else "average_stages" if self.average_stages else ""
+        if idle and stages < 2 and not path:
+            raise ValueError(
+                f"optimization.{idle}: {getattr(self, idle)} is about parameters that existed before a stage, and "
+                "there are none: the run has one stage and no model.path; leave it out"
+            )
 
     def rate(self, step: int, total: int) -> float:
         """Learning rate of the step-th (0-based) of ``total`` steps."""
@@ -76,20 +96,27 @@ class Optimization:
 
 
 def parameter_groups(
-    named: Iterable[tuple[str, nn.Parameter]], weight_decay: float, steps: Mapping[str, int]
+    named: Iterable[tuple[str, nn.Parameter]],
+    weight_decay: float,
+    steps: Mapping[str, int],
+    factors: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
-    """Trainable parameters in groups of equal weight decay and equal age.
+    """Trainable parameters in groups of equal weight decay, equal age and equal ``factor`` of the learning rate
+    (``factors`` by name, 1 when absent).
 
     Matrices decay; biases, layer norms and other vectors do not. DeepSpeed keeps one step count of Adam for a whole
     group, so parameters that have seen another number of steps (``steps`` by name, 0 when absent: a head that joins
     later) stand in groups of their own.
     """
-    groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[int, bool, float], list[nn.Parameter]] = {}
     for name, parameter in named:
         if parameter.requires_grad:
-            groups.setdefault((steps.get(name, 0), parameter.dim() > 1), []).append(parameter)
-    ordered = sorted(groups, key=lambda key: (-key[0], not key[1]))
-    return [{"params": groups[key], "weight_decay": weight_decay if key[1] else 0.0} for key in ordered]
+            factor = (factors or {}).get(name, 1.0)
+            groups.setdefault((steps.get(name, 0), parameter.dim() > 1, factor), []).append(parameter)
+    ordered = sorted(groups, key=lambda key: (-key[0], not key[1], key[2]))
+    return [
+        {"params": groups[key], "weight_decay": weight_decay if key[1] else 0.0, "factor": key[2]} for key in ordered
+    ]
 
 
 class SkippingAdamW(torch.optim.AdamW):

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 
 from data_prep.shards import Prepared
+from pretrain.beginning import Begun
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, Stream
@@ -42,7 +43,7 @@ class TaskPlan(NamedTuple):
     everywhere: bool
     """Without a task id of its own: it may learn from all rows of the stage."""
     new: bool
-    """No stage before this one has it."""
+    """No stage before this one has it, nor what the run begins from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +73,24 @@ class FolderPlan(NamedTuple):
     """How often the whole run reads each of its tokens, all stages and tasks together."""
 
 
-def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, notes: list[str]) -> list[StagePlan]:
+def stage_plans(
+    run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, notes: list[str], begun: Begun | None = None
+) -> list[StagePlan]:
     """All stages; what the user should know is added to ``notes``.
+
+    Args:
+        begun: what it would begin with, when it begins from another run.
 
     Raises:
         ValueError: a model or a row cannot be built, with the message that training would give.
     """
-    progress = Progress.of(newest.state) if newest else Progress()
+    state = newest.state if newest else begun.snapshot.state if begun else None
+    progress = Progress.of(state) if state else Progress()
     left = progress.step < total_steps(run.stages)
     if left:
         notes += corpus.specials.notes
     first = position(run.stages, progress.step).stage
-    model, remembered = _first_model(run, corpus, newest, first, notes)
+    model, remembered = _first_model(run, corpus, newest, first, notes, begun)
     plans: list[StagePlan] = []
     for index, stage in enumerate(run.stages):
         found, activations = None, 0
@@ -93,14 +100,7 @@ def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, 
             found = sizes(model, remembered)
             remembered = found.remembered
             if left:
-                others = [
-                    other.config
-                    for task in stage.tasks
-                    for other in run.tasks[task].companions(model.heads[task]).values()
-                ]
-                activations = activation_estimate(
-                    model.config, _micro(run, corpus, index, progress), run.engine, gpu, others
-                )
+                activations = _activations(run, corpus, index, progress, model, gpu)
             progress.learned = learned
         begin = sum(earlier.steps for earlier in run.stages[:index])
         plans.append(
@@ -108,7 +108,7 @@ def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, 
                 name=stage.name,
                 steps=stage.steps,
                 begin=begin,
-                tasks=_tasks(run, index),
+                tasks=_tasks(run, index, begun.snapshot.state.learned if begun else ()),
                 sizes=found,
                 activations=activations,
             )
@@ -116,10 +116,17 @@ def stage_plans(run: Run, corpus: Corpus, newest: Checkpoint | None, gpu: bool, 
     return plans
 
 
-def _tasks(run: Run, index: int) -> list[TaskPlan]:
+def _activations(run: Run, corpus: Corpus, index: int, progress: Progress, model: PretrainingModel, gpu: bool) -> int:
+    """Estimated bytes of a process; builds a row of every stream of the stage."""
+    tasks = run.stages[index].tasks
+    others = [other.config for task in tasks for other in run.tasks[task].companions(model.heads[task]).values()]
+    return activation_estimate(model.config, _micro(run, corpus, index, progress), run.engine, gpu, others)
+
+
+def _tasks(run: Run, index: int, begun: Sequence[str]) -> list[TaskPlan]:
     """The tasks of a stage and how its rows are shared out."""
     stage = run.stages[index]
-    known = {task for earlier in run.stages[:index] for task in earlier.tasks}
+    known = {*begun, *(task for earlier in run.stages[:index] for task in earlier.tasks)}
     rows = run.rows_of(stage)
     whole = sum(rows.values())
     return [
@@ -135,9 +142,14 @@ def _tasks(run: Run, index: int) -> list[TaskPlan]:
 
 
 def _first_model(
-    run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str]
+    run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str], begun: Begun | None
 ) -> tuple[PretrainingModel, Collection[str]]:
     """The model that training begins with, by its shape, and the parameters that Adam knows already."""
+    if newest is None and begun is not None:
+        with torch.device("meta"):
+            model = grown_model(run, 0, begun.snapshot)
+        notes += begun.told
+        return model, {name.partition("#")[0] for name in begun.snapshot.tensors if name.endswith("#exp_avg")}
     if newest is None:
         with torch.device("meta"):
             model, _, told = start_model(run, corpus.tokenizer)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 
 from pretrain.agreement import versions
+from pretrain.beginning import begin_from, check_elsewhere
 from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
@@ -97,6 +98,7 @@ def preflight(run: Run, resolved: Mapping[str, Any], place: Place) -> Preflight:
     run, resolved = corpus.bound, corpus.resolved(resolved)
     corpus.try_out()
     fingerprints = corpus.fingerprints
+    check_elsewhere(run)
     check_output(folder)
     newest = checkpoint.latest(folder / "checkpoints", notes.append)
     changes: list[str] = []
@@ -105,7 +107,8 @@ def preflight(run: Run, resolved: Mapping[str, Any], place: Place) -> Preflight:
             *check_continues(newest.state, run, resolved, fingerprints),
             *_machine_changes(newest.state, run, place),
         ]
-    stages = stage_plans(run, corpus, newest, bool(place.local) and torch.cuda.is_available(), notes)
+    begun = None if newest else begin_from(run, resolved, corpus.tokenizer)
+    stages = stage_plans(run, corpus, newest, bool(place.local) and torch.cuda.is_available(), notes, begun)
     found = Preflight(
         run=run,
         why=why,

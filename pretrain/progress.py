@@ -28,6 +28,9 @@ class Progress:
     fingerprints: dict[str, str] = field(default_factory=dict)
     """Of every folder that a cursor ever counted in, also of those that left the run."""
     source: Mapping[str, Any] = field(default_factory=dict)
+    task_ids: Mapping[str, int] = field(default_factory=dict)
+    old: Sequence[str] = field(default_factory=list)
+    ends: Mapping[str, int] = field(default_factory=dict)
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics, as of the last checkpoint; a stage goes on with them."""
     guard: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +57,9 @@ class Progress:
             learned=list(state.learned),
             fingerprints=dict(state.fingerprints),
             source=state.source,
+            task_ids=state.task_ids,
+            old=list(state.old),
+            ends=dict(state.ends),
             window=state.window,
             guard=state.guard,
             tokens=state.seen["tokens"],
@@ -63,9 +69,14 @@ class Progress:
             saved=state.step,
         )
 
-    def enter(self, index: int, stage: Stage, shares: Mapping[str, float], learned: Sequence[str]) -> bool:
+    def enter(
+        self, index: int, stage: Stage, shares: Mapping[str, float], learned: Sequence[str], old: Sequence[str] = ()
+    ) -> bool:
         """Begin a stage or go on with it. Returns whether shares are counted anew, because a folder, a task or a weight
         changed within it.
+
+        Args:
+            old: parts of the model that existed before the stage, if it begins here.
 
         Deficits are what a share should have got less what it got: under other shares, or with another stream among
         them, the old counts would give one stream every row until it has caught up.
@@ -79,6 +90,7 @@ class Progress:
                 self.done[-1].setdefault("realised", self.rows_of(len(self.done) - 1))
             begun = {name: list(cursor[:3]) for name, cursor in self.cursors.items()}
             self.done.append({"name": stage.name, "steps": 0, "begun": begun})
+            self.old = list(old)
         if changed or not going_on:
             self.cursors = {name: cursor._replace(served=0) for name, cursor in self.cursors.items()}
         self.done[index]["tasks"] = {task: amount_of(amount).recorded for task, amount in stage.tasks.items()}
@@ -112,6 +124,9 @@ class Progress:
             learned=self.learned,
             fingerprints=dict(self.fingerprints),
             source=self.source,
+            task_ids=self.task_ids,
+            old=list(self.old),
+            ends=dict(self.ends),
             seen=seen,
             **rest,
         )

@@ -1,7 +1,7 @@
 """What happens before the first step of a stage: what does its model look like, and what does it start from?
 
-start_model(run, ...)      the first stage: freshly initialised, or read from model.path (once: afterwards checkpoints
-                           hold everything)
+start_model(run, ...)      the first stage: freshly initialised, or read from a BERT or ERNIE at model.path (once:
+                           afterwards checkpoints hold everything; from a run or an export: beginning.py)
 begin_stage(...)           model of all learned tasks, weights by name, grown tables and new heads, engine with Adam's
                            memory
 saved_model(run, found)    the model of a checkpoint, for evaluation and export
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from data_prep.encoding import Tokenizer
 from data_prep.files import staged_folder
 from pretrain.config import Run
 from pretrain.engine import Engine
+from pretrain.forgetting import begin_weights, factors, parts_of
 from pretrain.model import PretrainingModel
 from pretrain.processes.world import World
 from pretrain.stages.schedule import planned_tasks
@@ -47,7 +48,7 @@ def active_tasks(run: Run, stage: int) -> list[str]:
     return [name for name in run.tasks if name in run.stages[stage].tasks]
 
 
-def _task_rows(run: Run, learned: Sequence[str]) -> int:
+def task_rows(run: Run, learned: Sequence[str]) -> int:
     """Rows of the task table: as many as the tasks learned so far need."""
     return 1 + max(run.task_ids[task] for task in learned)
 
@@ -61,10 +62,10 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
     learned = [name for name in run.tasks if name in planned_tasks(run.stages, stage)]
     objectives = {name: run.tasks[name] for name in learned}
     if not run.model.path:
-        config = run.model.config(len(tokenizer.tokens), _task_rows(run, learned), tokenizer.special_ids["[PAD]"])
+        config = run.model.config(len(tokenizer.tokens), task_rows(run, learned), tokenizer.special_ids["[PAD]"])
         return PretrainingModel(config, objectives, active_tasks(run, stage), run.seed), {}, ""
     pretrained = exchange.read_pretrained(Path(run.model.path), tokenizer)
-    config = exchange.encoder_config(pretrained.config, _task_rows(run, learned), run.model)
+    config = exchange.encoder_config(pretrained.config, task_rows(run, learned), run.model)
     check_positions(run, config, run.model.path)
     model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
     new = load_weights(model, pretrained.tensors)
@@ -72,6 +73,7 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
         "path": run.model.path,
         "config": dict(pretrained.config),
         "pooler": "ernie.pooler.dense.weight" not in new,
+        "parts": parts_of(name for name in pretrained.tensors if name in dict(model.named_parameters())),
     }
     return model, source, _told(run.model.path, pretrained, model, new)
 
@@ -113,7 +115,7 @@ def grown_model(run: Run, stage: int, snapshot: Snapshot) -> PretrainingModel:
 
     learned = learned_tasks(run, snapshot.state.learned, stage)
     shape = dict(snapshot.state.encoder)
-    shape["task_type_vocab_size"] = max(shape["task_type_vocab_size"], _task_rows(run, learned))
+    shape["task_type_vocab_size"] = max(shape["task_type_vocab_size"], task_rows(run, learned))
     shape |= {"hidden_dropout_prob": run.model.dropout, "attention_probs_dropout_prob": run.model.attention_dropout}
     config = ErnieConfig(**shape)
     check_positions(run, config, "the model of the checkpoint")
@@ -138,6 +140,10 @@ def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
     return model.eval()
 
 
+def _weights(model: PretrainingModel) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().float().cpu().clone() for name, parameter in model.named_parameters()}
+
+
 @torch.no_grad()
 def load_weights(model: PretrainingModel, tensors: Mapping[str, torch.Tensor]) -> list[str]:
     """Copy weights by name; tables with fewer rows fill the first ones. Returns the names that were not found.
@@ -158,16 +164,34 @@ def load_weights(model: PretrainingModel, tensors: Mapping[str, torch.Tensor]) -
 
 
 def begin_stage(
-    run: Run, stage: int, model: PretrainingModel, snapshot: Snapshot | None, world: World, say: Callable[[str], None]
+    run: Run,
+    stage: int,
+    model: PretrainingModel,
+    snapshot: Snapshot | None,
+    world: World,
+    say: Callable[[str], None],
+    old: Collection[str] = (),
+    fresh: bool = False,
 ) -> Engine:
-    """The engine of a stage, holding everything the snapshot knows."""
+    """The engine of a stage, holding everything the snapshot knows.
+
+    Args:
+        old: parts of the model that existed before the stage (forgetting.py).
+        fresh: does the stage begin here?
+    """
     tensors = snapshot.tensors if snapshot else {}
     steps = {name.removesuffix("#step"): int(value) for name, value in tensors.items() if name.endswith("#step")}
     new = [name for name in active_tasks(run, stage) if snapshot and name not in snapshot.state.learned]
     if new:
         say(f"new heads: {', '.join(new)} (their Adam begins at step 0)")
+    names = [name for name, _ in model.named_parameters()]
+    joining = [run.tasks[name] for name in active_tasks(run, stage) if f"heads.{name}" not in old]
+    grows = any(task.HAS_TASK_ID for task in joining)
+    lower = factors(names, old, run.optimization.old_parameters, grows)
+    begin = begin_weights(tensors or _weights(model), old, fresh) if run.optimization.average_stages else {}
     accumulation = run.batch.accumulation(world.size)
-    engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world, steps)
+    engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world, steps, lower)
+    engine.memory.kept |= begin
     engine.train()
     if snapshot:
         engine.memory.restore(tensors)

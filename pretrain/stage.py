@@ -1,6 +1,7 @@
 """One stage from wherever it stands to its end, or until all ranks stop or go back.
 
     for each step:   batches -> global counts -> engine step -> global sums -> judge -> log -> evaluate -> save
+    at its end:      mean of stage ends in place of the end, where that is asked for (forgetting.py)
 
 The order makes a checkpoint know everything that was written before it; what was written after it is done again.
 """
@@ -8,23 +9,24 @@ The order makes a checkpoint know everything that was written before it; what wa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from masking.keyed import hash_key
+from pretrain.bad_steps import judged, rows_of_step
 from pretrain.engine import Engine
-from pretrain.evaluation.heldout import evaluate
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.means import counted, scales
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
+from pretrain.forgetting import BEGIN, averaged, rows_before
 from pretrain.metrics.sums import Sums, check_groups, totals
 from pretrain.processes.world import OTHERS
 from pretrain.realised import end_of_stage
+from pretrain.retention import Retention
 from pretrain.saving import Saver, Surroundings
-from pretrain.stability import Guard, Verdict
+from pretrain.setup import begin_stage, grown_model
+from pretrain.stability import Guard
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Snapshot
 from pretrain.step_batches import Counts, Ready, StepBatches
@@ -43,7 +45,7 @@ class StageLoop:
         self.first = self.progress.step
         self.end = self.first - position(run.stages, self.first).step + self.stage.steps
         self.total = total_steps(run.stages)
-        self.heldout = around.corpus.heldout(list(maker.objectives))
+        self.retention = Retention(around, index, list(maker.objectives), (self.end - self.stage.steps, self.end))
         self.sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
         self.sums = Sums({name: objective.groups for name, objective in maker.objectives.items()}, self.progress.window)
         new = self.first == self.end - self.stage.steps
@@ -61,8 +63,8 @@ class StageLoop:
             self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states
         )
         batches = StepBatches(self.maker, specs, run, self.world, run.batch.accumulation(self.world.size))
-        if self._evaluation_is_due(self.first):
-            self._evaluate()
+        self._keep_beginning()
+        self.retention.look(self.engine)
         ready = batches.fetch()
         counts = self._agree(ready)
         for step in steps:
@@ -74,9 +76,8 @@ class StageLoop:
             ready, counts = self._train(step, ready, counts, following, states.pop(step))
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
-            stopped = progress.going_back or (progress.stopping and progress.step < self.end)
-            if self._evaluation_is_due(progress.step) and not stopped:
-                self._evaluate()
+            if not (progress.going_back or (progress.stopping and progress.step < self.end)):
+                self.retention.look(self.engine)
             last = progress.stopping or progress.step == self.end
             if progress.going_back or last:
                 break
@@ -89,9 +90,33 @@ class StageLoop:
         if progress.going_back:
             return None
         end_of_stage(self.around, self.index, self.maker.streams)
+        if progress.step == self.end and run.optimization.average_stages:
+            self._average()
         snapshot = self.saver.snapshot(self.sums, self.guard, everywhere=True)
         self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         return snapshot
+
+    def _keep_beginning(self) -> None:
+        """Save where a run that came from another one begins: from here on its own checkpoints hold everything."""
+        if self.progress.step == 0 and self.progress.saved < 0 and "kind" in self.progress.source:
+            self.saver.save(self.saver.snapshot(self.sums, self.guard, everywhere=False), must=False)
+
+    def _average(self) -> None:
+        """Put the running mean of stage ends in place of old parameters, and measure it; in an engine made anew, as the
+        next stage would make it."""
+        run, progress, world = self.run, self.progress, self.world
+        if not any(name.endswith(BEGIN) for name in self.engine.memory.kept):
+            return  # nothing is older than the stage
+        end = self.saver.snapshot(self.sums, self.guard, everywhere=True)
+        rows = rows_before(progress.old, run.task_ids)
+        tensors, progress.ends = averaged(end.tensors, progress.ends, rows)
+        mean = Snapshot(state=end.state, tensors=tensors)
+        self.engine.close()
+        self.engine = begin_stage(
+            run, self.index, grown_model(run, self.index, mean), mean, world, self.around.note, progress.old
+        )
+        self.saver.engine = self.engine
+        self.retention.measure(self.engine, "averaged")
 
     def _train(
         self, step: int, ready: Ready, counts: Counts, following: Callable[[], Ready], cursors: dict[str, Cursor]
@@ -119,9 +144,9 @@ class StageLoop:
         if verdict.applied:
             self.sums.stats += stats
             progress.pooled += sum(count for task, (_, _, count) in found.items() if self.run.tasks[task].TRAINS_POOLER)
-        self.sums.count(seconds=time.perf_counter() - started, waited=later.waited)
+        self.sums.count(seconds=time.perf_counter() - started, waited=later.waited, skipped=float(not verdict.applied))
         if verdict.reason:
-            self._bad(verdict, step, before)
+            judged(self.around, self.index, verdict, self.guard, lambda: rows_of_step(self.sampler, before))
         return later, coming
 
     def _rate(self, step: int) -> float:
@@ -168,50 +193,6 @@ class StageLoop:
             )
         return summed[:size].view(local.shape), bool(voted), self._counts(summed[size + 1 :])
 
-    def _bad(self, verdict: Verdict, step: int, before: Mapping[str, Cursor]) -> None:
-        """Write a step down that was left out or jumped, and do what the settings say about it."""
-        progress, tracker = self.progress, self.around.tracker
-        name = "spike" if verdict.spike else "skipped"
-        if not verdict.applied:
-            progress.skipped += 1
-            self.sums.count(skipped=1)
-        if tracker:
-            reason, rows = verdict.reason, self._rows(before)
-            seen = {"stage": self.stage.name, "reason": reason, "in_a_row": self.guard.in_a_row}
-            tracker.log(name, progress.step, seen)
-            tracker.rows.append({"step": progress.step, "event": name, "reason": reason, "rows": rows})
-        self.around.note(
-            f"step {progress.step}: {verdict.reason}" + ("" if verdict.spike else "; left out by all processes")
-        )
-        if verdict.stop:
-            self.around.give_up(
-                f"{self.guard.in_a_row} steps in a row had no finite loss or gradient; in the last one, "
-                f"{verdict.reason}"
-            )
-        if verdict.spike and self.run.stability.on_spike == "rollback":
-            if progress.saved < 0:
-                self.around.note("there is no checkpoint to go back to yet")
-            elif self.guard.may_roll_back():
-                progress.going_back = True
-            else:
-                self.around.give_up(
-                    f"the loss jumps again after {self.run.stability.rollbacks} rollbacks; in step {progress.step}, "
-                    f"{verdict.reason}"
-                )
-
-    def _rows(self, before: Mapping[str, Cursor]) -> list[dict[str, Any]]:
-        """The rows of the step that began at ``before``."""
-        rows, _ = self.sampler.step(before)
-        return [
-            {
-                "stream": row.stream,
-                "epoch": row.epoch,
-                "windows": np.stack(row.windows.columns, 1).tolist(),
-                "documents": sorted(set(self.maker.streams[row.stream].source.texts(row.windows).document_ids)),
-            }
-            for row in rows
-        ]
-
     def _log(self) -> None:
         progress = self.progress
         progress.seconds += self.sums.counts["seconds"]
@@ -229,22 +210,3 @@ class StageLoop:
         if self.around.tracker:
             self.around.tracker.log("train", progress.step, {"stage": self.stage.name, **values})
         self.around.report("train", progress.step, values)
-
-    def _evaluation_is_due(self, step: int) -> bool:
-        every = self.run.evaluation.every
-        begun = self.end - self.stage.steps
-        due = bool(every) and (step % every == 0 or step in (begun, self.end))
-        written = self.around.tracker is not None and self.around.tracker.has("evaluation", step, self.stage.name)
-        return due and not self.world.any(written)
-
-    def _evaluate(self) -> None:
-        self.engine.eval()
-        measured = evaluate(self.engine, self.heldout, self.run.evaluation.rows, self.world)
-        self.engine.train()
-        if measured is None:
-            self.around.note("no held-out documents: evaluation is skipped (raise `heldout` in the data configuration)")
-            return
-        values = measured.values(self.world)
-        if self.around.tracker:
-            self.around.tracker.log("evaluation", self.progress.step, {"stage": self.stage.name, **values})
-        self.around.report("evaluation", self.progress.step, values)

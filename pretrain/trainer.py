@@ -1,6 +1,7 @@
 """A run from its start, or wherever it stands, to its end; everything it calls is a file of its own.
 
     agree (code, configuration, data) -> lock the folder -> newest checkpoint -> may it continue? -> stages -> done
+                                                         -> none: another run's, when it begins from one (beginning.py)
 
     for each stage:   model (grown by new tasks) -> Engine -> StageLoop -> Snapshot, from which the next stage begins
 
@@ -11,17 +12,19 @@ undisturbed run.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pretrain.agreement import check_agreement, versions
+from pretrain.beginning import begin_together, check_elsewhere
 from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
 from pretrain.engine import with_precision
 from pretrain.feed.shard_watch import ShardWatch
+from pretrain.forgetting import old_parts, parts_of
 from pretrain.processes import stopping
 from pretrain.processes.lock import held
 from pretrain.processes.world import OTHERS, World
@@ -70,6 +73,7 @@ class Trainer:
         Raises:
             ValueError: the run cannot start, continue or go on; nothing that was saved is lost.
         """
+        check_elsewhere(self.run)
         self.run.batch.accumulation(self.world.size)
         self.run, self.resolved = replace(self.run, tasks=self.corpus.objectives), self.corpus.resolved(self.resolved)
         fault: Exception | None = None
@@ -94,7 +98,7 @@ class Trainer:
                 return False
             for note in [*self.notes, *self.corpus.specials.notes]:
                 self.note(note)
-            return self._stages(snapshot)
+            return self._stages(snapshot or self._elsewhere())
 
     def _lock(self, stack: contextlib.ExitStack) -> None:
         """The folder is ours, or all ranks end; nobody reads in it before that."""
@@ -130,6 +134,18 @@ class Trainer:
             self.progress.guard = {**self.progress.guard, "losses": {}}  # what was usual may not be so any more
         return found.snapshot()
 
+    def _elsewhere(self) -> Snapshot | None:
+        """What a new run begins with, when it begins from another one; the same on every rank, or none begins."""
+        begun = begin_together(self.run, self.resolved, self.corpus.tokenizer, self.world)
+        if begun is None:
+            return None
+        for text in begun.told:
+            self.note(text)
+        fingerprints = self.progress.fingerprints
+        self.progress = Progress.of(begun.snapshot.state)
+        self.progress.fingerprints, self.progress.saved = fingerprints, -1
+        return begun.snapshot
+
     def _machine(self) -> dict[str, Any]:
         return {
             "processes": self.world.size,
@@ -140,6 +156,7 @@ class Trainer:
 
     def _stages(self, snapshot: Snapshot | None) -> bool:
         tracker = watch = None
+        self.progress.task_ids = self.run.task_ids
         if self.world.rank == 0:
             keep_tokenizer(self.corpus.tokenizer.folder, self.folder / "tokenizer")
             tracker = Tracker(
@@ -170,20 +187,26 @@ class Trainer:
         check_agreement(run, self.resolved, self.corpus.fingerprints, world)
         maker = self.corpus.maker(stage, "train", run.masking)
         shares = {name: stream.share for name, stream in maker.streams.items()}
+        present: Collection[str] = ()
         if snapshot is None:
             model, progress.source, told = start_model(run, self.corpus.tokenizer)
+            present = progress.source.get("parts", ())
             if told:
                 self.note(told)
         else:
-            model = grown_model(run, index, snapshot)
-        if progress.enter(index, stage, shares, learned_tasks(run, progress.learned, index)):
+            model, present = grown_model(run, index, snapshot), parts_of(snapshot.tensors)
+        fresh = len(progress.done) <= index
+        old = old_parts(present, progress.pooled > 0 or bool(progress.source.get("pooler")))
+        if not run.optimization.average_stages:
+            progress.ends = {}
+        if progress.enter(index, stage, shares, learned_tasks(run, progress.learned, index), old):
             self.note(f"stage {stage.name}: folders, tasks or weights changed, so shares of rows are counted from here")
         self.report(
             "stage",
             progress.step,
             {"name": stage.name, "tasks": list(stage.tasks), "steps": stage.steps, "index": index},
         )
-        engine = begin_stage(run, index, model, snapshot, world, self.note)
+        engine = begin_stage(run, index, model, snapshot, world, self.note, progress.old, fresh)
         around = Surroundings(
             run=run,
             resolved=self.resolved,
@@ -197,8 +220,9 @@ class Trainer:
             trouble=lambda patience: watch.wait(patience) if watch else None,
             machine=self._machine(),
         )
-        result = StageLoop(around, index, maker, engine).run_steps()
-        engine.close()
+        loop = StageLoop(around, index, maker, engine)
+        result = loop.run_steps()
+        loop.engine.close()
         return result
 
     def _go_back(self, tracker: Tracker | None) -> Snapshot:

@@ -18,7 +18,7 @@ from launch.outcomes.saved_runs import ChosenRun, choose_run, open_checkpoint, t
 from launch.shell.exit_codes import DONE
 
 LIBRARIES = ("kmask", "torch", "transformers", "deepspeed", "tokenizers")
-RECORDED = ("step", "config", "encoder", "fingerprints", "done", "learned", "seen", "source", "machine")
+RECORDED = ("step", "config", "encoder", "fingerprints", "done", "learned", "task_ids", "seen", "source", "machine")
 """What the manifest takes over from the state of the checkpoint."""
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual")
 

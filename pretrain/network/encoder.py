@@ -12,7 +12,7 @@ Shape legend: T positions of the batch, S samples, L longest sample, H heads, E 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,15 +22,23 @@ from pretrain.feed.batch import Batch
 from pretrain.network.prefix import Prefix, prefix_of, variable_length
 
 ATTENTION = "kmask_packed"
+OPTIMIZERS = ("reset", "keep")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """Shape of the encoder, in transformers' terms, or a checkpoint folder to continue from."""
+    """Shape of the encoder, in transformers' terms, or what a new run begins from."""
 
     path: str = ""
-    """A BERT or ERNIE folder in Hugging Face format to continue from. Its shape and vocabulary replace the fields
-    below."""
+    """What a new run begins from, read once at its start (`kmask train --continue-from PATH` writes it): another run of
+    kmask (its newest checkpoint), one checkpoint in it, an export of kmask, or a BERT or ERNIE folder in Hugging Face
+    format. Its shape and vocabulary replace the fields below. A run or an export also gives its heads and its rows of
+    the task table, by the names of its tasks."""
+    optimizer: str = "reset"
+    """What Adam knows of parameters that come from `path`: `keep` takes over its moments and step counts, which a run
+    has and an export or a BERT folder has not; `reset` begins them anew."""
+    drop: list[str] = field(default_factory=list)
+    """Tasks that the run or export at `path` learned and that are left behind; every other one must be in `tasks`."""
     layers: int = 12
     """Number of transformer layers."""
     hidden: int = 768
@@ -62,6 +70,11 @@ class Model:
             raise ValueError(f"layer_norm_eps: {self.layer_norm_eps} must be positive")
         if self.hidden % self.heads:
             raise ValueError(f"heads: {self.heads} does not divide hidden = {self.hidden}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer: {self.optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
+        if not self.path and (self.optimizer == "keep" or self.drop):
+            named = "drop" if self.drop else "optimizer"
+            raise ValueError(f"{named}: {getattr(self, named)} needs `path`, the run that it is about")
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must lie in [0, 1)")

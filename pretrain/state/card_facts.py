@@ -22,6 +22,7 @@ from data_prep.files import read_json
 from pretrain.metrics.lines import Lines
 from pretrain.state.checkpoint import State
 from pretrain.state.model_card import Card
+from pretrain.state.origins import chain
 
 EXAMPLES = {
     "zh": (("北京是中国的首", "都", "。"), ("中国的首都是北", "京", "。"), ("长江是亚洲最长的", "河", "。")),
@@ -129,7 +130,11 @@ def pooler_origin(state: State) -> str:
 
 def base_model(source: Mapping[str, Any]) -> str:
     """The start checkpoint's name on the hub, from its config.json or from where the hub's own cache keeps it; empty:
-    it has none."""
+    it has none. Where a run began from another run, that one's start checkpoint."""
+    return next(filter(None, map(_hub_name, chain(source))), "")
+
+
+def _hub_name(source: Mapping[str, Any]) -> str:
     if found := HUB_CACHE.search(str(source.get("path", ""))):
         return f"{found[1]}/{found[2]}"
     name = str(source.get("config", {}).get("_name_or_path") or "")
@@ -142,12 +147,14 @@ def base_model(source: Mapping[str, Any]) -> str:
 
 def source_licence(source: Mapping[str, Any]) -> dict[str, Any]:
     """What the front matter of the start checkpoint's README.md says about its licence; empty when it says nothing or
-    is gone."""
+    is gone. Where a run began from another run, that one's start checkpoint is asked too."""
+    return next(filter(None, map(_stated_licence, chain(source))), {})
+
+
+def _stated_licence(source: Mapping[str, Any]) -> dict[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    if not source:
-        return {}
     try:
         text = (Path(source["path"]) / "README.md").read_text(encoding="utf-8-sig")
         head, _, _ = text.removeprefix("---").partition("\n---")

@@ -58,10 +58,18 @@ class State:
     """The encoder's shape as transformers' ErnieConfig writes it: neither data nor start checkpoint is needed any
     more."""
     seen: Mapping[str, float]
-    """Totals since the beginning: tokens, seconds, skipped steps, targets of tasks that train the pooler (`pooled`)."""
+    """Totals since the beginning: tokens, seconds, skipped steps, targets of tasks that train the pooler
+    (`pooled`, those of the run that this one began from included)."""
     source: Mapping[str, Any] = field(default_factory=dict)
-    """The checkpoint it began from (model.path): `path`, its `config`, had it a `pooler`; empty when it began from
-    scratch."""
+    """What it began from (model.path): `path`, the `config` of the Hugging Face folder at the very beginning, had it a
+    `pooler`, the `parts` that were read (forgetting.py); of a run or an export of kmask also its `kind`, `step`,
+    `fingerprint`, `learned` tasks, stages (`done`) and its own `source`. Empty when it began from scratch."""
+    task_ids: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the task table by task, of all tasks of the run."""
+    old: Sequence[str] = field(default_factory=list)
+    """Parts of the model that existed before the present stage began (forgetting.py)."""
+    ends: Mapping[str, int] = field(default_factory=dict)
+    """Ends of stages that each part's weights are the mean of; absent: of one (optimization.average_stages)."""
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics (metrics/sums.py)."""
     guard: Mapping[str, Any] = field(default_factory=dict)
@@ -80,7 +88,8 @@ class Snapshot:
 
     state: State
     tensors: Mapping[str, torch.Tensor]
-    """fp32 on the CPU: ``NAME``, ``NAME#exp_avg``, ``NAME#exp_avg_sq`` and ``NAME#step``."""
+    """fp32 on the CPU: ``NAME``, ``NAME#exp_avg``, ``NAME#exp_avg_sq`` and ``NAME#step``; where the ends of stages are
+    averaged also ``NAME#begin``, the weights with which the stage began."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     if not file.is_file():
         raise ValueError(
-            f"model.path {folder}: no config.json there. Give a BERT or ERNIE folder in Hugging Face format."
+            f"model.path {folder}: no config.json there. Give a BERT or ERNIE folder in Hugging Face format, an export "
+            "of kmask, or a run of kmask that has a checkpoint."
         )
     config = read_json(file)
     if not isinstance(config, dict):

@@ -107,7 +107,7 @@ def model_card(card: Card) -> str:
         usage=(FILL_MASK if masking else ENCODE).format(name=quoted(card.name), example=quoted(card.example)),
         plain="knowledge masking" if masking else "that of plain text",
         compared="logits" if masking else "hidden states",
-        began=f" Training began from the checkpoint {_origin(card)}." if state.source else "",
+        began=_began(card),
         layers=encoder["num_hidden_layers"],
         hidden=encoder["hidden_size"],
         heads=encoder["num_attention_heads"],
@@ -175,6 +175,20 @@ def _auxiliary(state: State) -> str:
     return (
         f"`{AUXILIARY}` holds the head{'s' if len(others) > 1 else ''} of "
         f"{', '.join(f'`{task}`' for task in others)}; the Auto classes do not read it."
+    )
+
+
+def _began(card: Card) -> str:
+    """Training began from step 8 of the run `one` (sha256 0123456789ab), which had learned ..."""
+    source = card.state.source
+    if "kind" not in source:
+        return f" Training began from the checkpoint {_origin(card)}." if source else ""
+    path, learned = Path(str(source["path"])), ", ".join(f"`{_cell(task)}`" for task in source["learned"])
+    stages = ", ".join(f"{_cell(stage['name'])} ({stage['steps']:,} steps)" for stage in source["done"])
+    base = f" That one goes back to `{card.base}`." if card.base else ""
+    return (
+        f" Training began from step {source['step']:,} of the {source['kind']} `{path.name or path}` (sha256 "
+        f"{source['fingerprint'][:12]}), which had learned {learned} in {stages}.{base}"
     )
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import torch
@@ -19,25 +18,13 @@ import torch
 from launch.settings.components import Source, decode, load, plain
 from pretrain import trainer as trainer_module
 from pretrain.config import Run
-from pretrain.engine import join
 from pretrain.forward.loss import Loss
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
-from pretrain.processes.world import World, leave
-from pretrain.settings import DeepSpeed
+from pretrain.processes.world import World
 from pretrain.state.checkpoint import Store, latest
 from pretrain.trainer import Trainer
 
 Events = list[tuple[str, int, Mapping[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads that wait for each other are slow on a busy machine
-    with mock.patch.dict(os.environ):  # joining makes this process a rank, and later tests start processes
-        yield join(DeepSpeed(precision="fp32"))
-    leave()
-    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,7 +314,6 @@ def test_a_full_disk_lets_training_go_on_and_ends_it_only_at_the_last_save(
 
 
 def test_two_trainings_into_one_folder_are_refused_by_name(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
     import socket
 
     from pretrain.processes.lock import held, holder

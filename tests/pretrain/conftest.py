@@ -1,0 +1,35 @@
+"""This process as the only rank of a run, for whole runs within a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+import torch
+
+from pretrain.engine import join
+from pretrain.processes.world import World, leave
+from pretrain.settings import DeepSpeed
+
+
+@pytest.fixture(scope="session")
+def joined() -> Iterator[tuple[World, dict[str, str]]]:
+    """The world, and the variables that make this process a rank: DeepSpeed cannot join twice in one process."""
+    before = dict(os.environ)
+    with mock.patch.dict(os.environ):
+        found = join(DeepSpeed(precision="fp32"))
+        variables = {name: value for name, value in os.environ.items() if before.get(name) != value}
+    yield found, variables
+    leave()
+
+
+@pytest.fixture(scope="module")
+def world(joined: tuple[World, dict[str, str]]) -> Iterator[World]:
+    """A rank as long as a file's tests run: later ones may start processes of their own."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for each other are slow on a busy machine
+    with mock.patch.dict(os.environ, joined[1]):
+        yield joined[0]
+    torch.set_num_threads(threads)
