@@ -18,13 +18,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import fork_server
 from tiny import ROOT
 
-READ_LATER = ("PYTHONPATH", "PYTEST_", "RANK", "WORLD_SIZE", "LOCAL_", "MASTER_", "SLURM_", "KMASK_", "COLUMNS", "NO_COLOR", "TORCHINDUCTOR_")
+Done = subprocess.CompletedProcess[str]
+READ_LATER = (
+    *("PYTHONPATH", "PYTEST_", "COLUMNS", "NO_COLOR", "TORCHINDUCTOR_", "HF_DATASETS_CACHE"),
+    *("RANK", "WORLD_SIZE", "LOCAL_", "MASTER_", "SLURM_", "KMASK_"),
+)
 """Beginnings of the variables that no module reads while it is imported: these may change between commands."""
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of <linux/prctl.h>."""
@@ -40,10 +43,11 @@ class Server:
         self.environment = dict(os.environ)
         room = fork_server.ROOM * " "
         argv = [sys.executable, fork_server.__file__, str(theirs.fileno()), room]
-        environment = {**self.environment, "KMASK_ROOM": room}
+        environment = {**self.environment, "KMASK_ROOM": room, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
         self.process = subprocess.Popen(argv, env=environment, cwd=ROOT, pass_fds=[theirs.fileno()])
         theirs.close()
-        self.threads = json.loads(self.answer())["threads"]
+        threads = int(self.answer())
+        assert threads == 1, f"the server of forked commands has {threads} threads: a fork would lose all but one"
         atexit.register(self.close)
 
     @classmethod
@@ -99,13 +103,13 @@ def start(*arguments: Any, started: bool = False, **settings: Any) -> subprocess
     return make(argv, **{"cwd": ROOT, **settings})
 
 
-def run(*arguments: Any, started: bool = False, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    """`kmask ARGUMENTS` to its end."""
+def run(*arguments: Any, started: bool = False, timeout: float = 240, **settings: Any) -> Done:
+    """`kmask ARGUMENTS` to its end; ``settings`` are those of Popen."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with start(*arguments, started=started, **pipes) as process:
+    with start(*arguments, started=started, **pipes, **settings) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:
             process.kill()
             raise
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    return Done(process.args, process.returncode, out, err)

@@ -34,27 +34,20 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULE = "launch.cli"
 ROOM = 16384
 """Bytes for the command line and for the environment in /proc of a forked process."""
+KERNELS = ("masking.kernels", "data_prep.kernels", "pretrain.feed.kernels")
 HEAVY = (
-    "pretrain.trainer",
-    "pretrain.optimizer_state",
-    "pretrain.evaluation.heldout",
-    "pretrain.collating.collator",
-    "launch.cli",
-    "launch.backends.local",
-    "launch.processes.dry_run",
-    "launch.outcomes.exporting",
-    "launch.outcomes.evaluating",
-    "masking.kernels",
-    "data_prep.kernels",
+    *KERNELS,
+    *(f"pretrain.{name}" for name in ("trainer", "optimizer_state", "evaluation.heldout", "collating.collator")),
+    *(f"pretrain.state.{name}" for name in ("exporting", "companions", "model_card", "card_facts")),
+    *(f"launch.{name}" for name in ("cli", "backends.local", "processes.dry_run", "outcomes.exporting")),
     "data_prep.preparing.pipeline",
-    "pretrain.feed.kernels",
-    "deepspeed",
-    "deepspeed.runtime.zero.muon.muon_optimizer",
-    "transformers.activations",
-    "transformers.models.ernie.modeling_ernie",
-    "transformers.models.bert.modeling_bert",
-    "torch.distributed.tensor",
-    "torch._inductor.compile_fx",
+    *("deepspeed.runtime.zero.muon.muon_optimizer", "deepspeed.ops.op_builder.all_ops", "setuptools"),
+    *("deepspeed.module_inject.auto_ep_layer", "deepspeed.utils.pin_memory"),
+    *("transformers.activations", "transformers.models.auto.tokenization_auto"),
+    *(f"transformers.models.{name}" for name in ("ernie.modeling_ernie", "bert.modeling_bert")),
+    *("transformers.models.bert.tokenization_bert", "transformers.integrations.mistral"),
+    *("torch.distributed.tensor", "torch._inductor.compile_fx", "torch.profiler._cupti_monitor"),
+    *("pyarrow.ipc", "numpy.ma", "numpy.ctypeslib", "ruamel.yaml", "pydantic.type_adapter"),
 )
 """What training, evaluation and export import sooner or later."""
 
@@ -84,10 +77,11 @@ def main() -> None:
     for name in HEAVY:
         importlib.import_module(name)
     del sys.modules[MODULE]  # what it imports stays; it runs anew as each command
+    load_compiled()
     gc.collect()
     gc.freeze()
     threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
-    connection.send(json.dumps({"threads": threads}).encode())
+    connection.send(str(threads).encode())
     while True:
         message, descriptors, *_ = socket.recv_fds(connection, 1 << 18, 3)
         if not message:
@@ -107,6 +101,17 @@ def main() -> None:
         connection.send(b"orphaned")
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def load_compiled() -> None:
+    """Load the compiled loops that numba has in its cache."""
+    from numba.core.dispatcher import Dispatcher
+
+    for name in KERNELS:
+        for loop in vars(sys.modules[name]).values():
+            if isinstance(loop, Dispatcher):
+                for signature, *_ in loop._cache._cache_file._load_index():
+                    loop.compile(signature)
 
 
 def become(call: Call, descriptors: tuple[int, int, int]) -> NoReturn:
