@@ -72,6 +72,10 @@ class Server:
             socket.send_fds(self.connection, [json.dumps(call._asdict()).encode()], descriptors)
             pid = int(self.answer())
             assert self.answer() == b"orphaned"
+        except BaseException:  # its next messages would belong to this call
+            type(self).made = None
+            self.close()
+            raise
         finally:
             adopt(SUBREAPER, 0, 0, 0, 0)
         return pid
