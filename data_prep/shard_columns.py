@@ -220,10 +220,13 @@ def _lists(batch: Any, name: str) -> tuple[Offsets, Any]:
 
 
 def _flat(values: Any, kinds: tuple[str, ...]) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = values.to_numpy(zero_copy_only=True)
-    if array.dtype.name not in kinds:
-        raise ValueError(f"{' or '.join(kinds)} expected, {array.dtype.name} found")
-    return array
+    if str(values.type) not in kinds:
+        raise ValueError(f"{' or '.join(kinds)} expected, {values.type} found")
+    kind = np.dtype(str(values.type))
+    if not len(values):
+        return np.zeros(0, kind)
+    # `values.to_numpy` would import pandas, in every process of a run
+    return np.frombuffer(values.buffers()[1], kind, len(values), values.offset * kind.itemsize)
 
 
 def _offsets(buffer: Any, rows: int, size: int) -> Offsets:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import commands
 import hypothesis
 import pytest
 from tiny import ROOT, TINY_RUN
@@ -17,6 +16,7 @@ hypothesis.settings.register_profile("kmask", deadline=None)  # the first call o
 hypothesis.settings.load_profile("kmask")
 os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # files run side by side; threads that wait for each other cost them all
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # those of a run alone on its machine do not spin while they wait
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -58,10 +58,5 @@ def tiny_run(prepared: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def kmask() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the command line in a process of its own."""
-
-    def run(*arguments: Any, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "launch.cli", *map(str, arguments)]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, cwd=ROOT, check=False)
-
-    return run
+    """Run the command line in a process of its own; see commands.py."""
+    return commands.run

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import commands
 import pytest
 from tiny import ROOT, TINY_RUN
 
@@ -43,7 +45,9 @@ def corpus_with_bad_lines(tmp_path: Path) -> Path:
     return file
 
 
-def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -> None:
+def test_prepare_train_kill_continue_eval_export(tmp_path: Path) -> None:
+    """Every command is started as a user starts it."""
+    kmask = partial(commands.run, started=True)
     prepared = kmask("prepare", data_yaml(tmp_path, corpus_with_bad_lines(tmp_path)))
     assert prepared.returncode == 3 and "Traceback" not in prepared.stderr
     assert "5 document(s) set aside" in prepared.stderr and "corpus.jsonl:4: not JSON" in prepared.stderr
@@ -61,8 +65,9 @@ def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -
 
     run = tmp_path / "run.yaml"
     run.write_text(TINY_RUN.format(output=tmp_path / "run", data=tmp_path / "data"), encoding="utf-8")
-    argv = [sys.executable, "-m", "launch.cli", "train", str(run), "stages.0.steps=20", "stages.1.steps=10"]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    settings = ("stages.0.steps=20", "stages.1.steps=10")
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = commands.start("train", run, *settings, started=True, **silent)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "run/checkpoints").glob("step-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -195,8 +200,8 @@ def test_dry_runs_start_and_write_nothing(kmask: Kmask, tiny_run: Path, tmp_path
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_help_reads_like_a_table_of_contents(kmask: Kmask) -> None:
-    text = kmask("--help").stdout
+def test_the_help_reads_like_a_table_of_contents() -> None:
+    text = commands.run("--help", started=True).stdout
     for verb in ("init", "prepare", "show", "train", "eval", "export", "launch", "doctor", "bench", "config"):
         assert verb in text
 

@@ -9,11 +9,10 @@ import itertools
 import json
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 
 from data_prep.shards import Prepared
@@ -108,22 +107,8 @@ def bare(text: str) -> str:
 
 
 def kmask(folder: Path, *arguments: str) -> tuple[int, str]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(folder / "hf"),
-    }
-    run = subprocess.run(
-        [sys.executable, "-m", "launch.cli", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_DATASETS_CACHE": str(folder / "hf")}
+    run = commands.run(*arguments, cwd=folder, env=environment)
     return run.returncode, run.stdout + run.stderr
 
 

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -97,6 +98,8 @@ class Bench:
     """Prepared folder; the examples, prepared on first use, when none is given."""
     patience: float = 1.0
     """Factor of all time limits, for a machine that is busy otherwise."""
+    popen: type[subprocess.Popen[Any]] = subprocess.Popen
+    """What starts a launch."""
     references: dict[str, Reference] = field(default_factory=dict)
     launches: list[Launch] = field(default_factory=list)
     numbers: Any = field(default_factory=itertools.count)
@@ -128,7 +131,8 @@ class Bench:
         path = os.pathsep.join([str(self.code), *filter(None, [environment.pop("PYTHONPATH", "")])])
         arguments = ["train", str(self.file), f"output={output}", *overrides, "--processes", "2"]
         survival = SURVIVAL_SECONDS * self.patience
-        launch = Launch(arguments, self.code, log, {"PYTHONPATH": path, **environment}, survival=survival)
+        variables = {"PYTHONPATH": path, **environment}
+        launch = Launch(arguments, self.code, log, variables, survival=survival, popen=self.popen)
         self.launches.append(launch)
         return launch
 

@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TAG = "KMASK_FAULT_TAG"
 RANK_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "KMASK_DEBUG")
@@ -70,6 +71,7 @@ class Launch:
         environment: Mapping[str, str],
         nice: int = 0,
         survival: float = SURVIVAL_SECONDS,
+        popen: type[subprocess.Popen[Any]] = subprocess.Popen,
     ) -> None:
         self.tag, self.log, self.survival = uuid.uuid4().hex, log, survival
         self.started = time.time()
@@ -78,7 +80,7 @@ class Launch:
         defaults = {"DS_ACCELERATOR": "cpu", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as words:
-            self.process = subprocess.Popen(
+            self.process = popen(
                 [*(["nice", "-n", str(nice)] if nice else []), sys.executable, "-m", "launch.cli", *arguments],
                 cwd=folder,
                 env={**inherited, **defaults, **environment, TAG: self.tag},

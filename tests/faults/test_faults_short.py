@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import commands
 import pytest
 from compare import runs_differ, step_folders
 from damage import flip
@@ -21,7 +22,7 @@ KILL = {kill.name: kill for kill in KILLS}
 @pytest.fixture
 def bench(prepared: Path, tmp_path: Path) -> Iterator[Bench]:
     """A working folder whose processes do not outlive the test."""
-    made = Bench(work=tmp_path, data=prepared)
+    made = Bench(work=tmp_path, data=prepared, popen=commands.Forked)
     yield made
     made.close()
 

@@ -28,22 +28,24 @@ def die(number: signal.Signals) -> str:
 
 
 @pytest.mark.parametrize(
-    ("number", "advice"),
+    ("number", "advice", "other"),
     [
-        (signal.SIGSEGV, "run `kmask prepare verify`"),
-        (signal.SIGBUS, "run `kmask prepare verify`"),
-        (signal.SIGKILL, "out of memory"),
-        (signal.SIGABRT, "continue from the last checkpoint"),
+        (signal.SIGSEGV, "run `kmask prepare verify`", 60),
+        (signal.SIGBUS, "run `kmask prepare verify`", 1),
+        (signal.SIGKILL, "out of memory", 1),
+        (signal.SIGABRT, "continue from the last checkpoint", 1),
     ],
 )
 def test_a_rank_that_a_signal_ended_is_named_with_advice(
     number: signal.Signals,
     advice: str,
+    other: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert ranks(monkeypatch, "import time; time.sleep(60)", die(number)).run([], str(tmp_path / "logs")) == 1
+    """The other one, which would go on for ``other`` seconds, is waited for or stopped."""
+    assert ranks(monkeypatch, f"import time; time.sleep({other})", die(number)).run([], str(tmp_path / "logs")) == 1
     told = capsys.readouterr().err
     assert f"rank 1 was killed by signal {number.name}" in told and advice in told and "last lines of" in told
 

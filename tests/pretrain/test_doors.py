@@ -8,16 +8,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 import torch
 from test_training import assert_same_weights, train, values, wait_for_no_rank
-from tiny import ROOT, TINY_RUN
+from tiny import TINY_RUN
 
 from launch.settings.components import plain, read_config
 from pretrain.config import Run
@@ -321,19 +321,11 @@ def test_a_killed_run_with_a_generator_continues_bitwise(
     ]
     train(kmask, toy_run, tmp_path / "whole", *settings, processes=2)
     killed = tmp_path / "killed"
-    argv = [
-        sys.executable,
-        "-m",
-        "launch.cli",
-        "train",
-        str(toy_run),
-        f"output={killed}",
-        *settings,
-        "--processes",
-        "2",
-    ]
-    process = subprocess.Popen(
-        argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    process = commands.start(
+        *("train", toy_run, f"output={killed}", *settings, "--processes", 2),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
     while not list((killed / "checkpoints").glob("step-*4")) and time.monotonic() < deadline and process.poll() is None:

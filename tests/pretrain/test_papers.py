@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import pytest
-import torch
 from pair_folders import Here, folder_of
 from tiny import ROOT
 
@@ -19,9 +15,7 @@ from data_prep.preparing.pipeline import prepare
 from data_prep.preparing.plan import Preparation
 from launch.settings.components import decode, load, plain
 from pretrain.config import Run
-from pretrain.engine import join
-from pretrain.processes.world import World, leave
-from pretrain.settings import DeepSpeed
+from pretrain.processes.world import World
 from pretrain.stages.schedule import total_steps
 from pretrain.trainer import Trainer
 
@@ -51,16 +45,6 @@ SMALL = (
     "tracking.wandb=disabled",
     "tracking.every=1",
 )
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with mock.patch.dict(os.environ):
-        yield join(DeepSpeed(precision="fp32"))
-    leave()
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+import commands
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 Kmask = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -77,19 +76,12 @@ def test_continuing_after_kill_9_is_bitwise_equal_to_not_being_killed(
     ]
     train(kmask, tiny_run, tmp_path / "whole", *settings, processes=2)
     killed = tmp_path / "killed"
-    argv = [
-        sys.executable,
-        "-m",
-        "launch.cli",
-        "train",
-        str(tiny_run),
-        f"output={killed}",
-        *settings,
-        "--processes",
-        "2",
-    ]
-    process = subprocess.Popen(
-        argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    process = commands.start(
+        *("train", tiny_run, f"output={killed}", *settings, "--processes", 2),
+        started=zero_stage == 1,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
     while not list((killed / "checkpoints").glob("step-*2")) and time.monotonic() < deadline and process.poll() is None:
@@ -170,8 +162,12 @@ def test_a_task_can_be_added_to_a_finished_run(kmask: Kmask, tiny_run: Path, tmp
 def test_sigterm_saves_and_ends_with_code_5(tiny_run: Path, tmp_path: Path, kmask: Kmask) -> None:
     run = tmp_path / "run"
     settings = ["stages.0.steps=100000", "checkpoints.every=100000", "evaluation.every=0"]
-    argv = [sys.executable, "-m", "launch.cli", "train", str(tiny_run), f"output={run}", *settings, "--processes", "2"]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = commands.start(
+        *("train", tiny_run, f"output={run}", *settings, "--processes", 2),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 120
     while not (run / "metrics.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
