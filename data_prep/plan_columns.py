@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.arrow_arrays import values_of
 from data_prep.arrow_files import read_table
 
 FILES, SLICES = "files.arrow", "slices.arrow"
@@ -58,9 +59,7 @@ class Columns:
     def column(self, table: int, name: str) -> npt.NDArray[Any]:
         """A column of numbers of the files (0) or slices (1), without a copy."""
         found: npt.NDArray[Any] = (
-            self.tables[table].column(name).chunk(0).to_numpy()
-            if self.tables[table].num_rows
-            else np.zeros(0, np.int64)
+            values_of(self.tables[table].column(name)) if self.tables[table].num_rows else np.zeros(0, np.int64)
         )
         return found
 

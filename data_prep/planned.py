@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.arrow_arrays import numbers, texts, values_of
 from data_prep.arrow_files import write_table
 from data_prep.files import read_json, staged_folder
 from data_prep.plan_columns import FILES, SLICES, Columns, PlannedFile, PlannedSlice
@@ -58,19 +59,19 @@ class Plan:
         import pyarrow as pa
 
         sources = (
-            pa.array(files["source"], pa.string()).dictionary_encode()
+            texts(files["source"]).dictionary_encode()
             if files["source"]
             else pa.array([], pa.dictionary(pa.int32(), pa.string()))
         )
-        columns = [pa.array(files["path"], pa.large_string()), pa.array(files["corpus"], pa.int32()), sources]
-        columns += [pa.array(files["sha256"], pa.string()), pa.array(files["size"], pa.int64())]
-        of_files = pa.table(columns, list(PlannedFile._fields)).combine_chunks()
-        numbers = [
+        columns = [texts(files["path"], large=True), numbers(np.asarray(files["corpus"], np.int32)), sources]
+        columns += [texts(files["sha256"]), numbers(np.asarray(files["size"], np.int64))]
+        of_files = pa.Table.from_arrays(columns, list(PlannedFile._fields)).combine_chunks()
+        of_slice = [
             np.asarray(parts, np.int32),
             slices_S5[:, 0].astype(np.int32),
             *(np.ascontiguousarray(slices_S5[:, at]) for at in range(1, 5)),
         ]
-        of_slices = pa.table([pa.array(column) for column in numbers], ["part", *PlannedSlice._fields])
+        of_slices = pa.Table.from_arrays([numbers(column) for column in of_slice], ["part", *PlannedSlice._fields])
         name = fingerprint(settings, (_identity(row) for row in _rows(of_files)), labels, levels)
         return Plan(
             settings=settings,
@@ -197,10 +198,10 @@ class Plan:
             return {}
         source = self.columns.tables[0].column("source").combine_chunks()
         source = source.chunk(0) if hasattr(source, "chunk") else source
-        numbers = source.indices.to_numpy()
+        number_F = values_of(source.indices)
         names: list[str] = source.dictionary.to_pylist()
-        sizes, counts = np.zeros(len(names), np.int64), np.bincount(numbers, minlength=len(names))
-        np.add.at(sizes, numbers, self.columns.column(0, "size"))
+        sizes, counts = np.zeros(len(names), np.int64), np.bincount(number_F, minlength=len(names))
+        np.add.at(sizes, number_F, self.columns.column(0, "size"))
         return {name: (int(size), int(count)) for name, size, count in zip(names, sizes, counts, strict=True)}
 
 

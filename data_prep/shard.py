@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.arrow_arrays import values_of
 from data_prep.portable import Portable
 from data_prep.shard_columns import (
     ListColumn,
@@ -204,7 +205,7 @@ class Shard(Portable):
 
     def codes_of(self, name: str) -> npt.NDArray[np.int32]:
         """int32[D]: a number for each document, equal where a metadata column is."""
-        codes: npt.NDArray[np.int32] = self._text(name).dictionary_encode().indices.to_numpy()
+        codes: npt.NDArray[np.int32] = values_of(self._text(name).dictionary_encode().indices)
         return codes
 
     def _text(self, name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.arrow_arrays import numbers, texts
 from data_prep.blocks import Offsets
 from data_prep.encoded import NO_UNITS, Encoded, EncodedBlock
 
@@ -61,12 +62,12 @@ def write_shard(
     def listed(name: str, values: Any, offsets: Sequence[Offsets]) -> Any:
         lengths = [np.diff(offsets_D1) for offsets_D1 in offsets]
         offsets_D1 = np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int32)
-        return pa.ListArray.from_arrays(pa.array(offsets_D1), values, type=schema.field(name).type)
+        return pa.ListArray.from_arrays(numbers(offsets_D1), values, type=schema.field(name).type)
 
     def flat(arrays: Sequence[npt.NDArray[Any]], kind: Any) -> Any:
-        return pa.array((np.concatenate(arrays) if arrays else np.zeros(0)).astype(str(kind)))
+        return numbers((np.concatenate(arrays) if arrays else np.zeros(0)).astype(str(kind)))
 
-    columns = [pa.array([names[place] for block in blocks for names in block.names], pa.string()) for place in range(4)]
+    columns = [texts([names[place] for block in blocks for names in block.names]) for place in range(4)]
 
     def plain(name: str) -> Any:
         found = [getattr(block, name) for block in blocks]
@@ -85,6 +86,6 @@ def write_shard(
         columns += [plain("segment_ends"), flat([block.label_D for block in blocks], "int16")]
     if roles:
         columns.append(plain("segment_labels"))
-    batch = pa.record_batch(columns, schema=schema)
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         writer.write_batch(batch)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.arrow_arrays import numbers, values_of
 from masking.keyed import mix_array
 
 BATCH_ROWS = 1 << 16
@@ -78,7 +79,7 @@ class _Head:
         while not len(self.rows) and self.next < self.batches:
             self.rows = pyarrow.Table.from_batches([self.file.get_batch(self.next)])
             self.next += 1
-        self.keys: Keys = self.rows.column("key").to_numpy()
+        self.keys: Keys = values_of(self.rows.column("key"))
 
     def last(self) -> int | None:
         """The largest key in memory, or None when no row follows it."""
@@ -122,11 +123,11 @@ def _merge(paths: Sequence[Path], sums: Sequence[str]) -> Iterator[Any]:
         limits = [limit for head in heads if (limit := head.last()) is not None]
         limit = min(limits) if limits else None
         rows = pyarrow.concat_tables([head.take(limit) for head in heads]).combine_chunks()
-        order_R, first_D, _ = unique_rows(rows.column("key").to_numpy())
+        order_R, first_D, _ = unique_rows(values_of(rows.column("key")))
         result = rows.take(order_R[first_D])
         for name in sums:
-            values = np.add.reduceat(rows.column(name).to_numpy()[order_R], first_D)
-            result = result.set_column(result.schema.get_field_index(name), name, pyarrow.array(values))
+            values = np.add.reduceat(values_of(rows.column(name))[order_R], first_D)
+            result = result.set_column(result.schema.get_field_index(name), name, numbers(values))
         yield result
         some = True
     if not some and empty is not None:

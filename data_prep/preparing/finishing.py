@@ -21,6 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from data_prep.arrow_arrays import numbers, texts
 from data_prep.arrow_files import read_table, write_table
 from data_prep.counting.merging import merge
 from data_prep.counting.tallies import TALLY
@@ -95,7 +98,7 @@ def take_inventory(folder: Path, plan: Plan) -> None:
             ]
             found += [(name if place == "." else f"{place}/{name}", size) for name, size in names if name != INVENTORY]
     paths, sizes = zip(*sorted(found), strict=True)
-    table = pa.table([pa.array(paths, pa.large_string()), pa.array(sizes, pa.int64())], ["path", "size"])
+    table = pa.Table.from_arrays([texts(paths, large=True), numbers(np.array(sizes, np.int64))], ["path", "size"])
     staging = folder / staging_name(INVENTORY)
     write_table(table.replace_schema_metadata({"fingerprint": plan.fingerprint}), staging)
     fsync_file(staging)

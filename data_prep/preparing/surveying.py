@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.arrow_arrays import numbers, texts, values_of
 from data_prep.arrow_files import read_table, write_table
 from data_prep.component_settings import settings_of
 from data_prep.corpora import Corpus
@@ -66,11 +67,13 @@ class Listing:
         import pyarrow as pa
 
         paths, sizes = [name for one in found for name in one.names], [size for one in found for size in one.sizes]
-        numbers = np.repeat(np.arange(len(found), dtype=np.int32), [len(one.names) for one in found])
-        columns = [pa.array(numbers), pa.array(paths, pa.large_string()), pa.array(sizes, pa.int64())]
+        corpus_F = np.repeat(np.arange(len(found), dtype=np.int32), [len(one.names) for one in found])
+        columns = [numbers(corpus_F), texts(paths, large=True), numbers(np.array(sizes, np.int64))]
         return Listing(
             None,
-            pa.table([*columns, pa.array(batches(paths, sizes), pa.int32())], ["corpus", "path", "bytes", "batch"]),
+            pa.Table.from_arrays(
+                [*columns, numbers(np.array(batches(paths, sizes), np.int32))], ["corpus", "path", "bytes", "batch"]
+            ),
         )
 
     def kept_in(self, folder: Path) -> Listing:
@@ -96,7 +99,7 @@ class Listing:
         return self._numbers("batch")
 
     def _numbers(self, name: str) -> npt.NDArray[Any]:
-        return np.asarray(self.table.column(name).combine_chunks()) if self.table.num_rows else np.zeros(0, np.int64)
+        return values_of(self.table.column(name))
 
     def lies_elsewhere(self) -> bool:
         """Is something not on the disk, a dataset of the hub?"""
