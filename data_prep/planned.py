@@ -66,7 +66,7 @@ class Plan:
         columns = [texts(files["path"], large=True), numbers(np.asarray(files["corpus"], np.int32)), sources]
         columns += [texts(files["sha256"]), numbers(np.asarray(files["size"], np.int64))]
         of_files = pa.Table.from_arrays(columns, list(PlannedFile._fields)).combine_chunks()
-        of_slice = [
+        of_slice: list[npt.NDArray[Any]] = [
             np.asarray(parts, np.int32),
             slices_S5[:, 0].astype(np.int32),
             *(np.ascontiguousarray(slices_S5[:, at]) for at in range(1, 5)),
