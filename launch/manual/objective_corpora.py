@@ -15,12 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_prep.engines import Engine
 from launch.settings.components import decode
 from launch.settings.kinds import find_kind
 from launch.settings.yaml_files import Source
 
 if TYPE_CHECKING:
+    from data_prep.engines import Engine
     from pretrain.corpus import Corpus
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -137,12 +137,18 @@ def vocabulary() -> list[str]:
     return list(found)
 
 
-@dataclass(frozen=True, kw_only=True)
-class InProcess(Engine):
-    """Does everything in this process."""
+def in_process() -> Engine:
+    """An engine that does everything in this process."""
+    from data_prep.engines import Engine
 
-    def run(self, work: Any, parts: Sequence[int]) -> Iterator[Any]:
-        return map(work, parts)
+    @dataclass(frozen=True, kw_only=True)
+    class InProcess(Engine):
+        """Part after part."""
+
+        def run(self, work: Any, parts: Sequence[int]) -> Iterator[Any]:
+            return map(work, parts)
+
+    return InProcess()
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ class Examples:
             **({"discourse": {"label": "sense", "min_words": 2}} if name == "text" else {}),
         }
         plan: Any = decode(Preparation, Source(settings, {}))
-        prepare(replace(plan, engine=InProcess()), lambda progress: None)
+        prepare(replace(plan, engine=in_process()), lambda progress: None)
         return target
 
     def corpus(self, task: Mapping[str, Any], folders: Sequence[str], masking: Mapping[str, Any], size: int) -> Corpus:

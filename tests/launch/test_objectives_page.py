@@ -108,7 +108,7 @@ def test_the_example_of_a_task_is_learnt_and_shown(
     batch, model = maker[MicroBatchSpec(0, rows, 0.0)], build_model(corpus.bound, 0, corpus.tokenizer)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(40):
-        loss, stats = model(batch, {"digits": 1.0 / batch.counts["digits"]})
+        loss, _ = model(batch, {"digits": 1.0 / batch.counts["digits"]})
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -121,5 +121,5 @@ def test_the_example_of_a_task_is_learnt_and_shown(
 def test_the_example_of_a_task_refuses_text_without_digits(own_run: Path, tmp_path: Path) -> None:
     folder = Examples(tmp_path / "texts").folder("pairs")
     settings: Any = load(own_run, [f"data.0.path={folder}"])
-    with pytest.raises(ValueError, match="task 'digits'.*the text of text has no digit"):
+    with pytest.raises(ValueError, match=r"task 'digits'.*the text of text has no digit"):
         _ = Corpus(run=decode(Run, settings)).objectives
