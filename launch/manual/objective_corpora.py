@@ -2,7 +2,7 @@
 
     texts in this file  ->  JSON Lines in a temporary folder  ->  prepared folders  ->  Corpus of one task
 
-Every word is a token, long ones are two; everything is prepared in this process, in about two seconds.
+Every word is a token, long ones are two; everything is prepared in this process, in a few seconds.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def language_of(text: str) -> str:
 def rows(folder: str) -> list[dict[str, Any]]:
     """The lines of a folder's file; `searches_en` has the English ones of the searches."""
     kind, _, wanted = folder.partition("_")
-    made: list[dict[str, Any]] = {
+    found: dict[str, list[dict[str, Any]]] = {
         "text": [{"text": text} for text in (*ENGLISH, *CHINESE)],
         "pairs": [{"first": first, "second": second, "label": label} for first, second, label in PAIRS],
         "searches": [
@@ -121,11 +121,11 @@ def rows(folder: str) -> list[dict[str, Any]]:
             for turns in DIALOGUES
         ],
         "triples": [{"text": text, "triples": [list(triple)]} for text, triple in TRIPLES],
-    }[kind]
-    for number, row in enumerate(made):
+    }
+    for number, row in enumerate(found[kind]):
         language = language_of(json.dumps(row, ensure_ascii=False))
         row |= {"id": f"{kind}-{language}-{number + 1}", "lang": language}
-    return [row for row in made if wanted in ("", row["lang"])]
+    return [row for row in found[kind] if wanted in ("", row["lang"])]
 
 
 def vocabulary() -> list[str]:
