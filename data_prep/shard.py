@@ -172,7 +172,9 @@ class Shard(Portable):
         if problem := parts_problem(*ends, self._length_D):
             raise damaged(self.path, f"segment_ends: {problem}")
         roles_G = self.segment_labels.values if self.has_roles else None
-        return PartTable.of(tokens.values, tokens.offsets_D1, ends.values, ends.offsets_D1, roles_G)
+        language_D, source_D = (self.codes_of(name).astype(np.int64) for name in ("language", "source"))
+        origin_D = language_D * (int(source_D.max(initial=0)) + 1) + source_D
+        return PartTable.of(tokens.values, tokens.offsets_D1, ends.values, ends.offsets_D1, roles_G, origin_D)
 
     @cached_property
     def label(self) -> npt.NDArray[np.int16]:

@@ -1,5 +1,5 @@
 """The parts of a shard's documents (texts of labelled pairs, turns of dialogues), sorted so that one can be drawn in
-place of another: of the same role and about the same length, from elsewhere.
+place of another: of the same role, source and language and about the same length, from elsewhere.
 
     parts   of pairs the second texts: "长江在哪里" + "长江源头" gives 长江源头; of dialogues all turns
     owner   what a part belongs to: of a pair its first text, of a turn its dialogue
@@ -21,6 +21,8 @@ from masking.keyed import mix_array
 
 BASE = np.uint64(0x9E3779B97F4A7C15)
 INVERSE = np.uint64(pow(int(BASE), -1, 1 << 64))
+ROLES = 256
+"""More than there are roles."""
 CHUNK = 1 << 18
 """Tokens that are hashed at a time."""
 Long = npt.NDArray[np.int64]
@@ -30,7 +32,8 @@ class PartTable(NamedTuple):
     """The parts of a shard that may be drawn, sorted by ``key_P``."""
 
     key_P: Long
-    """``group << 32 | tokens``; the group is the role of a turn, 0 for second texts of pairs."""
+    """``group << 32 | tokens``; the group is the origin of the document times ROLES, and the role of a turn (0 for
+    second texts of pairs)."""
     document_P: Long
     start_P: Long
     end_P: Long
@@ -41,6 +44,8 @@ class PartTable(NamedTuple):
     """Hash of what the parts of each document belong to."""
     known_P: Long
     """``known(owner, text)`` of all of them, rising."""
+    origin_D: Long
+    """A number for the source and language of each document: a part of another origin would be told by its look."""
 
     @staticmethod
     def of(
@@ -49,6 +54,7 @@ class PartTable(NamedTuple):
         ends_G: npt.NDArray[Any],
         end_offsets_D1: npt.NDArray[Any],
         roles_G: npt.NDArray[Any] | None,
+        origin_D: Long,
     ) -> PartTable:
         """The table of a shard.
 
@@ -73,6 +79,7 @@ class PartTable(NamedTuple):
             owner_D = np.arange(len(count_D), dtype=np.int64)
             group_G = roles_G.astype(np.int64)
             drawn_G = np.ones(len(end_G), np.bool_)
+        group_G += origin_D[document_G] * ROLES
         chosen_P = np.flatnonzero(drawn_G & (end_G > start_G))
         key_P = group_G[chosen_P] << 32 | (end_G - start_G)[chosen_P]
         order_P = np.argsort(key_P, kind="stable")
@@ -85,7 +92,12 @@ class PartTable(NamedTuple):
             text_G[chosen_P],
             owner_D,
             np.sort(known(owner_D[document_G[chosen_P]], text_G[chosen_P])),
+            origin_D,
         )
+
+    def groups(self, document_Q: Long, role_Q: Long) -> Long:
+        """The groups of parts of documents, by their roles."""
+        return self.origin_D[document_Q] * ROLES + role_Q
 
     @property
     def addresses(self) -> Long:

@@ -15,7 +15,7 @@ config_app = typer.Typer(
     help="Look at configurations: `show` resolves one, `schema` and `reference` list every key.", no_args_is_help=True
 )
 
-REFERENCE_HELP = "`data`, `pretrain`, `cluster`, or `masking`: every scheme with an example."
+REFERENCE_HELP = "`data`, `pretrain`, `cluster`; `masking`, `objectives`: every scheme or task with examples."
 
 
 @config_app.command("show")

@@ -80,18 +80,22 @@ def parts_of(texts: Texts) -> Parts:
 def drawn_parts(texts: Texts, window_Q: Long, role_Q: Long, tokens_Q: Long, key_Q: Keys) -> tuple[Windows, Any]:
     """For parts of windows others that may stand there, and whether there is one: bool[Q].
 
-    A part is drawn among all of the shard that have the same role and differ by at most ``SLACK`` tokens, up to
-    ``DRAWS`` times, until it belongs to another pair of another first text (another dialogue) and does not also occur
-    with this first text (in this dialogue).
+    A part is drawn among all of the shard that have the same role, source and language and differ by at most ``SLACK``
+    tokens, up to ``DRAWS`` times, until it belongs to another pair of another first text (another dialogue) and does
+    not also occur with this first text (in this dialogue).
     """
     from pretrain.feed import kernels
 
     shard_Q, document_Q = texts.windows.shard_W[window_Q], texts.windows.document_W[window_Q]
     numbers, row_Q = np.unique(shard_Q, return_inverse=True)
     held = [texts.shards[number].part_table for number in numbers.tolist()]
-    table = np.stack([found.addresses for found in held]) if held else np.zeros((0, 9), np.int64)
+    table = np.stack([found.addresses for found in held]) if held else np.zeros((0, 10), np.int64)
+    group_Q = role_Q.copy()
+    for row, found in enumerate(held):
+        mine_Q = row_Q == row
+        group_Q[mine_Q] = found.groups(document_Q[mine_Q], role_Q[mine_Q])
     columns = [np.zeros(len(window_Q), np.int64) for _ in range(3)]
-    kernels.draw_parts(table, row_Q, document_Q, role_Q, tokens_Q, key_Q, SLACK, DRAWS, *columns)
+    kernels.draw_parts(table, row_Q, document_Q, group_Q, tokens_Q, key_Q, SLACK, DRAWS, *columns)
     del held
     return Windows(shard_Q, *columns), columns[0] >= 0
 

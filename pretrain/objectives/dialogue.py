@@ -11,10 +11,10 @@ Dialogues are prepared with `kind: dialogues`; the roles of their turns, as QRQ,
 tokens are predicted as in any sample, so that a turn is completed from the others.
 
 Windows join turns up to the sample's length; of one with more than ``turns`` a run is drawn. First a turn that lies
-whole in it is drawn, then a turn to stand for it: of the same role, at most two tokens longer or shorter, of another
-dialogue of the shard, unlike all turns of this one. A coin says last whether it does. So neither role, place nor length
-tells, and which dialogues are asked does not depend on the class. One of fewer turns than ``least``, or without such a
-turn elsewhere, is not asked.
+whole in it is drawn, then a turn to stand for it: of the same role, source and language, at most two tokens longer or
+shorter, of another dialogue of the shard, unlike all turns of this one. A coin says last whether it does. So neither
+role, place nor length tells, and which dialogues are asked does not depend on the class. One of fewer turns than
+``least``, or without such a turn elsewhere, is not asked.
 """
 
 from __future__ import annotations

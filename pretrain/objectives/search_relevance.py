@@ -12,9 +12,10 @@
 
 Pairs come from logs (`kind: search_log`) or with labels (`kind: pairs`), whose classes ``grades`` translates. A share
 of ``random`` pairs, whatever their grade, gets the title of another pair of the same shard in place of its own: at most
-two tokens longer or shorter, of a query with other words, and never one that also stands with this query. So neither
-the length of the title nor where it comes from gives the answer away. A pair for which no such title is found is not
-asked, whether or not its title were to be replaced: eligibility does not depend on the class.
+two tokens longer or shorter, of the same source and language, of a query with other words, and never one that also
+stands with this query. So neither the length of the title nor where it comes from gives the answer away. A pair for
+which no such title is found is not asked, whether or not its title were to be replaced: eligibility does not depend on
+the class.
 
 To find such titles, each process keeps about 60 bytes for every pair of the shards it has read.
 """

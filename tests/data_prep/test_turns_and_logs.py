@@ -199,7 +199,8 @@ def random_documents(rng: np.random.Generator, turns: int) -> list[Encoded]:
         count = int(rng.integers(0, turns + 1))
         ends = np.cumsum(rng.integers(0, 4, count)).tolist()
         ids = rng.integers(0, 3, ends[-1] if ends else 2).tolist()
-        made.append(document(ids, ends, rng.integers(0, 2, count).tolist()))
+        language = "zh" if rng.random() < 0.5 else "en"
+        made.append(replace(document(ids, ends, rng.integers(0, 2, count).tolist()), language=language))
     return made
 
 
@@ -213,9 +214,11 @@ def test_the_table_of_parts_knows_texts_owners_and_lengths(tmp_path: Path, roles
         ends = [0, *item.segment_ends_G.tolist()]
         for place, (start, end) in enumerate(itertools.pairwise(ends)):
             if end > start and (roles or (place == 1 and len(ends) == 3)):
-                group = int(item.segment_labels_G[place]) if roles else 0
+                group = int(table.origin_D[number]) * 256 + (int(item.segment_labels_G[place]) if roles else 0)
                 expected.append((group << 32 | (end - start), number, start, end))
     assert sorted(zip(*(column.tolist() for column in table[:4]), strict=True)) == sorted(expected)
+    origins = {(item.language, int(origin)) for item, origin in zip(documents, table.origin_D, strict=True)}
+    assert len(origins) == 2 == len({origin for _, origin in origins})
     assert (np.diff(table.key_P) >= 0).all() and (np.diff(table.known_P) >= 0).all()
     for number, start, end, text in zip(*(column.tolist() for column in table[1:5]), strict=True):
         by_hash[text].add(tuple(documents[number].token_ids_T[start:end].tolist()))

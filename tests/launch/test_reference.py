@@ -9,7 +9,7 @@ import pytest
 from launch.manual.masking import COSTS, NOT_MEASURED, measured, strategy_of
 from launch.manual.masking_examples import CHINESE, ENGLISH, chances
 from launch.manual.masking_figures import accepted, short_samples
-from launch.manual.pages import manual_page
+from launch.manual.pages import WRITTEN, manual_page
 from launch.manual.reference import TITLES, reference
 from launch.settings.config_classes import config_class
 from launch.settings.kinds import kinds
@@ -17,14 +17,14 @@ from launch.settings.kinds import kinds
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", [*TITLES, "masking"])
+@pytest.mark.parametrize("name", [*TITLES, *WRITTEN])
 def test_the_page_lists_every_key_as_the_code_has_it(name: str) -> None:
     written = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     assert written == manual_page(name), f"run: kmask config reference {name} > docs/{name}.md"
 
 
 def test_a_page_that_does_not_exist_is_refused_with_those_that_do() -> None:
-    with pytest.raises(ValueError, match="'mask' is not one of data, pretrain, cluster, masking"):
+    with pytest.raises(ValueError, match="'mask' is not one of data, pretrain, cluster, masking, objectives"):
         manual_page("mask")
 
 

@@ -1,4 +1,4 @@
-"""Prepared folders of labelled pairs, search logs and dialogues, made of the sentences of the example corpus."""
+"""Prepared folders of labelled pairs, search logs, dialogues and triples, made of the sentences of the example corpus."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ CORPORA: dict[str, dict[str, Any]] = {
     "pairs": {"kind": "pairs", "classes": ["no", "yes"], "allow_unlabelled": True},
     "log": {"kind": "search_log"},
     "dialogues": {"kind": "dialogues", "roles": ["Q", "R"]},
+    "triples": {"kind": "triples"},
 }
 
 
@@ -44,7 +45,7 @@ def sentences() -> list[str]:
 
 
 def rows(kind: str, count: int) -> list[dict[str, Any]]:
-    """So many pairs, queries or dialogues; nothing in them tells their label."""
+    """So many pairs, queries, dialogues or texts with a triple; nothing in them tells their label."""
     rng, texts = np.random.default_rng(7), sentences()
 
     def text() -> str:
@@ -60,6 +61,8 @@ def rows(kind: str, count: int) -> list[dict[str, Any]]:
         elif kind == "log":
             titles = [{"title": text(), "clicked": bool(rng.integers(2))} for _ in range(1 + int(rng.integers(3)))]
             made.append({"id": identity, "query": texts[number % (count // 2)], "titles": titles})
+        elif kind == "triples":
+            made.append({"id": identity, "text": text(), "triples": [[text()[:8], text()[:6], text()[:8]]]})
         else:
             turns = [{"role": "QR"[int(rng.integers(2))], "text": text()} for _ in range(1 + int(rng.integers(14)))]
             made.append({"id": identity, "turns": turns})

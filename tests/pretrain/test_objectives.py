@@ -34,18 +34,17 @@ from pretrain.objectives.sentence_reordering import SentenceReordering
 from pretrain.setup import build_model
 
 ALL = kinds(Objective)
-OF_TEXT = [kind for kind in ALL if (cls := find_kind(Objective, kind)) and not cls().feed().whole]
-"""Those that learn from running text; tasks that read documents of a form of their own are tested where they are."""
-
-
 READS = {
     "pair_classification": "pairs",
     "discourse_relation": "pairs",
     "search_relevance": "log",
     "dialogue": "dialogues",
+    "universal_triples": "triples",
 }
 """Objectives that read labelled pairs and the like, and which (pair_folders.py)."""
 SETTINGS: dict[str, dict[str, Any]] = {"discourse_relation": {"split": "train"}}
+PLACES, NUMBERS = ("position", "left", "right", "real", "changed"), ("sample", "candidate")
+"""Targets that are positions of the batch, and numbers of its samples."""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +59,10 @@ def special_folders(prepared: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+def name_of(kind: str) -> str:
+    return "knowledge_masking" if kind == "knowledge_masking" else "probe"
+
+
 def maker_for(tiny_run: Path, kind: str, folder: Path | None = None) -> tuple[Run, Corpus, BatchMaker]:
     source = load(tiny_run, [])
     if folder:
@@ -68,7 +71,7 @@ def maker_for(tiny_run: Path, kind: str, folder: Path | None = None) -> tuple[Ru
         "knowledge_masking": {"kind": "knowledge_masking"},
         **({} if kind == "knowledge_masking" else {"probe": {"kind": kind, **SETTINGS.get(kind, {})}}),
     }
-    name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
+    name = name_of(kind)
     source.value["stages"] = [{"name": "one", "steps": 4, "tasks": {"knowledge_masking": 1, name: 1}}]
     if kind == "token_order":
         source.value["masking"]["shuffle"] = {}
@@ -90,12 +93,12 @@ def test_an_objective_is_documented_and_says_how_long_its_samples_may_be(kind: s
         cls(weight=0)
 
 
-@pytest.mark.parametrize("kind", OF_TEXT)
+@pytest.mark.parametrize("kind", ALL)
 def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_without_targets(
     kind: str, tiny_run: Path, special_folders: Callable[[str], Path]
 ) -> None:
     run, corpus, maker = maker_for(tiny_run, kind, special_folders(kind) if kind in READS else None)
-    name = "knowledge_masking" if kind == "knowledge_masking" else "probe"
+    name = name_of(kind)
     rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
     batch = maker[MicroBatchSpec(0, rows, 0.0)]
     assert batch.counts[name] > 0
@@ -108,13 +111,96 @@ def test_an_objective_trains_its_head_and_the_encoder_and_survives_a_batch_witho
     assert all(
         parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.heads[name].parameters()
     )
-    assert model.ernie.embeddings.word_embeddings.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
+    for path in ("embeddings.word_embeddings", "encoder.layer.0.attention.self.query", "encoder.layer.0.output.dense"):
+        assert model.ernie.get_submodule(path).weight.grad.abs().sum() > 0  # type: ignore[operator, union-attr]
+    pooled = model.ernie.pooler.dense.weight.grad  # type: ignore[union-attr]
+    assert (pooled is not None and pooled.abs().sum() > 0) == corpus.objectives[name].TRAINS_POOLER
     empty = {task: {key: value[:0] for key, value in group.items()} for task, group in batch.targets.items()}
     model.zero_grad()
-    nothing, _ = model(type(batch)(**{**vars(batch), "targets": empty}), dict.fromkeys(run.tasks, 1.0))
+    nothing, stats = model(type(batch)(**{**vars(batch), "targets": empty}), dict.fromkeys(run.tasks, 1.0))
     nothing.backward()
-    assert nothing.item() == 0.0
+    assert nothing.item() == 0.0 and not stats.any()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
     assert all(parameter.grad is not None for parameter in model.heads.parameters())  # ZeRO-3 waits for all of them
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_what_an_objective_asks_hangs_on_keys_alone_not_on_order_or_processes(
+    kind: str, tiny_run: Path, special_folders: Callable[[str], Path]
+) -> None:
+    folder, name = special_folders(kind) if kind in READS else None, name_of(kind)
+    _, _, maker = maker_for(tiny_run, kind, folder)
+    _, _, another = maker_for(tiny_run, kind, folder)
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    alone = [asked(maker, name, [row]) for row in rows]
+    assert sum(part[1] for part in alone) > 0
+    for made, order in ((maker, [0, 1, 2, 3]), (another, [3, 1, 0, 2]), (another, [0, 2]), (maker, [1, 3])):
+        found, count, _ = asked(made, name, [rows[number] for number in order])
+        assert count == sum(alone[number][1] for number in order)
+        assert_same_targets(found, joined([alone[number] for number in order], made.row_tokens))
+
+
+Asked = tuple[dict[str, Any], int, int]
+
+
+def asked(maker: BatchMaker, name: str, rows: list[Any]) -> Asked:
+    """Targets of some rows as one batch, how many there are, and the number of its samples."""
+    packed = maker.packed(MicroBatchSpec(0, rows, 0.0))
+    targets, count = maker.objectives[name].targets(packed, name)
+    return dict(targets), count if isinstance(count, int) else sum(count.values()), len(packed.samples)
+
+
+def joined(parts: list[Asked], row_tokens: int) -> dict[str, list[Any]]:
+    """Targets of single rows as those of a batch of all, row by row."""
+    found: dict[str, list[Any]] = {name: [] for name in parts[0][0]}
+    samples = 0
+    for number, (targets, _, count) in enumerate(parts):
+        for name, values in targets.items():
+            found[name].append(values + (number * row_tokens if name in PLACES else samples if name in NUMBERS else 0))
+        samples += count
+    return found
+
+
+def assert_same_targets(found: dict[str, Any], expected: dict[str, list[Any]]) -> None:
+    """Those that belong to one target are compared together, in any order of the targets; others as they are."""
+    anchor = next(name for name in ("position", "sample", "left") if name in found)
+    sizes = {name: [len(part) for part in parts] for name, parts in expected.items()}
+    together = [name for name in found if sizes[name] == sizes[anchor] and found[name].ndim == 1]
+    left, right = (
+        sorted(zip(*columns, strict=True))
+        for columns in (
+            [found[name].tolist() for name in together],
+            [np.concatenate(expected[name]).tolist() for name in together],
+        )
+    )
+    assert left == right
+    for name in found.keys() - set(together):
+        assert np.array_equal(found[name], np.concatenate(expected[name])), name
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_an_objective_gives_the_same_loss_twice_and_a_finite_one_in_bf16(
+    kind: str, tiny_run: Path, special_folders: Callable[[str], Path]
+) -> None:
+    _, corpus, maker = maker_for(tiny_run, kind, special_folders(kind) if kind in READS else None)
+    name = name_of(kind)
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    batch = next(made for row in rows if (made := maker[MicroBatchSpec(0, [row], 0.0)]).counts[name])
+    model = build_model(corpus.bound, 0, corpus.tokenizer)
+
+    def gradients(*, bf16: bool) -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        torch.manual_seed(5)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss, stats = model(batch, {name: 1.0 / batch.counts[name]})
+        loss.backward()
+        assert loss.isfinite() and stats.isfinite().all() and stats[0, 2] == batch.counts[name]
+        return {key: value.grad.clone() for key, value in model.named_parameters() if value.grad is not None}
+
+    once, twice = gradients(bf16=False), gradients(bf16=False)
+    assert once.keys() == twice.keys() and all(torch.equal(once[key], twice[key]) for key in once)
+    short = gradients(bf16=True)
+    assert short.keys() == once.keys() and all(value.isfinite().all() for value in short.values())
 
 
 def test_a_task_that_only_encodes_otherwise_does_not_pay_for_the_batch_as_it_is(

@@ -334,13 +334,13 @@ def windows_turns(text: Text) -> list[tuple[list[int], int, bool]]:
 def test_one_turn_of_a_false_dialogue_is_from_another_one(tiny: Path, folders: Mapping[str, Path]) -> None:
     _, corpus, maker = corpus_of(tiny, folders["dialogue"], "dialogue", turns=4, least=3)
     texts = texts_of(maker)
-    spoken: dict[Any, set[tuple[tuple[int, ...], int]]] = defaultdict(set)
+    spoken: dict[Any, set[tuple[tuple[int, ...], int, str]]] = defaultdict(set)
     own: dict[Any, set[tuple[int, ...]]] = defaultdict(set)
     for shard in {id(text.shard): text.shard for text in texts}.values():
         for document in range(len(shard)):
             ends, ids = [0, *shard.segment_ends.row(document).tolist()], shard.token_ids.row(document).tolist()
             for start, end, role in zip(ends, ends[1:], shard.segment_labels.row(document).tolist(), strict=False):
-                spoken[shard.path].add((tuple(ids[start:end]), role))
+                spoken[shard.path].add((tuple(ids[start:end]), role, shard.text_of("language", document)))
                 own[shard.path, document].add(tuple(ids[start:end]))
     seen, place, shift = Counter[int](), Counter[tuple[int, int]](), []
     for seed in range(4):
@@ -363,7 +363,7 @@ def test_one_turn_of_a_false_dialogue_is_from_another_one(tiny: Path, folders: M
             if label == 1:
                 (tokens, role), (old, old_role, whole) = found[differ[0]], run[differ[0]]
                 assert whole and role == old_role and abs(len(tokens) - len(old)) <= SLACK
-                assert (tuple(tokens), role) in spoken[text.shard.path]
+                assert (tuple(tokens), role, text.shard.text_of("language", text.document)) in spoken[text.shard.path]
                 assert tuple(tokens) not in own[text.shard.path, text.document]
                 shift.append(len(tokens) - len(old))
                 place[len(found), differ[0]] += 1
