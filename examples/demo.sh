@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole way on a small world of facts: write it, prepare, look, train four stages on two processes, see what is known.
+# The whole way on a small world of facts: prepare, look, train four stages on two processes, see what the model knows.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
@@ -26,7 +26,7 @@ run python examples/fill_mask.py runs/demo/model runs/demo/data CITY RIVER LANGU
 
 cat <<EOF
 
-Done in $((SECONDS - begun)) s. Look at runs/demo/batch.html and runs/demo/report.html in a browser, and at runs/demo/model.
+Done in $((SECONDS - begun)) s. Look at runs/demo/batch.html and report.html in a browser, and at runs/demo/model.
 
 On your own corpus:
   kmask init zh my            # or: en, continue   (writes my/data.yaml and my/pretrain.yaml)

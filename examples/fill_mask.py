@@ -69,7 +69,7 @@ def asked(folder: Path, split: str, ends: tuple[int, int], types: Sequence[str],
 
 @torch.no_grad()
 def answers(model: torch.nn.Module, questions: Sequence[Question], mask: int, pad: int) -> list[Ids]:
-    """The likeliest token at every hidden position."""
+    """The likeliest token at every hidden position, all at once, as whole entities were hidden in training."""
     found: list[Ids] = []
     for begin in range(0, len(questions), BATCH):
         batch = questions[begin : begin + BATCH]
