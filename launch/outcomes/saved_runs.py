@@ -7,6 +7,7 @@ open_checkpoint(chosen, read)            ->  what ``read`` makes of the newest w
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class ChosenRun:
         """The configuration to work with."""
         from pretrain.config import Run
 
-        return self.run or decode(Run, Source(dict(state.config), {}))
+        return as_learned(self.run, state) if self.run else decode(Run, Source(dict(state.config), {}))
 
     def check(self, state: Any, run: Any, fingerprints: Mapping[str, str]) -> None:
         """Tell what a YAML changes since the checkpoint.
@@ -50,6 +51,18 @@ class ChosenRun:
         changed = check_continues(state, run, plain(run) if self.run else state.config, fingerprints)
         if changed:
             tell(f"changed since the checkpoint: {'; '.join(changed)}")
+
+
+def as_learned(run: Any, state: Any) -> Any:
+    """A configuration whose tasks know what they learned from their folders: what a YAML leaves empty, as the names of
+    classes, the checkpoint says."""
+    tasks = {}
+    for name, task in run.tasks.items():
+        before = state.config["tasks"].get(name, {})
+        empty = (item.name for item in dataclasses.fields(task) if item.name != "folders")
+        known = {key: before[key] for key in empty if getattr(task, key) == [] and before.get(key)}
+        tasks[name] = dataclasses.replace(task, **known)
+    return dataclasses.replace(run, tasks=tasks)
 
 
 def tell(text: str) -> None:

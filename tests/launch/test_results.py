@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from saved_run import TASKS, save_run
 
 from launch.outcomes import saved_runs
 from launch.outcomes.evaluating import figure_lines
+from launch.settings.components import plain, read_config
+from pretrain.config import Run
 from pretrain.state import checkpoint
 
 Kmask = Callable[..., Result]
@@ -223,3 +226,17 @@ def test_the_table_leaves_out_what_has_no_targets_and_shows_figures_that_are_no_
         ["loss", "accuracy", "targets"],
         ["a", "0.500", "1,200"],
     ]
+
+
+def test_what_tasks_learned_from_their_folders_comes_back_with_a_yaml(tiny_run: Path) -> None:
+    """A YAML leaves the names of classes empty; the checkpoint knows them."""
+    added = ["tasks.pairs.kind=pair_classification", "tasks.pairs.folders=[demo]"]
+    run = read_config(Run, tiny_run, added)
+    tasks = {**plain(run)["tasks"], "pairs": {**plain(run)["tasks"]["pairs"], "names": ["no", "yes"], "folders": ["x"]}}
+    state = SimpleNamespace(config={**plain(run), "tasks": tasks})
+    found = saved_runs.as_learned(run, state).tasks
+    assert found["pairs"].names == ["no", "yes"] and found["pairs"].classes == 2
+    assert found["pairs"].folders == ["demo"]  # the user's own
+    assert found["knowledge_masking"] == run.tasks["knowledge_masking"]
+    named = read_config(Run, tiny_run, [*added, "tasks.pairs.names=[a, b, c]"])
+    assert saved_runs.as_learned(named, state).tasks["pairs"].names == ["a", "b", "c"]
