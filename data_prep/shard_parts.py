@@ -77,8 +77,7 @@ class PartTable(NamedTuple):
             drawn_G = (place_G == 1) & (count_D[document_G] == 2)
         else:
             owner_D = np.arange(len(count_D), dtype=np.int64)
-            group_G = roles_G.astype(np.int64)
-            drawn_G = np.ones(len(end_G), np.bool_)
+            group_G, drawn_G = roles_G.astype(np.int64), np.ones(len(end_G), np.bool_)
         group_G += origin_D[document_G] * ROLES
         chosen_P = np.flatnonzero(drawn_G & (end_G > start_G))
         key_P = group_G[chosen_P] << 32 | (end_G - start_G)[chosen_P]
