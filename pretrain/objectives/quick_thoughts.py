@@ -9,8 +9,10 @@ Both pieces of a window are samples of their own, encoded beside each other by t
 maps of the pooled [CLS] states (the paper has two encoders instead, whose outputs are multiplied as they are). The
 wrong candidates are the second pieces of the windows behind it in its row, around the end of the row: a row is the
 same for any number of processes and rows in a micro-batch, and so is the loss. (The papers take the whole batch.) They
-are nearly always of other documents, so the topic alone tells much. The length of each piece is drawn by itself, up to
-half of the window, so that the length of one tells little of the other's.
+are nearly always of other documents, so the topic alone tells much, and in folders of several languages or sources so
+do these: in zh + en from nine corpora 73 % of the choices among four could be told by them, so give each its folder.
+The length of each piece is drawn by itself, up to half of the window, so that the length of one tells little of the
+other's (the nearest is the right one of four in 27 %); half of the positions of its rows stay empty for it.
 
 Every target has the same number of candidates, and the right one stands at a drawn place among them: chance, and the
 share of the most frequent class that an evaluation tells (`majority/...`), is 1 / candidates. A row with fewer pairs
