@@ -5,6 +5,10 @@
                            source     the source and the language of the document
                            overlap    words that the first piece shares with the others
 
+    choices of a sample    length     how far apart its tokens and those of each candidate are
+                           overlap    tokens that it shares with each candidate
+                           source     is the candidate of the same source and language
+
     tokens with a class    length     of the token in characters, of its sentence and sample
                            position   in the sample and in the sentence
                            form       does the token continue a word
@@ -33,6 +37,8 @@ COLUMNS = 64
 """Features that are used: sources beyond them count as one."""
 PIECES = 4
 """Pieces of a sample that are looked at."""
+CANDIDATES = 16
+"""Samples to choose from that are looked at."""
 Row = dict[tuple[str, str], float]
 
 
@@ -97,6 +103,35 @@ def sample_row(sample: Sample, sep: int) -> Row:
             row["overlap", f"share of piece {number + 1}"] = shared / max(len(texts[number]), 1)
             row["overlap", f"tokens shared with piece {number + 1}"] = math.log1p(shared)
     return row | source_row(sample)
+
+
+def choice_table(packed: Packed, targets: Mapping[str, Any]) -> Table:
+    """The samples for which a task asks which of several others belongs to them.
+
+    Args:
+        targets: `sample`, `candidate` (a row for each) and `label` of the task.
+    """
+    sample_M, label_M = np.asarray(targets["sample"]), np.asarray(targets["label"])
+    candidate_MK = np.asarray(targets["candidate"])
+    known = {number: packed.samples[number] for number in {*sample_M.tolist(), *candidate_MK.flatten().tolist()}}
+    rows = [
+        choice_row(known[first], [known[number] for number in candidates[:CANDIDATES]])
+        for first, candidates in zip(sample_M.tolist(), candidate_MK.tolist(), strict=True)
+    ]
+    return Table(rows=rows, label_N=label_M.astype(np.int64))
+
+
+def choice_row(first: Sample, candidates: Sequence[Sample]) -> Row:
+    """What is known of a sample and its candidates without reading them."""
+    row: Row = {}
+    words, source = set(first.token_ids_T.tolist()), source_row(first)
+    for number, other in enumerate(candidates, 1):
+        theirs = set(other.token_ids_T.tolist())
+        apart = abs(len(first.token_ids_T) - len(other.token_ids_T))
+        row["length", f"apart from candidate {number}"] = math.log1p(apart)
+        row["overlap", f"share of candidate {number}"] = len(words & theirs) / len(theirs)
+        row["source", f"same as candidate {number}"] = float(source == source_row(other))
+    return row
 
 
 def source_row(sample: Sample) -> Row:

@@ -14,7 +14,7 @@ from pretrain.corpus import Corpus
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.packed import Packed
 from pretrain.feed.sampling import Cursor, MicroBatchSpec
-from pretrain.leaks.features import Table, sample_table, token_table
+from pretrain.leaks.features import Table, choice_table, sample_table, token_table
 
 PER_ROW = 64
 """Tokens of a row that a token-level task is judged by."""
@@ -76,6 +76,9 @@ def add(seen: Seen, maker: BatchMaker, packed: Packed, task: str, corpus: Corpus
         starts = packed.sample_start_S
         asked = {int(sample) for sample in starts.searchsorted(targets["position"], "right") - 1}
         seen.tables.append(token_table(packed, targets, corpus.tokenizer.tokens, PER_ROW))
+    elif "candidate" in targets and classes:
+        asked = {*targets["sample"].tolist(), *targets["candidate"].flatten().tolist()}
+        seen.tables.append(choice_table(packed, targets))
     else:
         asked = set(labelled.tolist()) if classes else set(range(len(packed.samples)))
         if classes:

@@ -7,14 +7,15 @@ Aroca-Ouellette and Rudzicz 2020, section 3)
 
 Both pieces of a window are samples of their own, encoded beside each other by the same encoder; f and g are two linear
 maps of the pooled [CLS] states (the paper has two encoders instead, whose outputs are multiplied as they are). The
-wrong candidates are the second pieces of the windows behind it in its row, around the end of the row: a row is the
-same for any number of processes and rows in a micro-batch, and so is the loss. (The papers take the whole batch.) They
-are nearly always of other documents, so the topic alone tells much. The length of each piece is drawn by itself, up to
-half of the window, so that the length of one tells little of the other's.
+wrong candidates are the second pieces of the windows behind it in its row that are of the same source and language,
+around the end of the row: a row is the same for any number of processes and rows in a micro-batch, and so is the loss.
+(The papers take the whole batch.) They are nearly always of other documents, so the topic alone tells much. The length
+of each piece is drawn by itself, up to half of the window, so that the length of one tells little of the other's (the
+nearest is the right one of four in 27 %); half of the positions of its rows stay empty for it.
 
 Every target has the same number of candidates, and the right one stands at a drawn place among them: chance, and the
-share of the most frequent class that an evaluation tells (`majority/...`), is 1 / candidates. A row with fewer pairs
-has no targets.
+share of the most frequent class that an evaluation tells (`majority/...`), is 1 / candidates. Where a row has fewer
+pairs of a source and language, these have no targets: in folders of many sources, rows must be long.
 """
 
 from __future__ import annotations
@@ -91,18 +92,32 @@ class QuickThoughts(SentencePairs):
 
     def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, npt.NDArray[np.int64]], int]:
         first_M, _ = packed.labelled(name)
-        row_M = packed.sample_start_S[first_M].astype(np.int64) // packed.row_tokens
-        rows = len(packed.original_T) // packed.row_tokens
-        pairs_B = np.bincount(row_M, minlength=rows)
-        from_M, pairs_M = starts(pairs_B)[row_M], pairs_B[row_M]
-        place_M = np.arange(len(first_M)) - from_M
+        group_M = self._groups(packed, first_M)
+        order_M = np.argsort(group_M, kind="stable")
+        pairs_G = np.bincount(group_M, minlength=1)
+        from_M, pairs_M = starts(pairs_G)[group_M], pairs_G[group_M]
+        place_M = np.empty_like(order_M)
+        place_M[order_M] = np.arange(len(order_M))
+        place_M -= from_M
         key_M = combine_array(packed.keys_S[first_M], PLACE)
         label_M = (key_M % np.uint64(self.candidates)).astype(np.int64)
         ahead_MK = (np.arange(self.candidates) - label_M[:, None]) % self.candidates
         asked_M = pairs_M >= self.candidates
         chosen_MK = (from_M[:, None] + (place_M[:, None] + ahead_MK) % np.maximum(pairs_M, 1)[:, None])[asked_M]
-        arrays = {"sample": first_M[asked_M], "candidate": first_M[chosen_MK] + 1, "label": label_M[asked_M]}
+        candidate_MK = first_M[order_M[chosen_MK]] + 1
+        arrays = {"sample": first_M[asked_M], "candidate": candidate_MK, "label": label_M[asked_M]}
         return arrays, int(asked_M.sum())
+
+    def _groups(self, packed: Packed, first_M: Long) -> Long:
+        """A number for the row of each pair and the source and language of its document."""
+        known: dict[tuple[int, str, str], int] = {}
+        row_M = (packed.sample_start_S[first_M] // packed.row_tokens).tolist()
+        found = []
+        for row, sample in zip(row_M, first_M.tolist(), strict=True):
+            text = packed.samples.texts[sample]
+            origin = (text.shard.text_of(name, text.document) for name in ("source", "language")) if text else ("", "")
+            found.append(known.setdefault((row, *origin), len(known)))
+        return np.array(found, np.int64)
 
     def head(self, config: Any) -> nn.Module:
         return TwoMaps(config.hidden_size)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +16,14 @@ from masking.keyed import uniform
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.hiding import Specials
+from pretrain.feed.packed import Packed
 from pretrain.feed.samples import Sample
 from pretrain.feed.texts import Text
 from pretrain.leaks.features import Table
 from pretrain.leaks.logistic import Score, baseline, majority
 from pretrain.leaks.trial import look
 from pretrain.objectives import SentencePrediction, plain_sample
+from pretrain.objectives.quick_thoughts import QuickThoughts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,32 @@ def test_the_segments_of_a_reordered_text_tell_how_many_there_are(prepared: Path
     # n of 1, 2 or 3 is seen by [SEP]; of n orders one is guessed: 1/3 of the classes are sure, 1/2 and 1/6 of the others
     assert majority(table, table).accuracy + 0.1 < found.accuracy < 0.9
     assert set(seen.examples) == {label for label, count in seen.classes.items() if count}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestLength(QuickThoughts):
+    """Which candidate has about as many tokens? The class is told by lengths alone."""
+
+    def targets(self, packed: Packed, name: str) -> tuple[Mapping[str, Any], int]:
+        arrays, count = super().targets(packed, name)
+        length_S = packed.samples.length_S
+        apart_MK = np.abs(length_S[arrays["candidate"]] - length_S[arrays["sample"]][:, None])
+        return {**arrays, "label": apart_MK.argmin(1)}, count
+
+
+def test_choices_are_judged_by_what_each_candidate_has_in_common(prepared: Path, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(TINY_RUN.format(output=tmp_path / "run", data=prepared), encoding="utf-8")
+    run = read_config(Run, file, [])
+    for task, low, high in ((QuickThoughts(), 0.0, 0.45), (NearestLength(), 0.7, 1.0)):
+        corpus = Corpus(run=replace(run, tasks={**run.tasks, "sentence_reordering": task}))
+        seen = look(corpus, "sentence_reordering", "train", 800)
+        assert seen.targets == len(seen.table) > 100
+        # a pair is two samples, asked together
+        assert seen.samples - seen.unasked == 2 * seen.targets
+        assert low <= baseline(seen.table, seen.table, {"length"}).accuracy <= high
+        found = {group for group, _ in seen.table.columns()}
+        assert found == {"length", "overlap", "source"}
 
 
 def test_scores_have_the_error_of_a_share() -> None:

@@ -338,6 +338,10 @@ def rows_and_maker(prepared: Path, kind: str, **settings: Any) -> tuple[BatchMak
     return maker, rows, run, corpus
 
 
+def language_of(sample: Sample) -> str | None:
+    return sample.text.shard.text_of("language", sample.text.document) if sample.text else None
+
+
 def test_quick_thoughts_chooses_among_the_pieces_of_its_row(prepared: Path) -> None:
     maker, rows, _, _ = rows_and_maker(prepared, "quick_thoughts", candidates=3)
     packed = maker.packed(MicroBatchSpec(0, rows, 0.0))
@@ -351,6 +355,8 @@ def test_quick_thoughts_chooses_among_the_pieces_of_its_row(prepared: Path) -> N
         one, two = (packed.samples[number] for number in (first, candidates[label]))
         assert one.place_T is not None and two.place_T is not None
         assert one.document_id == two.document_id and two.place_T[1] == one.place_T[-2] + 1
+        spoken = {language_of(packed.samples[number]) for number in (first, *candidates)}
+        assert len(spoken) == 1 and None not in spoken
     for row in rows:  # whatever else the micro-batch holds
         alone, _ = maker.objectives["probe"].targets(maker.packed(MicroBatchSpec(0, [row], 0.0)), "probe")
         here = row_S[targets["sample"]] == rows.index(row)
