@@ -239,6 +239,25 @@ def triples_jsonl(rng: random.Random) -> bytes:
     )
 
 
+def searches_jsonl(rng: random.Random) -> bytes:
+    def title() -> dict[str, object]:
+        return {"title": rng.choice([words(rng), "", 7]), "clicked": rng.choice([True, False, 3, -1, "yes", None])}
+
+    return b"".join(
+        json_line(rng, {"query": words(rng, 3), **rng.choice([{"titles": [title() for _ in range(3)]}, title()])})
+        for _ in range(rng.randint(0, 8))
+    )
+
+
+def dialogues_jsonl(rng: random.Random) -> bytes:
+    def turn() -> object:
+        return rng.choice([words(rng), {"role": rng.choice("QRZ"), "text": words(rng)}, {"text": ""}, 7])
+
+    return b"".join(
+        json_line(rng, {"turns": [turn() for _ in range(rng.randint(0, 5))]}) for _ in range(rng.randint(0, 8))
+    )
+
+
 def entries(rng: random.Random) -> bytes:
     lines = [
         words(rng, 3),
@@ -379,6 +398,8 @@ TARGETS = {
     "pairs-jsonl": Target("pairs", pairs_jsonl, {**PAIRS, "format": "jsonl"}),
     "pairs-tsv": Target("pairs", pairs_text("\t"), {**PAIRS, "format": "tsv"}, header=lambda raw: True),
     "triples": Target("triples", triples_jsonl),
+    "search_log": Target("search_log", searches_jsonl),
+    "dialogues": Target("dialogues", dialogues_jsonl, {"roles": ["Q", "R"]}),
     "pairs-csv": Target("pairs", pairs_text(","), {**PAIRS, "format": "csv"}, header=lambda raw: True),
     "lexicon": Target("", entries),
 }
@@ -481,20 +502,20 @@ def read_lines(
 ) -> list[Record | Rejected]:
     """The results of all slices; checks that every byte is accounted for."""
     seen: list[tuple[int, bytes]] = []
-    parse = type(corpus).parse
+    parse_all = type(corpus).parse_all
 
-    def spy(raw: bytes, place: Any, source: str) -> Record | Rejected | None:
+    def spy(raw: bytes, place: Any, source: str) -> list[Record | Rejected]:
         seen.append((place.offset, raw))
-        result = parse(corpus, raw, place, source)
+        results = list(parse_all(corpus, raw, place, source))
         check(
-            result is not None or not raw.decode("utf-8", "replace").strip() or target.header(raw),
+            bool(results) or not raw.decode("utf-8", "replace").strip() or target.header(raw),
             "a part without result",
             raw,
         )
         check(content is None or place.line == content[: place.offset].count(b"\n") + 1, "wrong line", place)
-        return result
+        return results
 
-    object.__setattr__(corpus, "parse", spy)
+    object.__setattr__(corpus, "parse_all", spy)
     results = [item for piece in survey.slices for item in corpus.read(piece, cache)]
     position = 0
     for offset, raw in seen:
