@@ -12,7 +12,8 @@ run python examples/world.py runs/demo/world
 step "2. Prepare: text -> words, phrases, entities -> token shards"
 run kmask prepare configs/data/world.yaml
 step "3. Look at one masked batch: entities are hidden as wholes"
-run kmask show batch configs/pretrain/world.yaml --number 100 --html runs/demo/batch.html | head -24
+run kmask show batch configs/pretrain/world.yaml --number 100 --html runs/demo/batch.html > runs/demo/batch.txt
+head -24 runs/demo/batch.txt
 step "4. Pretrain: four stages on two DeepSpeed processes; each adds a task and keeps those before"
 run kmask train configs/pretrain/world.yaml
 step "5. What came of it: every task at the end of every stage, on held-out documents"
