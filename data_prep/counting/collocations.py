@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.arrow_arrays import values_of
 from data_prep.counting.counted_tables import Keys, fold, merged, write_sorted_table
 from data_prep.counting.ngrams import BREAK, StoredTokenBlock
 
@@ -98,9 +99,9 @@ def frequent(paths: Sequence[Path], min_count: int, folder: Path) -> dict[str, n
     import pyarrow
 
     rows = pyarrow.concat_tables(
-        [piece.filter(piece.column("count").to_numpy() >= min_count) for piece in merged(paths, ["count"], folder)]
+        [piece.filter(values_of(piece.column("count")) >= min_count) for piece in merged(paths, ["count"], folder)]
     )
-    return {name: rows.column(name).to_numpy() for name in rows.column_names}
+    return {name: values_of(rows.column(name)) for name in rows.column_names}
 
 
 def write_block_ngrams(block: StoredTokenBlock, number: int, pair_D: Keys, longest: int, folder: Path) -> None:
@@ -142,7 +143,7 @@ def count_ngrams(blocks: Sequence[StoredTokenBlock], min_count: int, max_words: 
         for piece in merged(paths, ["count"], folder):
             if length > 2:
                 _add_neighbours(found[length - 1], piece)
-            often_D = (piece.column("count").to_numpy() >= min_count) & piece.column("words").to_numpy()
+            often_D = (values_of(piece.column("count")) >= min_count) & values_of(piece.column("words"))
             kept.append(piece.filter(often_D).select(["key", "count", "place"]))
         if length <= max_words:
             found[length] = _ngrams(kept)
@@ -155,15 +156,15 @@ def _ngrams(pieces: list[Any]) -> Ngrams:
     import pyarrow
 
     rows = pyarrow.concat_tables(pieces)
-    key_D, count_D, place_D = (rows.column(name).to_numpy() for name in ("key", "count", "place"))
+    key_D, count_D, place_D = (values_of(rows.column(name)) for name in ("key", "count", "place"))
     return Ngrams(key_D, count_D, place_D, np.zeros(len(key_D)), np.zeros(len(key_D)))
 
 
 def _add_neighbours(shorter: Ngrams, piece: Any) -> None:
     """Each longer n-gram is a neighbour of the n-gram before its last word and of the one after its first."""
-    count = piece.column("count").to_numpy()
+    count = values_of(piece.column("count"))
     for name, sums_D in (("prefix", shorter.right_D), ("suffix", shorter.left_D)):
-        index = look_up(shorter.key_D, piece.column(name).to_numpy())
+        index = look_up(shorter.key_D, values_of(piece.column(name)))
         several = (index >= 0) & (count > 1)
         # One after the other in the order of keys: rounding must not depend on where pieces end.
         np.add.at(sums_D, index[several], count[several] * np.log2(count[several]))
