@@ -4,24 +4,19 @@ of later stages. One rank in this process; two ranks are in test_order.py."""
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
-import torch
 
 from launch.settings.components import decode, load, plain
 from pretrain import realised
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.engine import join
 from pretrain.feed.sampling import Cursor
-from pretrain.processes.world import World, leave
+from pretrain.processes.world import World
 from pretrain.progress import Progress
-from pretrain.settings import DeepSpeed
 from pretrain.state.checkpoint import State
 from pretrain.trainer import Trainer
 
@@ -31,16 +26,6 @@ SCHEDULE = (
 )
 SETTINGS = ("stages=[]", SCHEDULE, "evaluation.every=0", "engine.zero_stage=0")
 Events = list[tuple[str, int, Mapping[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with mock.patch.dict(os.environ):
-        yield join(DeepSpeed(precision="fp32"))
-    leave()
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
