@@ -7,7 +7,7 @@
 
 Attention never crosses samples: the batch carries where each sample begins, not a mask.
 
-Shape legend: B rows, T = B * row_tokens positions, S samples, L longest sample, M hidden positions.
+Shape legend: B rows, T = B * row_tokens positions, S samples, M hidden positions.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from pretrain.feed.grids import Grids, grids_of
 from pretrain.feed.packed import Packed
 from pretrain.feed.texts import starts
 
@@ -35,12 +36,8 @@ class Batch:
     cu_seqlens: torch.Tensor
     """int32; padding at the end of a row counts as a sample of its own."""
     max_seqlen: int
-    pack_SL: torch.Tensor
-    """Position of every token of every real sample, padded with 0."""
-    real_SL: torch.Tensor
-    """bool, where pack_SL is no padding."""
-    unpack_T: torch.Tensor
-    """For every position its place in the flattened (S, L) grid; padding points at 0."""
+    grids: Grids
+    """Samples of nearly equal lengths together, for attention on a CPU."""
     cls_positions_S: torch.Tensor
     targets: Mapping[str, Mapping[str, torch.Tensor]]
     """Per task; only its objective reads them."""
@@ -65,7 +62,7 @@ class Batch:
             task: {name: t.to(device, non_blocking=True) for name, t in group.items()}
             for task, group in self.targets.items()
         }
-        moved: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
+        moved: Batch = replace(self, **tensors, targets=targets, grids=self.grids.to(device))  # type: ignore[arg-type]
         return moved
 
     def pin_memory(self) -> Batch:
@@ -75,7 +72,7 @@ class Batch:
         targets = {
             task: {name: tensor.pin_memory() for name, tensor in group.items()} for task, group in self.targets.items()
         }
-        pinned: Batch = replace(self, **tensors, targets=targets)  # type: ignore[arg-type]
+        pinned: Batch = replace(self, **tensors, targets=targets, grids=self.grids.pin_memory())  # type: ignore[arg-type]
         return pinned
 
 
@@ -92,7 +89,7 @@ def to_batch(
     lengths_S, starts_S = samples.length_S, packed.sample_start_S.astype(np.int64)
     longest = int(lengths_S.max())
     task_S = np.array([task_ids.get(task, 0) for task in samples.tasks], np.int64)
-    position_T, task_T, pack_SL, real_SL, unpack_T = kernels.grid(starts_S, lengths_S, task_S, total, longest)
+    position_T, task_T = kernels.places(starts_S, lengths_S, task_S, total)
     segment_T = np.zeros(total, np.int64)
     kernels.spread(samples.segment_ids_T, starts(lengths_S)[:-1], lengths_S, starts_S, segment_T)
     edges = np.unique(np.concatenate([starts_S, starts_S + lengths_S, np.arange(0, total + 1, packed.row_tokens)]))
@@ -105,9 +102,7 @@ def to_batch(
         task_type_ids=torch.from_numpy(task_T)[None],
         cu_seqlens=torch.from_numpy(edges.astype(np.int32)),
         max_seqlen=longest,
-        pack_SL=torch.from_numpy(pack_SL),
-        real_SL=torch.from_numpy(real_SL),
-        unpack_T=torch.from_numpy(unpack_T),
+        grids=grids_of(starts_S, lengths_S, total),
         cls_positions_S=torch.from_numpy(starts_S),
         targets={
             task: {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in group.items()}

@@ -1060,28 +1060,71 @@ def recurring_words(
 
 
 @njit(cache=True)
-def grid(start_S: Any, length_S: Any, task_S: Any, total: Any, longest: Any) -> Any:
-    """Positions, task ids, and the grid of samples by places: (position_T, task_T, pack_SL, real_SL, unpack_T)."""
-    samples = len(start_S)
-    position_T, task_T, unpack_T = np.zeros(total, np.int64), np.zeros(total, np.int64), np.zeros(total, np.int64)
-    pack_SL, real_SL = np.empty((samples, longest), np.int64), np.empty((samples, longest), np.bool_)
-    for sample in range(samples):
-        start, length, first, task = (
-            np.uint64(start_S[sample]),
-            np.uint64(length_S[sample]),
-            np.uint64(sample * longest),
-            task_S[sample],
-        )
-        packs, reals = pack_SL[sample], real_SL[sample]
-        for place in range(length):
+def places(start_S: Any, length_S: Any, task_S: Any, total: Any) -> Any:
+    """Places within samples, and their task ids: (position_T, task_T)."""
+    position_T, task_T = np.zeros(total, np.int64), np.zeros(total, np.int64)
+    for sample in range(len(start_S)):
+        start, task = np.uint64(start_S[sample]), task_S[sample]
+        for place in range(np.uint64(length_S[sample])):
             position_T[start + place] = place
             task_T[start + place] = task
-            packs[place] = start + place
-            unpack_T[start + place] = first + place
-        packs[length:] = 0
-        reals[:length] = True
-        reals[length:] = False
-    return position_T, task_T, pack_SL, real_SL, unpack_T
+    return position_T, task_T
+
+
+@njit(cache=True)
+def grid_shapes(length_S: Any, call_cost: Any) -> Any:
+    """(samples, places) of each grid: which neighbours of falling lengths share one, so that the sum of
+    ``samples * places**2 + call_cost`` is least. Grids begin only where the length changes: O(D**2) for D lengths."""
+    samples = len(length_S)
+    first_D = np.empty(samples + 1, np.int64)
+    lengths = 0
+    for sample in range(samples):
+        if sample == 0 or length_S[sample] != length_S[sample - 1]:
+            first_D[lengths] = sample
+            lengths += 1
+    first_D[lengths] = samples
+    least_D, begin_D = np.zeros(lengths + 1, np.float64), np.zeros(lengths + 1, np.int64)
+    for end in range(1, lengths + 1):
+        least_D[end] = np.inf
+        for begin in range(end):
+            longest, count = length_S[first_D[begin]], first_D[end] - first_D[begin]
+            cost = least_D[begin] + call_cost + count * longest * longest
+            if cost < least_D[end]:
+                least_D[end], begin_D[end] = cost, begin
+    shape_G2, grids, end = np.empty((lengths, 2), np.int64), 0, lengths
+    while end > 0:
+        begin = begin_D[end]
+        shape_G2[grids, 0] = first_D[end] - first_D[begin]
+        shape_G2[grids, 1] = length_S[first_D[begin]]
+        grids += 1
+        end = begin
+    return shape_G2[:grids][::-1].copy()
+
+
+@njit(cache=True)
+def fill_grids(start_S: Any, length_S: Any, shape_G2: Any, total: Any) -> Any:
+    """Samples in the order of the grids -> (pack_P, blank_B, bias_P, unpack_T) of ``pretrain.feed.grids.Grids``."""
+    places = 0
+    for grid in range(len(shape_G2)):
+        places += shape_G2[grid, 0] * shape_G2[grid, 1]
+    pack_P, bias_P = np.empty(places, np.int64), np.zeros(places, np.float32)
+    blank_B, unpack_T = np.empty(places - length_S.sum(), np.int64), np.full(total, places, np.int64)
+    sample = blanks = place = 0
+    for grid in range(len(shape_G2)):
+        for _ in range(shape_G2[grid, 0]):
+            start, length = start_S[sample], length_S[sample]
+            for inside in range(shape_G2[grid, 1]):
+                if inside < length:
+                    pack_P[place] = start + inside
+                    unpack_T[start + inside] = place
+                else:
+                    pack_P[place] = start
+                    bias_P[place] = -np.inf
+                    blank_B[blanks] = place
+                    blanks += 1
+                place += 1
+            sample += 1
+    return pack_P, blank_B, bias_P, unpack_T
 
 
 @njit(cache=True)

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from pretrain.feed.batch import Batch
+from pretrain.network.grid_attention import anywhere, fused
 from pretrain.network.prefix import Prefix, prefix_of, variable_length
 
 ATTENTION = "kmask_packed"
@@ -130,19 +131,12 @@ def packed_attention(
         seams, longest = batch.cu_seqlens, batch.max_seqlen
         out_THE: Any = varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling)
         return out_THE.unsqueeze(0), None
-    samples, longest = batch.pack_SL.shape
-    index = batch.pack_SL.flatten()
-
-    def grid(tensor_1HTE: torch.Tensor) -> torch.Tensor:
-        gathered = tensor_1HTE[0].transpose(0, 1).index_select(0, index)  # (S * L, H, E)
-        return gathered.view(samples, longest, *gathered.shape[1:]).transpose(1, 2)
-
-    mask = batch.real_SL[:, None, None, :] if prefix is None else prefix.mask_SL
-    out_SHLE = nn.functional.scaled_dot_product_attention(
-        grid(query_1HTE), grid(key_1HTE), grid(value_1HTE), attn_mask=mask, dropout_p=dropout, scale=scaling
-    )
-    out = out_SHLE.transpose(1, 2).reshape(samples * longest, *out_SHLE.shape[1:2], out_SHLE.shape[3])
-    return out.index_select(0, batch.unpack_T).unsqueeze(0), None
+    flat = (query_1HTE[0].transpose(0, 1), key_1HTE[0].transpose(0, 1), value_1HTE[0].transpose(0, 1))
+    prefix_S = None if prefix is None else prefix.line_S
+    scale = query_1HTE.shape[-1] ** -0.5 if scaling is None else scaling
+    if query_1HTE.device.type == "cpu" and not (dropout and module.training):
+        return fused(*flat, batch.grids, prefix_S, scale).unsqueeze(0), None
+    return anywhere(*flat, batch.grids, prefix_S, scale, dropout if module.training else 0.0).unsqueeze(0), None
 
 
 def build_encoder(config: Any, pooler: bool = True) -> nn.Module:

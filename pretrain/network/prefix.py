@@ -11,8 +11,8 @@
 
 A prefix as long as the sample is ordinary attention, a prefix of 0 is causal; samples of any prefix lie in one row.
 
-Shape legend: T positions of the batch, S samples, L longest sample, N stretches of cu_seqlens (samples, paddings),
-H heads, E width of a head.
+Shape legend: T positions of the batch, S samples, N stretches of cu_seqlens (samples, paddings), H heads, E width of a
+head.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from pretrain.feed.batch import Batch
 class Prefix:
     """Where the prefixes of a batch end; made once for all layers."""
 
-    mask_SL: torch.Tensor
-    """bool (S, 1, L, L): may the query (third) see the key (last)?"""
+    line_S: torch.Tensor
+    """int64[S], the prefixes in the order of the lines of the batch's grids."""
     first_T1: torch.Tensor
     """int64, positions inside prefixes; paddings count as prefix."""
     later_T2: torch.Tensor
@@ -48,16 +48,14 @@ def prefix_of(batch: Batch, prefix_S: torch.Tensor) -> Prefix:
     Raises:
         ValueError: there is not one prefix per sample, or one is negative.
     """
-    samples, longest = batch.pack_SL.shape
+    samples = len(batch.grids.order_S)
     if prefix_S.shape != (samples,):
         raise ValueError(
             f"prefix_S: {tuple(prefix_S.shape)} lengths were given for {samples} samples; give one per sample"
         )
-    prefix_S = prefix_S.to(batch.pack_SL.device).long()
+    prefix_S = prefix_S.to(batch.grids.order_S.device).long()
     if bool((prefix_S < 0).any()):
         raise ValueError(f"prefix_S: {int(prefix_S.min())} must be 0 or more")
-    place_L = torch.arange(longest, device=prefix_S.device)
-    visible = (place_L[None, None, :] < prefix_S[:, None, None]) | (place_L[None, :] <= place_L[:, None])[None]
     seams = batch.cu_seqlens.long()
     length_N = seams.diff()
     prefix_N = length_N.clone()
@@ -66,7 +64,7 @@ def prefix_of(batch: Batch, prefix_S: torch.Tensor) -> Prefix:
     start_T, end_T = seams[:-1].repeat_interleave(length_N), prefix_N.repeat_interleave(length_N)
     inside_T = torch.arange(len(start_T), device=seams.device) - start_T < end_T
     return Prefix(
-        mask_SL=(visible & batch.real_SL[:, None, :])[:, None],
+        line_S=prefix_S[batch.grids.order_S],
         first_T1=inside_T.nonzero()[:, 0],
         later_T2=(~inside_T).nonzero()[:, 0],
         first_N1=_seams(prefix_N),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 SENTENCES = (
@@ -69,6 +70,7 @@ def write_tokenizer(source: Path, folder: Path, longest: int) -> None:
 def one_sample(ids: torch.Tensor) -> Any:
     """A batch of one sample (T,), as training makes them."""
     from pretrain.feed.batch import Batch
+    from pretrain.feed.grids import grids_of
 
     length = len(ids)
     steps = torch.arange(length)
@@ -80,9 +82,7 @@ def one_sample(ids: torch.Tensor) -> Any:
         task_type_ids=zeros,
         cu_seqlens=torch.tensor([0, length], dtype=torch.int32),
         max_seqlen=length,
-        pack_SL=steps[None],
-        real_SL=torch.ones(1, length, dtype=torch.bool),
-        unpack_T=steps,
+        grids=grids_of(np.zeros(1, np.int64), np.array([length], np.int64), length),
         cls_positions_S=torch.zeros(1, dtype=torch.long),
         targets={},
         counts={},

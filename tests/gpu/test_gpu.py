@@ -29,7 +29,7 @@ def test_variable_length_attention_equals_the_padded_reference(tiny_run: Path) -
     reference = encode(model.ernie, batch)
     device = torch.device("cuda")
     found = encode(model.to(device, torch.bfloat16).ernie, batch.to(device)).float().cpu()
-    real = batch.pack_SL[batch.real_SL]
+    real = batch.grids.real_T
     assert torch.allclose(found[real], reference[real], atol=0.1)
 
 
@@ -39,12 +39,12 @@ def test_prefixes_on_a_gpu_equal_the_masked_reference_forwards_and_backwards(tin
     maker = corpus.maker(run.stages[1], "train", run.masking)
     rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
     batch = maker[MicroBatchSpec(0, rows, 0.0)]
-    length_S = batch.real_SL.sum(1)
+    length_S = batch.grids.length_S
     shares = torch.tensor([0.0, 1.0, 0.3, 0.7]).repeat(len(length_S))[
         : len(length_S)
     ]  # causal, ordinary, and two between
     prefix_S = (shares * length_S).long()
-    real = batch.pack_SL[batch.real_SL]
+    real = batch.grids.real_T
     model, device = build_model(run, 1, corpus.tokenizer).eval(), torch.device("cuda")
     table = model.ernie.embeddings.word_embeddings.weight
     reference = encode(model.ernie, batch, prefix_S=prefix_S)

@@ -63,7 +63,7 @@ def made(file: Path, *overrides: str, stage: int = 0) -> tuple[Run, PretrainingM
 def spans(batch: Batch) -> list[tuple[int, int]]:
     """Start and length of every sample."""
     return [
-        (int(start), int(length)) for start, length in zip(batch.cls_positions_S, batch.real_SL.sum(1), strict=True)
+        (int(start), int(length)) for start, length in zip(batch.cls_positions_S, batch.grids.length_S, strict=True)
     ]
 
 
@@ -166,7 +166,7 @@ def test_the_calls_for_a_gpu_compute_what_the_mask_does(tiny_run: Path, monkeypa
     """Their kernel is replaced by a slow one of its documented meaning; tests/gpu compares the real one."""
     monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", lower_right)
     _, _, batch = made(tiny_run)
-    lengths = batch.real_SL.sum(1)
+    lengths = batch.grids.length_S
     query, key, value = (torch.randn(1, 2, batch.input_ids.numel(), 8) for _ in range(3))
     for prefix_S in (lengths // 2, lengths * 0, lengths, torch.arange(len(lengths)) % 9):
         prefix = prefix_of(batch, prefix_S)
@@ -175,7 +175,7 @@ def test_the_calls_for_a_gpu_compute_what_the_mask_does(tiny_run: Path, monkeypa
         expected, _ = packed_attention(
             torch.nn.Identity(), query, key, value, None, scaling=0.3, packed=batch, prefix=prefix
         )
-        real = batch.pack_SL[batch.real_SL]
+        real = batch.grids.real_T
         assert torch.allclose(found[real], expected[0][real], atol=1e-6)
 
 

@@ -263,7 +263,7 @@ def test_the_exported_generator_is_a_plain_encoder_with_the_same_states(tiny_run
         assert head.generator.embeddings.word_embeddings.table.weight is head.decoder.weight
         (folded,) = one.run.tasks["probe"].companions(head).values()
         assert folded.embeddings.word_embeddings.weight.shape == (len(one.corpus.tokenizer.tokens), width)
-        real = batch.real_SL.sum()
+        real = batch.real_tokens
         ours, plain = encode(head.generator, batch), encode(folded, batch)
         assert ours.shape[1] == width and torch.allclose(ours[:real], plain[:real], atol=1e-5)
 
