@@ -24,11 +24,12 @@ import torch
 from torch import nn
 
 from pretrain.feed.batch import Batch
-from pretrain.optimization import Optimization, SkippingAdamW, parameter_groups
+from pretrain.optimization import Optimization, parameter_groups
 from pretrain.optimizer_state import Memory
 from pretrain.precision import Choice, automatic, check_possible, emulated
 from pretrain.processes.world import World, free_port
 from pretrain.settings import DeepSpeed, deepspeed_config
+from pretrain.unsharded import Gradients
 
 
 def join(settings: DeepSpeed) -> World:
@@ -109,9 +110,7 @@ class Engine:
         self.settings, self.optimization, self.world, self.accumulation = settings, optimization, world, accumulation
         groups = parameter_groups(model.named_parameters(), optimization.weight_decay, steps, factors)
         betas = (optimization.betas[0], optimization.betas[1])
-        self.adam = SkippingAdamW(
-            groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=world.device.type == "cuda"
-        )
+        self.adam = torch.optim.AdamW(groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=True)
         config = deepspeed_config(settings, optimization, rows, accumulation, world.size)
         frozen = {
             name: parameter.detach().float().cpu().clone()
@@ -120,6 +119,9 @@ class Engine:
         }
         self.engine, *_ = deepspeed.initialize(model=model.to(world.device), optimizer=self.adam, config=config)
         self.memory = Memory(self.engine, self.adam, settings, world, steps, frozen)
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.gradients = None if settings.zero_stage else Gradients(trained, self.adam, optimization.clip)
+        self.engine.enable_backward_allreduce = self.gradients is None
         set_timeouts(settings.timeout_minutes)
 
     def eval(self) -> None:
@@ -137,16 +139,18 @@ class Engine:
 
     def train_step(
         self, batches: Sequence[Batch], scale: Mapping[str, float], lr: float, seeds: Sequence[int]
-    ) -> tuple[torch.Tensor, float, bool]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """One optimiser step over this rank's micro-batches, left out on every rank when a loss or the gradient is not
-        finite.
+        finite. At ZeRO 0 nothing here waits for a GPU; from ZeRO 1 on DeepSpeed does, to look for gradients that are
+        not finite.
 
         Args:
             scale: weight / global number of targets, by task; ranks are summed, not averaged.
             seeds: what torch's generator is set to before each forward (dropout), one per micro-batch.
 
         Returns:
-            The summed stats of this rank, the global gradient norm before clipping, and whether the step was applied.
+            On the device: the summed stats of this rank, the global gradient norm before clipping, and 1 where the step
+            was applied.
 
         Raises:
             FloatingPointError: fp16's loss scale cannot become smaller.
@@ -154,8 +158,9 @@ class Engine:
         for group in self.engine.optimizer.param_groups:
             group["lr"] = lr * group["factor"]
         stats: torch.Tensor | None = None
-        norm = 0.0
-        summed = {task: value * self.world.size for task, value in scale.items()}
+        ranks = self.world.size if self.gradients is None else 1  # DeepSpeed takes the mean over ranks
+        summed = {task: value * ranks for task, value in scale.items()}
+        norm = applied = torch.zeros(())
         for micro, (batch, seed) in enumerate(zip(batches, seeds, strict=True)):
             torch.manual_seed(seed)
             loss, found = self.forward(batch, summed)
@@ -164,14 +169,12 @@ class Engine:
             # DeepSpeed 0.19.8 divides it once more.
             self.engine.backward(loss * torch.where(torch.isfinite(loss.detach()), 1.0, math.nan), scale_wrt_gas=False)
             stats = found if stats is None else stats + found
-            if self.settings.zero_stage == 0 and micro == len(batches) - 1:
-                norm = self._own_norm()
-                self.adam.skip = self.world.any(not math.isfinite(norm))
+            if self.gradients is not None and micro == len(batches) - 1:
+                norm, applied = self.gradients.finish(self.world)
             self._optimizer_step()
-        if self.settings.zero_stage > 0:
-            norm = float(self.engine.get_global_grad_norm() or 0.0)
-        applied = not (self.adam.skip if self.settings.zero_stage == 0 else self.engine.optimizer.overflow)
-        self.memory.applied += applied
+        if self.gradients is None:
+            norm = torch.as_tensor(self.engine.get_global_grad_norm() or 0.0)
+            applied = torch.tensor(float(not self.engine.optimizer.overflow))
         assert stats is not None
         return stats, norm, applied
 
@@ -182,10 +185,6 @@ class Engine:
             if "loss scale already at minimum" in str(error):
                 raise FloatingPointError("fp16's loss scale is at its minimum and gradients still overflow") from None
             raise
-
-    def _own_norm(self) -> float:
-        gradients = [parameter.grad for parameter in self.engine.module.parameters() if parameter.grad is not None]
-        return float(torch.stack(torch._foreach_norm(gradients)).norm()) if gradients else 0.0  # type: ignore[attr-defined]
 
     def encoder_config(self) -> dict[str, Any]:
         """The encoder's shape as plain values."""

@@ -117,13 +117,3 @@ def parameter_groups(
     return [
         {"params": groups[key], "weight_decay": weight_decay if key[1] else 0.0, "factor": key[2]} for key in ordered
     ]
-
-
-class SkippingAdamW(torch.optim.AdamW):
-    """AdamW that leaves out the steps it is told to leave out: ZeRO 0 has no check of its own before it."""
-
-    skip = False
-
-    def step(self, closure: Any = None) -> Any:  # type: ignore[override]
-        """One step, or none."""
-        return None if self.skip else super().step(closure)

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from pretrain.optimization import SkippingAdamW
 from pretrain.processes.world import World
 from pretrain.settings import DeepSpeed
 from pretrain.state.growing import fitted, fitted_moment
@@ -36,7 +35,7 @@ class Memory:
     def __init__(
         self,
         engine: Any,
-        adam: SkippingAdamW,
+        adam: torch.optim.AdamW,
         settings: DeepSpeed,
         world: World,
         steps: Mapping[str, int],

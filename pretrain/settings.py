@@ -50,7 +50,7 @@ def deepspeed_config(
         "train_batch_size": rows * accumulation * world,
         "train_micro_batch_size_per_gpu": rows,
         "gradient_accumulation_steps": accumulation,
-        "gradient_clipping": optimization.clip,
+        "gradient_clipping": optimization.clip if settings.zero_stage else 0.0,  # unsharded.py clips at ZeRO 0
         "steps_per_print": 10**9,
         "zero_optimization": {
             "stage": settings.zero_stage,

@@ -130,11 +130,12 @@ class StageLoop:
         before = progress.cursors
         scale = self._count(counts)
         try:
-            local, self.norm, applied = self.engine.train_step(ready.batches, scale, self._rate(step), seeds)
+            local, norm, applied = self.engine.train_step(ready.batches, scale, self._rate(step), seeds)
         except FloatingPointError as error:
             self.around.give_up(str(error))
         later = following()
-        stats, agreed, coming = self._global(local, applied, later)
+        stats, self.norm, agreed, coming = self._global(local, norm, applied, later)
+        self.engine.memory.applied += agreed
         progress.step, progress.cursors = step + 1, cursors
         progress.done[self.index]["steps"] += 1
         check_groups(stats, self.sums.groups)
@@ -158,9 +159,7 @@ class StageLoop:
     def _agree(self, ready: Ready) -> Counts:
         """The counts of a step over all ranks; learns from the same message whether a rank was told to stop or found a
         reason to."""
-        return self._counts(
-            self.world.sum(torch.tensor(self._message(ready), dtype=torch.float64, device=self.world.device))
-        )
+        return self._counts(self.world.sum(self.world.tensor(self._message(ready))))
 
     def _message(self, ready: Ready) -> list[float]:
         self.trouble = self.around.trouble(0.0)
@@ -180,18 +179,22 @@ class StageLoop:
         self.sums.count(**{name: getattr(counts, name) for name in seen})
         return scales(self.maker.objectives, counts.targets)
 
-    def _global(self, local: torch.Tensor, applied: bool, later: Ready) -> tuple[torch.Tensor, bool, Counts]:
-        """The step's stats summed over ranks, whether all of them applied it, and the counts of the next step."""
-        flat = torch.cat([local.flatten(), local.new_tensor([float(applied), *self._message(later)])])
-        summed = self.world.sum(flat).cpu()
+    def _global(
+        self, local: torch.Tensor, norm: torch.Tensor, applied: torch.Tensor, later: Ready
+    ) -> tuple[torch.Tensor, float, bool, Counts]:
+        """The step's stats summed over ranks, the gradient norm, whether all of them applied it, and the counts of the
+        next step. The one place in a step where the processor waits for a GPU."""
         size = local.numel()
-        voted = float(summed[size])
+        told = [applied.to(local)[None], self.world.tensor(self._message(later))]
+        summed = self.world.sum(torch.cat([local.flatten(), *told]))
+        *sums, found = torch.cat([summed, norm.to(summed)[None]]).cpu().split([size, 1, len(summed) - size - 1, 1])
+        voted = float(sums[1])
         if voted not in (0, self.world.size):
             raise ValueError(
                 f"step {self.progress.step + 1} was applied by {int(voted)} of {self.world.size} processes: their "
                 "weights differ now. Run again to continue from the last checkpoint."
             )
-        return summed[:size].view(local.shape), bool(voted), self._counts(summed[size + 1 :])
+        return sums[0].view(local.shape), float(found), bool(voted), self._counts(sums[2])
 
     def _log(self) -> None:
         progress = self.progress

@@ -18,6 +18,11 @@ class World(NamedTuple):
     size: int
     device: torch.device
 
+    def tensor(self, numbers: Sequence[float]) -> torch.Tensor:
+        """float64 on the device, without waiting for it."""
+        made = torch.tensor(numbers, dtype=torch.float64)
+        return made.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else made
+
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """``values`` summed over all ranks, on every rank."""
         if self.size > 1:
