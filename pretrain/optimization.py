@@ -9,14 +9,15 @@ wsd      warm-up, stable, then straight down over the last ``decay_share`` of th
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 SCHEDULES = ("linear", "noam", "cosine", "wsd")
+LAYER = re.compile(r"ernie\.encoder\.layer\.(\d+)\.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,10 @@ class Optimization:
     a pooler that was trained (what a stage adds takes the whole rate, so does the task table where it grows). Against
     forgetting; it acts from the second stage on, and from the first where `model.path` names a beginning. Kin of
     discriminative fine-tuning (Howard and Ruder 2018, section 3.2), which lowers the rate by layer."""
+    layer_decay: float = 1.0
+    """Factor of the learning rate from each layer to the one below it, for continuing from a trained model: heads and
+    pooler take the whole rate, layer k of L takes ``layer_decay ** (L + 1 - k)`` of it, the embeddings
+    ``layer_decay ** (L + 1)`` (discriminative fine-tuning, Howard and Ruder 2018, section 3.2). 1: no difference."""
     average_stages: bool = False
     """At the end of a stage, put in place of every parameter that existed before it the running mean over the ends of
     all stages since it joined (what a run began from counts as an end); the next stage goes on from the mean. Against
@@ -67,6 +72,8 @@ class Optimization:
         for name in ("warmup", "weight_decay", "clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay: {self.layer_decay} must lie in (0, 1]")
         for name in ("final_share", "decay_share", "old_parameters"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must lie in [0, 1]")
@@ -93,6 +100,17 @@ class Optimization:
         done = (step + 1 - begin) / (total - begin)
         share = 0.5 * (1 + math.cos(math.pi * done)) if self.schedule == "cosine" else 1 - done
         return self.lr * (self.final_share + (1 - self.final_share) * share)
+
+
+def layer_factors(names: Iterable[str], decay: float) -> dict[str, float]:
+    """Factors of the learning rate by parameter, of those that are not 1 (``Optimization.layer_decay``)."""
+    if decay == 1:
+        return {}
+    names = list(names)
+    layer = {name: int(found[1]) + 1 for name in names if (found := LAYER.match(name))}
+    below = max(layer.values(), default=0) + 1
+    layer |= {name: 0 for name in names if name.startswith("ernie.embeddings.")}
+    return {name: decay ** (below - number) for name, number in layer.items()}
 
 
 def parameter_groups(

@@ -23,6 +23,7 @@ from pretrain.config import Run
 from pretrain.engine import Engine
 from pretrain.forgetting import begin_weights, factors, parts_of
 from pretrain.model import PretrainingModel
+from pretrain.optimization import layer_factors
 from pretrain.processes.world import World
 from pretrain.stages.schedule import planned_tasks
 from pretrain.state import importing as exchange
@@ -188,6 +189,8 @@ def begin_stage(
     joining = [run.tasks[name] for name in active_tasks(run, stage) if f"heads.{name}" not in old]
     grows = any(task.HAS_TASK_ID for task in joining)
     lower = factors(names, old, run.optimization.old_parameters, grows)
+    layers = layer_factors(names, run.optimization.layer_decay)
+    lower |= {name: factor * lower.get(name, 1.0) for name, factor in layers.items()}
     begin = begin_weights(tensors or _weights(model), old, fresh) if run.optimization.average_stages else {}
     accumulation = run.batch.accumulation(world.size)
     engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world, steps, lower)

@@ -24,6 +24,8 @@ from pretrain.feed.grids import Grids, grids_of
 from pretrain.feed.packed import Packed
 from pretrain.feed.texts import starts
 
+SEAMS = 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -34,8 +36,10 @@ class Batch:
     token_type_ids: torch.Tensor
     task_type_ids: torch.Tensor
     cu_seqlens: torch.Tensor
-    """int32; padding at the end of a row counts as a sample of its own."""
+    """int32; padding at the end of a row counts as a sample of its own. The end is repeated up to a multiple of 64
+    numbers: so compiled code meets few shapes."""
     max_seqlen: int
+    """No sample is longer; the same number for all batches of a run."""
     grids: Grids
     """Samples of nearly equal lengths together, for attention on a CPU."""
     cls_positions_S: torch.Tensor
@@ -81,13 +85,14 @@ def to_batch(
     task_ids: Mapping[str, int],
     targets: Mapping[str, Mapping[str, npt.NDArray[np.int64]]],
     counts: Mapping[str, int],
+    longest: int,
 ) -> Batch:
-    """Tensors of a packed batch. ``task_ids`` maps the task a sample was built for to its row of the task table."""
+    """Tensors of a packed batch of samples that are no longer than ``longest``. ``task_ids`` maps the task a sample was
+    built for to its row of the task table."""
     from pretrain.feed import kernels
 
     total, samples = len(packed.original_T), packed.samples
-    lengths_S, starts_S = samples.length_S, packed.sample_start_S.astype(np.int64)
-    longest = int(lengths_S.max())
+    lengths_S, starts_S = samples.length_S.astype(np.int64), packed.sample_start_S.astype(np.int64)
     task_S = np.array([task_ids.get(task, 0) for task in samples.tasks], np.int64)
     position_T, task_T = kernels.places(starts_S, lengths_S, task_S, total)
     segment_T = np.zeros(total, np.int64)
@@ -95,6 +100,7 @@ def to_batch(
     edges = np.unique(np.concatenate([starts_S, starts_S + lengths_S, np.arange(0, total + 1, packed.row_tokens)]))
     gaps = [np.arange(a, b, longest) for a, b in itertools.pairwise(edges.tolist()) if b - a > longest]
     edges = np.unique(np.concatenate([edges, *gaps])) if gaps else edges
+    edges = np.pad(edges, (0, -len(edges) % SEAMS), mode="edge")
     return Batch(
         input_ids=torch.from_numpy(packed.corrupted_T)[None],
         position_ids=torch.from_numpy(position_T)[None],

@@ -103,7 +103,7 @@ class BatchMaker(Dataset[Batch]):
             with named(name, objective, "making targets"):
                 made[name], count = objective.targets(packed, name)
                 counts |= told_counts(name, objective.means, count)
-        return to_batch(packed, self.task_ids, made, counts)
+        return to_batch(packed, self.task_ids, made, counts, self.max_sample_tokens)
 
 
 def end_if_orphaned(rank: int, worker: int) -> None:

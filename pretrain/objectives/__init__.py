@@ -29,7 +29,8 @@ from pretrain.feed.packed import Packed
 from pretrain.feed.samples import NOWHERE, Sample
 from pretrain.feed.texts import Long, Text, Texts
 from pretrain.forward.encoding import Encoding
-from pretrain.forward.loss import Loss, cross_entropy
+from pretrain.forward.loss import Loss, cross_entropy, over_vocabulary
+from pretrain.network.decoder import Decoder
 
 WORDS = "ernie.embeddings.word_embeddings.weight"
 """The table that decoders over the vocabulary are tied to; a task that ties one predicts its targets' ``label``."""
@@ -169,11 +170,12 @@ class TokenPrediction(Objective):
         from transformers.models.ernie.modeling_ernie import ErnieLMPredictionHead
 
         head: nn.Module = ErnieLMPredictionHead(config)
+        head.decoder = Decoder(config.hidden_size, config.vocab_size)
         return head
 
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
         hidden_MD = encoding.hidden_TD().index_select(0, targets["position"])
-        return cross_entropy(head(hidden_MD), targets["label"], targets["kind"])
+        return over_vocabulary(head, [hidden_MD], targets["label"], targets["kind"])
 
 
 @dataclass(frozen=True, kw_only=True)

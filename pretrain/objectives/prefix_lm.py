@@ -34,7 +34,7 @@ from pretrain.feed.packed import Packed
 from pretrain.feed.samples import NO_LABEL, Sample
 from pretrain.feed.texts import Long, Text, Texts, Windows, starts
 from pretrain.forward.encoding import Encoding
-from pretrain.forward.loss import Loss, cross_entropy
+from pretrain.forward.loss import Loss, over_vocabulary
 from pretrain.objectives import TokenPrediction
 
 CUT = 61
@@ -126,7 +126,7 @@ class PrefixLm(TokenPrediction):
         ids_T = batch.input_ids[0].index_copy(0, targets["changed"], targets["original"])
         prefix_S = targets["prefix"] if len(targets["prefix"]) else None
         hidden_MD = encoding.encode(input_ids=ids_T, prefix_S=prefix_S).index_select(0, targets["position"])
-        return cross_entropy(head(hidden_MD), targets["label"], targets["group"])
+        return over_vocabulary(head, [hidden_MD], targets["label"], targets["group"])
 
 
 def cuts(texts: Texts, key_W: Keys) -> tuple[Long, Long]:

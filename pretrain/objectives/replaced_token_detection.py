@@ -34,7 +34,8 @@ from pretrain.feed.batch import Batch
 from pretrain.feed.packed import Packed
 from pretrain.feed.texts import Long, starts
 from pretrain.forward.encoding import Encoding
-from pretrain.forward.loss import Loss
+from pretrain.forward.loss import Loss, hits
+from pretrain.network.decoder import Decoder
 from pretrain.network.encoder import build_encoder
 from pretrain.objectives import WORDS, Objective
 
@@ -69,7 +70,7 @@ class ReplacedTokenHead(nn.Module):
         self.generator.embeddings.word_embeddings = Narrowed(words, wide, small.hidden_size, config.pad_token_id)  # type: ignore[union-attr]
         self.transform = nn.Linear(small.hidden_size, wide)
         self.norm = nn.LayerNorm(wide, eps=config.layer_norm_eps)
-        self.decoder = nn.Linear(wide, words)
+        self.decoder = Decoder(wide, words)
         self.dense, self.detector = nn.Linear(wide, wide), nn.Linear(wide, 1)
         self.activation = ACT2FN[config.hidden_act]
 
@@ -173,7 +174,7 @@ class ReplacedTokenDetection(Objective):
         found = nn.functional.binary_cross_entropy_with_logits(detected_R, replaced_R.float(), reduction="none")
         return Loss(
             torch.cat([generated, found]),
-            torch.cat([logits_MV.detach().argmax(-1) == label, (detected_R.detach() > 0) == replaced_R]),
+            torch.cat([hits(logits_MV.detach(), label), (detected_R.detach() > 0) == replaced_R]),
             torch.cat([torch.zeros_like(label), 1 + replaced_R.long()]),
             mean=torch.cat([torch.zeros_like(label), torch.ones_like(real)]),
         )

@@ -19,7 +19,8 @@ from masking.spans import KINDS
 from pretrain.feed.batch import Batch
 from pretrain.feed.packed import Packed
 from pretrain.forward.encoding import Encoding
-from pretrain.forward.loss import Loss, cross_entropy
+from pretrain.forward.loss import Loss, over_vocabulary
+from pretrain.network.decoder import Decoder
 from pretrain.objectives import WORDS, Objective
 
 
@@ -33,7 +34,7 @@ class BoundaryHead(nn.Module):
         self.first_norm = nn.LayerNorm(hidden, eps=eps)
         self.second = nn.Linear(hidden, hidden)
         self.second_norm = nn.LayerNorm(hidden, eps=eps)
-        self.decoder = nn.Linear(hidden, vocabulary)
+        self.decoder = Decoder(hidden, vocabulary)
 
     def forward(self, left_MD: torch.Tensor, right_MD: torch.Tensor, offset_M: torch.Tensor) -> torch.Tensor:
         """Logits (M, V)."""
@@ -90,5 +91,4 @@ class SpanBoundary(Objective):
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:
         hidden_TD = encoding.hidden_TD()
         left_MD, right_MD = hidden_TD.index_select(0, targets["left"]), hidden_TD.index_select(0, targets["right"])
-        logits_MV = head(left_MD, right_MD, targets["offset"])
-        return cross_entropy(logits_MV, targets["label"], targets["kind"])
+        return over_vocabulary(head, [left_MD, right_MD, targets["offset"]], targets["label"], targets["kind"])

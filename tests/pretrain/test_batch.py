@@ -35,7 +35,7 @@ def test_packed_hidden_states_equal_those_of_each_sample_alone(made: tuple[Run, 
     run, corpus = made
     maker = corpus.maker(run.stages[1], "train", run.masking)
     packed = maker.packed(first_rows(run, corpus))
-    batch = to_batch(packed, run.task_ids, {}, {})
+    batch = to_batch(packed, run.task_ids, {}, {}, 64)
     model = build_model(run, 1, corpus.tokenizer).eval()
     model.ernie.embeddings.task_type_embeddings.weight.data.normal_()  # type: ignore[union-attr, operator]
     hidden = encode(model.ernie, batch)
@@ -51,10 +51,10 @@ def test_changing_one_sample_changes_no_other_by_a_single_bit(made: tuple[Run, C
     maker = corpus.maker(run.stages[1], "train", run.masking)
     packed = maker.packed(first_rows(run, corpus))
     model = build_model(run, 1, corpus.tokenizer).eval()
-    before = encode(model.ernie, to_batch(packed, run.task_ids, {}, {}))
+    before = encode(model.ernie, to_batch(packed, run.task_ids, {}, {}, 64))
     length = len(packed.samples[0].token_ids_T)
     packed.corrupted_T[1 : length - 1] = 7
-    after = encode(model.ernie, to_batch(packed, run.task_ids, {}, {}))
+    after = encode(model.ernie, to_batch(packed, run.task_ids, {}, {}, 64))
     assert not torch.equal(before[:length], after[:length])
     rest = np.concatenate(
         [

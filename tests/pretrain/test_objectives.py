@@ -303,7 +303,7 @@ def test_a_batch_of_single_sentences_has_no_target_and_no_loss_and_hides_tokens_
     arrays, count = objective.targets(packed, "probe")
     assert count == 0 and [len(array) for array in arrays.values()] == [0, 0]
     assert len(packed.hidden.position_M)
-    batch = to_batch(packed, run.task_ids, {"probe": arrays}, {"probe": count})
+    batch = to_batch(packed, run.task_ids, {"probe": arrays}, {"probe": count}, 64)
     model = build_model(run, 0, corpus.tokenizer)
     loss, _ = model(batch, {"probe": 1.0})
     loss.backward()
