@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pretrain.compiling import compile_layers
 from pretrain.feed.batch import Batch
 from pretrain.optimization import Optimization, parameter_groups
 from pretrain.optimizer_state import Memory
@@ -118,6 +119,10 @@ class Engine:
             if not parameter.requires_grad
         }
         self.engine, *_ = deepspeed.initialize(model=model.to(world.device), optimizer=self.adam, config=config)
+        if settings.activation_checkpointing:
+            model.ernie.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator, union-attr]
+        if settings.compile == "on":
+            compile_layers(model)
         self.memory = Memory(self.engine, self.adam, settings, world, steps, frozen)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.gradients = None if settings.zero_stage else Gradients(trained, self.adam, optimization.clip)

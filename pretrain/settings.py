@@ -9,6 +9,7 @@ from pretrain.optimization import Optimization
 
 LONGEST_PATIENCE = 100_000
 """Minutes: ten weeks, within what torch can count."""
+COMPILE = ("auto", "on", "off")
 PRECISIONS = ("auto", "fp32", "bf16", "bf16_parameters", "fp16")
 
 
@@ -23,6 +24,12 @@ class DeepSpeed:
     `kmask doctor` says what a machine has); `fp32`; `bf16`: bf16 arithmetic over fp32 parameters (autocast);
     `bf16_parameters`: bf16 copies with fp32 masters (ZeRO 1 up); `fp16`: fp16 copies with dynamic loss scaling (GPU
     only, ZeRO 1 up)."""
+    compile: str = "auto"
+    """Are the encoder's layers compiled (torch.compile)? `auto`: on GPUs below ZeRO 3; `on`; `off`. Without the compiler
+    that it needs (triton on a GPU, g++ on a CPU) a run says so in one line and goes on without."""
+    activation_checkpointing: bool = False
+    """Keep only the input of each layer for the backward pass and compute the rest again: about a third more work for a
+    small part of the memory."""
     timeout_minutes: float = 10.0
     """How long a process waits for the others (or for a data worker) before the run ends; for hung processes and dead
     machines."""
@@ -36,6 +43,11 @@ class DeepSpeed:
             raise ValueError(
                 f"precision: {self.precision} needs zero_stage 1 or more (its fp32 masters live in ZeRO's optimiser)"
             )
+        if self.compile not in COMPILE:
+            raise ValueError(f"compile: {self.compile!r} is not one of {', '.join(COMPILE)}")
+        if self.compile == "on" and (self.zero_stage == 3 or self.activation_checkpointing):
+            what = "zero_stage 3" if self.zero_stage == 3 else "activation_checkpointing"
+            raise ValueError(f"compile: on is not possible with {what}, which cuts a layer into many graphs; use auto")
         if not 0 < self.timeout_minutes <= LONGEST_PATIENCE:
             raise ValueError(
                 f"timeout_minutes: {self.timeout_minutes} must be positive and at most {LONGEST_PATIENCE:,}"

@@ -21,6 +21,7 @@ from pretrain.feed.means import counted, scales
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
 from pretrain.forgetting import BEGIN, averaged, rows_before
 from pretrain.metrics.sums import Sums, check_groups, totals
+from pretrain.processes.garbage import search_garbage
 from pretrain.processes.world import OTHERS
 from pretrain.realised import end_of_stage
 from pretrain.retention import Retention
@@ -76,6 +77,7 @@ class StageLoop:
             ready, counts = self._train(step, ready, counts, following, states.pop(step))
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
+                search_garbage()
             if not (progress.going_back or (progress.stopping and progress.step < self.end)):
                 self.retention.look(self.engine)
             last = progress.stopping or progress.step == self.end

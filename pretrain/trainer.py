@@ -19,13 +19,16 @@ from typing import Any
 
 from pretrain.agreement import check_agreement, versions
 from pretrain.beginning import begin_together, check_elsewhere
+from pretrain.compiling import with_compilation
 from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
 from pretrain.engine import with_precision
 from pretrain.feed.shard_watch import ShardWatch
 from pretrain.forgetting import old_parts, parts_of
+from pretrain.network.encoder import slow_attention
 from pretrain.processes import stopping
+from pretrain.processes.garbage import scheduled_garbage
 from pretrain.processes.lock import held
 from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
@@ -55,6 +58,8 @@ class Trainer:
     ) -> None:
         self.resolved, self.world, self.asked = resolved, world, asked
         settings, self.notes = with_precision(run.engine, world)
+        settings, compiled = with_compilation(settings, world)
+        self.notes += [*compiled, *slow_attention(run.model, world.device)]
         self.run = replace(run, engine=settings)
         self.corpus = Corpus(run=run)
         self.folder = Path(run.output)
@@ -221,7 +226,8 @@ class Trainer:
             machine=self._machine(),
         )
         loop = StageLoop(around, index, maker, engine)
-        result = loop.run_steps()
+        with scheduled_garbage():
+            result = loop.run_steps()
         loop.engine.close()
         return result
 

@@ -1102,29 +1102,22 @@ def grid_shapes(length_S: Any, call_cost: Any) -> Any:
 
 
 @njit(cache=True)
-def fill_grids(start_S: Any, length_S: Any, shape_G2: Any, total: Any) -> Any:
-    """Samples in the order of the grids -> (pack_P, blank_B, bias_P, unpack_T) of ``pretrain.feed.grids.Grids``."""
-    places = 0
-    for grid in range(len(shape_G2)):
-        places += shape_G2[grid, 0] * shape_G2[grid, 1]
-    pack_P, bias_P = np.empty(places, np.int64), np.zeros(places, np.float32)
-    blank_B, unpack_T = np.empty(places - length_S.sum(), np.int64), np.full(total, places, np.int64)
-    sample = blanks = place = 0
+def fill_grids(start_S: Any, length_S: Any, shape_G2: Any, total: Any, places: Any) -> Any:
+    """Samples in the order of the grids -> (pack_P, bias_P, unpack_T) of ``pretrain.feed.grids.Grids``."""
+    pack_P, bias_P = np.zeros(places, np.int64), np.full(places, -np.inf, np.float32)
+    unpack_T = np.full(total, places - 1, np.int64)
+    sample = place = 0
     for grid in range(len(shape_G2)):
         for _ in range(shape_G2[grid, 0]):
             start, length = start_S[sample], length_S[sample]
-            for inside in range(shape_G2[grid, 1]):
-                if inside < length:
-                    pack_P[place] = start + inside
-                    unpack_T[start + inside] = place
-                else:
-                    pack_P[place] = start
-                    bias_P[place] = -np.inf
-                    blank_B[blanks] = place
-                    blanks += 1
-                place += 1
+            pack_P[place : place + shape_G2[grid, 1]] = start
+            for inside in range(length):
+                pack_P[place + inside] = start + inside
+                bias_P[place + inside] = 0.0
+                unpack_T[start + inside] = place + inside
+            place += shape_G2[grid, 1]
             sample += 1
-    return pack_P, blank_B, bias_P, unpack_T
+    return pack_P, bias_P, unpack_T
 
 
 @njit(cache=True)

@@ -3,11 +3,11 @@
     (1, T) ids, positions, segments, tasks  ->  ErnieModel  ->  hidden states (T, D)
 
 The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it
-is torch's variable-length flash attention; elsewhere samples are gathered into a padded grid (S, L) and given to SDPA,
-which is the same function: padding keys have probability exactly 0. Tasks may encode a batch again under another
-pattern (prefix.py).
+is torch's variable-length flash attention; elsewhere samples of nearly equal lengths are gathered into grids
+(grid_attention.py), which is the same function: padding keys have probability exactly 0. Tasks may encode a batch again
+under another pattern (prefix.py).
 
-Shape legend: T positions of the batch, S samples, L longest sample, H heads, E head width, D = H * E.
+Shape legend: T positions of the batch, S samples, H heads, E head width, D = H * E.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Model:
     """Dropout of hidden states. 0 by default: a token of a large corpus is read a few times only, and drawing random
     numbers takes 5 to 8 % of a step (BERT and ERNIE trained with 0.1)."""
     attention_dropout: float = 0.0
-    """Dropout of attention weights. Must be 0 on GPUs in half precision (variable-length attention has none)."""
+    """Dropout of attention weights. With 0 GPUs use variable-length flash attention in half precision and processors
+    their own; other values are much slower, and a run says so."""
     max_positions: int = 512
     """Longest sample the exported model can read."""
     segment_types: int = 2
@@ -108,6 +109,16 @@ class Model:
             use_task_id=True,
             pad_token_id=pad_id,
         )
+
+
+def slow_attention(model: Model, device: torch.device) -> list[str]:
+    """What a user should know who asked for dropout of attention weights."""
+    if not model.attention_dropout or device.type != "cuda":
+        return []
+    return [
+        f"attention_dropout {model.attention_dropout}: flash attention has none, so samples are padded into grids, which "
+        "is several times slower; 0 is fast"
+    ]
 
 
 def packed_attention(

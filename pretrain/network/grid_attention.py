@@ -43,6 +43,8 @@ def _grids(
     """Places, samples, longest sample and mask of each grid."""
     place = line = 0
     for samples, longest in shape_G2.tolist():
+        if not samples:
+            break
         here = slice(place, place + samples * longest)
         prefix_N = None if prefix_S is None else prefix_S[line : line + samples]
         yield here, samples, longest, mask_of(bias_P[here].view(samples, longest), prefix_N)
@@ -61,20 +63,18 @@ def _forward(
     value: torch.Tensor,
     pack_P: torch.Tensor,
     unpack_T: torch.Tensor,
-    blank_B: torch.Tensor,
     bias_P: torch.Tensor,
     shape_G2: torch.Tensor,
     prefix_S: torch.Tensor | None,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Output (T, H, E); for the backward pass query, key, value and output in places (4, P + 1, H, E), and the log-sums
+    """Output (T, H, E); for the backward pass query, key, value and output in places (4, P, H, E), and the log-sums
     (P, H)."""
-    places, tail = len(pack_P), query.shape[1:]
-    kept = query.new_empty(4, places + 1, *tail)
+    kept = query.new_empty(4, len(pack_P), *query.shape[1:])
     for index, tensor in enumerate((query, key, value)):
-        torch.index_select(tensor, 0, pack_P, out=kept[index, :places])
-    kept[:, places] = 0
-    sums = torch.empty(places, query.shape[1], dtype=torch.float32)
+        torch.index_select(tensor, 0, pack_P, out=kept[index])
+    kept[3, -1] = 0
+    sums = torch.empty(len(pack_P), query.shape[1], dtype=torch.float32)
     for here, samples, longest, mask in _grids(shape_G2, bias_P, prefix_S):
         q, k, v = (_grid(kept[index], here, samples, longest) for index in range(3))
         out_NHLE, sum_NHL = FLASH(q, k, v, 0.0, False, attn_mask=mask, scale=scale)
@@ -90,14 +90,13 @@ def _backward(
     sums: torch.Tensor,
     pack_P: torch.Tensor,
     unpack_T: torch.Tensor,
-    blank_B: torch.Tensor,
     bias_P: torch.Tensor,
     shape_G2: torch.Tensor,
     prefix_S: torch.Tensor | None,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gradients of query, key and value, (T, H, E)."""
-    pull = grad.index_select(0, pack_P).index_fill_(0, blank_B, 0.0)
+    pull = grad.index_select(0, pack_P).masked_fill_(torch.isinf(bias_P)[:, None, None], 0.0)
     found = torch.empty_like(kept[:3])
     found[:, -1] = 0
     for here, samples, longest, mask in _grids(shape_G2, bias_P, prefix_S):
@@ -112,26 +111,26 @@ def _backward(
 
 
 @_forward.register_fake
-def _(query, key, value, pack_P, unpack_T, blank_B, bias_P, shape_G2, prefix_S, scale):  # type: ignore[no-untyped-def]
-    kept = query.new_empty(4, pack_P.shape[0] + 1, *query.shape[1:])
+def _(query, key, value, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale):  # type: ignore[no-untyped-def]
+    kept = query.new_empty(4, pack_P.shape[0], *query.shape[1:])
     return torch.empty_like(query), kept, query.new_empty(pack_P.shape[0], query.shape[1], dtype=torch.float32)
 
 
 @_backward.register_fake
-def _(grad, kept, sums, pack_P, unpack_T, blank_B, bias_P, shape_G2, prefix_S, scale):  # type: ignore[no-untyped-def]
+def _(grad, kept, sums, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale):  # type: ignore[no-untyped-def]
     return tuple(grad.new_empty(grad.shape) for _ in range(3))
 
 
 def _save(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    *_, pack_P, unpack_T, blank_B, bias_P, shape_G2, prefix_S, scale = inputs
-    ctx.save_for_backward(output[1], output[2], pack_P, unpack_T, blank_B, bias_P, shape_G2, prefix_S)
+    *_, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale = inputs
+    ctx.save_for_backward(output[1], output[2], pack_P, unpack_T, bias_P, shape_G2, prefix_S)
     ctx.scale = scale
     ctx.set_materialize_grads(False)
 
 
 def _pull(ctx, grad, *_):  # type: ignore[no-untyped-def]
     found = (None, None, None) if grad is None else _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale)
-    return (*found, *[None] * 7)
+    return (*found, *[None] * 6)
 
 
 _forward.register_autograd(_pull, setup_context=_save)
@@ -146,7 +145,7 @@ def fused(
     scale: float,
 ) -> torch.Tensor:
     """Attention on a CPU, (T, H, E); 0 at positions of no sample. ``prefix_S`` in the order of the grids' lines."""
-    tables = grids.pack_P, grids.unpack_T, grids.blank_B, grids.bias_P, grids.shape_G2
+    tables = grids.pack_P, grids.unpack_T, grids.bias_P, grids.shape_G2
     out: torch.Tensor = _forward(query_THE, key_THE, value_THE, *tables, prefix_S, scale)[0]
     return out
 
@@ -168,5 +167,6 @@ def anywhere(
         mask = mask if mask is None else mask.to(q.dtype)
         out_NHLE = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale)
         outs.append(out_NHLE.transpose(1, 2).flatten(0, 1))
-    outs.append(query_THE.new_zeros(1, *query_THE.shape[1:]))
+    rest = len(grids.pack_P) - sum(len(out) for out in outs)
+    outs.append(query_THE.new_zeros(rest, *query_THE.shape[1:]))
     return torch.cat(outs).index_select(0, grids.unpack_T)
