@@ -25,8 +25,8 @@ class DeepSpeed:
     `bf16_parameters`: bf16 copies with fp32 masters (ZeRO 1 up); `fp16`: fp16 copies with dynamic loss scaling (GPU
     only, ZeRO 1 up)."""
     compile: str = "auto"
-    """Are the encoder's layers compiled (torch.compile)? `auto`: on GPUs below ZeRO 3; `on`; `off`. Without the compiler
-    that it needs (triton on a GPU, g++ on a CPU) a run says so in one line and goes on without."""
+    """Are the encoder's layers compiled (torch.compile)? `auto`: on GPUs below ZeRO 3; `on`; `off`. Without the
+    compiler that it needs (triton on a GPU, g++ on a CPU) a run says so in one line and goes on without."""
     activation_checkpointing: bool = False
     """Keep only the input of each layer for the backward pass and compute the rest again: about a third more work for a
     small part of the memory."""

@@ -189,7 +189,8 @@ class StageLoop:
         size = local.numel()
         told = [applied.to(local)[None], self.world.tensor(self._message(later))]
         summed = self.world.sum(torch.cat([local.flatten(), *told]))
-        *sums, found = torch.cat([summed, norm.to(summed)[None]]).cpu().split([size, 1, len(summed) - size - 1, 1])
+        here = torch.cat([summed, norm.to(summed)[None]]).cpu()
+        *sums, found = torch.split(here, [size, 1, len(summed) - size - 1, 1])
         voted = float(sums[1])
         if voted not in (0, self.world.size):
             raise ValueError(

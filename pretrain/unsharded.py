@@ -55,7 +55,7 @@ class Gradients:
             self.flat = torch.empty(sum(gradient.numel() for gradient in gradients), device=gradients[0].device)
         views = [
             part.view_as(gradient)
-            for part, gradient in zip(self.flat.split([g.numel() for g in gradients]), gradients, strict=True)
+            for part, gradient in zip(torch.split(self.flat, [g.numel() for g in gradients]), gradients, strict=True)
         ]
         torch._foreach_copy_(views, gradients)  # type: ignore[attr-defined]
         world.sum(self.flat)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -60,7 +60,8 @@ def over_vocabulary(
         head: with a layer ``decoder`` at its end; it must treat every target by itself and draw no random numbers.
         states: what it reads of each target, each (M, ...).
     """
-    rows = max(1, LOGIT_BYTES // (BYTES_A_LOGIT * head.decoder.out_features))  # type: ignore[union-attr, operator]
+    vocabulary: Any = head.decoder.out_features  # type: ignore[union-attr]
+    rows = max(1, LOGIT_BYTES // (BYTES_A_LOGIT * int(vocabulary)))
     if len(label_M) <= rows:
         return cross_entropy(head(*states), label_M, group_M)
 
@@ -70,7 +71,7 @@ def over_vocabulary(
 
     found = [
         checkpoint(part, *parts, use_reentrant=False, preserve_rng_state=False)
-        for parts in zip(*(tensor.split(rows) for tensor in (label_M, *states)), strict=True)
+        for parts in zip(*(torch.split(tensor, rows) for tensor in (label_M, *states)), strict=True)
     ]
     per_target, correct = (torch.cat(column) for column in zip(*found, strict=True))
     return Loss(per_target, correct, group_M)

@@ -116,8 +116,8 @@ def slow_attention(model: Model, device: torch.device) -> list[str]:
     if not model.attention_dropout or device.type != "cuda":
         return []
     return [
-        f"attention_dropout {model.attention_dropout}: flash attention has none, so samples are padded into grids, which "
-        "is several times slower; 0 is fast"
+        f"attention_dropout {model.attention_dropout}: flash attention has none, so samples are padded into grids, "
+        "which is several times slower; 0 is fast"
     ]
 
 
