@@ -7,6 +7,8 @@ third has not been seen. DeepSpeed's hooks of ZeRO 3 cut a layer into a dozen gr
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 
 from torch import nn
@@ -38,14 +40,8 @@ def missing(gpu: bool) -> str:
         from torch.utils._triton import has_triton
 
         return "" if has_triton() else "triton is not installed"
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
-
-    try:
-        get_cpp_compiler()
-    except InvalidCxxCompiler:
-        return "there is no C++ compiler (install g++, or set CXX)"
-    return ""
+    compiler = os.environ.get("CXX", "g++")
+    return "" if shutil.which(compiler) else f"there is no C++ compiler ({compiler}; install one, or set CXX)"
 
 
 def compile_layers(model: nn.Module, backend: str = "inductor") -> None:

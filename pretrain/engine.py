@@ -25,6 +25,7 @@ from torch import nn
 
 from pretrain.compiling import compile_layers
 from pretrain.feed.batch import Batch
+from pretrain.network.encoder import keep_less
 from pretrain.optimization import Optimization, parameter_groups
 from pretrain.optimizer_state import Memory
 from pretrain.precision import Choice, automatic, check_possible, emulated
@@ -120,7 +121,7 @@ class Engine:
         }
         self.engine, *_ = deepspeed.initialize(model=model.to(world.device), optimizer=self.adam, config=config)
         if settings.activation_checkpointing:
-            model.ernie.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator, union-attr]
+            keep_less(model.ernie)  # type: ignore[arg-type]
         if settings.compile == "on":
             compile_layers(model)
         self.memory = Memory(self.engine, self.adam, settings, world, steps, frozen)

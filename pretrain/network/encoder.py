@@ -163,6 +163,11 @@ def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
     return encoder
 
 
+def keep_less(encoder: nn.Module) -> None:
+    """Keep only the input of each layer for the backward pass, which computes the rest again."""
+    encoder.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+
+
 def encode(
     encoder: nn.Module, batch: Batch, input_ids: torch.Tensor | None = None, prefix_S: torch.Tensor | None = None
 ) -> torch.Tensor:
