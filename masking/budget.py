@@ -35,8 +35,8 @@ class Budget:
     """Hide one unit of every sample that has any, even if it exceeds the budget: no sample without target. Where the
     rule chooses none, one of the shortest units is hidden."""
     row_targets: int = 0
-    """Most hidden tokens in a packed row; whole units beyond are given up and counted. 0: no limit. With a limit,
-    masks depend on what shares a row."""
+    """Most hidden tokens in a packed row; whole units beyond are given up, long ones as often as short ones, and
+    counted. 0: no limit. With a limit, masks depend on what shares a row."""
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:

@@ -165,7 +165,8 @@ def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
 
 def keep_less(encoder: nn.Module) -> None:
     """Keep only the input of each layer for the backward pass, which computes the rest again."""
-    encoder.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+    older: Any = encoder.gradient_checkpointing_enable  # its older name
+    getattr(encoder, "activation_checkpointing_enable", older)({"use_reentrant": False})
 
 
 def encode(

@@ -20,7 +20,7 @@ from toy_samples import Toy, slow_partition
 
 from masking.budget import Budget
 from masking.corruption import Corruption, Replacements
-from masking.keyed import uniform
+from masking.keyed import mix, uniform
 
 Unit = tuple[int, int]
 
@@ -327,12 +327,15 @@ def slow_shuffle(
 
 
 def slow_limit(units: list[tuple[int, int, int]], order: list[int], limit: int) -> list[tuple[int, int, int]]:
-    """Of one row's (sample, start, end) those that stay, taken in rising ``order`` while they fit."""
-    left, kept = limit, []
-    for _, unit in sorted(zip(order, units, strict=True), key=lambda pair: pair[0]):
-        if unit[2] - unit[1] <= left:
-            kept.append(unit)
-            left -= unit[2] - unit[1]
+    """Of one row's (sample, start, end) those that stay: each token of those that fit is a place on a circle, in rising
+    ``order`` of their units; a unit stays when its first place is one of those that an arc covers."""
+    fitting = sorted((key, unit) for key, unit in zip(order, units, strict=True) if unit[2] - unit[1] <= limit)
+    circle = [unit if place == 0 else None for _, unit in fitting for place in range(unit[2] - unit[1])]
+    if len(circle) <= limit:
+        return sorted((unit for _, unit in fitting), key=lambda unit: unit[1])
+    arc = limit + 1 - max(unit[2] - unit[1] for _, unit in fitting)
+    shift = mix(fitting[0][0]) % len(circle)
+    kept = [unit for place, unit in enumerate(circle) if unit and (place + shift) % len(circle) < arc]
     return sorted(kept, key=lambda unit: unit[1])
 
 
