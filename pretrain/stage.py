@@ -21,7 +21,7 @@ from pretrain.feed.means import counted, scales
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
 from pretrain.forgetting import BEGIN, averaged, rows_before
 from pretrain.metrics.sums import Sums, check_groups, totals
-from pretrain.processes.garbage import search_garbage
+from pretrain.processes.garbage import scheduled_garbage, search_garbage
 from pretrain.processes.world import OTHERS
 from pretrain.realised import end_of_stage
 from pretrain.retention import Retention
@@ -54,6 +54,7 @@ class StageLoop:
         self.saver, self.progress.window = Saver(around, index, engine), {}
         self.trouble: str | None = None
 
+    @scheduled_garbage()
     def run_steps(self) -> Snapshot | None:
         """All steps; returns what the next stage begins from, on every rank, or None when the run goes back."""
         run, progress = self.run, self.progress

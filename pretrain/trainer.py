@@ -28,7 +28,6 @@ from pretrain.feed.shard_watch import ShardWatch
 from pretrain.forgetting import old_parts, parts_of
 from pretrain.network.encoder import slow_attention
 from pretrain.processes import stopping
-from pretrain.processes.garbage import scheduled_garbage
 from pretrain.processes.lock import held
 from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
@@ -226,8 +225,7 @@ class Trainer:
             machine=self._machine(),
         )
         loop = StageLoop(around, index, maker, engine)
-        with scheduled_garbage():
-            result = loop.run_steps()
+        result = loop.run_steps()
         loop.engine.close()
         return result
 
