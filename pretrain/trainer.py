@@ -184,8 +184,7 @@ class Trainer:
     def _stage(self, tracker: Tracker | None, watch: ShardWatch | None) -> Snapshot | None:
         """One stage from wherever it stands to its end."""
         run, progress, world, snapshot = self.run, self.progress, self.world, self.snapshot
-        index = position(run.stages, progress.step).stage
-        stage = run.stages[index]
+        stage = run.stages[index := position(run.stages, progress.step).stage]
         check_agreement(run, self.resolved, self.corpus.fingerprints, world)
         maker = self.corpus.maker(stage, "train", run.masking)
         shares = {name: stream.share for name, stream in maker.streams.items()}
