@@ -7,7 +7,8 @@
     overlapped    the step is copied and handed to the writer; training goes on
 
 Both in turn in one process, one rank, ZeRO 0 and 1: three saves each. Medians of `stall` and `seconds` in the lines
-`checkpoint` of metrics.jsonl; steps are those between two lines of training, the step of a save less its stall.
+`checkpoint` of metrics.jsonl; steps are those between two lines of training, the step of a save less its stall; the
+cost of a save is its stall and what it slows the steps beside it.
 """
 
 from __future__ import annotations
@@ -94,8 +95,10 @@ def figures(lines: list[dict[str, Any]]) -> str:
             busy = any(min(end, last) - max(end - seconds, first) > LEAST_OVERLAP for first, last in spans)
             (beside if busy else alone).append(seconds)
     stall, written = (statistics.median(line[name] for line in saved) for name in ("stall", "seconds"))
-    slower = f"{statistics.median(beside) / statistics.median(alone):6.2f} x ({len(beside)} steps)" if beside else "-"
-    return f"{stall:10.2f} s {written:10.2f} s {statistics.median(alone):10.2f} s {slower:>22}"
+    usual = statistics.median(alone)
+    slower = f"{statistics.median(beside) / usual:6.2f} x ({len(beside)} steps)" if beside else "-"
+    whole = stall + sum(seconds - usual for seconds in beside) / SAVES
+    return f"{stall:10.2f} s {written:10.2f} s {usual:10.2f} s {slower:>22} {whole:10.2f} s"
 
 
 def main() -> None:
@@ -104,7 +107,7 @@ def main() -> None:
     prepared, layers, width = Path(given.get(0, "runs/demo/data")), int(given.get(1, 12)), int(given.get(2, 512))
     folder = Path(given.get(3, "runs/bench-checkpoint"))
     world = join(DeepSpeed(precision="fp32"))
-    print(f"{'':22}{'stall/save':>12}{'write/save':>13}{'step alone':>13}{'step beside a write':>23}")
+    print(f"{'':22}{'stall/save':>12}{'write/save':>13}{'step alone':>13}{'step beside a write':>23}{'cost/save':>13}")
     for zero in (0, 1):
         for name in ("blocking", "overlapped"):
             settings = configuration(prepared, folder / f"zero{zero}-{name}", layers, width, zero)

@@ -67,6 +67,7 @@ class Writer:
         self.pending = pending
         if snapshot is None:
             return
+        self._written = Written(error=RuntimeError("the checkpoint's writer ended without a word"))
         own = Snapshot(state=copy.deepcopy(snapshot.state), tensors=snapshot.tensors)
         self._thread = threading.Thread(target=self._write, args=(own,), name="checkpoint writer", daemon=True)
         self._thread.start()
