@@ -40,6 +40,7 @@ def judged(
             f"{guard.in_a_row} steps in a row had no finite loss or gradient; in the last one, {verdict.reason}"
         )
     if verdict.spike and around.run.stability.on_spike == "rollback":
+        around.settle()
         if progress.saved < 0:
             around.note("there is no checkpoint to go back to yet")
         elif guard.may_roll_back():

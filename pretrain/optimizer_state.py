@@ -56,8 +56,10 @@ class Memory:
         ``NAME#step``.
 
         A collective: every rank calls it. All tensors reach every rank, or rank 0 alone. Parameters that are not
-        trained keep what they came with.
+        trained keep what they came with. No later step changes what was collected: ZeRO 0 holds the very tensors that
+        are trained, which are copied; the other stages gather into new ones.
         """
+        own = self.settings.zero_stage > 0
         wanted = everywhere or self.world.rank == 0
         tensors: dict[str, torch.Tensor] = dict(self.kept) if wanted else {}
         stepped = self.restored or self.applied > 0
@@ -66,11 +68,13 @@ class Memory:
         for name, parameter in self._named():
             if name in self.kept:
                 continue
-            nothing = torch.zeros(_shape(parameter))
             parts = {name: self._weight(parameter)}
-            parts |= {f"{name}#{moment}": self._moment(parameter, moment) if stepped else nothing for moment in MOMENTS}
+            for moment in MOMENTS:
+                none = None if stepped else torch.zeros(_shape(parameter))
+                parts[f"{name}#{moment}"] = self._moment(parameter, moment) if none is None else none
             if wanted:
-                tensors.update({key: value.detach().float().cpu().clone().contiguous() for key, value in parts.items()})
+                for key, value in parts.items():
+                    tensors[key] = value.detach().to("cpu", torch.float32, copy=not own).contiguous()
                 tensors[f"{name}#step"] = torch.tensor(self.steps.get(name, 0) + self.applied)
         return tensors
 
@@ -107,7 +111,9 @@ class Memory:
         self._link_moments()
         for name, parameter in self._named():
             if not parameter.requires_grad:
-                self.kept |= {key: tensors[key] for item in (*MOMENTS, "step") if (key := f"{name}#{item}") in tensors}
+                self.kept |= {
+                    key: tensors[key].clone() for item in (*MOMENTS, "step") if (key := f"{name}#{item}") in tensors
+                }
                 continue
             shape = _shape(parameter)
             if self.settings.precision in ("bf16_parameters", "fp16") and name in tensors:

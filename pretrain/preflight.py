@@ -205,10 +205,12 @@ def _room(folder: Path) -> int:
 
 def check_room(found: Preflight) -> None:
     """Raise ValueError when the disk does not hold the checkpoints that are kept and the one that is being written."""
-    count, size = found.run.checkpoints.keep + 1, found.sizes.checkpoint
+    settings, size = found.run.checkpoints, found.sizes.checkpoint
+    count = settings.most([stage.steps for stage in found.run.stages])
     if found.step < found.total and count * size > found.free:
+        kept = f"keep: {settings.keep:,}" + (f", keep_every: {settings.keep_every:,}" if settings.keep_every else "")
         raise ValueError(
-            f"output: {count:,} checkpoints (checkpoints.keep: {count - 1:,}, and the one being written) take "
+            f"output: {count:,} checkpoints (checkpoints.{kept}, and the one being written) take "
             f"{count * size / 1e9:,.2f} GB, the disk of {_existing(Path(found.run.output))} has room for "
             f"{found.free / 1e9:,.2f} GB. Make room, keep fewer, or choose another output."
         )

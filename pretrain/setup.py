@@ -194,7 +194,7 @@ def begin_stage(
     begin = begin_weights(tensors or _weights(model), old, fresh) if run.optimization.average_stages else {}
     accumulation = run.batch.accumulation(world.size)
     engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world, steps, lower)
-    engine.memory.kept |= begin
+    engine.memory.kept |= {name: tensor.clone() for name, tensor in begin.items()}
     engine.train()
     if snapshot:
         engine.memory.restore(tensors)

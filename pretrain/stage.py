@@ -85,7 +85,7 @@ class StageLoop:
             if progress.going_back or last:
                 break
             if progress.step % run.checkpoints.every == 0:
-                self.saver.save(self.saver.snapshot(self.sums, self.guard, everywhere=False), must=False)
+                self.saver.begin(self.saver.snapshot(self.sums, self.guard, everywhere=False))
         trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)
         if self.world.any(trouble is not None):
             raise ValueError(trouble or OTHERS)
@@ -161,15 +161,17 @@ class StageLoop:
 
     def _agree(self, ready: Ready) -> Counts:
         """The counts of a step over all ranks; learns from the same message whether a rank was told to stop or found a
-        reason to."""
+        reason to, and whether the save in flight has ended."""
         return self._counts(self.world.sum(self.world.tensor(self._message(ready))))
 
     def _message(self, ready: Ready) -> list[float]:
         self.trouble = self.around.trouble(0.0)
-        return [*ready.counts, float(self.around.asked()), float(bool(self.trouble or ready.fault))]
+        ends = float(self.around.asked()), float(bool(self.trouble or ready.fault))
+        return [*ready.counts, *ends, float(self.around.writer.outcome())]
 
     def _counts(self, summed: torch.Tensor) -> Counts:
-        *counts, stop, bad = summed.tolist()
+        *counts, stop, bad, saved = summed.tolist()
+        self.around.learn(int(saved))
         self.progress.stopping = stop > 0
         names = counted(self.maker.objectives)
         real, masked, maskable, given_up, slots = counts[len(names) :]

@@ -35,7 +35,9 @@ from pretrain.saving import Report, Surroundings
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
 from pretrain.stage import StageLoop
 from pretrain.stages.schedule import position, total_steps
-from pretrain.state.checkpoint import Snapshot, Store
+from pretrain.state.checkpoint import Snapshot
+from pretrain.state.reading import read_together
+from pretrain.state.writing import Writer
 from pretrain.tracking import Tracker
 
 LOCK_SECONDS = 20.0
@@ -65,7 +67,10 @@ class Trainer:
         self.progress = Progress()
         self.report: Report = report if world.rank == 0 else lambda event, step, values: None
         self.total = total_steps(run.stages)
-        self.store = Store(self.folder / "checkpoints", run.checkpoints.keep, self.note)
+        kept = run.checkpoints
+        self.writer = Writer(self.folder / "checkpoints", kept.keep, kept.keep_every, self.note)
+        self.snapshot: Snapshot | None = None
+        """What the next stage begins from; let go when its engine holds it."""
 
     def note(self, text: str) -> None:
         """A line for the user, from rank 0."""
@@ -89,11 +94,11 @@ class Trainer:
         check_agreement(self.run, self.resolved, self.corpus.fingerprints, self.world)
         with contextlib.ExitStack() as stack:
             self._lock(stack)
-            snapshot = self._newest()
+            self.snapshot = self._newest()
             self.report(
                 "begin",
                 self.progress.step,
-                {"total": self.total, "resumed": snapshot is not None, "world": self.world.size},
+                {"total": self.total, "resumed": self.snapshot is not None, "world": self.world.size},
             )
             if self.progress.step >= self.total:
                 return True
@@ -102,7 +107,8 @@ class Trainer:
                 return False
             for note in [*self.notes, *self.corpus.specials.notes]:
                 self.note(note)
-            return self._stages(snapshot or self._elsewhere())
+            self.snapshot = self.snapshot or self._elsewhere()
+            return self._stages()
 
     def _lock(self, stack: contextlib.ExitStack) -> None:
         """The folder is ours, or all ranks end; nobody reads in it before that."""
@@ -117,11 +123,7 @@ class Trainer:
 
     def _newest(self) -> Snapshot | None:
         """The newest checkpoint, if this configuration may continue it."""
-        found = self.store.latest()
-        self.world.agree(
-            found.state.step if found else -1,
-            f"the newest checkpoint in {self.folder} (it must lie on a disk that all machines share)",
-        )
+        found = read_together(self.writer.store, self.world)
         if found is None:
             return None
         changed = check_continues(found.state, self.run, self.resolved, self.corpus.fingerprints)
@@ -136,7 +138,7 @@ class Trainer:
         self.progress = Progress.of(found.state)
         if changed:
             self.progress.guard = {**self.progress.guard, "losses": {}}  # what was usual may not be so any more
-        return found.snapshot()
+        return found
 
     def _elsewhere(self) -> Snapshot | None:
         """What a new run begins with, when it begins from another one; the same on every rank, or none begins."""
@@ -158,23 +160,23 @@ class Trainer:
             **versions(),
         }
 
-    def _stages(self, snapshot: Snapshot | None) -> bool:
+    def _stages(self) -> bool:
         tracker = watch = None
         self.progress.task_ids = self.run.task_ids
         if self.world.rank == 0:
             keep_tokenizer(self.corpus.tokenizer.folder, self.folder / "tokenizer")
-            tracker = Tracker(
-                self.run.tracking, self.folder, snapshot.state.lines if snapshot else {}, self.resolved, self.note
-            )
+            lines = self.snapshot.state.lines if self.snapshot else {}
+            tracker = Tracker(self.run.tracking, self.folder, lines, self.resolved, self.note)
             watch = ShardWatch(self.corpus.prepared, self.folder / "shards.json")
             watch.start()
             watch.wait(FIRST_LOOK_SECONDS)
         try:
             while self.progress.step < self.total and not self.progress.stopping:
-                snapshot = self._stage(snapshot, tracker, watch)
+                self.snapshot = self._stage(tracker, watch)
                 if self.progress.going_back:
-                    snapshot = self._go_back(tracker)
+                    self.snapshot = self._go_back(tracker)
         finally:
+            self.writer.close()
             if watch:
                 watch.close()
             if tracker:
@@ -183,11 +185,10 @@ class Trainer:
             self.note("the check of the shards has not come to its end in this run; `kmask prepare verify` does it")
         return self.progress.step >= self.total
 
-    def _stage(self, snapshot: Snapshot | None, tracker: Tracker | None, watch: ShardWatch | None) -> Snapshot | None:
+    def _stage(self, tracker: Tracker | None, watch: ShardWatch | None) -> Snapshot | None:
         """One stage from wherever it stands to its end."""
-        run, progress, world = self.run, self.progress, self.world
-        index = position(run.stages, progress.step).stage
-        stage = run.stages[index]
+        run, progress, world, snapshot = self.run, self.progress, self.world, self.snapshot
+        stage = run.stages[index := position(run.stages, progress.step).stage]
         check_agreement(run, self.resolved, self.corpus.fingerprints, world)
         maker = self.corpus.maker(stage, "train", run.masking)
         shares = {name: stream.share for name, stream in maker.streams.items()}
@@ -211,13 +212,14 @@ class Trainer:
             {"name": stage.name, "tasks": list(stage.tasks), "steps": stage.steps, "index": index},
         )
         engine = begin_stage(run, index, model, snapshot, world, self.note, progress.old, fresh)
+        snapshot = self.snapshot = None
         around = Surroundings(
             run=run,
             resolved=self.resolved,
             world=world,
             corpus=self.corpus,
             progress=progress,
-            store=self.store,
+            writer=self.writer,
             tracker=tracker,
             report=self.report,
             asked=self.asked,
@@ -231,8 +233,7 @@ class Trainer:
 
     def _go_back(self, tracker: Tracker | None) -> Snapshot:
         """To the newest checkpoint, and on with the rows that come next."""
-        found = self.store.latest()
-        self.world.agree(found.state.step if found else -1, "the checkpoint to go back to")
+        found = read_together(self.writer.store, self.world)
         if found is None:
             raise ValueError(f"{self.folder}: there is no checkpoint left to go back to")
         step, stopping = self.progress.step, self.progress.stopping
@@ -244,5 +245,5 @@ class Trainer:
             tracker.log("rollback", self.progress.step, record)
             cursors = {"left_out_from": found.state.cursors, "to": self.progress.cursors}
             tracker.rows.append({"step": self.progress.step, "event": "rollback", **record, **cursors})
-        self.note(f"back from step {step} to {found.folder.name}; the rows in between are left out")
-        return found.snapshot()
+        self.note(f"back from step {step} to step-{found.state.step:08d}; the rows in between are left out")
+        return found

@@ -13,7 +13,8 @@ from launch.settings.components import plain, read_config
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.setup import build_model, keep_tokenizer
-from pretrain.state.checkpoint import Snapshot, State, Store
+from pretrain.state.checkpoint import Snapshot, State
+from pretrain.state.store import Store
 
 TASKS = ["knowledge_masking", "span_boundary", "sentence_reordering"]
 

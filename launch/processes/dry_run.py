@@ -169,7 +169,7 @@ def model_lines(found: Preflight) -> Iterator[str]:
     yield row("memory", f"{byte_size(sum(memory))} a process: {parts} ({world})")
     if activations := max(stage.activations for stage in found.stages):
         yield row("", f"and roughly {byte_size(activations)} for activations and buffers: an estimate")
-    count, every = run.checkpoints.keep + 1, run.checkpoints.every
+    count, every = run.checkpoints.most([stage.steps for stage in run.stages]), run.checkpoints.every
     disk = f"{byte_size(count * sizes.checkpoint)} of {byte_size(found.free)}"
     yield row("checkpoint", f"{byte_size(sizes.checkpoint)}, every {every:,} steps; up to {count} at a time, {disk}")
 

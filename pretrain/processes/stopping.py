@@ -5,7 +5,8 @@
     with shielded():    processes started in here do not hear them: the one that started them decides when they end
 
 SIGTERM (Slurm, systemd, DeepSpeed, torchrun), SIGUSR1 (Slurm's warning before the time limit), SIGHUP (a closed
-terminal) and SIGINT (Ctrl-C) ask; a second Ctrl-C ends at once. What is ignored already stays ignored (nohup).
+terminal) and SIGINT (Ctrl-C) ask; a second Ctrl-C ends at once, when the checkpoint that is being written is on the
+disk. What is ignored already stays ignored (nohup).
 """
 
 from __future__ import annotations

@@ -50,6 +50,23 @@ class World(NamedTuple):
         torch.distributed.all_gather_object(texts, text)
         return next((found for found in texts if found), "")
 
+    def from_first(self, value: Any) -> Any:
+        """Rank 0's ``value``, plain data, on every rank; a collective."""
+        if self.size == 1:
+            return value
+        found = [value]
+        torch.distributed.broadcast_object_list(found, 0)
+        return found[0]
+
+    def spread(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Rank 0's ``tensor`` on the CPU of every rank; the others come with one of its shape, which may be filled. A
+        collective."""
+        if self.size == 1:
+            return tensor
+        carried = tensor.to(self.device)
+        torch.distributed.broadcast(carried, 0)
+        return tensor if self.rank == 0 else carried.cpu()
+
     def all_or_none(self, fault: Exception | None) -> None:
         """Raise ValueError on every rank, in the words of the first that came with a fault; a collective."""
         if self.any(fault is not None):

@@ -6,32 +6,28 @@
       state.json               step, cursors, fingerprints, configuration; sha256 and size of the two files above and
                                its own sha256
 
-Store.save      staging folder -> fsync -> a target that is there already is set aside -> rename -> older valid ones are
-                deleted
-Store.latest    the newest valid one as a Checkpoint; says which ones it passed over and why
-Snapshot        the same in memory: what a stage hands to the next, and what a checkpoint is when it has been read
-
-Only folders named ``step-`` and eight digits are checkpoints; whatever else lies beside them is neither counted nor
-deleted.
+load, latest    a valid one on disk, the newest: a Checkpoint; what is passed over is named
+read            the same with its tensors in one pass: a Snapshot
+Snapshot        in memory: what a stage hands to the next, and what a checkpoint is when it has been read
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from data_prep.files import STAGING_PREFIX, read_json, sha256_file, sha256_json, staged_folder, staging_name
+from data_prep.files import read_json, sha256_file, sha256_json
 from pretrain.feed.sampling import Cursor
-from pretrain.state.checkpoint_files import STATE_VERSION, free_name, signature, write_files
+from pretrain.state.checkpoint_files import STATE_VERSION, check_hash, check_size, read_file
 
 NAME = re.compile(r"step-\d{8}")
 Note = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,79 +104,8 @@ class Checkpoint:
             found.update(load_file(self.folder / "optimizer.safetensors"))
         return found
 
-    def snapshot(self) -> Snapshot:
-        """Everything in memory."""
-        return Snapshot(state=self.state, tensors=self.tensors())
 
-
-class Store:
-    """The checkpoints of a run, for the one process that writes them (it holds the run's lock)."""
-
-    def __init__(self, folder: Path, keep: int, note: Note) -> None:
-        self.folder, self.keep, self.note = folder, keep, note
-        self._whole: dict[Path, tuple[tuple[int, int], ...]] = {}
-
-    def latest(self) -> Checkpoint | None:
-        """The newest valid checkpoint (see ``latest``). One that a kill caught between two names gets its own back."""
-        for aside in self.folder.glob("step-*.replaced*"):
-            if not (own := aside.with_name(aside.name.partition(".")[0])).exists():
-                aside.rename(own)
-        return latest(self.folder, self.note)
-
-    def save(self, snapshot: Snapshot) -> Path:
-        """Publish a checkpoint and delete all valid ones but the newest ``keep``.
-
-        A folder of this step that is there already is replaced; if it is damaged it stays, under another name.
-
-        Raises:
-            OSError: it could not be written (a full disk); nothing that was there has changed.
-        """
-        state = snapshot.state
-        target = self.folder / f"step-{state.step:08d}"
-        for left_over in self.folder.glob(f"{STAGING_PREFIX}*"):
-            shutil.rmtree(left_over, ignore_errors=True)  # the lock is ours: whoever wrote this has ended
-        aside: Path | None = None
-        try:
-            with staged_folder(target) as staging:
-                write_files(staging, snapshot.tensors, _plain(snapshot.state))
-                if target.exists():
-                    aside = self._set_aside(target)
-        except OSError:
-            if aside is not None and not target.exists():
-                aside.rename(target)
-            raise
-        for replaced in self.folder.glob(f"{target.name}.replaced*"):
-            shutil.rmtree(replaced, ignore_errors=True)
-        self._whole[target] = signature(target)
-        whole_ones = [path for path in _candidates(self.folder) if self._is_whole(path)]
-        for old in [path for path in whole_ones[: -self.keep] if path != target]:
-            doomed = old.rename(self.folder / staging_name(old.name))  # never half a checkpoint
-            shutil.rmtree(doomed, ignore_errors=True)
-        return target
-
-    def _set_aside(self, target: Path) -> Path:
-        whole = self._is_whole(target)
-        aside = target.rename(free_name(target, "replaced" if whole else "damaged"))
-        if not whole:
-            self.note(f"checkpoint {target} was damaged: it is now {aside.name}, and a new one takes its place")
-        return aside
-
-    def _is_whole(self, path: Path) -> bool:
-        """Is this a valid checkpoint? Hashed once; afterwards sizes and times of its files tell."""
-        try:
-            if self._whole.get(path) != signature(path):
-                load(path)
-                self._whole[path] = signature(path)
-        except (ValueError, OSError):
-            return False
-        return True
-
-
-def _plain(state: State) -> dict[str, Any]:
-    return {**asdict(state), "cursors": {name: cursor._asdict() for name, cursor in state.cursors.items()}}
-
-
-def _candidates(folder: Path) -> list[Path]:
+def candidates(folder: Path) -> list[Path]:
     """Folders that are named like checkpoints, oldest first."""
     return sorted(path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and path.is_dir())
 
@@ -191,10 +116,15 @@ def latest(folder: Path, warn: Note) -> Checkpoint | None:
     Raises:
         ValueError: there are checkpoints, but none of them is valid.
     """
+    return newest(folder, warn, load)
+
+
+def newest(folder: Path, warn: Note, opened: Callable[[Path], T]) -> T | None:
+    """What ``opened`` makes of the newest checkpoint that it can open (``load``, ``read``); see ``latest``."""
     problems = []
-    for candidate in reversed(_candidates(folder)):
+    for candidate in reversed(candidates(folder)):
         try:
-            return load(candidate)
+            return opened(candidate)
         except (ValueError, OSError) as error:
             problems.append(f"{candidate.name}: {error}")
             warn(f"checkpoint {candidate} is not usable ({error}); trying the one before")
@@ -212,6 +142,28 @@ def load(folder: Path) -> Checkpoint:
     Raises:
         ValueError: a file is missing, cut short or altered, or the folder has another step's name.
     """
+    state, files = _state(folder)
+    for name, (size, digest) in files.items():
+        check_size(folder / name, size)
+        check_hash(folder / name, sha256_file(folder / name), digest)
+    return Checkpoint(folder=folder, state=state)
+
+
+def read(folder: Path) -> Snapshot:
+    """The same in memory, every file read once.
+
+    Raises:
+        ValueError: as ``load``.
+    """
+    state, files = _state(folder)
+    tensors: dict[str, torch.Tensor] = {}
+    for name, (size, digest) in files.items():
+        tensors |= read_file(folder / name, size, digest)
+    return Snapshot(state=state, tensors=tensors)
+
+
+def _state(folder: Path) -> tuple[State, Mapping[str, tuple[int, str]]]:
+    """What state.json says: the state, and size and sha256 of the other files."""
     if not (folder / "state.json").is_file():
         raise ValueError(f"{folder / 'state.json'} is missing")
     value = read_json(folder / "state.json")
@@ -224,14 +176,7 @@ def load(folder: Path) -> Checkpoint:
         raise ValueError("state.json was altered (its sha256 differs)")
     if folder.name != f"step-{value['step']:08d}":
         raise ValueError(f"its state says step {value['step']}, its name {folder.name}")
-    for name, (size, digest) in value.pop("files").items():
-        file = folder / name
-        if not file.is_file():
-            raise ValueError(f"{name} is missing")
-        if file.stat().st_size != size:
-            raise ValueError(f"{name} is cut short: {file.stat().st_size:,} of {size:,} bytes")
-        if sha256_file(file) != digest:
-            raise ValueError(f"{name} was altered (its sha256 differs)")
     del value["version"]
+    files = value.pop("files")
     cursors = {name: Cursor(**cursor) for name, cursor in value.pop("cursors").items()}
-    return Checkpoint(folder=folder, state=State(**value, cursors=cursors))
+    return State(**value, cursors=cursors), files

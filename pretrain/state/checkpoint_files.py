@@ -1,7 +1,9 @@
-"""The files of a checkpoint: how they are written, and what tells that they have changed."""
+"""The files of a checkpoint: how they are written and read, and what tells that they have changed."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ from data_prep.files import fsync_file, sha256_file, sha256_json, write_json
 
 STATE_VERSION = 2
 TENSOR_FILES = ("model.safetensors", "optimizer.safetensors")
+BLOCK_BYTES = 4 << 20
+KINDS = {"F32": torch.float32, "I64": torch.int64}
+"""Kinds of numbers in a checkpoint, as safetensors calls them."""
 
 
 def write_files(staging: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
@@ -35,6 +40,45 @@ def write_files(staging: Path, tensors: Mapping[str, torch.Tensor], state: Mappi
     for name in TENSOR_FILES:
         (staging / name).chmod(mode)  # safetensors creates private files
         fsync_file(staging / name)
+
+
+def check_size(file: Path, size: int) -> None:
+    """Raise ValueError unless a file is there with so many bytes."""
+    if not file.is_file():
+        raise ValueError(f"{file.name} is missing")
+    if (found := file.stat().st_size) != size:
+        raise ValueError(f"{file.name} is cut short: {found:,} of {size:,} bytes")
+
+
+def check_hash(file: Path, found: str, expected: str) -> None:
+    """Raise ValueError unless both sha256 are equal."""
+    if found != expected:
+        raise ValueError(f"{file.name} was altered (its sha256 differs)")
+
+
+def read_file(file: Path, size: int, digest: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file, read and hashed in one pass; all are views of one buffer, which lives as long
+    as one of them.
+
+    Raises:
+        ValueError: it is not the file that was written.
+    """
+    check_size(file, size)
+    buffer, seen = torch.empty(size, dtype=torch.uint8), hashlib.sha256()
+    view, end = memoryview(buffer.numpy().data), 0
+    with file.open("rb", buffering=0) as handle:
+        while count := handle.readinto(view[end : end + BLOCK_BYTES]):
+            seen.update(view[end : end + count])
+            end += count
+    check_hash(file, seen.hexdigest(), digest)
+    begin = 8 + int.from_bytes(view[:8], "little")
+    header = json.loads(bytes(view[8:begin]))
+    header.pop("__metadata__", None)
+    found = {}
+    for name, entry in header.items():
+        first, last = entry["data_offsets"]
+        found[name] = buffer[begin + first : begin + last].view(KINDS[entry["dtype"]]).view(entry["shape"])
+    return found
 
 
 def free_name(path: Path, why: str) -> Path:

@@ -20,6 +20,7 @@ from launch.outcomes.evaluating import figure_lines
 from launch.settings.components import plain, read_config
 from pretrain.config import Run
 from pretrain.state import checkpoint
+from pretrain.state.store import Store
 
 Kmask = Callable[..., Result]
 
@@ -112,7 +113,7 @@ def test_a_checkpoint_that_a_running_training_deletes_meanwhile_is_no_error(
         if not (saved / "checkpoints/step-00000008").exists():
             found = load(saved / "checkpoints/step-00000006")
             snapshot = checkpoint.Snapshot(state=replace(found.state, step=8), tensors=found.tensors())
-            checkpoint.Store(saved / "checkpoints", 1, print).save(snapshot)
+            Store(saved / "checkpoints", 1, print).save(snapshot)
 
     def read(found: checkpoint.Checkpoint) -> int:
         if moment == "while its weights are read":

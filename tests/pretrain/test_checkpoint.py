@@ -11,8 +11,10 @@ import torch
 
 from pretrain.feed.sampling import Cursor
 from pretrain.state import checkpoint
-from pretrain.state.checkpoint import Snapshot, Store, load
+from pretrain.state import store as store_module
+from pretrain.state.checkpoint import Snapshot, load
 from pretrain.state.growing import fitted, fitted_moment
+from pretrain.state.store import Store
 
 TENSORS = {"w": torch.arange(4.0), "w#exp_avg": torch.ones(4), "w#step": torch.tensor(7)}
 
@@ -180,7 +182,7 @@ def test_a_rename_that_fails_leaves_the_checkpoint_of_this_step_where_it_was(
 
 
 def test_pruning_never_leaves_half_a_checkpoint_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *_, **__: None)  # killed before anything is deleted
+    monkeypatch.setattr(store_module.shutil, "rmtree", lambda *_, **__: None)  # killed before anything is deleted
     save(tmp_path, 1, 2, 3)
     assert [name for name in names(tmp_path) if name.startswith("step")] == ["step-00000002", "step-00000003"]
 

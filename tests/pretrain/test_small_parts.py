@@ -139,7 +139,8 @@ def test_a_signal_that_arrives_after_the_ranks_agreed_stops_all_of_them_at_the_n
     loop = StageLoop.__new__(StageLoop)
     loop.progress, loop.world, loop.maker = Progress(), Interrupted(0, 1, torch.device("cpu")), maker
     loop.sums = Sums({name: objective.groups for name, objective in maker.objectives.items()}, {})
-    loop.around = SimpleNamespace(asked=lambda: bool(asked), trouble=lambda patience: None)  # type: ignore[assignment]
+    known = {"asked": lambda: bool(asked), "trouble": lambda patience: None, "learn": lambda outcome: None}
+    loop.around = SimpleNamespace(**known, writer=SimpleNamespace(outcome=lambda: 0))  # type: ignore[assignment]
     previous = signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
     batches = StepBatches(maker, iter([MicroBatchSpec(0, rows, 0.0)]), run, loop.world, 1)
     ready = batches.fetch()

@@ -18,6 +18,8 @@ from launch.reports.run.pauses import Pauses
 
 OWN_MASKS = "/own_masks"
 """Ends the names of held-out figures under the run's own masks."""
+SAVING = ("checkpoint", "not_saved")
+"""Events that tell of a step which may lie behind: saves end while training goes on."""
 MARKS = ("skipped", "spike", "rollback", "not_saved", "resume")
 """What is marked along the steps, in this order."""
 COUNTS = {"planned_rows": "planned", "rows": "realised"}
@@ -127,7 +129,8 @@ class _Reader:
 
     def take(self, record: Mapping[str, Any]) -> None:
         event = record["event"]
-        self.last_event = record
+        if event not in SAVING:
+            self.last_event = record
         if event == "train":
             self.pauses.train(record)
             self._train(record)
