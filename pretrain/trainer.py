@@ -31,6 +31,7 @@ from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
 from pretrain.saving import Report, Surroundings
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
+from pretrain.sinks import check_sinks
 from pretrain.stage import StageLoop
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Snapshot, Store
@@ -78,6 +79,8 @@ class Trainer:
         self.run, self.resolved = replace(self.run, tasks=self.corpus.objectives), self.corpus.resolved(self.resolved)
         fault: Exception | None = None
         try:
+            if self.world.rank == 0:
+                check_sinks(self.run.tracking.sinks)
             self.corpus.try_out()
         except (ValueError, OSError) as error:
             fault = error
