@@ -56,6 +56,7 @@ class Seen:
     head."""
 
 
+@torch.no_grad()
 def observe(model: nn.Module, batch: Batch, tasks: Iterable[str]) -> Seen:
     """Call the losses of ``tasks`` on shapes.
 
@@ -96,7 +97,7 @@ def observe(model: nn.Module, batch: Batch, tasks: Iterable[str]) -> Seen:
                 shared = shared if passes else []
                 hidden_TD()
                 seen.unknown.append(task)
-                rows = [(task, layer.weight.numel(), batch.counts[task]) for layer in _linear(head)]
+                rows = [(task, layer.weight.numel(), batch.counts[task]) for layer in _linear(head)]  # type: ignore[arg-type]
         seen.rows += rows
     return seen
 

@@ -172,7 +172,7 @@ class StageLoop:
         *counts, stop, bad = summed.tolist()
         self.progress.stopping = stop > 0
         names = counted(self.maker.objectives)
-        return Counts(dict(zip(names, counts, strict=False)), *counts[len(names) :], bad=bad > 0)
+        return Counts._make([dict(zip(names, counts, strict=False)), *counts[len(names) :], bad > 0])
 
     def _count(self, counts: Counts) -> dict[str, float]:
         """weight / global number of targets of the step."""

@@ -75,8 +75,6 @@ def read_step(target: Path, overrides: Sequence[str], step: int) -> SeenStep:
             f"step {step:,}: the run is at step {trained:,}, and its first step is 1; `kmask show batch` draws what a "
             "step to come would see"
         )
-    if not states and chosen.run is None:
-        raise ValueError(f"{chosen.folder} holds no checkpoint, so its settings are not known; give its YAML instead")
     run = settings_at(chosen, states, step)
     corpus = Corpus(run=run)
     if states:
@@ -101,8 +99,14 @@ def read_step(target: Path, overrides: Sequence[str], step: int) -> SeenStep:
 
 def settings_at(chosen: ChosenRun, states: Sequence[Any], step: int) -> Any:
     """The configuration under which a step was trained: a YAML's, or what the first checkpoint behind the step
-    recorded (the newest one, when there is none behind it)."""
-    if chosen.run is not None and not states:
+    recorded (the newest one, when there is none behind it).
+
+    Raises:
+        ValueError: there is neither.
+    """
+    if not states:
+        if chosen.run is None:
+            raise ValueError(f"{chosen.folder} holds no checkpoint that tells its settings; give its YAML instead")
         return chosen.run
     return chosen.config(next((state for state in states if state.step >= step), states[-1]))
 

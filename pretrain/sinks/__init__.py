@@ -9,11 +9,11 @@ replayed from the file.
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -94,7 +94,7 @@ def _installed(package: str) -> bool:
     """Can it be imported? A mere folder of this name, as trackers leave them behind, is no package."""
     if package in sys.modules:
         return True
-    found = importlib.util.find_spec(package)
+    found = find_spec(package)
     return found is not None and found.origin is not None
 
 

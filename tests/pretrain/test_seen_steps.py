@@ -156,7 +156,7 @@ def test_folders_that_are_no_runs_and_half_lines(train: Callable[..., Ids], tiny
         handle.write('{"event": "train", "step": 99, "curs')
     for state in (tmp_path / "run/checkpoints").glob("*/state.json"):
         state.write_text("{")
-    with pytest.raises(ValueError, match="holds no checkpoint, so its settings are not known; give its YAML"):
+    with pytest.raises(ValueError, match="holds no checkpoint that tells its settings; give its YAML"):
         read_step(tmp_path / "run", [], 3)
     assert shown(tiny_run, 3, *SETTINGS) == seen[3]
 
