@@ -64,13 +64,13 @@ class Tracker:
             self._open(sink, config, kept)
 
     def _open(self, sink: Sink, config: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -> None:
-        """Begin to write to a sink, which knows the run by an id that is kept in the run's folder."""
+        """Begin to write to a sink; a service knows the run by an id that is kept in the run's folder."""
         name = name_of(sink)
         try:
             file = self.folder / f"{name}.id"
-            if sink.PACKAGE and not file.exists():
+            if not (sink.REWRITTEN or file.exists()):
                 write_atomic(file, uuid.uuid4().hex[:12] + "\n")
-            known = file.read_text(encoding="utf-8").strip() if sink.PACKAGE else ""
+            known = "" if sink.REWRITTEN else file.read_text(encoding="utf-8").strip()
             self._writers[name] = sink.open(Place(self.folder, config, known), kept)
         except Exception as error:  # a sink must never end a run
             self._lost(name, "is off for this run", error)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pretrain.processes.stopping import shielded
 from pretrain.sinks import Place, Record, Sink, numbers
 
-MODES = ("offline", "local", "cloud")
+MODES = ("offline", "local", "online")
 ID_LENGTH = 21
 """Characters of an id, which SwanLab prescribes."""
 
@@ -24,7 +24,7 @@ class Swanlab(Sink):
     PACKAGE: ClassVar[str] = "swanlab"
 
     mode: str = "offline"
-    """`offline` (files in RUN/swanlog, to be synced later), `local` (files for `swanlab watch`) or `cloud`."""
+    """`offline` (files in RUN/swanlog, to be synced later), `local` (files for `swanlab watch`) or `online` (its cloud)."""
     project: str = "kmask"
     """Project that the experiment is shown in."""
 
@@ -35,13 +35,13 @@ class Swanlab(Sink):
     def open(self, place: Place, kept: Sequence[Record]) -> SwanlabWriter:
         import swanlab
 
-        again = {"id": place.id.ljust(ID_LENGTH, "0")[:ID_LENGTH], "resume": "allow"} if self.mode == "cloud" else {}
+        again = {"id": place.id.ljust(ID_LENGTH, "0")[:ID_LENGTH], "resume": "allow"} if self.mode == "online" else {}
         with shielded():
             swanlab.init(
                 project=self.project,
-                experiment_name=place.folder.name,
+                name=place.folder.name,
                 config=dict(place.config),
-                logdir=str(place.folder / "swanlog"),
+                log_dir=str(place.folder / "swanlog"),
                 mode=self.mode,
                 **again,
             )

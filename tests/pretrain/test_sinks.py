@@ -222,13 +222,13 @@ def test_swanlab_gets_project_id_and_the_figures_of_each_step(tmp_path: Path, mo
     monkeypatch.setitem(sys.modules, "swanlab", module)
     check_sinks([Swanlab()])
     for kept in (0, 1):
-        made = tracker(tmp_path, Swanlab(mode="cloud", project="mine"), kept=kept)
+        made = tracker(tmp_path, Swanlab(mode="online", project="mine"), kept=kept)
         made.log("train", kept + 1, {"stage": "one", "lr": 0.5})
         made.close()
     begun = calls[0]
     assert (begun["project"], begun["mode"], begun["config"], begun["resume"]) == (
         "mine",
-        "cloud",
+        "online",
         {"seed": 1},
         "allow",
     )
