@@ -24,7 +24,7 @@ class Swanlab(Sink):
     PACKAGE: ClassVar[str] = "swanlab"
 
     mode: str = "offline"
-    """`offline` (files in RUN/swanlog, to be synced later), `local` (files for `swanlab watch`) or `online` (its cloud)."""
+    """`offline` (files in RUN/swanlog, to be synced later), `local` (for `swanlab watch`) or `online` (its cloud)."""
     project: str = "kmask"
     """Project that the experiment is shown in."""
 
