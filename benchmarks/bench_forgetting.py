@@ -53,7 +53,7 @@ def configuration(prepared: Path, output: Path, steps: int, option: str) -> dict
         "engine": {"zero_stage": 0, "precision": "fp32"},
         "evaluation": {"every": 10 * steps, "rows": 32},
         "checkpoints": {"every": 10 * steps, "keep": 1},
-        "tracking": {"every": steps, "wandb": "disabled"},
+        "tracking": {"every": steps, "sinks": []},
     }
 
 

@@ -12,9 +12,9 @@ plug-ins that build wrong samples, shards that cannot be read, masking schemes t
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -22,12 +22,12 @@ from data_prep.shards import Prepared
 from pretrain.beginning import Begun
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.feed.sampling import Cursor, MicroBatchSpec, Stream
+from pretrain.feed.sampling import Stream
+from pretrain.loads import Beginnings, Load, stage_load
 from pretrain.model import PretrainingModel
-from pretrain.objectives import WORDS
 from pretrain.progress import Progress
 from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model
-from pretrain.sizes import Micro, Sizes, activation_estimate, sizes
+from pretrain.sizes import Sizes, sizes
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Checkpoint, Snapshot
 
@@ -57,8 +57,13 @@ class StagePlan:
     tasks: Sequence[TaskPlan]
     sizes: Sizes | None
     """Of its model; None for a stage that has ended."""
-    activations: int
-    """Estimated bytes of a process; 0 for a stage that has ended."""
+    load: Load
+    """What a process does at once."""
+
+    @property
+    def activations(self) -> int:
+        """Estimated bytes of a process; 0 for a stage that has ended."""
+        return self.load.activations
 
 
 class FolderPlan(NamedTuple):
@@ -90,17 +95,18 @@ def stage_plans(
     if left:
         notes += corpus.specials.notes
     first = position(run.stages, progress.step).stage
-    model, remembered = _first_model(run, corpus, newest, first, notes, begun)
+    model, remembered, source = _first_model(run, corpus, newest, first, notes, begun)
+    begins = Beginnings(run, progress, newest, begun is not None, source)
     plans: list[StagePlan] = []
     for index, stage in enumerate(run.stages):
-        found, activations = None, 0
+        found, load = None, Load()
         if index >= first:
             learned = learned_tasks(run, progress.learned, index)
-            model = _later_model(run, model, learned, index) if index > first else model
-            found = sizes(model, remembered)
+            before, model = model, _later_model(run, model, learned, index) if index > first else model
+            found = sizes(model, remembered, begins.kept(index, before))
             remembered = found.remembered
             if left:
-                activations = _activations(run, corpus, index, progress, model, gpu)
+                load = stage_load(run, corpus, index, progress, model, gpu, notes)
             progress.learned = learned
         begin = sum(earlier.steps for earlier in run.stages[:index])
         plans.append(
@@ -110,17 +116,10 @@ def stage_plans(
                 begin=begin,
                 tasks=_tasks(run, index, begun.snapshot.state.learned if begun else ()),
                 sizes=found,
-                activations=activations,
+                load=load,
             )
         )
     return plans
-
-
-def _activations(run: Run, corpus: Corpus, index: int, progress: Progress, model: PretrainingModel, gpu: bool) -> int:
-    """Estimated bytes of a process; builds a row of every stream of the stage."""
-    tasks = run.stages[index].tasks
-    others = [other.config for task in tasks for other in run.tasks[task].companions(model.heads[task]).values()]
-    return activation_estimate(model.config, _micro(run, corpus, index, progress), run.engine, gpu, others)
 
 
 def _tasks(run: Run, index: int, begun: Sequence[str]) -> list[TaskPlan]:
@@ -143,25 +142,28 @@ def _tasks(run: Run, index: int, begun: Sequence[str]) -> list[TaskPlan]:
 
 def _first_model(
     run: Run, corpus: Corpus, newest: Checkpoint | None, first: int, notes: list[str], begun: Begun | None
-) -> tuple[PretrainingModel, Collection[str]]:
-    """The model that training begins with, by its shape, and the parameters that Adam knows already."""
+) -> tuple[PretrainingModel, Collection[str], Mapping[str, Any]]:
+    """The model that training begins with, by its shape, the parameters that Adam knows already, and what it came from
+    (State.source)."""
     if newest is None and begun is not None:
         with torch.device("meta"):
             model = grown_model(run, 0, begun.snapshot)
         notes += begun.told
-        return model, {name.partition("#")[0] for name in begun.snapshot.tensors if name.endswith("#exp_avg")}
+        adam = {name.partition("#")[0] for name in begun.snapshot.tensors if name.endswith("#exp_avg")}
+        return model, adam, begun.snapshot.state.source
     if newest is None:
         with torch.device("meta"):
-            model, _, told = start_model(run, corpus.tokenizer)
+            model, source, told = start_model(run, corpus.tokenizer)
         notes += [told] if told else []
-        return model, ()
+        return model, (), source
     from safetensors import safe_open
 
     snapshot = Snapshot(state=newest.state, tensors=newest.tensors(optimizer=False))
     with torch.device("meta"):
         model = grown_model(run, first, snapshot)
     with safe_open(newest.folder / "optimizer.safetensors", "pt") as file:
-        return model, {name.partition("#")[0] for name in file.keys() if name.endswith("#exp_avg")}  # noqa: SIM118 (no mapping)
+        adam = {name.partition("#")[0] for name in file.keys() if name.endswith("#exp_avg")}  # noqa: SIM118 (no mapping)
+        return model, adam, newest.state.source
 
 
 def _later_model(run: Run, before: PretrainingModel, learned: Sequence[str], index: int) -> PretrainingModel:
@@ -170,20 +172,6 @@ def _later_model(run: Run, before: PretrainingModel, learned: Sequence[str], ind
     config.task_type_vocab_size = max(config.task_type_vocab_size, 1 + max(run.task_ids[task] for task in learned))
     with torch.device("meta"):
         return PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, index), run.seed)
-
-
-def _micro(run: Run, corpus: Corpus, index: int, progress: Progress) -> Micro:
-    """Build a row of every stream of a stage; what a process feeds the model at once, as far as memory hangs on it."""
-    maker = corpus.maker(run.stages[index], "train", run.masking)
-    corpus.heldout(list(maker.objectives))
-    predicting = [name for name in maker.objectives if WORDS in run.tasks[name].tied(name).values()]
-    predicted = 0
-    for name, stream in maker.streams.items():
-        row, _ = stream.next(progress.cursors.get(name, Cursor()))
-        batch = maker[MicroBatchSpec(progress.step, [row], progress.step / total_steps(run.stages))]
-        predicted = max(predicted, sum(len(batch.targets[task]["label"]) for task in predicting))
-    rows = run.batch.rows_per_process
-    return Micro(tokens=rows * run.batch.row, longest=run.batch.max_sample_tokens, predicted=rows * predicted)
 
 
 def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:

@@ -30,6 +30,7 @@ from pretrain.plans import FolderPlan, StagePlan, folder_plans, heldout_document
 from pretrain.precision import automatic, check_possible
 from pretrain.processes.lock import holder, refusal
 from pretrain.processes.world import World
+from pretrain.sinks import check_sinks
 from pretrain.sizes import Memory, Sizes, training_memory
 from pretrain.stages.schedule import total_steps
 from pretrain.state import checkpoint
@@ -94,6 +95,8 @@ def preflight(run: Run, resolved: Mapping[str, Any], place: Place) -> Preflight:
     """
     run, why, notes = decided(run, place)
     run.batch.accumulation(place.processes)
+    if place.local:
+        check_sinks(run.tracking.sinks)
     corpus, folder = Corpus(run=run), Path(run.output)
     run, resolved = corpus.bound, corpus.resolved(resolved)
     corpus.try_out()

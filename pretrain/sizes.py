@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from pretrain.forgetting import BEGIN
 from pretrain.optimizer_state import MOMENTS
 from pretrain.settings import DeepSpeed
 
@@ -40,6 +41,9 @@ class Sizes:
     """Bytes of the two tensor files of a checkpoint (state.json adds some kB)."""
     remembered: frozenset[str]
     """Parameters that Adam knows at the end of the stage."""
+    begun: int = 0
+    """Parameters whose weights at the beginning of the stage are kept (optimization.average_stages): in fp32, in the
+    main memory of every process and in its checkpoints."""
 
     @property
     def parameters(self) -> int:
@@ -56,13 +60,15 @@ class Memory(NamedTuple):
     adam: int
 
 
-def sizes(model: nn.Module, remembered: Collection[str]) -> Sizes:
+def sizes(model: nn.Module, remembered: Collection[str], begun: Mapping[str, Sequence[int]] | None = None) -> Sizes:
     """Of a model with parameters ``ernie.*`` and ``heads.NAME.*``.
 
     Args:
         remembered: parameters whose Adam state came with a checkpoint or an earlier stage: a checkpoint keeps it while
         they pause.
+        begun: shapes of the weights that the stage keeps as they were at its beginning (forgetting.py).
     """
+    kept = begun or {}
     named = dict(model.named_parameters())  # shared ones once, under their first name
     heads = dict.fromkeys((name for name, _ in model.heads.named_children()), 0)  # type: ignore[union-attr, operator]
     for name, parameter in named.items():
@@ -75,16 +81,21 @@ def sizes(model: nn.Module, remembered: Collection[str]) -> Sizes:
         encoder=sum(parameter.numel() for name, parameter in named.items() if not name.startswith("heads.")),
         heads=heads,
         trained=sum(named[name].numel() for name in trained),
-        checkpoint=checkpoint_bytes(shapes, known),
+        checkpoint=checkpoint_bytes(shapes, known, kept),
         remembered=known,
+        begun=sum(math.prod(shape) for shape in kept.values()),
     )
 
 
-def checkpoint_bytes(shapes: Mapping[str, Sequence[int]], known: Collection[str]) -> int:
-    """Bytes of model.safetensors and optimizer.safetensors; ``known`` are the parameters that Adam knows."""
+def checkpoint_bytes(
+    shapes: Mapping[str, Sequence[int]], known: Collection[str], begun: Mapping[str, Sequence[int]]
+) -> int:
+    """Bytes of model.safetensors and optimizer.safetensors; ``known`` are the parameters that Adam knows, ``begun`` the
+    weights at the beginning of the stage."""
     weights = [(name, "F32", shape) for name, shape in shapes.items()]
     adam = [(f"{name}#{moment}", "F32", shapes[name]) for name in known for moment in MOMENTS]
-    return _file_bytes(weights) + _file_bytes([*adam, *((f"{name}#step", "I64", ()) for name in known)])
+    others = [(f"{name}{BEGIN}", "F32", shape) for name, shape in begun.items()]
+    return _file_bytes(weights) + _file_bytes([*adam, *others, *((f"{name}#step", "I64", ()) for name in known)])
 
 
 def _file_bytes(tensors: Sequence[tuple[str, str, Sequence[int]]]) -> int:
@@ -136,6 +147,8 @@ class Micro:
     """Longest sample."""
     predicted: int
     """Positions at which a task predicts one of the vocabulary's tokens, summed over tasks."""
+    passes: int = 1
+    """How often the model's encoder reads them: tasks may encode a batch again, or never read the shared states."""
 
 
 def activation_estimate(
@@ -150,26 +163,35 @@ def activation_estimate(
       with attention dropout on a CPU      + layers * tokens * heads * longest sample * 5 in fp32, 12 otherwise
     embeddings                             tokens * 12 D
     vocabulary                             predicted positions * V * 8 (log-softmax and its gradient, fp32)
-    autocast                               2 bytes for each weight of the layers (their bf16 copies)
+    autocast                               2 bytes for each weight of the layers, and of the table where words are
+                                           predicted (their bf16 copies)
     ZeRO 1 up                              100 MB, a bucket of 25 M gradients
     ```
 
     D hidden, I intermediate width, V vocabulary. Attention is a fused kernel that keeps no matrix of probabilities. The
     factors were counted from the tensors that autograd saves (tests/launch/test_dry_run.py compares them again).
 
-    Second encoders of heads, whose configurations are ``others``, are counted as
-    encoders that predict nothing; what a task encodes again is not known here.
+    Layers and embeddings count once for each pass. Second encoders of heads, whose configurations are ``others`` (one
+    for each pass), are counted as encoders that predict nothing.
     """
-    found = _encoder_activations(config, micro, settings, gpu)
-    found += sum(_encoder_activations(other, replace(micro, predicted=0), settings, gpu) for other in others)
+    found = _encoder_activations(config, micro, settings, gpu) + vocabulary_activations(config, micro)
+    alone = replace(micro, predicted=0, passes=1)
+    found += sum(_encoder_activations(other, alone, settings, gpu) for other in others)
+    if settings.precision == "bf16" and micro.predicted:
+        found += 2 * int(config.vocab_size) * int(config.hidden_size)  # type: ignore[attr-defined]
     return found + (4 * BUCKET if settings.zero_stage else 0)
+
+
+def vocabulary_activations(config: object, micro: Micro) -> int:
+    """Bytes of what is predicted over the vocabulary: log-softmax and its gradient in fp32."""
+    return 8 * micro.predicted * int(config.vocab_size)  # type: ignore[attr-defined]
 
 
 def _encoder_activations(config: object, micro: Micro, settings: DeepSpeed, gpu: bool) -> int:
     """Of one encoder, by the table of ``activation_estimate``."""
-    layers, hidden, inner, heads, vocabulary = (
+    layers, hidden, inner, heads = (
         int(getattr(config, name))
-        for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
+        for name in ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads")
     )
     single = settings.precision in ("fp32", "auto")
     wide, narrow = (36, 8) if single else (18, 4) if settings.precision in COPIES else (26, 4)
@@ -177,7 +199,7 @@ def _encoder_activations(config: object, micro: Micro, settings: DeepSpeed, gpu:
     per_token += (8 if single else 4) * hidden if getattr(config, "hidden_dropout_prob", 0.0) else 0
     if getattr(config, "attention_probs_dropout_prob", 0.0) and not gpu:
         per_token += (5 if single else 12) * heads * micro.longest
-    found = layers * micro.tokens * per_token + 12 * micro.tokens * hidden + 8 * micro.predicted * vocabulary
+    found = micro.passes * (layers * micro.tokens * per_token + 12 * micro.tokens * hidden)
     if settings.precision == "bf16":
         found += 2 * layers * hidden * (4 * hidden + 2 * inner)
     return found

@@ -20,6 +20,7 @@ from pretrain.feed.loading import BatchMaker
 from pretrain.feed.means import counted, scales
 from pretrain.feed.sampling import Cursor, Sampler, micro_batches
 from pretrain.forgetting import BEGIN, averaged, rows_before
+from pretrain.meter import Meter
 from pretrain.metrics.sums import Sums, check_groups, totals
 from pretrain.processes.garbage import scheduled_garbage, search_garbage
 from pretrain.processes.world import OTHERS
@@ -52,6 +53,7 @@ class StageLoop:
         new = self.first == self.end - self.stage.steps
         self.guard = Guard(run.stability, {**self.progress.guard, "losses": {}} if new else self.progress.guard)
         self.saver, self.progress.window = Saver(around, index, engine), {}
+        self.meter = Meter(run, self.world, maker, engine.encoder_config())
         self.trouble: str | None = None
 
     @scheduled_garbage()
@@ -174,14 +176,13 @@ class StageLoop:
         self.around.learn(int(saved))
         self.progress.stopping = stop > 0
         names = counted(self.maker.objectives)
-        real, masked, maskable, given_up, slots = counts[len(names) :]
-        return Counts(dict(zip(names, counts, strict=False)), real, masked, maskable, given_up, slots, bad > 0)
+        return Counts._make([dict(zip(names, counts, strict=False)), *counts[len(names) :], bad > 0])
 
     def _count(self, counts: Counts) -> dict[str, float]:
         """weight / global number of targets of the step."""
         self.progress.tokens += counts.real
         seen = ("real", "masked", "maskable", "slots", "given_up")
-        self.sums.count(**{name: getattr(counts, name) for name in seen})
+        self.sums.count(**{name: getattr(counts, name) for name in seen}, flops=self.meter.operations(counts))
         return scales(self.maker.objectives, counts.targets)
 
     def _global(
@@ -215,7 +216,9 @@ class StageLoop:
             "seconds": progress.seconds,
         }
         values |= {f"epoch/{name}": float(cursor.epoch) for name, cursor in progress.cursors.items()}
+        values |= self.meter.values(self.sums.counts)
         self.sums.clear()
         if self.around.tracker:
-            self.around.tracker.log("train", progress.step, {"stage": self.stage.name, **values})
+            line = {"stage": self.stage.name, **values, "cursors": progress.cursors}
+            self.around.tracker.log("train", progress.step, line)
         self.around.report("train", progress.step, values)

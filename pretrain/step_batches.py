@@ -27,7 +27,7 @@ from pretrain.processes.world import World
 
 LOOK_MINUTES = 0.1
 """How often a process that waits for a batch looks whether its data workers live."""
-COUNTED = ("real_tokens", "masked_tokens", "maskable_tokens", "given_up_units")
+COUNTED = ("real_tokens", "masked_tokens", "maskable_tokens", "given_up_units", "pairs")
 
 
 class Ready(NamedTuple):
@@ -49,6 +49,7 @@ class Counts(NamedTuple):
     masked: float
     maskable: float
     given_up: float
+    pairs: float
     slots: float
     bad: bool
     """Has a process a reason not to train it?"""

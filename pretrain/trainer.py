@@ -33,6 +33,7 @@ from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
 from pretrain.saving import Report, Surroundings
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
+from pretrain.sinks import check_sinks
 from pretrain.stage import StageLoop
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Snapshot
@@ -58,17 +59,16 @@ class Trainer:
         asked: Callable[[], bool] = stopping.asked,
     ) -> None:
         self.resolved, self.world, self.asked = resolved, world, asked
-        settings, self.notes = with_precision(run.engine, world)
+        settings, notes = with_precision(run.engine, world)
         settings, compiled = with_compilation(settings, world)
-        self.notes += [*compiled, *slow_attention(run.model, world.device)]
+        self.notes = [*notes, *compiled, *slow_attention(run.model, world.device)]
         self.run = replace(run, engine=settings)
         self.corpus = Corpus(run=run)
         self.folder = Path(run.output)
         self.progress = Progress()
         self.report: Report = report if world.rank == 0 else lambda event, step, values: None
         self.total = total_steps(run.stages)
-        kept = run.checkpoints
-        self.writer = Writer(self.folder / "checkpoints", kept.keep, kept.keep_every, self.note)
+        self.writer = Writer(self.folder / "checkpoints", run.checkpoints.keep, run.checkpoints.keep_every, self.note)
         self.snapshot: Snapshot | None = None
         """What the next stage begins from; let go when its engine holds it."""
 
@@ -87,6 +87,8 @@ class Trainer:
         self.run, self.resolved = replace(self.run, tasks=self.corpus.objectives), self.corpus.resolved(self.resolved)
         fault: Exception | None = None
         try:
+            if self.world.rank == 0:
+                check_sinks(self.run.tracking.sinks)
             self.corpus.try_out()
         except (ValueError, OSError) as error:
             fault = error

@@ -31,6 +31,7 @@ PLUGIN_FOLDERS = (
     "strategies",
     "objectives",
     "methods",
+    "sinks",
     "backends",
     "evaluation",
 )
@@ -78,6 +79,7 @@ FLOORS = (
     "data_prep/preparing",
     "pretrain/processes",
     "pretrain/metrics",
+    "pretrain/sinks",
     "pretrain/feed",
     "pretrain/network",
     "pretrain/forward",

@@ -23,5 +23,5 @@ optimization: {{lr: 1.0e-3, warmup: 2}}
 engine: {{zero_stage: 1, precision: fp32}}
 evaluation: {{every: 4, rows: 2}}
 checkpoints: {{every: 2, keep: 2}}
-tracking: {{every: 1, wandb: disabled}}
+tracking: {{every: 1, sinks: []}}
 """

@@ -35,7 +35,7 @@ class ChosenRun:
         """The configuration to work with."""
         from pretrain.config import Run
 
-        return as_learned(self.run, state) if self.run else decode(Run, Source(dict(state.config), {}))
+        return as_learned(self.run, state) if self.run else decode(Run, Source(as_now(state.config), {}))
 
     def check(self, state: Any, run: Any, fingerprints: Mapping[str, str]) -> None:
         """Tell what a YAML changes since the checkpoint.
@@ -51,6 +51,15 @@ class ChosenRun:
         changed = check_continues(state, run, plain(run) if self.run else state.config, fingerprints)
         if changed:
             tell(f"changed since the checkpoint: {'; '.join(changed)}")
+
+
+def as_now(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded configuration with its settings as they are called now: `tracking.wandb` became one of its sinks."""
+    tracking = dict(config.get("tracking", {}))
+    mode, project = tracking.pop("wandb", None), tracking.pop("project", "kmask")
+    if mode is not None:
+        tracking["sinks"] = [] if mode == "disabled" else [{"kind": "wandb", "mode": mode, "project": project}]
+    return {**config, "tracking": tracking} if "tracking" in config else dict(config)
 
 
 def as_learned(run: Any, state: Any) -> Any:

@@ -169,6 +169,10 @@ def model_lines(found: Preflight) -> Iterator[str]:
     yield row("memory", f"{byte_size(sum(memory))} a process: {parts} ({world})")
     if activations := max(stage.activations for stage in found.stages):
         yield row("", f"and roughly {byte_size(activations)} for activations and buffers: an estimate")
+    if begun := max(stage.sizes.begun for stage in found.stages if stage.sizes):
+        yield row(
+            "", f"and {byte_size(4 * begun)} of main memory for a stage's beginning (optimization.average_stages)"
+        )
     count, every = run.checkpoints.most([stage.steps for stage in run.stages]), run.checkpoints.every
     disk = f"{byte_size(count * sizes.checkpoint)} of {byte_size(found.free)}"
     yield row("checkpoint", f"{byte_size(sizes.checkpoint)}, every {every:,} steps; up to {count} at a time, {disk}")

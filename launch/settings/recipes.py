@@ -58,7 +58,7 @@ optimization: {{lr: {lr}, warmup: {warmup}, schedule: linear}}
 engine: {{zero_stage: 1, precision: auto}}   # auto: bf16 where the machine has units for it, else fp32
 evaluation: {{every: 1000, rows: 64}}
 checkpoints: {{every: 1000, keep: 2}}
-tracking: {{every: 50, wandb: offline}}
+tracking: {{every: 50, sinks: [wandb]}}
 """
 
 SCRATCH = {

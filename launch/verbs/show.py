@@ -7,6 +7,9 @@ kmask show batch pretrain.yaml
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from launch.outcomes.seen_step import read_step, step_json, step_lines
 from launch.settings.yaml_files import ConfigError
 from launch.views.batch import show_batch
 from launch.views.document import show_document
@@ -44,10 +48,11 @@ show_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     subcommand_metavar="VIEW TARGET [ARGS]...",
-    help="Look at what was prepared and what training will see: `document`, `shard`, `masks`, `batch`, `schedule`, "
-    "`task` (each has its own --help).",
+    help="Look at what was prepared and what training will see: `document`, `shard`, `masks`, `batch`, `step`, "
+    "`schedule`, `task` (each has its own --help).",
 )
 
+STEP_JSON_HELP = "Rows, windows and the ids that the model was given, and nothing else on stdout."
 MASKS_TARGET_HELP = "A prepared folder, or a pretraining YAML: its own masking comes first."
 MASKS_CHANGES_HELP = "Changes: dotted.key=value ... of a YAML; of a scheme as in ngram.max_words=2."
 
@@ -107,6 +112,25 @@ def batch_view(
 ) -> None:
     """What the model sees at a step: units in brackets, hidden tokens in colour, span boundary targets."""
     show_lines(f"batch {config}", show_batch(config, overrides or [], number), html)
+
+
+@show_app.command("step")
+def step_view(
+    number: Annotated[int, typer.Argument(metavar="STEP", help="As in metrics.jsonl: the first is 1.")],
+    run: Annotated[Path, typer.Option(help="The folder of a training run, or its YAML.", metavar="RUN")],
+    overrides: Changes = None,
+    rank: Annotated[int | None, typer.Option(help="Only what this process saw, from 0.")] = None,
+    samples: Annotated[int, typer.Option(help="How many samples are drawn; 0: all.", min=0)] = 6,
+    as_json: Annotated[bool, typer.Option("--json", help=STEP_JSON_HELP)] = False,
+    html: Html = None,
+) -> None:
+    """What a step of a run really saw: rows, texts, what was hidden; whatever was left out or resumed before it."""
+    with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+        seen = read_step(run, overrides or [], number)
+    if as_json:
+        print(json.dumps(step_json(seen, rank), ensure_ascii=False))
+        return
+    show_lines(f"step {number} {run}", step_lines(seen, rank, samples), html)
 
 
 @show_app.command("schedule")

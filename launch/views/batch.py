@@ -48,31 +48,19 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
 
 def cursors_at(run: Any, corpus: Any, step: int) -> dict[str, Any]:
     """The cursors of a fresh run at ``step``: order is a pure function, so earlier steps are counted, not built."""
-    from pretrain.feed.sampling import Sampler
-    from pretrain.stages.schedule import position
+    from pretrain import history
 
-    cursors: dict[str, Any] = {}
-    for earlier in range(step):
-        where = position(run.stages, earlier)
-        if where.step == 0:
-            cursors = {name: cursor._replace(served=0) for name, cursor in cursors.items()}
-            sampler = Sampler(
-                streams=corpus.streams(run.stages[where.stage], "train"), rows_per_step=run.batch.rows_per_step
-            )
-        _, cursors = sampler.step(cursors)
-    if position(run.stages, step).step == 0:
-        cursors = {name: cursor._replace(served=0) for name, cursor in cursors.items()}
-    return cursors
+    return dict(history.cursors_at(run, corpus, step, history.anchors([], []), {}).cursors)
 
 
-def sample_lines(packed: Any, vocabulary: list[str], run: Any) -> Iterable[Line]:
+def sample_lines(packed: Any, vocabulary: list[str], run: Any, shown: int = SHOWN_SAMPLES) -> Iterable[Line]:
     """The first samples of a packed batch."""
     from masking.boundary import boundary_targets
 
     tokens = [vocabulary[index] for index in packed.original_T]
     boundary = boundary_targets(packed.spans, packed.units, 20)
     explain = False
-    for index, sample in enumerate(packed.samples[:SHOWN_SAMPLES]):
+    for index, sample in enumerate(packed.samples[:shown]):
         start = int(packed.sample_start_S[index])
         end = start + len(sample.token_ids_T)
         labels = ", ".join(f"{task} = {label}" for task, label in sample.labels.items())

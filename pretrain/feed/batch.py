@@ -52,6 +52,8 @@ class Batch:
     maskable_tokens: int
     given_up_units: int = 0
     """Units that ``budget.row_targets`` left visible."""
+    pairs: int = 0
+    """Pairs of tokens that attend to each other: the sum of the squared lengths of the samples."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
@@ -119,4 +121,5 @@ def to_batch(
         masked_tokens=len(packed.hidden.position_M),
         maskable_tokens=int(packed.units.maskable_T.sum()),
         given_up_units=packed.given_up,
+        pairs=int((lengths_S.astype(np.int64) ** 2).sum()),
     )

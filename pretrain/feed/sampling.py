@@ -10,6 +10,7 @@ A stream's Cursor(epoch, block, row) is all that a checkpoint keeps; everything 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,8 @@ from pretrain.feed.sources import Source
 from pretrain.feed.texts import Long, Windows, starts
 
 BLOCK = 1024
+MANY = 1_000_000
+"""Rows whose turns are looked at together."""
 Name = TypeVar("Name", bound=Hashable)
 
 
@@ -85,12 +88,7 @@ class Stream:
     def rows(self, epoch: int, block: int) -> list[RowSpec]:
         """The rows of a block: windows packed best-fit, rows in keyed order. The last block is kept."""
         if (epoch, block) not in self._rows:
-            slots = self.source.slots
-            positions = np.arange(block * BLOCK, min((block + 1) * BLOCK, slots), dtype=np.uint64)
-            windows = self.source.windows(
-                permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64)
-            )
-            item_N, offsets_B1 = best_fit(self.lengths(windows), self.row_tokens)
+            windows, item_N, offsets_B1 = self._packed(epoch, block)
             windows, rows = windows.take(item_N), len(offsets_B1) - 1
             order = permute(
                 np.arange(rows, dtype=np.uint64), rows, hash_key("rows", self.seed, self.name, epoch, block)
@@ -100,6 +98,15 @@ class Stream:
                 RowSpec(self.name, epoch, windows.take(slice(offsets_B1[row], offsets_B1[row + 1]))) for row in order
             ]
         return self._rows[epoch, block]
+
+    def _packed(self, epoch: int, block: int) -> tuple[Windows, Long, Long]:
+        """The windows of a block, and which of them make up each row (best_fit)."""
+        slots = self.source.slots
+        positions = np.arange(block * BLOCK, min((block + 1) * BLOCK, slots), dtype=np.uint64)
+        windows = self.source.windows(
+            permute(positions, slots, hash_key("order", self.seed, self.name, epoch)).astype(np.int64)
+        )
+        return windows, *best_fit(self.lengths(windows), self.row_tokens)
 
     def lengths(self, windows: Windows) -> Long:
         """Most tokens of the samples of each window.
@@ -130,6 +137,18 @@ class Stream:
         if row == len(rows):
             epoch, block, row = (epoch, block + 1, 0) if block + 1 < self.blocks else (epoch + 1, 0, 0)
         return spec, Cursor(epoch, block, row, cursor.served + 1)
+
+    def after(self, cursor: Cursor, rows: int) -> Cursor:
+        """The cursor that ``next`` gives after so many rows; blocks are packed, rows are not made."""
+        epoch, block, row, left = cursor.epoch, cursor.block, cursor.row, rows
+        while left:
+            there = len(self._packed(epoch, block)[2]) - 1 - row
+            if left < there:
+                row, left = row + left, 0
+            else:
+                left -= max(there, 0)
+                epoch, block, row = (epoch, block + 1, 0) if block + 1 < self.blocks else (epoch + 1, 0, 0)
+        return Cursor(epoch, block, row, cursor.served + rows)
 
 
 def best_fit(lengths: npt.NDArray[np.integer[Any]], capacity: int) -> tuple[Long, Long]:
@@ -163,6 +182,20 @@ class Sampler:
             row, state[name] = self.streams[name].next(state[name])
             rows.append(row)
         return rows, {**cursors, **state}
+
+    def after(self, cursors: Mapping[str, Cursor], steps: int) -> dict[str, Cursor]:
+        """The cursors after so many steps, without making their rows."""
+        state = {name: cursors.get(name, Cursor()) for name in self.streams}
+        shares, left = {name: stream.share for name, stream in self.streams.items()}, steps * self.rows_per_step
+        served = {name: cursor.served for name, cursor in state.items()}
+        taken = dict.fromkeys(state, 0)
+        while left:
+            part = min(left, MANY)
+            for name, count in Counter(turns(shares, served, part)).items():
+                served[name] += count
+                taken[name] += count
+            left -= part
+        return {**cursors, **{name: self.streams[name].after(state[name], count) for name, count in taken.items()}}
 
 
 def turns(shares: Mapping[Name, float], served: Mapping[Name, int], rows: int) -> list[Name]:

@@ -62,7 +62,7 @@ class Sums:
     """What is added up between two lines of metrics, over all ranks. Part of a checkpoint, so that lines are equal
     after a resume."""
 
-    COUNTS = ("seconds", "waited", "real", "masked", "maskable", "slots", "given_up", "skipped")
+    COUNTS = ("seconds", "waited", "real", "masked", "maskable", "slots", "given_up", "skipped", "flops")
 
     def __init__(self, groups: Groups, kept: Mapping[str, Any]) -> None:
         self.groups = groups

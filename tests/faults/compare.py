@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-TIME_LIKE = ("time", "seconds", "tokens_per_second", "loader_wait")
+TIME_LIKE = ("time", "seconds", "tokens_per_second", "loader_wait", "tflops", "mfu", "memory_gib")
 EVENTS = ("train", "evaluation")
 TENSOR_FILES = ("model.safetensors", "optimizer.safetensors")
 STEP_FOLDER = re.compile(r"step-\d{8}")

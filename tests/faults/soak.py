@@ -64,7 +64,7 @@ def configuration(data: Path, steps: int) -> dict[str, Any]:
         "engine": {"zero_stage": 1, "precision": "fp32"},
         "evaluation": {"every": 250, "rows": 4},
         "checkpoints": {"every": 50, "keep": 5},
-        "tracking": {"every": 5, "wandb": "disabled"},
+        "tracking": {"every": 5, "sinks": []},
         "data_workers": 1,
         "threads": 1,
     }

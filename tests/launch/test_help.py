@@ -55,7 +55,7 @@ def test_report_has_help_with_its_options(kmask: Callable[..., Result]) -> None:
 
 def test_an_unknown_view_is_refused_with_those_that_there_are(kmask: Callable[..., Result], tmp_path: Path) -> None:
     assert kmask("show", "mask", tmp_path) == Result(
-        2, "", "error: show mask: one of document, shard, masks, batch, schedule, task\n"
+        2, "", "error: show mask: one of document, shard, masks, batch, step, schedule, task\n"
     )
 
 

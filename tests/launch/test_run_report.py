@@ -391,7 +391,7 @@ def test_a_file_that_is_no_yaml_and_a_single_checkpoint_are_refused(kmask: Kmask
 def test_the_folder_and_the_yaml_of_a_run_with_real_figures_and_checkpoints(kmask: Kmask, tiny_run: Path) -> None:
     folder = save_run(tiny_run, steps=(4, 6))
     values = json.loads(kmask("eval", folder, "--json").out)["values"]
-    tracker = Tracker(Tracking(wandb="disabled"), folder, {}, {}, print)
+    tracker = Tracker(Tracking(sinks=[]), folder, {}, {}, print)
     tracker.log("evaluation", 0, {"stage": "one", **values})
     tracker.log("train", 4, {"stage": "one", **values, "tokens": 9.0, "seconds": 2.0, "lr": 1e-3})
     tracker.log("evaluation", 4, {"stage": "one", **values})

@@ -58,7 +58,7 @@ def run_of_all(folders: Mapping[str, Path], tmp_path: Path) -> Path:
         "engine": {"precision": "fp32"},
         "evaluation": {"every": 0},
         "checkpoints": {"every": 2, "keep": 100},
-        "tracking": {"every": 1, "wandb": "disabled"},
+        "tracking": {"every": 1, "sinks": []},
     }
     file = tmp_path / "run.yaml"
     file.write_text(json.dumps(settings), encoding="utf-8")

@@ -42,7 +42,7 @@ SMALL = (
     "batch.rows_per_process=2",
     "evaluation.rows=1",
     "engine.precision=fp32",
-    "tracking.wandb=disabled",
+    "tracking.sinks=[]",
     "tracking.every=1",
 )
 

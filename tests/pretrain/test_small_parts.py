@@ -111,7 +111,7 @@ def test_a_failing_tracker_never_ends_a_run(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_resumed_run_forgets_the_lines_it_will_write_again(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"ste')
-    Tracker(Tracking(wandb="disabled"), tmp_path, {"metrics": 2}, {}, print)
+    Tracker(Tracking(sinks=[]), tmp_path, {"metrics": 2}, {}, print)
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
 
 

@@ -95,7 +95,7 @@ class Runs:
             {
                 key: value
                 for key, value in line.items()
-                if key not in ("time", "seconds", "tokens_per_second", "loader_wait")
+                if key not in ("time", "seconds", "tokens_per_second", "loader_wait", "tflops", "memory_gib")
             }
             for line in ours
             if line.get("event") != "checkpoint"  # how long saving took, and where a run was stopped

@@ -180,7 +180,7 @@ def test_sigterm_saves_and_ends_with_code_5(tiny_run: Path, tmp_path: Path, kmas
 
 def test_metrics_tell_loss_and_accuracy_per_task_and_kind(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    train(kmask, tiny_run, run, "tracking.wandb=offline")
+    train(kmask, tiny_run, run, "tracking.sinks=[wandb,csv]")
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     trained = [line for line in lines if line["event"] == "train"]
     last, last_tasks = trained[-1], ("knowledge_masking", "span_boundary")

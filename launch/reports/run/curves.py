@@ -22,7 +22,7 @@ WAITING = 4096
 """Lines that are added at once."""
 FAMILIES = ("loss/", "accuracy/", "majority/")
 """What is kept of each task; `targets/` and others are left out of curves."""
-SINGLE = ("lr", "tokens_per_second", "loader_wait", "grad_norm", "real_share", "masked_share")
+SINGLE = ("lr", "tokens_per_second", "loader_wait", "grad_norm", "real_share", "masked_share", "tflops", "mfu")
 """Figures of the whole run that are kept as curves."""
 
 LARGEST = 10**300

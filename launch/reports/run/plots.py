@@ -16,6 +16,8 @@ TRAIN, HELDOUT = "c0", "c1"
 MACHINE = {
     "lr": "Learning rate",
     "tokens_per_second": "Tokens per second",
+    "tflops": "TFLOP/s of each process",
+    "mfu": "Share of the peak of a device",
     "loader_wait": "Share of the time spent waiting for batches",
     "grad_norm": "Gradient norm",
 }

@@ -21,7 +21,7 @@ def folder_of(target: Path) -> Path:
             raise ValueError(f"{target} is no run folder and no YAML; give the folder of a run")
         value = load(target, []).value
         output = value.get("output") if isinstance(value, dict) else None
-        if not isinstance(output, str) or "stages" not in value:
+        if not isinstance(output, str) or not {"stages", "schedule"} & set(value):
             raise ValueError(f"{target} is no pretraining YAML (it names no `output` and `stages`)")
         if not Path(output).is_dir():
             raise ValueError(

@@ -118,7 +118,8 @@ def curve_lines(facts: RunFacts, width: int) -> Iterator[Line]:
             suffix = OWN_MASKS if task.endswith(OWN_MASKS) else ""
             yield from loss_lines(facts, f"{task.removesuffix(OWN_MASKS)}/{group}{suffix}", f"  {group}", axis)
     single = {"lr": "learning rate", "grad_norm": "gradient norm"}
-    single |= {"tokens_per_second": "tokens/s", "loader_wait": "wait for batches"}
+    single |= {"tokens_per_second": "tokens/s", "tflops": "TFLOP/s a process", "mfu": "share of the peak"}
+    single |= {"loader_wait": "wait for batches"}
     for name, title in single.items():
         if curve := history.train.get(name):
             yield curve_line(title, "", curve, axis, (0.0, robust_top(curve)), best=False)

@@ -1,0 +1,116 @@
+"""`kmask train --plan`: what a run would cost before it is started: memory by ZeRO stage, operations, hours, disk.
+
+    YAML --preflight--> Preflight --pretrain/costs.py--> lines; an error at the end when memory cannot suffice
+
+Every check of a start is made, as by --dry-run. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from launch.backends.local import Local
+from launch.processes.dry_run import missing, row, show, stage_lines, starting_point, world_of
+from launch.settings.components import decode, plain
+from launch.settings.yaml_files import load
+from launch.shell.exit_codes import DONE
+from launch.shell.formatting import byte_size, clock, short
+
+if TYPE_CHECKING:
+    from pretrain.costs import Costs, Rate, ZeroRow
+    from pretrain.preflight import Preflight
+
+COLUMNS = ("weights", "gradients", "Adam", "activation", "vocabulary", "a process")
+
+
+class Asked(NamedTuple):
+    """What is asked about a run."""
+
+    rate: float = 0.0
+    """Tokens a second; 0: as the run did, or guessed."""
+    memory: float = 0.0
+    """GiB of a device; 0: what this machine's GPU has."""
+
+
+def tell_plan(file: Path, overrides: Sequence[str], processes: int, asked: Asked) -> int:
+    """Print what a run would cost on this machine; returns the exit code.
+
+    Raises:
+        ValueError: it would not start, or memory cannot suffice.
+    """
+    if lacking := missing():
+        raise ValueError(f"{' and '.join(lacking)} cannot be imported here; `kmask doctor` says what to install")
+    from pretrain.config import Run
+    from pretrain.costs import check_memory, costs, device_memory, rate_of, zero_table
+    from pretrain.metrics.lines import Lines
+    from pretrain.preflight import Place, preflight
+
+    for name, value in asked._asdict().items():
+        if value < 0:
+            raise ValueError(f"--{name}: {value:g} must be positive")
+    backend = Local(processes=processes)
+    run = decode(Run, load(file, list(overrides)))
+    commands = backend.commands(["train", str(file), *overrides], str(Path(run.output) / "logs"))
+    place, where = world_of(backend, commands)
+    found = preflight(run, plain(run), Place(*place))
+    rate = rate_of(found, asked.rate, Lines(Path(found.run.output) / "metrics.jsonl", print).read())
+    table, there = zero_table(found), device_memory(asked.memory)
+    show([f"{file}: nothing was written", row("run", starting_point(found)), row("processes", f"{place[0]} {where}")])
+    for stage in found.stages:
+        show(stage_lines(stage, found.step))
+    show(size_lines(found))
+    print("\n".join(memory_lines(found, table)))
+    show(cost_lines(found, costs(found), rate, there))
+    if there:
+        check_memory(found, table, there[0])
+    return DONE
+
+
+def size_lines(found: Preflight) -> Iterator[str]:
+    """Parameters and precision."""
+    sizes = found.sizes
+    heads = ", ".join(f"{name} {count:,}" for name, count in sizes.heads.items())
+    yield row("parameters", f"{sizes.parameters:,}: encoder and tables {sizes.encoder:,}; heads {heads}")
+    yield row("precision", found.run.engine.precision + (f" ({found.why})" if found.why else ""))
+
+
+def memory_lines(found: Preflight, table: Sequence[ZeroRow]) -> Iterator[str]:
+    """The table of memory: a line for each ZeRO stage, the configured one marked."""
+    yield row("memory", "".join(f"{name:>11}" for name in COLUMNS))
+    for item in table:
+        mark = "*" if item.stage == found.run.engine.zero_stage else " "
+        parts = [*item.memory, item.activations, item.vocabulary, item.total] if item.memory else []
+        cells = "".join(f"{byte_size(part):>11}" for part in parts)
+        none = f"  {found.run.engine.precision} needs ZeRO 1 or more"
+        yield f"  {mark} ZeRO {item.stage}    {cells or none}"
+
+
+def cost_lines(found: Preflight, whole: Costs, rate: Rate | None, there: tuple[float, str] | None) -> Iterator[str]:
+    """Device, tokens, operations, hours, disk."""
+    run = found.run
+    note = "of one process; * as configured; activation and vocabulary are estimates"
+    yield row("", f"{note}, for {run.batch.rows_per_process} x {run.batch.row:,} positions at once")
+    if begun := max(stage.sizes.begun for stage in found.stages if stage.sizes):
+        yield row("", f"beside them {byte_size(4 * begun)} of main memory (optimization.average_stages)")
+    yield row("device", f"{byte_size(there[0])}, {there[1]}" if there else "memory not known; --memory GIB checks it")
+    positions = run.batch.rows_per_step * run.batch.row
+    share = whole.tokens / max(whole.steps * positions, 1)
+    yield row(
+        "tokens", f"{short(whole.tokens)} in {whole.steps:,} steps of {positions:,} positions ({share:.1%} real tokens)"
+    )
+    a_token = whole.flops / max(whole.tokens, 1.0)
+    yield row("operations", f"{whole.flops:.3g} FLOP, {short(a_token)} for each token")
+    if rate:
+        seconds = whole.tokens / rate.tokens
+        told = f"{whole.hours(rate):,.1f} hours" if seconds >= 3600 else clock(seconds)
+        speed = whole.flops / seconds / found.processes / 1e12 if seconds else 0.0
+        yield row("time", f"{told} at {short(rate.tokens)} tokens/s: {rate.why}; {speed:,.3g} TFLOP/s a process")
+    else:
+        yield row("time", "not known: give --rate TOKENS_PER_SECOND, or train some steps first")
+    yield row("", "evaluation and checkpoints come on top")
+    size, count = found.sizes.checkpoint, run.checkpoints.most([stage.steps for stage in run.stages])
+    room = f"{byte_size(count * size)} of {byte_size(found.free)}"
+    yield row("disk", f"{byte_size(size)} a checkpoint, up to {count} at a time: {room}")
+    yield from (row("note", note) for note in found.notes)
