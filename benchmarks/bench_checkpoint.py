@@ -50,7 +50,7 @@ def configuration(prepared: Path, output: Path, layers: int, width: int, zero: i
         "engine": {"zero_stage": zero, "precision": "fp32"},
         "evaluation": {"every": 0},
         "checkpoints": {"every": EVERY, "keep": 1},
-        "tracking": {"every": 1, "wandb": "disabled"},
+        "tracking": {"every": 1, "sinks": []},
     }
 
 

@@ -25,11 +25,11 @@ from pretrain.beginning import begin_from, check_elsewhere
 from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
-from pretrain.engine import with_precision
 from pretrain.plans import FolderPlan, StagePlan, folder_plans, heldout_documents, stage_plans
 from pretrain.precision import automatic, check_possible
 from pretrain.processes.lock import holder, refusal
 from pretrain.processes.world import World
+from pretrain.settled import settled
 from pretrain.sinks import check_sinks
 from pretrain.sizes import Memory, Sizes, training_memory
 from pretrain.stages.schedule import total_steps
@@ -150,7 +150,7 @@ def decided(run: Run, place: Place) -> tuple[Run, str, list[str]]:
         raise ValueError(
             f"{place.local} processes need a GPU each, and this machine has {torch.cuda.device_count()}; start fewer"
         )
-    engine, notes = with_precision(run.engine, World(0, 1, torch.device("cuda" if gpu else "cpu")))
+    engine, notes = settled(run, World(0, 1, torch.device("cuda" if gpu else "cpu")))
     if asked == "auto":
         return replace(run, engine=engine), f"auto: {automatic(gpu).why}", []
     return run, "", notes

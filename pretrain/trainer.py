@@ -19,19 +19,17 @@ from typing import Any
 
 from pretrain.agreement import check_agreement, versions
 from pretrain.beginning import begin_together, check_elsewhere
-from pretrain.compiling import with_compilation
 from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
-from pretrain.engine import with_precision
 from pretrain.feed.shard_watch import ShardWatch
 from pretrain.forgetting import old_parts, parts_of
-from pretrain.network.encoder import slow_attention
 from pretrain.processes import stopping
 from pretrain.processes.lock import held
 from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
 from pretrain.saving import Report, Surroundings
+from pretrain.settled import settled
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
 from pretrain.sinks import check_sinks
 from pretrain.stage import StageLoop
@@ -59,9 +57,7 @@ class Trainer:
         asked: Callable[[], bool] = stopping.asked,
     ) -> None:
         self.resolved, self.world, self.asked = resolved, world, asked
-        settings, notes = with_precision(run.engine, world)
-        settings, compiled = with_compilation(settings, world)
-        self.notes = [*notes, *compiled, *slow_attention(run.model, world.device)]
+        settings, self.notes = settled(run, world)
         self.run = replace(run, engine=settings)
         self.corpus = Corpus(run=run)
         self.folder = Path(run.output)

@@ -44,7 +44,7 @@ def configured(folder: str, tokens: int, **model: Any) -> Run:
         "batch": {"max_sample_tokens": tokens, "row_tokens": 2048, "rows_per_step": 1, "rows_per_process": 1},
         "optimization": {"lr": LR, "warmup": 1},
         "engine": {"zero_stage": 0, "precision": "fp32"},
-        "tracking": {"every": 10},
+        "tracking": {"every": 10, "sinks": []},
         "evaluation": {"every": 0},
         "checkpoints": {"every": 1000},
     }

@@ -107,7 +107,7 @@ def test_a_loss_that_looks_at_its_numbers_is_counted_as_one_shared_pass(
 
 def test_a_batch_knows_its_pairs(tiny_run: Path) -> None:
     *_, batch = made(tiny_run, [])
-    lengths = batch.real_SL.sum(1)
+    lengths = batch.grids.length_S
     assert batch.pairs == int((lengths**2).sum()) and batch.real_tokens == int(lengths.sum())
 
 
