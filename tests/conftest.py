@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing.util
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import commands
@@ -61,3 +62,16 @@ def tiny_run(prepared: Path, tmp_path: Path) -> Path:
 def kmask() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line in a process of its own; see commands.py."""
     return commands.run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_forked() -> Iterator[None]:
+    """Workers of multiprocessing are forked, too; ``spawned_workers`` starts them as a user's are."""
+    with commands.workers_forked():
+        yield
+
+
+@pytest.fixture
+def spawned_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers that this process spawns are really started."""
+    monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", commands.SPAWN)
