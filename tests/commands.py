@@ -2,6 +2,7 @@
 
     run("train", FILE, ...)       wait for its end; a CompletedProcess
     start("train", FILE, ...)     a Popen
+    script(CODE, ...)             `python -c CODE ...` to its end
 
 Both are real processes with their own ids, signals, files and exit codes; see fork_server.py. ``started=True`` starts
 the interpreter itself, as a user does.
@@ -17,7 +18,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import fork_server
@@ -114,8 +116,19 @@ def start(*arguments: Any, started: bool = False, **settings: Any) -> subprocess
 
 def run(*arguments: Any, started: bool = False, timeout: float = 240, **settings: Any) -> Done:
     """`kmask ARGUMENTS` to its end; ``settings`` are those of Popen."""
+    return finished(partial(start, *arguments, started=started), timeout, settings)
+
+
+def script(code: str, *arguments: Any, timeout: float = 240, **settings: Any) -> Done:
+    """`python -c CODE ARGUMENTS` to its end; ``settings`` are those of Popen."""
+    argv = [sys.executable, "-c", code, *map(str, arguments)]
+    return finished(partial(Forked, argv, cwd=ROOT), timeout, settings)
+
+
+def finished(make: Callable[..., subprocess.Popen[Any]], timeout: float, settings: Mapping[str, Any]) -> Done:
+    """A process with what it printed."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with start(*arguments, started=started, **pipes, **settings) as process:
+    with make(**pipes, **settings) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:
