@@ -22,6 +22,20 @@ os.environ.setdefault("WANDB_SILENT", "true")  # runs within a test set it; fork
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+DEAREST = (
+    *("pretrain/test_training", "pretrain/test_trainer", "pretrain/test_forgetting", "test_end_to_end"),
+    *("pretrain/test_all_objectives", "pretrain/test_doors", "data_prep/test_segmenters", "pretrain/test_beginning"),
+    *("data_prep/test_unbreakable", "data_prep/test_duplicate_rounds", "pretrain/test_exchange"),
+    *("faults/test_faults_short", "pretrain/test_collator", "pretrain/test_collator_prepared", "pretrain/test_realised"),
+)
+"""The files that take longest, begun first: none is left to run alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Dear files first, otherwise as found."""
+    place = {ROOT / f"tests/{name}.py": number for number, name in enumerate(DEAREST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
