@@ -26,7 +26,12 @@ DEAREST = (
     *("pretrain/test_training", "pretrain/test_trainer", "pretrain/test_forgetting", "test_end_to_end"),
     *("pretrain/test_all_objectives", "pretrain/test_doors", "data_prep/test_segmenters", "pretrain/test_beginning"),
     *("data_prep/test_unbreakable", "data_prep/test_duplicate_rounds", "pretrain/test_exchange"),
-    *("faults/test_faults_short", "pretrain/test_collator", "pretrain/test_collator_prepared", "pretrain/test_realised"),
+    *(
+        "faults/test_faults_short",
+        "pretrain/test_collator",
+        "pretrain/test_collator_prepared",
+        "pretrain/test_realised",
+    ),
 )
 """The files that take longest, begun first: none is left to run alone at the end."""
 
