@@ -2,6 +2,7 @@
 
     run("train", FILE, ...)       wait for its end; a CompletedProcess
     start("train", FILE, ...)     a Popen
+    script(CODE, ...)             `python -c CODE ...` to its end
 
 Both are real processes with their own ids, signals, files and exit codes; see fork_server.py. ``started=True`` starts
 the interpreter itself, as a user does.
@@ -10,14 +11,15 @@ the interpreter itself, as a user does.
 from __future__ import annotations
 
 import atexit
-import ctypes
-import json
+import contextlib
+import multiprocessing.util
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import fork_server
@@ -29,8 +31,8 @@ READ_LATER = (
     *("RANK", "WORLD_SIZE", "LOCAL_", "MASTER_", "SLURM_", "KMASK_"),
 )
 """Beginnings of the variables that no module reads while it is imported: these may change between commands."""
-SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER of <linux/prctl.h>."""
+SPAWN = multiprocessing.util.spawnv_passfds
+"""Starts a worker of multiprocessing as it is started outside tests."""
 
 
 class Server:
@@ -39,14 +41,15 @@ class Server:
     made: Server | None = None
 
     def __init__(self) -> None:
-        self.connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.asker = fork_server.Asker(connection)
         self.environment = dict(os.environ)
         room = fork_server.ROOM * " "
         argv = [sys.executable, fork_server.__file__, str(theirs.fileno()), room]
         environment = {**self.environment, "KMASK_ROOM": room, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
         self.process = subprocess.Popen(argv, env=environment, cwd=ROOT, pass_fds=[theirs.fileno()])
         theirs.close()
-        threads = int(self.answer())
+        threads = int(self.asker.answer())
         assert threads == 1, f"the server of forked commands has {threads} threads: a fork would lose all but one"
         atexit.register(self.close)
 
@@ -57,38 +60,27 @@ class Server:
             cls.made = cls()
         return cls.made
 
-    def answer(self) -> bytes:
-        """Its next message."""
-        message = self.connection.recv(1 << 16)
-        assert message, f"the server of forked commands ended with {self.process.wait(10)}"
-        return message
-
-    def fork(self, call: fork_server.Call, descriptors: tuple[int, int, int]) -> int:
+    def fork(self, call: fork_server.Call, descriptors: Sequence[int]) -> int:
         """A new child of this process that becomes ``call``."""
-        self.check(call.environment)
-        adopt = ctypes.CDLL(None, use_errno=True).prctl
-        assert adopt(SUBREAPER, 1, 0, 0, 0) == 0
+        changed = self.changed(call.environment)
+        assert not changed, f"{changed} has changed: use a process that is really started"
         try:
-            socket.send_fds(self.connection, [json.dumps(call._asdict()).encode()], descriptors)
-            pid = int(self.answer())
-            assert self.answer() == b"orphaned"
+            return self.asker.fork(call, descriptors)
         except BaseException:  # its next messages would belong to this call
             type(self).made = None
             self.close()
             raise
-        finally:
-            adopt(SUBREAPER, 0, 0, 0, 0)
-        return pid
 
-    def check(self, environment: Mapping[str, str]) -> None:
-        """A variable that modules read while they are imported must be as it was then."""
+    def changed(self, environment: Mapping[str, str]) -> str:
+        """The name of a variable that modules read while they are imported and that is not as it was then, or none."""
         for name in environment.keys() | self.environment.keys():
-            same = environment.get(name) == self.environment.get(name)
-            assert same or name.startswith(READ_LATER), f"{name} has changed: use a process that is really started"
+            if environment.get(name) != self.environment.get(name) and not name.startswith(READ_LATER):
+                return name
+        return ""
 
     def close(self) -> None:
         """End it."""
-        self.connection.close()
+        self.asker.connection.close()
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
@@ -96,8 +88,23 @@ class Server:
 class Forked(fork_server.Forked):
     """A command, forked from the server."""
 
-    def fork(self, call: fork_server.Call, descriptors: tuple[int, int, int]) -> int:
+    def fork(self, call: fork_server.Call, descriptors: tuple[int, ...]) -> int:
         return Server.get().fork(call, descriptors)
+
+
+@contextlib.contextmanager
+def workers_forked() -> Iterator[None]:
+    """Within the block, workers that this process spawns are forked from the server, too."""
+
+    def fork(call: fork_server.Call, descriptors: Sequence[int]) -> int | None:
+        server = Server.get()
+        return None if server.changed(call.environment) else server.fork(call, descriptors)
+
+    fork_server.fork_workers(fork)
+    try:
+        yield
+    finally:
+        multiprocessing.util.spawnv_passfds = SPAWN
 
 
 def start(*arguments: Any, started: bool = False, **settings: Any) -> subprocess.Popen[Any]:
@@ -109,8 +116,19 @@ def start(*arguments: Any, started: bool = False, **settings: Any) -> subprocess
 
 def run(*arguments: Any, started: bool = False, timeout: float = 240, **settings: Any) -> Done:
     """`kmask ARGUMENTS` to its end; ``settings`` are those of Popen."""
+    return finished(partial(start, *arguments, started=started), timeout, settings)
+
+
+def script(code: str, *arguments: Any, timeout: float = 240, **settings: Any) -> Done:
+    """`python -c CODE ARGUMENTS` to its end; ``settings`` are those of Popen."""
+    argv = [sys.executable, "-c", code, *map(str, arguments)]
+    return finished(partial(Forked, argv, cwd=ROOT), timeout, settings)
+
+
+def finished(make: Callable[..., subprocess.Popen[Any]], timeout: float, settings: Mapping[str, Any]) -> Done:
+    """A process with what it printed."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with start(*arguments, started=started, **pipes, **settings) as process:
+    with make(**pipes, **settings) as process:
         try:
             out, err = process.communicate(timeout=timeout)
         except BaseException:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing.util
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import commands
@@ -20,6 +21,25 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # those of a run alone on i
 os.environ.setdefault("WANDB_SILENT", "true")  # runs within a test set it; forked commands may not see a change
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+DEAREST = (
+    *("pretrain/test_training", "pretrain/test_trainer", "pretrain/test_forgetting", "test_end_to_end"),
+    *("pretrain/test_all_objectives", "pretrain/test_doors", "data_prep/test_segmenters", "pretrain/test_beginning"),
+    *("data_prep/test_unbreakable", "data_prep/test_duplicate_rounds", "pretrain/test_exchange"),
+    *(
+        "faults/test_faults_short",
+        "pretrain/test_collator",
+        "pretrain/test_collator_prepared",
+        "pretrain/test_realised",
+    ),
+)
+"""The files that take longest, begun first: none is left to run alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Dear files first, otherwise as found."""
+    place = {ROOT / f"tests/{name}.py": number for number, name in enumerate(DEAREST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +81,16 @@ def tiny_run(prepared: Path, tmp_path: Path) -> Path:
 def kmask() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line in a process of its own; see commands.py."""
     return commands.run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_forked() -> Iterator[None]:
+    """Workers of multiprocessing are forked, too; ``spawned_workers`` starts them as a user's are."""
+    with commands.workers_forked():
+        yield
+
+
+@pytest.fixture
+def spawned_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers that this process spawns are really started."""
+    monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", commands.SPAWN)

@@ -1,10 +1,13 @@
-"""A process that has imported everything heavy once, and forks `python -m launch.cli ...` from itself when it is asked.
+"""A process that has imported everything heavy once, and forks `python ...` from itself when it is asked.
 
     python tests/fork_server.py DESCRIPTOR        serve the calls that arrive there until the other end closes
 
-A forked command differs from a started one in what it does not do: load the interpreter and its modules. Arguments,
-environment, folder, files, signals, session, process id, parent, exit code and its lines in /proc are its own:
-``commands.py`` calls, becomes its parent, and waits for it as for any other process.
+A forked process differs from a started one in what it does not do: load the interpreter and its modules. Arguments,
+environment, folder, files, limits, signals, session, process id, parent, exit code and its lines in /proc are its own:
+who calls becomes its parent, and waits for it as for any other process. Two forms of Python's command line are known:
+
+    -m launch.cli ARGUMENTS...          a command; the ranks that it starts are forked from it
+    -c CODE ARGUMENTS...                a worker that multiprocessing spawns, or a script of a test
 """
 
 from __future__ import annotations
@@ -12,11 +15,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import gc
 import importlib
 import io
+import itertools
 import json
+import multiprocessing.util
 import os
+import resource
 import runpy
 import signal
 import socket
@@ -26,7 +33,7 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -41,6 +48,8 @@ HEAVY = (
     *(f"pretrain.state.{name}" for name in ("exporting", "companions", "model_card", "card_facts")),
     *(f"launch.{name}" for name in ("cli", "backends.local", "processes.dry_run", "outcomes.exporting")),
     "data_prep.preparing.pipeline",
+    *("data_prep.segmenters.rjieba", "rjieba", "data_prep.annotating.word_spans", "data_prep.cleaning.letters"),
+    *("pytest", "hypothesis"),  # workers import the test module whose functions they are sent
     *("deepspeed.runtime.zero.muon.muon_optimizer", "deepspeed.ops.op_builder.all_ops", "setuptools"),
     *("deepspeed.module_inject.auto_ep_layer", "deepspeed.utils.pin_memory"),
     *("transformers.activations", "transformers.models.auto.tokenization_auto"),
@@ -49,14 +58,19 @@ HEAVY = (
     *("torch.distributed.tensor", "torch._inductor.compile_fx", "torch.profiler._cupti_monitor"),
     *("pyarrow.ipc", "numpy.ma", "numpy.ctypeslib", "ruamel.yaml", "pydantic.type_adapter"),
 )
-"""What training, evaluation and export import sooner or later."""
+"""What preparation, training, evaluation and export import sooner or later."""
+
+
+SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of <linux/prctl.h>."""
+LIMITS = (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)
 
 
 class Call(NamedTuple):
-    """A command to become, and what it inherits."""
+    """A process to become, and what it inherits."""
 
     arguments: list[str]
-    """What follows `python -m launch.cli`."""
+    """What follows `python`."""
     environment: dict[str, str]
     folder: str
     session: bool
@@ -67,7 +81,63 @@ class Call(NamedTuple):
     """Signals that it inherits as blocked,"""
     ignored: list[int]
     """and as ignored."""
+    limits: list[tuple[int, int]]
+    """Soft and hard, of LIMITS."""
+    files: list[int]
+    """The numbers that its files have in it: 0, 1, 2 and others that are passed."""
     parent: int
+
+    @classmethod
+    def here(
+        cls,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: str | None = None,
+        session: bool = False,
+        group: int = -1,
+        passed: Sequence[int] = (),
+    ) -> Call:
+        """A child of this process as it is now."""
+        handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        return cls(
+            arguments=list(arguments),
+            environment=dict(environment),
+            folder=folder or os.getcwd(),  # noqa: PTH109
+            session=session,
+            group=os.getpgrp() if group == -1 else group,
+            blocked=[int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
+            ignored=[int(number) for number, handler in handlers.items() if handler is signal.SIG_IGN],
+            limits=[resource.getrlimit(limit) for limit in LIMITS],
+            files=[0, 1, 2, *passed],
+            parent=os.getpid(),
+        )
+
+
+class Asker:
+    """The end of a server's connection at which calls are made."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.lock = threading.Lock()
+
+    def answer(self) -> bytes:
+        """The server's next message."""
+        message = self.connection.recv(1 << 16)
+        assert message, "the server of forked processes has ended"
+        return message
+
+    def fork(self, call: Call, descriptors: Sequence[int]) -> int:
+        """A new child of this process, which must be the server's parent, that becomes ``call``."""
+        adopt = ctypes.CDLL(None, use_errno=True).prctl
+        with self.lock:
+            assert adopt(SUBREAPER, 1, 0, 0, 0) == 0
+            try:
+                socket.send_fds(self.connection, [json.dumps(call._asdict()).encode()], list(descriptors))
+                pid = int(self.answer())
+                assert self.answer() == b"orphaned"
+            finally:
+                adopt(SUBREAPER, 0, 0, 0, 0)
+        return pid
 
 
 def main() -> None:
@@ -78,12 +148,18 @@ def main() -> None:
         importlib.import_module(name)
     del sys.modules[MODULE]  # what it imports stays; it runs anew as each command
     load_compiled()
+    make_tables()
     gc.collect()
     gc.freeze()
     threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
     connection.send(str(threads).encode())
+    serve(connection)
+
+
+def serve(connection: socket.socket) -> None:
+    """Fork what is asked for until the other end closes."""
     while True:
-        message, descriptors, *_ = socket.recv_fds(connection, 1 << 18, 3)
+        message, descriptors, *_ = socket.recv_fds(connection, 1 << 18, 64)
         if not message:
             return
         call = Call(**json.loads(message))
@@ -96,11 +172,27 @@ def main() -> None:
                 os._exit(0)  # the caller is a subreaper: the child becomes its child
             while os.getppid() == me:
                 time.sleep(0.0005)
-            become(call, (descriptors[0], descriptors[1], descriptors[2]))
+            become(call, descriptors)
         os.waitpid(between, 0)
         connection.send(b"orphaned")
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def server_of_this_process() -> Asker:
+    """A server that is forked from this process while it has one thread yet and holds nothing."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        try:
+            ours.close()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends with its parent
+                signal.signal(number, signal.SIG_IGN)
+            show_in_proc([sys.executable, __file__], {})
+            serve(theirs)
+        finally:
+            os._exit(0)
+    theirs.close()
+    return Asker(ours)
 
 
 def load_compiled() -> None:
@@ -114,28 +206,42 @@ def load_compiled() -> None:
                     loop.compile(signature)
 
 
-def become(call: Call, descriptors: tuple[int, int, int]) -> NoReturn:
-    """Be `python -m launch.cli ARGUMENTS` from here on."""
+def make_tables() -> None:
+    """Make the tables of all characters that every process makes when it first sees a text."""
+    from data_prep.annotating.word_spans import _bearing
+    from data_prep.cleaning.letters import _kind_bytes
+    from data_prep.languages import languages
+    from data_prep.segmenters.pretokenizer import inner_bytes
+
+    for table in (_bearing, _kind_bytes, languages, inner_bytes):
+        table()
+
+
+def become(call: Call, descriptors: Sequence[int]) -> NoReturn:
+    """Be `python ARGUMENTS` from here on."""
     try:
         inherit(call, descriptors)
-        renew_interpreter(call)
+        run = renew_interpreter(call)
     except BaseException:
         traceback.print_exc()
         os._exit(70)
-    os._exit(ended(run_module()))
+    os._exit(ended(exit_code(run)))
 
 
-def inherit(call: Call, descriptors: tuple[int, int, int]) -> None:
+def inherit(call: Call, descriptors: Sequence[int]) -> None:
     """What a process has of the one that starts it."""
     assert os.getppid() == call.parent, f"the parent is {os.getppid()}, not {call.parent}"
     if call.session:
         os.setsid()
     else:
         os.setpgid(0, call.group)
-    kept = [os.dup(descriptor) if descriptor < 3 else descriptor for descriptor in descriptors]
-    for number, descriptor in enumerate(kept):
+    above = max([*call.files, *descriptors]) + 1
+    kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, above) for descriptor in descriptors]
+    for descriptor, number in zip(kept, call.files, strict=True):
         os.dup2(descriptor, number)
-    os.closerange(3, 4096)
+    ends = [*sorted(call.files), 4096]
+    for low, high in itertools.pairwise(ends):
+        os.closerange(low + 1, high)
     for number in range(1, signal.NSIG):
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_IGN if number in call.ignored else signal.SIG_DFL)
@@ -144,35 +250,47 @@ def inherit(call: Call, descriptors: tuple[int, int, int]) -> None:
     if signal.SIGINT not in call.ignored:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.set_wakeup_fd(-1)
+    for limit, values in zip(LIMITS, call.limits, strict=True):
+        resource.setrlimit(limit, (values[0], values[1]))
     os.chdir(call.folder)
     os.environ.clear()
     os.environ.update(call.environment)
-    show_in_proc([sys.executable, "-m", MODULE, *call.arguments], call.environment)
+    show_in_proc([sys.executable, *call.arguments], call.environment)
     signal.pthread_sigmask(signal.SIG_SETMASK, call.blocked)
 
 
-def renew_interpreter(call: Call) -> None:
-    """What Python makes when it starts."""
-    sys.path[:] = [call.folder, *filter(None, call.environment.get("PYTHONPATH", "").split(os.pathsep)), *OTHERS]
-    sys.argv = ["-m", *call.arguments]
-    sys.modules["__main__"] = types.ModuleType("__main__")
+def renew_interpreter(call: Call) -> Callable[[], Any]:
+    """Make what Python makes when it starts; what is left is to run its module or its code."""
+    how, what, *arguments = call.arguments
+    sys.path[:] = [
+        call.folder if how == "-m" else "",
+        *filter(None, call.environment.get("PYTHONPATH", "").split(os.pathsep)),
+        *OTHERS,
+    ]
+    sys.argv = [how, *arguments]
+    main_module = sys.modules["__main__"] = types.ModuleType("__main__")
     encoding, errors = "utf-8", "surrogateescape" if call.environment.get("LC_ALL", "") == "C" else "strict"
     sys.stdin = open(0, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
-    for name, number, how in (("stdout", 1, errors), ("stderr", 2, "backslashreplace")):
+    for name, number, on_error in (("stdout", 1, errors), ("stderr", 2, "backslashreplace")):
         lines = number == 2 or os.isatty(number)
         raw = open(number, "wb", buffering=-1, closefd=False)  # noqa: SIM115
-        stream = io.TextIOWrapper(raw, encoding=encoding, errors=how, line_buffering=lines)
+        stream = io.TextIOWrapper(raw, encoding=encoding, errors=on_error, line_buffering=lines)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    if how == "-c":
+        return lambda: exec(what, vars(main_module))
     import launch.backends.local as backend
 
     backend.subprocess = Ranks()  # type: ignore[assignment]
+    if arguments[:1] == ["prepare"]:
+        fork_workers(server_of_this_process().fork)
+    return lambda: runpy._run_module_as_main(MODULE)  # type: ignore[attr-defined]
 
 
-def run_module() -> int:
-    """The exit code of the module, or the signal that it has to die from as a negative number."""
+def exit_code(run: Callable[[], Any]) -> int:
+    """What Python would end with, or the signal that it has to die from as a negative number."""
     try:
-        runpy._run_module_as_main(MODULE)  # type: ignore[attr-defined]
+        run()
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             return end.code or 0
@@ -198,6 +316,22 @@ def ended(code: int) -> int:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code & 0xFF
+
+
+def fork_workers(fork: Callable[[Call, Sequence[int]], int | None]) -> None:
+    """From now on, the workers that multiprocessing spawns are forked by ``fork``, or started where that returns
+    None."""
+    spawn: Callable[..., int] = multiprocessing.util.spawnv_passfds
+
+    def forked(path: Any, args: Sequence[Any], passed: Sequence[int]) -> int:
+        texts = [os.fsdecode(arg) for arg in args]
+        if "--multiprocessing-fork" not in texts:
+            return spawn(path, args, passed)
+        files = sorted(set(map(int, passed)))
+        call = Call.here(texts[texts.index("-c") :], os.environ, passed=files)
+        return fork(call, (0, 1, 2, *files)) or spawn(path, args, passed)
+
+    multiprocessing.util.spawnv_passfds = forked
 
 
 def show_in_proc(argv: list[str], environment: Mapping[str, str]) -> None:
@@ -232,7 +366,7 @@ class Forked(subprocess.Popen[Any]):
         self._child_created = True
         self._close_pipe_fds(*given[10:16])  # type: ignore[attr-defined]
 
-    def fork(self, call: Call, descriptors: tuple[int, int, int]) -> int:
+    def fork(self, call: Call, descriptors: tuple[int, ...]) -> int:
         """The process id of a new child."""
         pid = os.fork()
         if pid == 0:
@@ -258,27 +392,19 @@ def call_of(
     errread: int,
     errwrite: int,
     *rest: Any,
-) -> tuple[Call, tuple[int, int, int]]:
+) -> tuple[Call, tuple[int, ...]]:
     """What `Popen` (3.11 to 3.14) gives to `_execute_child` as a Call, and the three files."""
     start_new_session, process_group = rest[5], rest[6] if len(rest) > 6 else -1
     argv = [os.fsdecode(item) for item in args]
-    assert argv[:3] == [sys.executable, "-m", MODULE], f"{argv[:3]} cannot be forked: start a real process"
+    known = argv[1:3] == ["-m", MODULE] or argv[1] == "-c"
+    assert argv[0] == sys.executable and known, f"{argv[:3]} cannot be forked: start a real process"
     assert not (preexec_fn or pass_fds or shell) and process_group in (-1, None) and close_fds
-    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     for descriptor in (p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite):
         assert descriptor == -1 or descriptor > 2
-    call = Call(
-        arguments=argv[3:],
-        environment=dict(os.environ if env is None else env),
-        folder=os.fspath(cwd) if cwd is not None else os.getcwd(),  # noqa: PTH109
-        session=bool(start_new_session),
-        group=os.getpgrp(),
-        blocked=[int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
-        ignored=[int(number) for number, handler in handlers.items() if handler is signal.SIG_IGN],
-        parent=os.getpid(),
+    call = Call.here(
+        argv[1:], os.environ if env is None else env, None if cwd is None else os.fspath(cwd), bool(start_new_session)
     )
-    stdin, stdout, stderr = (own if file == -1 else file for own, file in enumerate((p2cread, c2pwrite, errwrite)))
-    return call, (stdin, stdout, stderr)
+    return call, tuple(own if file == -1 else file for own, file in enumerate((p2cread, c2pwrite, errwrite)))
 
 
 OTHERS = [entry for entry in sys.path[1:] if entry not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
@@ -181,7 +181,27 @@ def package_of(file: str) -> str:
     return file.partition("/")[0]
 
 
-every_file = pytest.mark.parametrize("file", FILES)
+def each(files: Collection[str]) -> Callable[[Callable[[str], None]], Callable[[], None]]:
+    """Ask the same of each of these files, in one test that names all that fail: five thousand tests would cost more
+    than what they do."""
+
+    def one_test(check: Callable[[str], None]) -> Callable[[], None]:
+        def test() -> None:
+            failed = {}
+            for file in files:
+                try:
+                    check(file)
+                except AssertionError as error:
+                    failed[file] = str(error)
+            assert not failed, "\n".join(f"{file}: {words}" for file, words in failed.items())
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return one_test
+
+
+every_file = each(FILES)
 
 
 def test_there_are_files_to_check() -> None:
@@ -218,7 +238,7 @@ def test_a_library_with_one_home_is_imported_nowhere_else(library: str, home: st
     assert users == set(home)
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if package_of(file) != "pretrain" and file not in COMPILED])
+@each([file for file in FILES if package_of(file) != "pretrain" and file not in COMPILED])
 def test_heavy_libraries_are_imported_inside_functions(file: str) -> None:
     wrong = [
         f"{file}:{item.line} imports {item.module}"
@@ -325,7 +345,7 @@ def test_a_file_imports_from_its_own_floor_and_from_lower_ones(file: str) -> Non
 LAUNCH = [file for file in FILES if package_of(file) == "launch"]
 
 
-@pytest.mark.parametrize("file", LAUNCH)
+@each(LAUNCH)
 def test_launch_imports_the_other_packages_inside_functions(file: str) -> None:
     wrong = [
         f"{file}:{item.line} imports {item.module}"
@@ -343,7 +363,7 @@ def test_imports_are_absolute_and_name_what_they_take(file: str) -> None:
     ] == []
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.endswith("__init__.py")])
+@each([file for file in FILES if file.endswith("__init__.py")])
 def test_init_files_hold_a_docstring_and_no_re_exports(file: str) -> None:
     body = tree(file).body
     if Path(file).parent.name not in PLUGIN_FOLDERS:
@@ -417,13 +437,13 @@ def test_public_things_are_documented(file: str) -> None:
     assert list(undocumented(file, tree(file).body)) == []
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in COMPILED])
+@each([file for file in FILES if file not in COMPILED])
 def test_modules_are_short(file: str) -> None:
     lines = len((ROOT / file).read_text(encoding="utf-8").splitlines())
     assert lines <= LONGEST_MODULE, f"{file} has {lines} lines"
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in COMPILED])
+@each([file for file in FILES if file not in COMPILED])
 def test_functions_are_short(file: str) -> None:
     functions = [node for node in ast.walk(tree(file)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     lengths = {f"{file}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1 for node in functions}
@@ -483,7 +503,7 @@ def test_the_list_of_foreign_modules_is_no_empty_list() -> None:
     assert {"select", "token", "tokenize", "inspect", "tokenizers", "datasets", "torch", "numba"} <= foreign_modules()
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if Path(file).parent.name not in PLUGIN_FOLDERS])
+@each([file for file in FILES if Path(file).parent.name not in PLUGIN_FOLDERS])
 def test_no_file_is_named_after_a_foreign_module(file: str) -> None:
     assert not {*Path(file).parts[:-1], Path(file).stem} & foreign_modules()
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import commands
@@ -45,10 +44,10 @@ def corpus_with_bad_lines(tmp_path: Path) -> Path:
     return file
 
 
-def test_prepare_train_kill_continue_eval_export(tmp_path: Path) -> None:
-    """Every command is started as a user starts it."""
-    kmask = partial(commands.run, started=True)
-    prepared = kmask("prepare", data_yaml(tmp_path, corpus_with_bad_lines(tmp_path)))
+def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -> None:
+    """Preparation and the run that goes on after the kill are started as a user starts them, with their workers and
+    ranks."""
+    prepared = kmask("prepare", data_yaml(tmp_path, corpus_with_bad_lines(tmp_path)), started=True)
     assert prepared.returncode == 3 and "Traceback" not in prepared.stderr
     assert "5 document(s) set aside" in prepared.stderr and "corpus.jsonl:4: not JSON" in prepared.stderr
     rejected = [json.loads(line) for line in (tmp_path / "data/rejected.jsonl").read_text().splitlines()]
@@ -67,13 +66,13 @@ def test_prepare_train_kill_continue_eval_export(tmp_path: Path) -> None:
     run.write_text(TINY_RUN.format(output=tmp_path / "run", data=tmp_path / "data"), encoding="utf-8")
     settings = ("stages.0.steps=20", "stages.1.steps=10")
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = commands.start("train", run, *settings, started=True, **silent)
+    process = commands.start("train", run, *settings, **silent)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "run/checkpoints").glob("step-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    trained = kmask("train", run, "stages.0.steps=20", "stages.1.steps=10")
+    trained = kmask("train", run, *settings, started=True)
     assert trained.returncode == 0 and "continuing at step" in trained.stderr, trained.stderr
     steps = [
         json.loads(line)["step"]
@@ -82,7 +81,7 @@ def test_prepare_train_kill_continue_eval_export(tmp_path: Path) -> None:
     ]
     assert steps == list(range(1, 31))
 
-    measured = kmask("eval", run, "stages.0.steps=20", "stages.1.steps=10")
+    measured = kmask("eval", run, *settings)
     assert measured.returncode == 0 and "entity" in measured.stdout and "sentence_reordering" in measured.stdout, (
         measured.stderr
     )

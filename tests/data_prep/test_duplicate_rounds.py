@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import commands
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -153,11 +153,11 @@ def ours() -> dict[str, str]:
 
 def test_a_kill_in_every_round_leaves_the_same_bytes(whole: dict[str, bytes], tmp_path: Path) -> None:
     for name in ["parts", *ROUNDS]:
-        killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path, name], env=ours(), timeout=120, check=False)
+        killed = commands.script(KILLED, tmp_path, name, env=ours())
         assert killed.returncode == -signal.SIGKILL, name
         assert not (tmp_path / "steps" / "duplicates" / "result").exists()
-    last = subprocess.run([sys.executable, "-c", KILLED, tmp_path, "none"], env=ours(), timeout=120, check=False)
-    assert last.returncode == 0
+    last = commands.script(KILLED, tmp_path, "none", env=ours())
+    assert last.returncode == 0, last.stderr
     assert content(tmp_path / "steps" / "duplicates" / "result") == whole
 
 
@@ -186,14 +186,7 @@ print(sum(dropped.reason(part, 0) is not None for part in range(600)), len(dropp
 
 
 def test_more_parts_than_files_may_be_open(tmp_path: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", MANY_PARTS, tmp_path],
-        env=ours(),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    run = commands.script(MANY_PARTS, tmp_path, env=ours())
     assert run.returncode == 0, run.stderr
     kept, count, exact, near = (
         run.stdout.strip().replace("Reason", "\nReason").split("\n")[0].split() + run.stdout.strip().split("Reason")[1:]

@@ -6,13 +6,12 @@ The long version, with a hundred kills, is benchmarks/kill_preparation.py.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
-import multiprocessing
 import os
 import pickle
-import random
 import re
 import resource
 import shutil
@@ -27,6 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import commands
 import numpy as np
 import pytest
 
@@ -181,10 +181,10 @@ def test_a_document_that_never_ends_is_quarantined_with_its_place_and_its_time(
     word: str, settings: Preparation, tmp_path: Path
 ) -> None:
     write_corpus(tmp_path / "a.jsonl", {40: f"Here is a {word} for you."})
-    manifest = prepare(replace(settings, engine=Local(workers=2, record_minutes=0.05)), quiet)
+    manifest = prepare(replace(settings, engine=Local(workers=2, record_minutes=0.02)), quiet)
     (item,) = rejected(tmp_path / "out")
     assert (item["line"], item["reason"]) == (41, "took too long")
-    assert item["detail"] == "3 times while `parts` worked on it, after 0.05 minutes (engine.record_minutes)"
+    assert item["detail"] == "3 times while `parts` worked on it, after 0.02 minutes (engine.record_minutes)"
     assert manifest["counts"]["rejected.took too long"] == 1
     assert ids(tmp_path / "out") == {f"d{number}" for number in range(CORPUS)} - {"d40"}
     assert not (tmp_path / "out/claims").exists()
@@ -259,7 +259,9 @@ def test_the_command_says_by_its_exit_code_that_documents_were_quarantined(
     write_corpus(tmp_path / "a.jsonl", {40: "Do not read this aloud: segfault."})
     (tmp_path / "my").mkdir()
     (tmp_path / "my/segmenter.py").write_text(OWN_SEGMENTER)
-    run = kmask(configuration(tmp_path, tokenizer_folder), "segmenters.en=my.segmenter", cwd=tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    file = configuration(tmp_path, tokenizer_folder)
+    run = kmask(file, "segmenters.en=my.segmenter", cwd=tmp_path, env=environment)
     _, message = run.communicate(timeout=120)
     assert run.returncode == 3, message
     assert "1 document(s) set aside" in message and "killed its worker: 1" in message and "a.jsonl:41" in message
@@ -367,21 +369,32 @@ def test_a_worker_killed_from_outside_costs_nothing_but_time(settings: Preparati
     before = content(tmp_path / "out")
     shutil.rmtree(tmp_path / "out")
     killed: list[int] = []
+    ended = threading.Event()
 
     def kill() -> None:
-        while len(killed) < 2:
-            for child in multiprocessing.active_children():
-                time.sleep(0.3)
-                if child.pid not in killed:
-                    child.kill()
-                    killed.append(child.pid or 0)
+        while len(killed) < 2 and not ended.wait(0.001):
+            for pid in at_work(tmp_path / "out"):
+                if pid not in killed:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     prepare(settings, quiet)
-    killer.join(timeout=30)
+    ended.set()
+    killer.join()
+    assert killed
     assert content(tmp_path / "out") == before
     assert not (tmp_path / "out/poison").exists()
+
+
+def at_work(folder: Path) -> list[int]:
+    """The processes that are at a part."""
+    found = []
+    for claimed in folder.glob("claims/parts-*"):
+        with contextlib.suppress(OSError, ValueError):  # finished meanwhile, or not written yet
+            found.append(int(json.loads(claimed.read_text())[1]))
+    return found
 
 
 # --- claims
@@ -510,24 +523,15 @@ def configuration(folder: Path, tokenizer: Path) -> Path:
     return file
 
 
-def kmask(file: Path, *overrides: str, cwd: Path = ROOT, limit: int | None = None) -> subprocess.Popen[str]:
+def kmask(file: Path, *overrides: str, limit: int | None = None, **settings: Any) -> subprocess.Popen[str]:
     """`kmask prepare` as a process of its own, perhaps with a limit on the size of files."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    arguments = [sys.executable, "-m", "launch.cli", "prepare", str(file), *overrides]
-
-    def limited() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.Popen(
-        arguments,
-        cwd=cwd,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=limited,
-    )
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (usual[0] if limit is None else limit, usual[1]))
+    try:
+        return commands.start("prepare", file, *overrides, **pipes, **settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 def ends(run: subprocess.Popen[str]) -> str:
@@ -557,12 +561,15 @@ def test_kills_and_relaunches_end_in_the_same_bytes(
     undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path
 ) -> None:
     file, output, before = undisturbed
-    draw = random.Random(5)
-    for workers in (1, 2, 3):
+    for workers, parts in ((1, 0), (2, 1), (3, 3)):
         run = kmask(file, output, f"engine.workers={workers}")
-        time.sleep(draw.uniform(0.8, 2.0))
+        while run.poll() is None:
+            if at_work(tmp_path / "out") and len(list(tmp_path.glob("out/parts/*"))) >= parts:
+                break
+            time.sleep(0.001)
         run.kill()
         run.communicate()
+        assert run.returncode == -signal.SIGKILL
     ends(kmask(file, output))
     assert content(tmp_path / "out") == before
 
@@ -580,13 +587,7 @@ def test_the_tasks_of_a_slurm_array_share_the_work(
     undisturbed: tuple[Path, str, dict[str, bytes]], tmp_path: Path
 ) -> None:
     file, output, before = undisturbed
-    script = subprocess.run(
-        [sys.executable, "-m", "launch.cli", "prepare", str(file), output, "--slurm", "2"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    script = commands.run("prepare", file, output, "engine.workers=1", "--slurm", 2).stdout
     assert "#SBATCH --array=0-1\n" in script and not (tmp_path / "out").exists()
     tasks = [
         subprocess.Popen(

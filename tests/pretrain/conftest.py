@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 from collections.abc import Iterator
 from unittest import mock
 
+import fork_server
 import pytest
 import torch
 
@@ -31,8 +33,10 @@ def world(joined: tuple[World, dict[str, str]]) -> Iterator[World]:
     """A rank as long as a file's tests run: later ones may start processes of their own."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for each other are slow on a busy machine
+    for name in fork_server.HEAVY:
+        importlib.import_module(name)
     gc.collect()
-    gc.freeze()  # DeepSpeed's bf16 optimiser collects garbage twice a step, among everything that earlier tests imported
+    gc.freeze()  # DeepSpeed collects garbage in each optimiser that it makes, among everything that was ever imported
     with mock.patch.dict(os.environ, joined[1]):
         yield joined[0]
     gc.unfreeze()

@@ -6,16 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 from pair_folders import folder_of
 from test_training import Kmask, assert_same_weights, train, values, wait_for_no_rank
-from tiny import ROOT
 
 from launch.settings.kinds import find_kind, kinds
 from pretrain.objectives import Objective
@@ -85,9 +84,11 @@ def test_all_kinds_together_continue_bitwise_after_kill_9(
 
 def kill_after_first_save(file: Path, output: Path, settings: list[str]) -> None:
     """Train until there is a checkpoint, and kill the launcher alone: its ranks must not outlive it."""
-    argv = [sys.executable, "-m", "launch.cli", "train", str(file), f"output={output}", *settings, "--processes", "2"]
-    process = subprocess.Popen(
-        argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    process = commands.start(
+        *("train", file, f"output={output}", *settings, "--processes", 2),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 200
     saves = output / "checkpoints"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import TINY_RUN
 
 from launch.settings.components import decode, load, plain
 from pretrain import realised
@@ -31,9 +32,24 @@ Events = list[tuple[str, int, Mapping[str, Any]]]
 @pytest.fixture
 def train(tiny_run: Path, tmp_path: Path, world: World) -> Callable[..., Events]:
     """Train a run of that name; ``crash``: fail at that line of metrics, ``stop``: ask to stop after that step."""
+    return trainer_of(tiny_run, tmp_path, world)
+
+
+@pytest.fixture(scope="module")
+def plain_ends(prepared: Path, world: World, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The ends of the undisturbed run."""
+    folder = tmp_path_factory.mktemp("plain")
+    file = folder / "run.yaml"
+    file.write_text(TINY_RUN.format(output=folder / "run", data=prepared), encoding="utf-8")
+    trainer_of(file, folder, world)("plain")
+    return ends(folder / "plain")
+
+
+def trainer_of(file: Path, folder: Path, world: World) -> Callable[..., Events]:
+    """The function that trains runs of this configuration in this folder."""
 
     def work(name: str, *overrides: str, crash: int = -1, stop: int = -1) -> Events:
-        run = decode(Run, load(tiny_run, [f"output={tmp_path / name}", *SETTINGS, *overrides]))
+        run = decode(Run, load(file, [f"output={folder / name}", *SETTINGS, *overrides]))
         events: Events = []
 
         def report(event: str, step: int, values: Mapping[str, Any]) -> None:
@@ -62,10 +78,9 @@ def ends(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_the_end_of_each_stage_and_of_the_run_says_what_was_planned_and_trained(
-    train: Callable[..., Events], tmp_path: Path
+    plain_ends: list[dict[str, Any]],
 ) -> None:
-    train("plain")
-    first, second, whole = ends(tmp_path / "plain")
+    first, second, whole = plain_ends
     assert first["event"] == "stage_end" and (first["step"], first["steps"]) == (3, 3)
     assert {key: first[key] for key in first if "rows/" in key or "iterations/" in key} == {
         "planned_rows/knowledge_masking": 12,
@@ -83,12 +98,11 @@ def test_the_end_of_each_stage_and_of_the_run_says_what_was_planned_and_trained(
 
 @pytest.mark.parametrize("how", [{"stop": 1}, {"stop": 3}, {"stop": 5}, {"crash": 3}, {"crash": 5}, {"crash": 9}])
 def test_counts_after_a_stop_or_a_crash_are_those_of_the_undisturbed_run(
-    train: Callable[..., Events], tmp_path: Path, how: dict[str, int]
+    train: Callable[..., Events], plain_ends: list[dict[str, Any]], tmp_path: Path, how: dict[str, int]
 ) -> None:
-    train("plain")
     train("disturbed", **how)
     train("disturbed")
-    assert ends(tmp_path / "disturbed") == ends(tmp_path / "plain")
+    assert ends(tmp_path / "disturbed") == plain_ends
     train("disturbed")
     assert len(ends(tmp_path / "disturbed")) == 3
 
