@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -32,24 +34,40 @@ TASK = "knowledge_masking"
 LR = 1e-4
 
 
-def configured(folder: str, tokens: int, **model: Any) -> Run:
-    """Whole units hidden at 15 %, rows of 16 samples, 4 layers of 256."""
-    value = {
-        "output": "unused",
-        "data": [{"path": folder, "name": "corpus"}],
+def plain_run(folder: str, tokens: int, place: str, steps: int, rows: int, **model: Any) -> dict[str, Any]:
+    """Words hidden at 15 %, rows of 2,048 positions, 4 layers of 256; as a YAML would say it."""
+    return {
+        "output": f"{place}/run",
+        "data": [{"path": str(Path(folder).resolve()), "name": "corpus"}],
         "model": {"layers": 4, "hidden": 256, "heads": 4, "max_positions": tokens, **model},
         "masking": {"strategy": {"kind": "whole_unit", "units": ["word"]}, "budget": {"rate": 0.15}},
         "tasks": {TASK: {"kind": TASK}},
-        "stages": [{"name": "bench", "steps": 1000, "tasks": {TASK: 1.0}}],
-        "batch": {"max_sample_tokens": tokens, "row_tokens": 2048, "rows_per_step": 1, "rows_per_process": 1},
+        "stages": [{"name": "bench", "steps": steps, "tasks": {TASK: 1.0}}],
+        "batch": {"max_sample_tokens": tokens, "row_tokens": 2048, "rows_per_step": rows, "rows_per_process": 1},
         "optimization": {"lr": LR, "warmup": 1},
         "engine": {"zero_stage": 0, "precision": "fp32"},
-        "tracking": {"every": 10, "sinks": []},
+        "tracking": {"every": 2, "sinks": []},
         "evaluation": {"every": 0},
         "checkpoints": {"every": 1000},
+        "threads": 1,
     }
-    run: Run = decode(Run, Source(value, {}))
+
+
+def configured(folder: str, tokens: int, **model: Any) -> Run:
+    """The same as a Run of one row a step."""
+    run: Run = decode(Run, Source(plain_run(folder, tokens, "unused", 1000, 1, **model), {}))
     return run
+
+
+def with_rows(run: Run, positions: int) -> Run:
+    """The run with rows of so many positions."""
+    return replace(run, batch=replace(run.batch, row_tokens=positions))
+
+
+def alone(corpus: Corpus) -> Step:
+    """A step in torch alone, with a model of its own."""
+    model = build_model(corpus.run, 0, corpus.tokenizer)
+    return partial(bare, model, adam(model))
 
 
 def batches(corpus: Corpus, count: int) -> list[Batch]:
