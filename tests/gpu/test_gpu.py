@@ -10,10 +10,15 @@ import pytest
 import torch
 
 from launch.settings.components import read_config
+from pretrain.compiling import compile_layers
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.feed.sampling import MicroBatchSpec, Sampler
+from pretrain.engine import Engine
+from pretrain.feed.batch import Batch
+from pretrain.feed.sampling import MicroBatchSpec, Sampler, micro_batches
+from pretrain.model import PretrainingModel
 from pretrain.network.encoder import encode
+from pretrain.processes.world import World
 from pretrain.setup import build_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
@@ -80,3 +85,53 @@ def test_every_precision_trains_on_a_gpu(tiny_run: Path, tmp_path: Path, precisi
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss/knowledge_masking"] for line in lines if line["event"] == "train"]
     assert losses[-1] < losses[0]
+
+
+def on_gpu(file: Path, *overrides: str) -> tuple[Run, PretrainingModel, list[Batch]]:
+    """A run, its model and four batches, on the GPU."""
+    run = read_config(Run, file, ["model.dropout=0", "model.hidden=128", "model.layers=2", *overrides])
+    corpus = Corpus(run=run)
+    maker = corpus.maker(run.stages[1], "train", run.masking)
+    specs = micro_batches(Sampler(streams=maker.streams, rows_per_step=1), {}, range(4), 4, 1, 0, 1, {})
+    device = torch.device("cuda")
+    return run, build_model(run, 1, corpus.tokenizer).to(device), [maker[spec].to(device) for spec in specs]
+
+
+def test_a_step_at_zero_0_waits_for_nothing(tiny_run: Path, world: World) -> None:
+    """Every wait of the processor for the GPU is an error here; the one at the end of a step is in stage.py."""
+    run, model, batches = on_gpu(tiny_run, "engine={zero_stage: 0, precision: bf16}")
+    engine = Engine(model, run.engine, run.optimization, 1, 1, world, {})
+    scales = [{name: 1.0 / max(count, 1) for name, count in batch.counts.items()} for batch in batches]
+    engine.train_step(batches[:1], scales[0], 1e-4, [1])  # allocations and libraries of a first step wait
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for batch, scale in zip(batches[1:], scales[1:], strict=True):
+            found = engine.train_step([batch], scale, 1e-4, [1])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in found)
+
+
+def test_compiled_layers_equal_eager_ones_and_are_compiled_once_or_twice(tiny_run: Path) -> None:
+    from torch._dynamo.utils import counters
+
+    _, model, batches = on_gpu(tiny_run)
+    with torch.autocast("cuda", torch.bfloat16):
+        eager = [model(batch, dict.fromkeys(batch.counts, 1.0))[0] for batch in batches]
+        torch._dynamo.reset()
+        counters.clear()
+        compile_layers(model)
+        compiled = [model(batch, dict.fromkeys(batch.counts, 1.0))[0] for batch in batches]
+    for one, other in zip(eager, compiled, strict=True):
+        assert torch.allclose(one, other, rtol=2e-2)
+    assert 1 <= counters["stats"]["unique_graphs"] <= 2 and not counters["graph_break"]
+
+
+def test_the_vocabulary_is_made_up_to_a_multiple_of_64(tiny_run: Path) -> None:
+    run, model, _ = on_gpu(tiny_run)
+    head = model.heads["knowledge_masking"]
+    logits = head(torch.randn(3, 128, device="cuda"))
+    words = model.config.vocab_size
+    assert logits.shape[1] % 64 == 0 and logits.shape[1] - words < 64
+    assert bool(torch.isinf(logits[:, words:]).all()) and int(logits.argmax(-1).max()) < words
