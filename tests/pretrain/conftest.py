@@ -33,8 +33,9 @@ def world(joined: tuple[World, dict[str, str]]) -> Iterator[World]:
     """A rank as long as a file's tests run: later ones may start processes of their own."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for each other are slow on a busy machine
-    for name in fork_server.HEAVY:
-        importlib.import_module(name)
+    with mock.patch.dict(os.environ):  # a variable that an import sets must not differ for forked commands
+        for name in fork_server.HEAVY:
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # DeepSpeed collects garbage in each optimiser that it makes, among everything that was ever imported
     with mock.patch.dict(os.environ, joined[1]):
