@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-import importlib
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 from unittest import mock
 
-import fork_server
 import pytest
 import torch
 
 from pretrain.engine import join
 from pretrain.processes.world import World, leave
 from pretrain.settings import DeepSpeed
+
+COLLECTING = ("deepspeed.runtime.utils", "deepspeed.runtime.zero.utils")
+"""Modules of DeepSpeed that collect garbage."""
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +36,12 @@ def world(joined: tuple[World, dict[str, str]]) -> Iterator[World]:
     """A rank as long as a file's tests run: later ones may start processes of their own."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for each other are slow on a busy machine
-    for name in fork_server.HEAVY:
-        importlib.import_module(name)
     gc.collect()
-    gc.freeze()  # DeepSpeed collects garbage in each optimiser that it makes, among everything that was ever imported
-    with mock.patch.dict(os.environ, joined[1]):
+    gc.freeze()
+    with contextlib.ExitStack() as during:
+        for name in COLLECTING:  # a dozen times for each optimiser that it makes, among everything ever imported
+            during.enter_context(mock.patch(f"{name}.gc", SimpleNamespace(collect=int)))
+        during.enter_context(mock.patch.dict(os.environ, joined[1]))
         yield joined[0]
     gc.unfreeze()
     torch.set_num_threads(threads)
