@@ -13,12 +13,11 @@ from launch.settings.components import read_config
 from pretrain.compiling import compile_layers
 from pretrain.config import Run
 from pretrain.corpus import Corpus
-from pretrain.engine import Engine
+from pretrain.engine import Engine, join
 from pretrain.feed.batch import Batch
 from pretrain.feed.sampling import MicroBatchSpec, Sampler, micro_batches
 from pretrain.model import PretrainingModel
 from pretrain.network.encoder import encode
-from pretrain.processes.world import World
 from pretrain.setup import build_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
@@ -97,10 +96,10 @@ def on_gpu(file: Path, *overrides: str) -> tuple[Run, PretrainingModel, list[Bat
     return run, build_model(run, 1, corpus.tokenizer).to(device), [maker[spec].to(device) for spec in specs]
 
 
-def test_a_step_at_zero_0_waits_for_nothing(tiny_run: Path, world: World) -> None:
+def test_a_step_at_zero_0_waits_for_nothing(tiny_run: Path) -> None:
     """Every wait of the processor for the GPU is an error here; the one at the end of a step is in stage.py."""
     run, model, batches = on_gpu(tiny_run, "engine={zero_stage: 0, precision: bf16}")
-    engine = Engine(model, run.engine, run.optimization, 1, 1, world, {})
+    engine = Engine(model, run.engine, run.optimization, 1, 1, join(run.engine), {})
     scales = [{name: 1.0 / max(count, 1) for name, count in batch.counts.items()} for batch in batches]
     engine.train_step(batches[:1], scales[0], 1e-4, [1])  # allocations and libraries of a first step wait
     torch.cuda.synchronize()
@@ -129,7 +128,7 @@ def test_compiled_layers_equal_eager_ones_and_are_compiled_once_or_twice(tiny_ru
 
 
 def test_the_vocabulary_is_made_up_to_a_multiple_of_64(tiny_run: Path) -> None:
-    run, model, _ = on_gpu(tiny_run)
+    _, model, _ = on_gpu(tiny_run)
     head = model.heads["knowledge_masking"]
     logits = head(torch.randn(3, 128, device="cuda"))
     words = model.config.vocab_size
