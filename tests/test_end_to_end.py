@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,13 +89,8 @@ def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -
     assert "pooler was trained" in (tmp_path / "model/README.md").read_text()
     again = kmask("export", tmp_path / "run", tmp_path / "model")
     assert again.returncode == 2 and "exists already" in again.stderr
-    tried = subprocess.run(
-        [sys.executable, "examples/fill_mask.py", tmp_path / "model", tmp_path / "data"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    example = "import runpy; runpy.run_path('examples/fill_mask.py', run_name='__main__')"
+    tried = commands.script(example, tmp_path / "model", tmp_path / "data")
     assert tried.returncode == 0 and "wholly right" in tried.stdout and "untrained" in tried.stdout, tried.stderr
 
 
