@@ -65,13 +65,13 @@ def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -
     run.write_text(TINY_RUN.format(output=tmp_path / "run", data=tmp_path / "data"), encoding="utf-8")
     settings = ("stages.0.steps=20", "stages.1.steps=10")
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = commands.start("train", run, *settings, **silent)
+    process = commands.start("train", run, *settings, "--processes", 1, **silent)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "run/checkpoints").glob("step-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    trained = kmask("train", run, *settings, started=True)
+    trained = kmask("train", run, *settings, "--processes", 1, started=True)
     assert trained.returncode == 0 and "continuing at step" in trained.stderr, trained.stderr
     steps = [
         json.loads(line)["step"]
