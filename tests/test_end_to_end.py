@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,13 +65,13 @@ def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -
     run.write_text(TINY_RUN.format(output=tmp_path / "run", data=tmp_path / "data"), encoding="utf-8")
     settings = ("stages.0.steps=20", "stages.1.steps=10")
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = commands.start("train", run, *settings, **silent)
+    process = commands.start("train", run, *settings, "--processes", 1, **silent)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "run/checkpoints").glob("step-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    trained = kmask("train", run, *settings, started=True)
+    trained = kmask("train", run, *settings, "--processes", 1, started=True)
     assert trained.returncode == 0 and "continuing at step" in trained.stderr, trained.stderr
     steps = [
         json.loads(line)["step"]
@@ -90,13 +89,8 @@ def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -
     assert "pooler was trained" in (tmp_path / "model/README.md").read_text()
     again = kmask("export", tmp_path / "run", tmp_path / "model")
     assert again.returncode == 2 and "exists already" in again.stderr
-    tried = subprocess.run(
-        [sys.executable, "examples/fill_mask.py", tmp_path / "model", tmp_path / "data"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    example = "import runpy; runpy.run_path('examples/fill_mask.py', run_name='__main__')"
+    tried = commands.script(example, tmp_path / "model", tmp_path / "data")
     assert tried.returncode == 0 and "wholly right" in tried.stdout and "untrained" in tried.stdout, tried.stderr
 
 

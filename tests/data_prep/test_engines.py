@@ -102,6 +102,7 @@ def test_an_engine_is_a_documented_frozen_component(kind: str, check_component: 
 
 
 @every_engine
+@pytest.mark.usefixtures("spawned_workers")
 def test_every_part_runs_exactly_once_and_gives_its_result(
     kind: str, arguments: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -126,6 +127,7 @@ def test_an_exception_of_the_work_reaches_the_caller(kind: str, arguments: dict[
 
 
 @every_engine
+@pytest.mark.usefixtures("spawned_workers")
 def test_a_worker_that_dies_or_runs_out_of_memory_is_told_and_the_others_go_on(
     kind: str, arguments: dict[str, Any]
 ) -> None:

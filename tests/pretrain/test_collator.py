@@ -217,8 +217,10 @@ def test_the_key_is_a_hash_of_seed_epoch_identity_and_place() -> None:
     [(1, "fork", False), (2, "fork", True), (2, "spawn", True), (1, "spawn", False)],
 )
 def test_any_number_of_workers_makes_the_same_batches_in_every_epoch(
-    workers: int, context: str, persistent: bool
+    workers: int, context: str, persistent: bool, request: pytest.FixtureRequest
 ) -> None:
+    if context == "spawn" and persistent:
+        request.getfixturevalue("spawned_workers")
     items, made = features(24), collator(None)
     alone, many = DataLoader(items, batch_size=4, collate_fn=made), None
     many = DataLoader(
