@@ -94,3 +94,10 @@ def _workers_forked() -> Iterator[None]:
 def spawned_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The workers that this process spawns are really started."""
     monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", commands.SPAWN)
+
+
+@pytest.fixture(autouse=True)
+def no_service_of_wandb() -> Iterator[None]:
+    """A service that a test's own run started is not for the commands of later tests."""
+    yield
+    os.environ.pop("WANDB_SERVICE", None)
