@@ -10,16 +10,18 @@ import typer
 from launch.machine.batch_speed import bench_batches
 from launch.machine.masking_speed import bench_masking
 from launch.machine.preparation_speed import bench_prepare
+from launch.machine.train_speed import bench_train
 from launch.settings.yaml_files import ConfigError
 
-MEASURED = {"masking": bench_masking, "batches": bench_batches, "prepare": bench_prepare}
+MEASURED = {"masking": bench_masking, "batches": bench_batches, "train": bench_train, "prepare": bench_prepare}
 
 
 def bench(
     what: Annotated[
         str,
         typer.Argument(
-            help="`masking` or `batches` on a prepared folder, `batches` on a run's YAML, `prepare` on a data YAML."
+            help="`masking`, `batches` or `train` on a prepared folder, `batches` or `train` on a run's YAML, "
+            "`prepare` on a data YAML."
         ),
     ],
     target: Annotated[Path, typer.Argument(help="The folder or file to measure on.")],
