@@ -14,4 +14,16 @@ def settled(run: Run, world: World) -> tuple[DeepSpeed, list[str]]:
     """The engine's settings with precision and compilation chosen, and what the user should know about them."""
     settings, notes = with_precision(run.engine, world)
     settings, compiled = with_compilation(settings, world)
-    return settings, [*notes, *compiled, *slow_attention(run.model, world.device)]
+    return settings, [*notes, *compiled, *slow_attention(run.model, world.device), *tight_rows(run)]
+
+
+def tight_rows(run: Run) -> list[str]:
+    """What a user should know whose rows have room for fewer hidden tokens than the masking rate asks for."""
+    budget = run.masking.hidden_share
+    asked = max(budget.rate, budget.final_rate) * run.batch.row
+    if not 0 < budget.row_targets < asked:
+        return []
+    return [
+        f"masking: budget.row_targets {budget.row_targets} is less than {asked:.0f} tokens, which the rate asks for in "
+        f"a full row of {run.batch.row}: units will be given up in most rows (`given_up_units` counts them)"
+    ]

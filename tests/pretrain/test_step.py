@@ -31,6 +31,7 @@ from pretrain.optimization import layer_factors, parameter_groups
 from pretrain.processes.garbage import scheduled_garbage
 from pretrain.processes.world import World
 from pretrain.settings import DeepSpeed
+from pretrain.settled import tight_rows
 from pretrain.setup import build_model
 from pretrain.unsharded import Gradients
 
@@ -262,6 +263,15 @@ def test_dropout_of_attention_on_a_gpu_is_told() -> None:
     assert slow_attention(Model(attention_dropout=0.1), torch.device("cuda"))[0].startswith("attention_dropout 0.1: ")
     assert slow_attention(Model(attention_dropout=0.1), torch.device("cpu")) == []
     assert slow_attention(Model(), torch.device("cuda")) == []
+
+
+def test_rows_with_room_for_fewer_tokens_than_are_hidden_are_told(tiny_run: Path) -> None:
+    def notes(*overrides: str) -> list[str]:
+        return tight_rows(read_config(Run, tiny_run, list(overrides)))
+
+    assert notes() == notes("masking.budget.row_targets=39") == []  # 0.15 of 256 is 38.4
+    assert notes("masking.budget.row_targets=38")[0].startswith("masking: budget.row_targets 38 is less than 38 tokens")
+    assert "77 tokens" in notes("masking.budget={row_targets: 39, final_rate: 0.3}")[0]
 
 
 def test_no_search_for_garbage_happens_within_a_stage() -> None:
