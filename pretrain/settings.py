@@ -74,6 +74,9 @@ def deepspeed_config(
     }
     if settings.precision == "bf16":
         config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
+        # Otherwise small parameters stay gathered between steps, those of linear layers in fp32 then, but rounded to
+        # bf16 in the first step after a start: a resumed run would differ from an undisturbed one.
+        config["zero_optimization"]["stage3_param_persistence_threshold"] = 0
     elif settings.precision == "bf16_parameters":
         config["bf16"] = {"enabled": True, "check_grad_overflow": True}
         config["data_types"] = {"grad_accum_dtype": "fp32"}
