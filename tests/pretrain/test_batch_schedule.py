@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from launch.outcomes.seen_step import read_step, step_json
 from launch.settings.components import Source, decode, plain, read_config
+from launch.views.batch import show_batch
 from launch.views.schedule import show_schedule
 from pretrain.config import Run
 from pretrain.continuing import compare
@@ -159,6 +160,16 @@ def test_plan_dry_run_and_schedule_sum_the_rows(tiny_run: Path) -> None:
     assert "4 to 8 rows a step of 160 tokens, samples of up to 40; each process takes 2 micro-batches a step" in told
     assert costs(found).positions == positions and costs(found).steps == 11
     assert costs(found).tokens < positions
+
+
+@pytest.mark.parametrize(("step", "told"), [(0, "4 rows of 160"), (3, "8 rows of 160"), (6, "4 rows of 256")])
+def test_show_batch_draws_the_rows_and_lengths_of_the_step(train: Trained, step: int, told: str) -> None:
+    lines = ["".join(word.text for word in line) for line in show_batch(train.file, list(SETTINGS), step)]
+    assert f"{told} tokens" in lines[0]
+    if step:  # what a step to come would see is what it sees
+        train("run", stop_after=step + 1)
+        first = step_json(read_step(train.folder / "run", [], step + 1), None)["micro_batches"][0]["samples"][0]
+        assert any(line.startswith(f"{first['document']} from token") for line in lines)
 
 
 # --- the order
