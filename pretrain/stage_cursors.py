@@ -2,11 +2,11 @@
 
 A cursor counts rows within a block of 1,024 slots of text, and how a block is packed hangs on the lengths of samples
 and rows (stages/batching.py). Where a stage has others than the one before, every stream goes on at the next block of
-its epoch, whose slots are the same under all lengths: no window of the epoch begins in a slot in which one began before.
-It may reach into the text behind its slot: from 128 to 512 tokens, in the middle of an epoch of the example corpus, an
-eighth of the text that followed had been seen in the epoch, and 8 % of the corpus was not; a new epoch begun there would
-repeat a half. What is left of the block waits for the next epoch. Slots grow with samples of more than 512 tokens; where
-they do, it is the next epoch, for its order is that of other slots.
+its epoch, whose slots are the same under all lengths: no window of the epoch begins in a slot in which one began
+before. It may reach into the text behind its slot: from 128 to 512 tokens, in the middle of an epoch of the example
+corpus, an eighth of the text that followed had been seen in the epoch, and 8 % of the corpus was not; a new epoch
+begun there would repeat a half. What is left of the block waits for the next epoch. Slots grow with samples of more
+than 512 tokens; where they do, it is the next epoch, for its order is that of other slots.
 
     128 tokens (epoch 2, block 5, row 17)  ->  512 tokens (2, 6, 0)  ->  2,048 tokens (3, 0, 0)
 """
