@@ -42,7 +42,7 @@ class Run:
     batch: Batching = field(default_factory=Batching)
     """How much text a step sees."""
     optimization: Optimization = field(default_factory=Optimization)
-    """AdamW and its schedule."""
+    """AdamW or Muon, and its schedule."""
     engine: DeepSpeed = field(default_factory=DeepSpeed)
     """How DeepSpeed runs the model."""
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -64,6 +64,7 @@ class Run:
     def __post_init__(self) -> None:
         if not self.data or not (self.stages or self.schedule):
             raise ValueError("data and stages: give at least one of each (stages, or a schedule that makes them)")
+        self.optimization.check_sharding(self.engine.zero_stage)
         names = [data.label for data in self.data]
         if len(set(names)) < len(names):
             raise ValueError(f"data: the names {names} must differ; set `name`")
