@@ -1,15 +1,22 @@
-"""Muon beside AdamW: the update of torch's own, steps that are left out, what checkpoints hold, resumes, refusals."""
+"""Muon beside AdamW: the update of torch's own, steps that are left out, what checkpoints hold, resumes, refusals. Two
+killed processes are in test_training.py."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from test_continuing import FOLDERS, state_of
+from test_costs import planned
 from test_trainer import Runs, equal, notes
 from torch import nn
 
+from launch.settings.components import plain
+from pretrain.continuing import compare
+from pretrain.costs import zero_table
 from pretrain.muon import MuonAdamW, build_optimizer, orthogonal
 from pretrain.optimization import Optimization, by_muon, parameter_groups
 from pretrain.processes.world import World
@@ -175,13 +182,42 @@ def test_the_other_optimiser_is_refused_in_a_run_and_in_one_that_keeps_what_it_k
     with pytest.raises(ValueError, match=r"optimization.algorithm: muon -> adamw"):
         runs.train("first", "engine.zero_stage=0")
     begins = (f"model={{path: {runs.folder / 'first'}}}", "engine.zero_stage=0", "evaluation.every=0")
-    with pytest.raises(ValueError, match=r"was trained with optimization.algorithm muon and this configuration says ad"):
+    with pytest.raises(
+        ValueError, match=r"was trained with optimization.algorithm muon and this configuration says ad"
+    ):
         runs.train("second", *begins, "model.optimizer=keep")
     assert "Adam begins anew" in notes(runs.train("second", *begins, "model.optimizer=reset"))
     kept = notes(runs.train("third", *begins, *MUON, "model.optimizer=keep"))
     assert "moments and step counts kept" in kept
     begun = load(runs.folder / "third/checkpoints/step-00000008").tensors()
     assert int(begun[f"{MATRIX}#step"]) == 8 + int(runs.tensors("first")[f"{MATRIX}#step"])
+
+
+def test_a_checkpoint_from_before_there_was_a_choice_is_one_of_adamw(runs: Runs) -> None:
+    run = runs.decoded("old", "engine.zero_stage=0")
+    state = state_of(run, (4, 2))
+    settings = {key: value for key, value in plain(run)["optimization"].items() if key not in ("algorithm", "momentum")}
+    state = replace(state, config={**state.config, "optimization": settings})
+    assert compare(state, run, plain(run), FOLDERS) == ([], [])
+    muon = runs.decoded("old", *MUON[:2])
+    assert compare(state, muon, plain(muon), FOLDERS).refused == ["optimization.algorithm: adamw -> muon"]
+
+
+def test_the_plan_counts_one_number_for_each_weight_that_muon_moves(runs: Runs) -> None:
+    found = planned(runs.file, *MUON, f"output={runs.folder / 'run'}")
+    runs.train("run", *MUON)
+    sizes = found.stages[1].sizes
+    assert sizes is not None
+    files = [runs.folder / f"run/checkpoints/step-00000008/{name}.safetensors" for name in ("model", "optimizer")]
+    assert sum(file.stat().st_size for file in files) == sizes.checkpoint
+    remembered = sum(
+        tensor.nbytes for key, tensor in runs.tensors("run").items() if key.partition("#")[2] not in ("", "step")
+    )
+    table = zero_table(found)
+    assert table[0].memory is not None and table[0].memory.adam == remembered < 8 * sizes.trained
+    assert [item.memory for item in table[1:]] == [None, None, None]
+    again = planned(runs.file, *MUON, f"output={runs.folder / 'run'}")
+    assert again.step == 8 and again.stages[1].sizes == sizes
 
 
 def test_every_optimiser_of_a_run_is_one_object_with_one_table_of_states() -> None:
