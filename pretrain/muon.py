@@ -80,8 +80,9 @@ class MuonAdamW(torch.optim.Optimizer):
         turned_NDE = orthogonal(torch.stack(ahead).to(self.dtype))
         rate = group["lr"] * (1 - bad)
         scale = 0.2 * math.sqrt(max(parameters[0].shape))
-        torch._foreach_mul_(parameters, 1 - rate * group["weight_decay"])
-        torch._foreach_sub_(parameters, list((turned_NDE.float() * (rate * scale)).unbind()))
+        weights: list[torch.Tensor] = list(parameters)
+        torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
+        torch._foreach_sub_(weights, list((turned_NDE.float() * (rate * scale)).unbind()))
 
     def _buffer(self, parameter: nn.Parameter) -> torch.Tensor:
         state = self.state[parameter]

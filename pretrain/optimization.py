@@ -23,6 +23,8 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 """What AdamW remembers of a parameter, in its shape."""
 MOMENTUM = "momentum_buffer"
 """What Muon remembers."""
+MOMENTUM_SHARE = 0.95
+"""Of it that stays at every step (Jordan et al. 2024)."""
 LAYER = re.compile(r"ernie\.encoder\.layer\.(\d+)\.")
 
 
@@ -34,7 +36,7 @@ class Optimization:
     """`adamw`, or `muon`: the matrices of the encoder's layers move by their orthogonalised momentum (Jordan et al.
     2024, scaled by Liu et al. 2025 so that AdamW's rate and decay fit), everything else, tables and heads, by AdamW. An
     experiment; ZeRO 0 only, because ZeRO cuts matrices up. A run keeps the one that it began with."""
-    momentum: float = 0.95
+    momentum: float = MOMENTUM_SHARE
     """Muon's momentum."""
 
     lr: float = 1e-4
@@ -81,6 +83,8 @@ class Optimization:
             raise ValueError(f"algorithm: {self.algorithm!r} is not one of {', '.join(ALGORITHMS)}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum: {self.momentum} must lie in [0, 1)")
+        if self.algorithm != "muon" and self.momentum != MOMENTUM_SHARE:
+            raise ValueError(f"momentum: {self.momentum} is Muon's, and algorithm is {self.algorithm}; leave it out")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule: {self.schedule!r} is not one of {', '.join(SCHEDULES)}")
         for name in ("lr", "eps"):

@@ -156,6 +156,8 @@ def test_muon_is_for_zero_0_alone(runs: Runs) -> None:
         Optimization(algorithm="lamb")
     with pytest.raises(ValueError, match=r"momentum: 1 must lie in \[0, 1\)"):
         Optimization(momentum=1)
+    with pytest.raises(ValueError, match=r"momentum: 0.9 is Muon's, and algorithm is adamw"):
+        Optimization(momentum=0.9)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
