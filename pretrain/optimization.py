@@ -35,7 +35,9 @@ class Optimization:
     algorithm: str = "adamw"
     """`adamw`, or `muon`: the matrices of the encoder's layers move by their orthogonalised momentum (Jordan et al.
     2024, scaled by Liu et al. 2025 so that AdamW's rate and decay fit), everything else, tables and heads, by AdamW. An
-    experiment; ZeRO 0 only, because ZeRO cuts matrices up. A run keeps the one that it began with."""
+    experiment: held-out loss 6.63 against 7.02 at equal steps, each at its best rate, of 2 layers of 128 on .9 million
+    tokens; nothing larger was measured. ZeRO 0 only, because ZeRO cuts matrices up. A run keeps the one that it began
+    with."""
     momentum: float = MOMENTUM_SHARE
     """Muon's momentum."""
 
