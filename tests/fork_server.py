@@ -37,6 +37,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from frozen_garbage import Frozen
+
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = "launch.cli"
 ROOM = 16384
@@ -280,8 +282,10 @@ def renew_interpreter(call: Call) -> Callable[[], Any]:
     if how == "-c":
         return lambda: exec(what, vars(main_module))
     import launch.backends.local as backend
+    import pretrain.processes.garbage
 
     backend.subprocess = Ranks()  # type: ignore[assignment]
+    pretrain.processes.garbage.gc = Frozen()  # type: ignore[assignment]
     if arguments[:1] == ["prepare"]:
         fork_workers(server_of_this_process().fork)
     return lambda: runpy._run_module_as_main(MODULE)  # type: ignore[attr-defined]
