@@ -86,7 +86,19 @@ def _quiet_deepspeed() -> Any:
     import deepspeed.ops
 
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    _import_muon_uncompiled()
     return deepspeed
+
+
+def _import_muon_uncompiled() -> None:
+    """ZeRO imports DeepSpeed's Muon to look whether an optimiser is one. No run uses it, and as it stands it loads
+    torch's compiler at every start."""
+    compiling = torch.compile
+    torch.compile = lambda function: function  # type: ignore[assignment, misc]
+    try:
+        import deepspeed.runtime.zero.muon.muon_optimizer  # noqa: F401
+    finally:
+        torch.compile = compiling
 
 
 class Engine:

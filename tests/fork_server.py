@@ -57,7 +57,7 @@ HEAVY = (
     *("transformers.activations", "transformers.models.auto.tokenization_auto"),
     *(f"transformers.models.{name}" for name in ("ernie.modeling_ernie", "bert.modeling_bert")),
     *("transformers.models.bert.tokenization_bert", "transformers.integrations.mistral"),
-    *("torch.distributed.tensor", "torch._inductor.compile_fx", "torch.profiler._cupti_monitor"),
+    *("torch.distributed.tensor", "torch.profiler._cupti_monitor"),
     *("pyarrow.ipc", "numpy.ma", "numpy.ctypeslib", "ruamel.yaml", "pydantic.type_adapter"),
 )
 """What preparation, training, evaluation and export import sooner or later."""
