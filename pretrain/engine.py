@@ -180,7 +180,7 @@ class Engine:
         summed = {task: value * ranks for task, value in scale.items()}
         norm = applied = torch.zeros(())
         for micro, (batch, seed) in enumerate(zip(batches, seeds, strict=True)):
-            torch.manual_seed(seed)
+            self.world.seed(seed)
             loss, found = self.forward(batch, summed)
             # A loss that is not finite may have a finite gradient: make it visible in the gradient, where every rank
             # sees it. The product is also needed when it is 1: given the very tensor that forward returned, stage 0 of
