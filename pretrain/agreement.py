@@ -7,6 +7,7 @@ data             fingerprints of the folders      versions    of the libraries t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import sys
@@ -42,6 +43,12 @@ def check_agreement(run: Run, resolved: Mapping[str, Any], fingerprints: Mapping
 
 def versions() -> dict[str, str]:
     """Versions of the libraries whose change may change numbers."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Read once: a process keeps the libraries that it has imported."""
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 

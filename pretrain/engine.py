@@ -87,7 +87,19 @@ def _quiet_deepspeed() -> Any:
     import deepspeed.ops
 
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    _import_muon_uncompiled()
     return deepspeed
+
+
+def _import_muon_uncompiled() -> None:
+    """ZeRO imports DeepSpeed's Muon to look whether an optimiser is one. No run uses it, and as it stands it loads
+    torch's compiler at every start."""
+    compiling = torch.compile
+    torch.compile = lambda function: function  # type: ignore[assignment, misc]
+    try:
+        import deepspeed.runtime.zero.muon.muon_optimizer  # noqa: F401
+    finally:
+        torch.compile = compiling
 
 
 class Engine:
@@ -171,7 +183,7 @@ class Engine:
         summed = {task: value * ranks for task, value in scale.items()}
         norm = applied = torch.zeros(())
         for micro, (batch, seed) in enumerate(zip(batches, seeds, strict=True)):
-            torch.manual_seed(seed)
+            self.world.seed(seed)
             self.engine.set_gradient_accumulation_boundary(micro == len(batches) - 1)  # steps may differ in length
             loss, found = self.forward(batch, summed)
             # A loss that is not finite may have a finite gradient: make it visible in the gradient, where every rank

@@ -37,6 +37,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from frozen_garbage import Frozen
+
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = "launch.cli"
 ROOM = 16384
@@ -55,7 +57,7 @@ HEAVY = (
     *("transformers.activations", "transformers.models.auto.tokenization_auto"),
     *(f"transformers.models.{name}" for name in ("ernie.modeling_ernie", "bert.modeling_bert")),
     *("transformers.models.bert.tokenization_bert", "transformers.integrations.mistral"),
-    *("torch.distributed.tensor", "torch._inductor.compile_fx", "torch.profiler._cupti_monitor"),
+    *("torch.distributed.tensor", "torch.profiler._cupti_monitor"),
     *("pyarrow.ipc", "numpy.ma", "numpy.ctypeslib", "ruamel.yaml", "pydantic.type_adapter"),
 )
 """What preparation, training, evaluation and export import sooner or later."""
@@ -63,6 +65,8 @@ HEAVY = (
 
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of <linux/prctl.h>."""
+HUGE, COLLAPSE = 2 << 20, 25
+"""Bytes of a huge page, and MADV_COLLAPSE of <linux/mman.h>."""
 LIMITS = (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)
 
 
@@ -151,6 +155,7 @@ def main() -> None:
     make_tables()
     gc.collect()
     gc.freeze()
+    join_pages()
     threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
     connection.send(str(threads).encode())
     serve(connection)
@@ -217,6 +222,19 @@ def make_tables() -> None:
         table()
 
 
+def join_pages() -> None:
+    """Put the memory of this process into huge pages, where the system can: a fork copies the table of pages, and most
+    of what a small command costs is that. Pages are still copied one by one when somebody writes."""
+    advise = ctypes.CDLL(None).madvise
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        place, rights, _, _, file, *name = line.split()
+        if file == "0" and rights.startswith("rw") and name in ([], ["[heap]"]):
+            start, end = (int(number, 16) for number in place.split("-"))
+            start, end = -(-start // HUGE) * HUGE, end // HUGE * HUGE
+            if end > start:
+                advise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), COLLAPSE)
+
+
 def become(call: Call, descriptors: Sequence[int]) -> NoReturn:
     """Be `python ARGUMENTS` from here on."""
     try:
@@ -280,8 +298,10 @@ def renew_interpreter(call: Call) -> Callable[[], Any]:
     if how == "-c":
         return lambda: exec(what, vars(main_module))
     import launch.backends.local as backend
+    import pretrain.processes.garbage
 
     backend.subprocess = Ranks()  # type: ignore[assignment]
+    pretrain.processes.garbage.gc = Frozen()  # type: ignore[assignment]
     if arguments[:1] == ["prepare"]:
         fork_workers(server_of_this_process().fork)
     return lambda: runpy._run_module_as_main(MODULE)  # type: ignore[attr-defined]

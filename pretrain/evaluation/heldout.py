@@ -140,7 +140,7 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
         for first, batch in zip(range(0, len(rows), world.size), batches, strict=True):
             mine = first + world.rank
             batch = batch.to(world.device)
-            torch.manual_seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time
+            world.seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time
             _, found = engine.forward(batch, dict.fromkeys(names, 0.0))
             parts = rows_of(
                 found if mine < len(rows) else torch.zeros_like(found),

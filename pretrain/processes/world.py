@@ -23,6 +23,14 @@ class World(NamedTuple):
         made = torch.tensor(numbers, dtype=torch.float64)
         return made.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else made
 
+    def seed(self, value: int) -> None:
+        """Set the generators that a forward pass draws from; torch.manual_seed formats the stack for each kind of
+        accelerator that is not there."""
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(value)
+        else:
+            torch.manual_seed(value)
+
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """``values`` summed over all ranks, on every rank."""
         if self.size > 1:

@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 import torch
+from frozen_garbage import Frozen
 
 from pretrain.engine import join
 from pretrain.processes.world import World, leave
@@ -41,6 +42,7 @@ def world(joined: tuple[World, dict[str, str]]) -> Iterator[World]:
     with contextlib.ExitStack() as during:
         for name in COLLECTING:  # a dozen times for each optimiser that it makes, among everything ever imported
             during.enter_context(mock.patch(f"{name}.gc", SimpleNamespace(collect=int)))
+        during.enter_context(mock.patch("pretrain.processes.garbage.gc", Frozen()))
         during.enter_context(mock.patch.dict(os.environ, joined[1]))
         during.enter_context(mock.patch.object(torch.nn.functional, "linear", torch.nn.functional.linear))  # ZeRO 3's
         yield joined[0]

@@ -74,16 +74,14 @@ def without_cursors(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("spikes", [{}, {5: 1}, {9: 1}, {5: 2, 11: 1}], ids=str)
-@pytest.mark.parametrize("lines", [True, False], ids=["lines with cursors", "checkpoints only"])
-def test_every_step_is_redrawn_as_it_was(
-    train: Callable[..., Ids], tmp_path: Path, spikes: Mapping[int, int], lines: bool
-) -> None:
+def test_every_step_is_redrawn_as_it_was(train: Callable[..., Ids], tmp_path: Path, spikes: Mapping[int, int]) -> None:
+    """From the cursors of the lines, and from those of the checkpoints alone."""
     seen = train("stability.on_spike=rollback", spikes=spikes)
     assert sorted(seen) == list(range(1, 13))
-    if not lines:
+    for known in ("lines with cursors", "checkpoints only"):
+        for step, ids in seen.items():
+            assert shown(tmp_path / "run", step) == ids, (known, step)
         without_cursors(tmp_path / "run")
-    for step, ids in seen.items():
-        assert shown(tmp_path / "run", step) == ids, step
 
 
 def test_a_resumed_run_is_one_run_and_what_is_to_come_is_refused(
