@@ -24,6 +24,7 @@ from launch.verbs.lexicon import lexicon_app
 from launch.verbs.prepare import prepare_app
 from launch.verbs.report import report
 from launch.verbs.show import show_app
+from launch.verbs.status import status
 from launch.verbs.track import track
 from launch.verbs.train import train
 from launch.verbs.vocab import vocab_app
@@ -58,6 +59,7 @@ app.command("init", rich_help_panel=BEGIN)(init)
 app.command("doctor", rich_help_panel=BEGIN)(doctor)
 app.command("train", rich_help_panel=TRAIN)(train)
 app.command("launch", rich_help_panel=TRAIN)(launch)
+app.command("status", rich_help_panel=TRAIN)(status)
 app.command("report", rich_help_panel=USE)(report)
 app.command("track", rich_help_panel=USE)(track)
 app.command("eval", rich_help_panel=USE)(evaluate)

@@ -23,6 +23,7 @@ from pretrain.forgetting import BEGIN, averaged, rows_before
 from pretrain.meter import Meter
 from pretrain.metrics.sums import Sums, check_groups, totals
 from pretrain.processes.garbage import scheduled_garbage, search_garbage
+from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import OTHERS
 from pretrain.realised import end_of_stage
 from pretrain.retention import Retention
@@ -68,7 +69,9 @@ class StageLoop:
         )
         batches = StepBatches(self.maker, specs, run, self.world, run.batch.accumulation(self.world.size))
         self._keep_beginning()
+        doing("evaluation")
         self.retention.look(self.engine)
+        doing("first batches")
         ready = batches.fetch()
         counts = self._agree(ready)
         for step in steps:
@@ -81,13 +84,16 @@ class StageLoop:
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
                 search_garbage()
+            doing("evaluation")
             if not (progress.going_back or (progress.stopping and progress.step < self.end)):
                 self.retention.look(self.engine)
             last = progress.stopping or progress.step == self.end
             if progress.going_back or last:
                 break
             if progress.step % run.checkpoints.every == 0:
+                doing("checkpoint")
                 self.saver.begin(self.saver.snapshot(self.sums, self.guard, everywhere=False))
+        doing("end of stage")
         trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)
         if self.world.any(trouble is not None):
             raise ValueError(trouble or OTHERS)
@@ -134,11 +140,14 @@ class StageLoop:
         seeds = [hash_key("dropout", self.run.seed, step, first) % 2**63 for first in firsts]
         before = progress.cursors
         scale = self._count(counts)
+        doing("step", step + 1, long=step == self.first)
         try:
             local, norm, applied = self.engine.train_step(ready.batches, scale, self._rate(step), seeds)
         except FloatingPointError as error:
             self.around.give_up(str(error))
+        doing("batches", long=step == self.first)
         later = following()
+        doing("sum over processes", long=False)
         stats, self.norm, agreed, coming = self._global(local, norm, applied, later)
         self.engine.memory.applied += agreed
         progress.step, progress.cursors = step + 1, cursors
