@@ -179,16 +179,13 @@ def status_lines(found: Mapping[str, Any]) -> Iterator[str]:
     if parts := [*speed, *left, *wait]:
         yield "  " + ", ".join(parts)
     if found["losses"]:
-        yield "  loss " + ", ".join(
-            f"{name.removeprefix('loss/')} {value:.3f}" for name, value in found["losses"].items()
-        )
+        losses = [f"{name.removeprefix('loss/')} {value:.3f}" for name, value in found["losses"].items()]
+        yield f"  loss {', '.join(losses)}"
     saved = found["checkpoint"]
     yield f"  newest checkpoint: step {saved:,}" if saved is not None else "  no checkpoint yet"
     if slow := found["slowest"]:
-        yield (
-            f"  rank {slow['rank']} on {slow['host']} is the slowest: it waits {percent(slow['waits'], 1)} of its time for the "
-            f"others, they {percent(slow['others_wait'], 1)}"
-        )
+        waits, others = percent(slow["waits"], 1), percent(slow["others_wait"], 1)
+        yield f"  rank {slow['rank']} on {slow['host']} is the slowest: it waits {waits} of its time, the others {others}"
     shown = found["ranks"][:SHOWN]
     for rank in shown:
         end = (
