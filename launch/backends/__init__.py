@@ -135,6 +135,10 @@ class Backend(ABC):
         """The script or manifest that is handed over, for those who hand one over."""
         return ""
 
+    def machines(self) -> list[str]:
+        """Machines that can be asked over ssh before a start."""
+        return []
+
     def unreachable(self) -> list[str]:
         """Machines that do not answer now, by name."""
         return []

@@ -20,9 +20,8 @@ from typing import IO
 from launch.backends import Command, Session, Start
 from launch.shell.remote import on_all, ssh
 
-TALK = re.compile(r"\[(INFO|WARNING)\] \[|^W\d{4} |^\*{20,}|^Setting OMP_NUM_THREADS|pdsh@")
+TALK = re.compile(r"\[(INFO|WARNING)\] \[|^\[?W\d{4} |^\*{20,}|^Setting OMP_NUM_THREADS|pdsh@")
 """Lines of DeepSpeed's and torch's launchers that say nothing to a user."""
-HOST = re.compile(r"^[\w.\-]+: ")
 END_SECONDS = 60.0
 NODE_VARIABLES = ("KMASK_NODE_RANK", "NODE_RANK", "JOB_COMPLETION_INDEX")
 
@@ -33,6 +32,7 @@ class Starter(Session):
     Args:
         end_all: ends the processes of this start on all machines; says what it could not.
         without: variables that are not passed on.
+        hosts: whose names pdsh puts before the lines of each.
     """
 
     def __init__(
@@ -41,8 +41,9 @@ class Starter(Session):
         start: Start,
         end_all: Callable[[], list[str]],
         without: Collection[str] = (),
+        hosts: Collection[str] = (),
     ) -> None:
-        self.end_all = end_all
+        self.end_all, self.hosts = end_all, hosts
         own = {name: value for name, value in os.environ.items() if name not in without}
         logs = start.output / "logs"
         logs.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,8 @@ class Starter(Session):
         for line in lines:
             self.log.write(line)
             self.log.flush()
-            shown = HOST.sub("", line, count=1)
+            host, _, rest = line.partition(": ")
+            shown = rest if host in self.hosts else line
             if not TALK.search(shown):
                 sys.stderr.write(shown)
                 sys.stderr.flush()

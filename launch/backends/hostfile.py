@@ -103,6 +103,9 @@ class Hostfile(Backend):
         count = len(self.hosts())
         return f"on {count} machine{'s' if count > 1 else ''}"
 
+    def machines(self) -> list[str]:
+        return [] if self.launcher == "none" else [host for host, _ in self.hosts()]
+
     def unreachable(self) -> list[str]:
         if self.launcher == "none":
             return []
@@ -160,6 +163,7 @@ class Hostfile(Backend):
             self.commands(start),
             start,
             lambda: ended_elsewhere(names, [python, "-m", "launch.cluster.end_ranks"], start, folder, self.ssh),
+            hosts=[host for host, _ in hosts] if self.launcher == "pdsh" else [],
             without={name for name, value in os.environ.items() if unsafe(name, value)},
         )
 

@@ -83,7 +83,7 @@ class LocalSession(Session):
         self.ranks: list[subprocess.Popen[bytes]] = []
         self.logs = [start.output / "logs" / f"rank-{rank}.log" for rank in range(len(commands))]
         for rank, command in enumerate(commands):
-            own = {"KMASK_PARENT": str(os.getpid()), "KMASK_ATTEMPT": start.name}
+            own = {"KMASK_PARENT": str(os.getpid()), "KMASK_ATTEMPT": start.name, "KMASK_RUN": str(start.output)}
             # Ranks inherit the signals as blocked and hear them once their handlers stand: none dies from one while it
             # starts.
             with shielded():

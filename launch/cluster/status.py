@@ -185,7 +185,7 @@ def status_lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"  newest checkpoint: step {saved:,}" if saved is not None else "  no checkpoint yet"
     if slow := found["slowest"]:
         waits, others = percent(slow["waits"], 1), percent(slow["others_wait"], 1)
-        yield f"  rank {slow['rank']} on {slow['host']} is the slowest: it waits {waits} of its time, the others {others}"
+        yield f"  rank {slow['rank']} on {slow['host']} is the slowest: it waits {waits} of its time, others {others}"
     shown = found["ranks"][:SHOWN]
     for rank in shown:
         end = (

@@ -88,7 +88,8 @@ class Watch:
             near: living processes of other starts of the run, where each machine starts its own.
         """
         for rank in living:
-            if (silent := self._unheard(rank, now)) > self.quiet:
+            limit = self.quiet if rank.pulse > 1 else self.patience  # its first word comes before all imports
+            if (silent := self._unheard(rank, now)) > limit:
                 return f"{rank.name} has not been heard of for {silent:.0f} s; it was {rank.activity()}"
         everyone = [*living, *near]
         over = [rank for rank in everyone if rank.seconds > self._limit(rank)]

@@ -33,7 +33,12 @@ def enter(folder: Path, environment: Mapping[str, str]) -> tuple[list[str], dict
             f"{folder}: not to be seen on {os.uname().nodename}; the run's folder must be on a disk that all machines "
             "share"
         ) from None
-    variables = {**environment, **told["environment"], "KMASK_ATTEMPT": folder.name}
+    variables = {
+        **environment,
+        **told["environment"],
+        "KMASK_ATTEMPT": folder.name,
+        "KMASK_RUN": str(folder.parent.parent),
+    }
     if told["environment_file"]:
         variables |= read_variables(Path(told["environment_file"]).expanduser())
     return [told["python"], "-m", "launch.cli", *told["arguments"]], variables, told["folder"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from launch.backends import Backend
 from launch.backends.local import Local
-from launch.cluster import starts
+from launch.cluster import before, starts
 from launch.processes.dry_run import dry_run as tell_start
 from launch.processes.rank import is_rank, run_rank
 from launch.settings.components import plain, read_config
@@ -50,6 +50,7 @@ def start(backend: Backend, file: Path, overrides: list[str], dry_run: bool, rem
         settings = load(file, overrides).value
         output = Path(str(settings.get("output", ".")))
         new = not output.exists()
+        before.check(backend, file, settings)
         patience = 60 * (backend.timeout_minutes or timeout_of(settings))
         code = starts.run(backend, ["train", str(file), *overrides], output, settings, patience)
     finally:

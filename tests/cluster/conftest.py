@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults_told import HEAD, ROWS
 from hosts import Hosts
 from machine import why_no_hosts, why_no_slurm
 from slurm import Slurm
@@ -51,3 +52,9 @@ def slurm(slurm_possible: None, hosts: Hosts) -> Iterator[Slurm]:
     """Slurm on the two hosts."""
     with Slurm(hosts) as made:
         yield made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of faults that were injected."""
+    if ROWS:
+        terminalreporter.write_line("\n".join(["", HEAD, *ROWS]))
