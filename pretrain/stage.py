@@ -69,7 +69,6 @@ class StageLoop:
         )
         batches = StepBatches(self.maker, specs, run, self.world, run.batch.accumulation(self.world.size))
         self._keep_beginning()
-        doing("evaluation")
         self.retention.look(self.engine)
         doing("first batches")
         ready = batches.fetch()
@@ -84,16 +83,13 @@ class StageLoop:
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
                 search_garbage()
-            doing("evaluation")
             if not (progress.going_back or (progress.stopping and progress.step < self.end)):
                 self.retention.look(self.engine)
             last = progress.stopping or progress.step == self.end
             if progress.going_back or last:
                 break
             if progress.step % run.checkpoints.every == 0:
-                doing("checkpoint")
                 self.saver.begin(self.saver.snapshot(self.sums, self.guard, everywhere=False))
-        doing("end of stage")
         trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)
         if self.world.any(trouble is not None):
             raise ValueError(trouble or OTHERS)

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 from launch.cluster.ranks import read_ranks
-from pretrain.processes.heartbeat import FOLDER, start_of
 
 WAIT_SECONDS = 20.0
 
@@ -32,6 +31,8 @@ def children(process: int) -> list[int]:
 
 def end_ranks(output: Path, attempt: str) -> list[int]:
     """Kill them and those that they started, and wait until they are gone; returns those that are not."""
+    from pretrain.processes.heartbeat import FOLDER, start_of
+
     name = socket.gethostname()
     here = [rank for rank in read_ranks(output / FOLDER) if rank.attempt == attempt and rank.host == name]
     living = [rank.process for rank in here if start_of(rank.process) == rank.started > 0]
@@ -48,6 +49,8 @@ def end_ranks(output: Path, attempt: str) -> list[int]:
 
 def alive(process: int, started: int) -> bool:
     """Does this very process still run? One that waits to be collected by its parent does not."""
+    from pretrain.processes.heartbeat import start_of
+
     if start_of(process) != started:
         return False
     with contextlib.suppress(OSError, IndexError):

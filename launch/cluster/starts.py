@@ -25,7 +25,6 @@ from launch.cluster.attempts import new_start, record
 from launch.cluster.ranks import code_of, diagnosis, first_failure
 from launch.cluster.watch import Watch
 from launch.shell.exit_codes import FAILED, INTERRUPTED, STOPPED
-from pretrain.processes.heartbeat import FOLDER, LAUNCHER, STOP
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 POLL_SECONDS = 0.2
@@ -98,6 +97,8 @@ def run(backend: Backend, arguments: Sequence[str], output: Path, settings: Any,
 
 def one_start(backend: Backend, start: Start, stop: Stop, patience: float) -> tuple[int, str]:
     """One start to its end: the code, and why it failed in one line."""
+    from pretrain.processes.heartbeat import FOLDER, LAUNCHER
+
     folder = start.output / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     watch = Watch(folder, start.name, backend.watched(start), backend.quiet_seconds, patience)
@@ -125,6 +126,8 @@ def one_start(backend: Backend, start: Start, stop: Stop, patience: float) -> tu
 
 def follow(session: Session, watch: Watch, stop: Stop, beat: Callable[[], None]) -> tuple[int | None, str]:
     """Until it ends by itself, or has to be ended: its code (None: to be ended) and why."""
+    from pretrain.processes.heartbeat import STOP
+
     asked = False
     while True:
         if stop.asked and not asked:

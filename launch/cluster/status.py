@@ -18,7 +18,6 @@ from launch.cluster.ranks import Rank, code_of, diagnosis, first_failure, read_r
 from launch.cluster.starts import newest
 from launch.shell.exit_codes import DONE, STOPPED
 from launch.shell.formatting import clock, percent
-from pretrain.processes.heartbeat import FOLDER
 
 SILENT_SECONDS = 30.0
 TAIL_BYTES = 1 << 20
@@ -33,6 +32,8 @@ def status(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: nothing has been trained there.
     """
+    from pretrain.processes.heartbeat import FOLDER
+
     ranks, line = of_one_start(folder / FOLDER), last_line(folder / "metrics.jsonl")
     if not ranks and line is None:
         raise ValueError(f"{folder}: nothing has begun to train here (there is neither metrics.jsonl nor {FOLDER}/)")

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from launch.processes.rank import ATTEMPT, adopt_slurm
 from launch.shell.exit_codes import DONE, FAILED
-from pretrain.processes import heartbeat
 
 SMALL, LARGE = 1 << 10, 1 << 24
 """Numbers of 4 bytes: for the latency, for the bandwidth."""
@@ -22,6 +21,8 @@ TIMES = 5
 
 def all_reduce(minutes: float) -> int:
     """Take part as one rank. Returns the exit code."""
+    from pretrain.processes import heartbeat
+
     adopt_slurm()
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     heartbeat.begin(Path(os.environ["KMASK_RUN"]) / heartbeat.FOLDER, rank, os.environ.get(ATTEMPT, ""), world)

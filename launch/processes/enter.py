@@ -16,8 +16,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pretrain.processes.heartbeat import FOLDER, Heartbeat
-
 
 def enter(folder: Path, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str], str]:
     """What to become: argv, variables, folder to work in.
@@ -63,6 +61,8 @@ def read_variables(file: Path) -> dict[str, str]:
 
 def main() -> None:
     """Become `kmask train`."""
+    from pretrain.processes.heartbeat import FOLDER, Heartbeat
+
     folder = Path(sys.argv[1])
     rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID", "0")
     try:

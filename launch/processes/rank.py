@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from launch.processes.training_console import TrainConsole
 from launch.shell.exit_codes import DONE, FAILED, INTERRUPTED, STOPPED, USER_ERROR
-from pretrain.processes import heartbeat
 
 if TYPE_CHECKING:
     from pretrain.config import Run
@@ -73,7 +72,7 @@ ATTEMPT = "KMASK_ATTEMPT"
 
 def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
     """Train as this rank, and end the process. Requests to stop are heard from here on, before any slow import."""
-    from pretrain.processes import stopping
+    from pretrain.processes import heartbeat, stopping
 
     stopping.listen()
     adopt_slurm()
@@ -115,6 +114,7 @@ def _train(run: Run, resolved: Mapping[str, Any]) -> NoReturn:
     import torch
 
     from pretrain.engine import join
+    from pretrain.processes import heartbeat
     from pretrain.processes.world import leave
     from pretrain.trainer import Trainer
 
