@@ -10,12 +10,15 @@ from typing import Any
 from launch.backends import Backend
 from launch.backends.local import Local
 from launch.cluster import before, starts
+from launch.cluster.preparation import prepare_on
+from launch.preparing.planning import show_plan
+from launch.preparing.running import run_prepare
 from launch.processes.dry_run import dry_run as tell_start
 from launch.processes.rank import is_rank, run_rank
 from launch.settings.components import plain, read_config
-from launch.settings.config_classes import config_class
+from launch.settings.config_classes import config_class, recognise
 from launch.settings.yaml_files import load
-from launch.shell.exit_codes import USER_ERROR
+from launch.shell.exit_codes import DONE, USER_ERROR
 
 TIMEOUT_MINUTES = 10.0
 LEFT = ("logs", "attempts", "ranks")
@@ -34,8 +37,15 @@ def train(file: Path, overrides: list[str], processes: int, dry_run: bool) -> in
 
 
 def launch(cluster: Path, file: Path, overrides: list[str], dry_run: bool) -> int:
-    """`kmask launch`: on the machines of a cluster file. Returns the exit code."""
+    """`kmask launch`: train, or prepare, on the machines of a cluster file. Returns the exit code."""
     backend: Backend = read_config(Backend, cluster, [])  # type: ignore[type-abstract]
+    if recognise(load(file, overrides).value) == "data":
+        if isinstance(backend, Local) and dry_run:
+            show_plan(file, overrides)
+            return DONE
+        if isinstance(backend, Local):
+            return run_prepare(file, overrides)
+        return prepare_on(backend, file, overrides, dry_run)
     return start(backend, file, overrides, dry_run, remote=True)
 
 

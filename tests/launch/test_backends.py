@@ -19,6 +19,7 @@ from launch.backends.hostfile import Hostfile
 from launch.backends.kubernetes import Kubernetes
 from launch.backends.slurm import Slurm
 from launch.backends.torchrun import Torchrun
+from launch.cluster import preparation
 from launch.processes.rank import adopt_slurm, local_processes
 from launch.settings.components import decode
 from launch.settings.yaml_files import ConfigError, Source
@@ -264,3 +265,18 @@ def test_commands_on_many_machines_run_at_once_and_have_an_end() -> None:
     assert [(name, done.returncode) for name, done in found.items()] == [("0.1", 0), ("0.2", 0), ("30", 255)]
     assert found["0.2"].stdout == "0.2\n" and "no answer within 5 s" in found["30"].stderr
     assert on_all({"x": ["/no/such/program"]}, 5)["x"].returncode == 255
+
+
+def test_preparation_runs_on_every_machine_of_a_hostfile_or_as_an_array(hosts: Path, tmp_path: Path) -> None:
+    overrides = ["name=it's; `touch hit`"]
+    one, two = preparation.commands(
+        Hostfile(path=str(hosts), launcher="ssh", folder="/w x"), Path("d ata.yaml"), overrides
+    )
+    assert (one[-2], two[-2]) == ("node-1", "node-2")
+    words = shlex.split(one[-1])
+    assert words[3] == "/w x" and words[-3:] == ["prepare", "d ata.yaml", *overrides]
+    slurm = Slurm(nodes=3, processes_per_host=1, partition="long", options=["--qos=high"])
+    text = preparation.script(slurm, Path("data.yaml"), overrides)
+    assert text.startswith("#!/bin/bash\n#SBATCH --partition=long\n#SBATCH --qos=high\n") and "--array=0-2" in text
+    with pytest.raises(ValueError, match="starts training alone"):
+        preparation.commands(Torchrun(), Path("data.yaml"), [])

@@ -15,6 +15,7 @@ import pytest
 
 from launch.cluster.end_ranks import end_ranks
 from launch.cluster.ranks import Rank, code_of, diagnosis, first_failure, read_ranks
+from launch.cluster.status import status, status_lines
 from launch.cluster.watch import LAST_WORDS_SECONDS, Watch
 from pretrain.processes import heartbeat, stopping
 
@@ -234,3 +235,34 @@ def test_only_the_processes_of_a_start_are_ended_with_their_children_and_no_late
         subprocess.run(["pkill", "-9", "-P", str(other.pid)], check=False)
         other.kill()
         other.wait()
+
+
+def test_status_says_how_a_run_is_doing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing has begun to train here"):
+        status(tmp_path)
+    lines = [
+        {"event": "train", "step": step, "stage": "one", "seconds": 2.0 * step, "tokens_per_second": 500.0,
+         "loader_wait": 0.25, "loss/words": 3.5, "loss/words/entity": 4.0}
+        for step in (2, 4)
+    ]  # fmt: skip
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"event": "tr')
+    (tmp_path / "checkpoints/step-00000003").mkdir(parents=True)
+    slow = {"step": 8.0, "batches": 1.0, "sum over processes": 1.0}
+    write(tmp_path / "ranks", rank=0, step=5, spent={"step": 5.0, "sum over processes": 5.0})
+    write(tmp_path / "ranks", rank=1, host="b", step=5, spent=slow)
+    found = status(tmp_path)
+    assert (found["state"], found["step"], found["total"], found["checkpoint"]) == ("training", 5, 10, 3)
+    assert found["seconds_left"] == 12.0 and found["losses"] == {"loss/words": 3.5}
+    assert found["slowest"] == {"rank": 1, "host": "b", "waits": 0.1, "others_wait": 0.5}
+    text = "\n".join(status_lines(found))
+    assert "training, step 5 of 10 (50 %), stage `one`" in text and "500 tokens/s" in text and "12" in text
+    assert "rank 1 on b is the slowest" in text and "newest checkpoint: step 3" in text
+    write(tmp_path / "ranks", rank=1, host="b", code=1, text="out of memory")
+    assert status(tmp_path)["state"] == "failed" and "out of memory" in status(tmp_path)["why"]
+    for number, code in ((0, 0), (1, 0)):
+        write(tmp_path / "ranks", rank=number, code=code)
+    assert status(tmp_path)["state"] == "finished"
+    for number in (0, 1):
+        write(tmp_path / "ranks", rank=number)
+        os.utime(tmp_path / f"ranks/rank-{number}.json", (1, 1))
+    assert status(tmp_path)["state"] == "silent" and "may have been killed" in status(tmp_path)["why"]
