@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from launch.packages import check_packages
-from launch.processes.rank import end_at_once, has_joined
+from launch.processes.rank import LostPeerError, end_at_once, has_joined
 from launch.shell.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from launch.verbs.bench import bench
 from launch.verbs.config import config_app
@@ -83,7 +83,8 @@ def main() -> None:
                 end_at_once(FAILED)
             raise
         rank = os.environ.get("RANK", "0")
-        print(f"{'error' if rank == '0' else f'rank {rank}'}: {message_of(error)}", file=sys.stderr)
+        what = "note" if isinstance(error, LostPeerError) else "error" if rank == "0" else f"rank {rank}"
+        print(f"{what}: {message_of(error)}", file=sys.stderr)
         if has_joined():
             end_at_once(USER_ERROR)
         sys.exit(USER_ERROR)

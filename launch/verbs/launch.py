@@ -11,8 +11,6 @@ from launch.processes import starting
 from launch.verbs.arguments import ConfigFile, DryRun, Overrides
 
 CLUSTER_HELP = "YAML that says how processes are started (`kind: local`, `hostfile`, ...); see configs/cluster/."
-    "YAML that says how processes are started (`kind: local`, `hostfile`, `slurm`, ...); see configs/cluster/."
-)
 
 
 def launch(
