@@ -86,7 +86,7 @@ def main() -> None:
         what = "note" if isinstance(error, LostPeerError) else "error" if rank == "0" else f"rank {rank}"
         print(f"{what}: {message_of(error)}", file=sys.stderr)
         if has_joined():
-            end_at_once(USER_ERROR)
+            end_at_once(FAILED if isinstance(error, LostPeerError) else USER_ERROR)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)

@@ -68,6 +68,8 @@ def first_host(nodes: str) -> str:
 
 ATTEMPT = "KMASK_ATTEMPT"
 """Variable that names the start (cluster/attempts.py) that a process belongs to."""
+FOLDER = "KMASK_RUN"
+"""Variable that names the run's folder, known before its configuration is read."""
 
 
 def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
@@ -80,14 +82,18 @@ def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
         from data_prep.engines.local import die_with_parent
 
         die_with_parent(int(parent))
-    run, resolved = read()
-    heartbeat.begin(
-        Path(run.output) / heartbeat.FOLDER,
-        int(os.environ.get("RANK", "0")),
-        os.environ.get(ATTEMPT, ""),
-        int(os.environ.get("WORLD_SIZE", "1")),
-    )
+
+    def begin(output: str) -> None:
+        rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        heartbeat.begin(Path(output) / heartbeat.FOLDER, rank, os.environ.get(ATTEMPT, ""), world)
+
+    told = os.environ.get(FOLDER, "")
     try:
+        if told:
+            begin(told)
+        run, resolved = read()
+        if not told:
+            begin(run.output)
         _train(run, resolved)
     except BaseException as error:
         heartbeat.end(*ending(error))
@@ -125,7 +131,8 @@ def _train(run: Run, resolved: Mapping[str, Any]) -> NoReturn:
     try:
         finished = Trainer(run, resolved, world, console).train()
     except RuntimeError as error:
-        raise LostPeerError(lost_peer_message(error, run.engine.timeout_minutes)) from error
+        text = lost_peer_message(error, run.engine.timeout_minutes)
+        raise (ValueError if "data_workers" in text else LostPeerError)(text) from error
     finally:
         console.close()
     leave()

@@ -64,7 +64,7 @@ class Heartbeat:
     def doing(self, what: str, step: int | None = None, long: bool = True) -> None:
         """The main thread begins something. ``long``: it may take minutes; otherwise as long as the steps so far."""
         now = time.monotonic()
-        if not self.long:
+        if self.what == "step" or not self.long:  # a first step, which may compile, is long: the next may be as slow
             self.longest = max(self.longest, now - self.since)
             self.spent[self.what] = self.spent.get(self.what, 0.0) + now - self.since
             if sum(self.spent.values()) > WINDOW_SECONDS:

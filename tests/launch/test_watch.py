@@ -216,6 +216,14 @@ def test_the_longest_step_counts_and_long_work_does_not() -> None:
     assert beat.spent == {"step": pytest.approx(3.0, abs=0.5), "batches": pytest.approx(1.0, abs=0.5)}
 
 
+def test_a_first_step_that_took_minutes_allows_as_much_to_the_next() -> None:
+    beat = heartbeat.Heartbeat(Path("nowhere"), 0, "", 1)
+    beat.doing("step", 1, long=True)
+    beat.since -= 200.0
+    beat.doing("batches", long=True)
+    assert beat.longest == pytest.approx(200.0, abs=0.5)
+
+
 def test_only_the_processes_of_a_start_are_ended_with_their_children_and_no_later_one_of_that_number(
     tmp_path: Path,
 ) -> None:
