@@ -1,5 +1,5 @@
 """Two processes train alike on one machine, on two hosts over ssh, under Slurm and under torchrun: every loss of every
-step is the same number. The number of threads is fixed: each way of starting guesses another one, which changes sums."""
+step is the same number. The number of threads is fixed: ways of starting choose other ones, which changes sums."""
 
 from __future__ import annotations
 
