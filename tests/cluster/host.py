@@ -75,8 +75,8 @@ class Host:
             self.run(arguments, check=True)
 
     def die(self, silent: bool = True) -> None:
-        """End everything in it at once, as a power cut does: peers hear nothing more. With ``silent=False`` as a kill of
-        all its processes: the kernel closes their connections."""
+        """End everything in it at once, as a power cut does: peers hear nothing more. With ``silent=False`` as a kill
+        of all its processes: the kernel closes their connections."""
         if not self.init:
             return
         if silent:

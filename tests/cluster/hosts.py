@@ -5,10 +5,10 @@
         hosts.cut("b")                                        # its cable; hosts.mend("b")
         hosts["b"].die()                                      # its power; hosts["b"].start()
 
-Each host has its own name, address on a bridge, process ids, /etc/hosts, home of root, sshd and clock-free rest (host.py);
-files are the machine's, under the same paths: a folder of the test is the shared folder. There is no way out of the
-hosts' network. Everything ends with the process that made it, also by `kill -9`: namespaces are held by processes that the
-kernel ends then; folders and CPU groups are removed by the next start (machine.py).
+Each host has its own name, address on a bridge, process ids, /etc/hosts, home of root and sshd (host.py); files are
+the machine's, under the same paths: a folder of the test is the shared folder. All have the machine's clock. There is
+no way out of their network. Everything ends with the process that made it, also by `kill -9`: namespaces are held by
+processes that the kernel ends then; folders and CPU groups are removed by the next start (machine.py).
 """
 
 from __future__ import annotations

@@ -87,13 +87,13 @@ def children_of(pid: int) -> list[int]:
 
 def list_processes(init: int, pattern: str = "") -> list[Inner]:
     """The living processes of the host whose first process is ``init`` (outside), that one left out."""
-    space = os.readlink(f"/proc/{init}/ns/pid")
+    space = Path(f"/proc/{init}/ns/pid").readlink()
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == init:
             continue
         with contextlib.suppress(OSError, IndexError):  # it has just ended
-            if os.readlink(folder / "ns/pid") != space:
+            if (folder / "ns/pid").readlink() != space:
                 continue
             command = (folder / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
             if command and re.search(pattern, command):

@@ -32,7 +32,13 @@ for line in sys.stdin:
     peer.sendall(line.encode())
 """
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2).close()"
-BUSY = "import time; w, c = time.time(), time.process_time()\nwhile time.time() < w + 2: pass\nprint(time.process_time() - c)"
+BUSY = """
+import time
+end = time.time() + 2
+while time.time() < end:
+    pass
+print(time.process_time())
+"""
 
 
 def python(host: Host, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from hosts import Hosts
-from machine import CPU_GROUPS, remove_leftovers, start_time, tool, why_no_hosts
+from machine import CPU_GROUPS, remove_leftovers, start_time, tool
 
-pytestmark = pytest.mark.skipif(bool(why_no_hosts()), reason=why_no_hosts())
+pytestmark = pytest.mark.usefixtures("hosts_possible")
 HERE = Path(__file__).resolve().parent
 MAKE_AND_WAIT = """
 import sys, time
