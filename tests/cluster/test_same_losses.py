@@ -85,6 +85,62 @@ def test_a_hostfile_of_one_or_two_hosts(runs: Runs, expected: Losses, names: lis
     assert runs.losses(name) == expected
 
 
+WAYS = {
+    "over ssh": "kind: hostfile\npath: {hosts}\nlauncher: ssh\n",
+    "over pdsh, with an interface": "kind: hostfile\npath: {hosts}\nlauncher: pdsh\ninterface: eth0\n",
+}
+APART = {
+    "a hostfile without ssh": "kind: hostfile\npath: {hosts}\nlauncher: none\n",
+    "torchrun, numbered": "kind: torchrun\naddress: a:29502\nhosts: '2'\nprocesses_per_host: 1\n",
+    "torchrun, whoever comes": (
+        "kind: torchrun\naddress: a:29503\nhosts: '1:2'\nrendezvous: c10d\nprocesses_per_host: 1\n"
+    ),
+}
+
+
+def cluster_file(runs: Runs, name: str, text: str) -> Path:
+    """A cluster file of both hosts, with their variables."""
+    file = runs.folder / f"{name.replace(' ', '-')}.cluster.yaml"
+    hosts = runs.hosts.hostfile(runs.folder / "both.hosts")
+    file.write_text(text.format(hosts=hosts) + f"environment: {json.dumps(ENVIRONMENT)}\n")
+    return file
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_one_launch_for_all_hosts(way: str, runs: Runs, expected: Losses) -> None:
+    name = way.partition(",")[0].replace(" ", "-")
+    file = runs.file(name)
+    runs.hosts["a"].run(
+        [*KMASK, "launch", str(cluster_file(runs, name, WAYS[way])), file], cwd=ROOT, timeout=300, check=True
+    )
+    assert runs.losses(name) == expected
+
+
+@pytest.mark.parametrize("way", APART)
+def test_a_launch_on_every_host(way: str, runs: Runs, expected: Losses) -> None:
+    name = way.replace(",", "").replace(" ", "-")
+    file, cluster = runs.file(name), str(cluster_file(runs, name, APART[way]))
+    both = [
+        host.popen([*KMASK, "launch", cluster, file], env={"KMASK_NODE_RANK": str(number)}, cwd=ROOT)
+        for number, host in enumerate(runs.hosts)
+    ]
+    words = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], words
+    assert runs.losses(name) == expected
+
+
+def test_a_launch_that_slurm_runs(runs: Runs, expected: Losses, slurm: Slurm) -> None:
+    """Submitted by `kmask launch`, which the job runs again inside."""
+    text = "kind: slurm\nnodes: 2\nprocesses_per_host: 1\n"
+    file, cluster = runs.file("launched-slurm"), cluster_file(runs, "slurm", text)
+    done = runs.hosts["a"].run([*KMASK, "launch", str(cluster), file], cwd=ROOT, timeout=120, check=True)
+    job = int(done.stdout.split("submitted: ")[1].split(";")[0])
+    slurm.wait(job, "COMPLETED", seconds=300)
+    assert runs.losses("launched-slurm") == expected
+    status = runs.hosts["a"].run([*KMASK, "status", str(runs.folder / "launched-slurm")], cwd=ROOT, check=True).stdout
+    assert "finished, step 8 of 8" in status and "rank   1 b " in status
+
+
 def test_two_tasks_of_srun_on_two_nodes(runs: Runs, expected: Losses, slurm: Slurm) -> None:
     runs.run("a", ["srun", "--nodes=2", "--ntasks-per-node=1", *KMASK, "train", runs.file("slurm")])
     assert runs.losses("slurm") == expected
