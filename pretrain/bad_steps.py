@@ -52,9 +52,9 @@ def judged(
             )
 
 
-def rows_of_step(sampler: Sampler, before: Mapping[str, Cursor]) -> list[dict[str, Any]]:
-    """The rows of the step that began at ``before``."""
-    rows, _ = sampler.step(before)
+def rows_of_step(sampler: Sampler, before: Mapping[str, Cursor], step: int) -> list[dict[str, Any]]:
+    """The rows of a step of the run, which began at ``before``."""
+    rows, _ = sampler.step(before, step)
     return [
         {
             "stream": row.stream,

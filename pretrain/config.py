@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pretrain.evaluation.heldout import Evaluation
 from pretrain.feed.hiding import Masking
+from pretrain.feed.step_rows import StepRows
 from pretrain.methods import Method
 from pretrain.network.encoder import Model
 from pretrain.objectives import Objective
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.token_order import TokenOrder
 from pretrain.optimization import Optimization
-from pretrain.run_parts import LEAST_TEXT, Batching, Checkpoints, Data
+from pretrain.run_parts import Checkpoints, Data
 from pretrain.settings import DeepSpeed
 from pretrain.stability import Stability
-from pretrain.stages.checks import planned_stage
-from pretrain.stages.schedule import Stage, amount_of, rows_of
+from pretrain.stages.batching import Batching
+from pretrain.stages.checks import check_positions, check_samples, check_warmups, planned_stage
+from pretrain.stages.schedule import Room, Stage, amount_of, rows_of
 from pretrain.tracking import Tracking
 
 
@@ -40,7 +43,8 @@ class Run:
     tasks: dict[str, Objective] = field(default_factory=lambda: {"knowledge_masking": KnowledgeMasking()})
     """Every task of the run by name, in the order in which they join; new ones are added at the end."""
     batch: Batching = field(default_factory=Batching)
-    """How much text a step sees."""
+    """How much text a step sees; a stage may have its own. Held-out rows have these lengths in every stage, so that
+    figures compare: positions that a stage of shorter samples has not trained count in them."""
     optimization: Optimization = field(default_factory=Optimization)
     """AdamW and its schedule."""
     engine: DeepSpeed = field(default_factory=DeepSpeed)
@@ -81,11 +85,7 @@ class Run:
         for name in ("threads", "data_workers"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
-        for name, task in self.tasks.items():
-            if (room := self.batch.max_sample_tokens - task.special_tokens()) < LEAST_TEXT:
-                raise ValueError(
-                    f"tasks: {name} leaves {room} tokens of a sample for text; raise batch.max_sample_tokens"
-                )
+        check_samples(self.batches, self.tasks, self.stages)
         ordering = [name for name, task in self.tasks.items() if isinstance(task, TokenOrder)]
         if bool(ordering) != bool(self.masking.shuffle):
             raise ValueError(
@@ -96,11 +96,8 @@ class Run:
                     "back; add one or leave `shuffle` out"
                 )
             )
-        if self.model.path == "" and self.model.max_positions < self.batch.max_sample_tokens:
-            raise ValueError(
-                f"batch: max_sample_tokens {self.batch.max_sample_tokens} exceeds model.max_positions = "
-                f"{self.model.max_positions}"
-            )
+        if self.model.path == "":
+            check_positions(self.batches, self.model.max_positions, "the new model (model.max_positions)")
 
     def _take_stages(self) -> None:
         """The stages that are written, or those that the schedule makes, with their steps."""
@@ -116,8 +113,59 @@ class Run:
             )
 
     def _planned(self, stages: Sequence[Stage]) -> list[Stage]:
-        batch = self.batch
-        return [planned_stage(stage, self.tasks, batch.rows_per_step, batch.row) for stage in stages]
+        found: list[Stage] = []
+        for stage in stages:
+            found.append(planned_stage(stage, self.tasks, self._room(stage, sum(before.steps for before in found))))
+        check_warmups(self.batch, found)
+        return found
+
+    def _room(self, stage: Stage, begin: int) -> Room:
+        """What a stage that begins at a step of the run has room for: a warm-up in the run's batch is counted from the
+        beginning of the run, one in a stage's own from that of the stage."""
+        rows = self.batch.step_rows() if stage.batch is None else stage.batch.step_rows(begin)
+        return Room(rows, begin, self.batch_of(stage).row)
+
+    def room_of(self, stage: Stage) -> Room:
+        """What a stage of the run has room for."""
+        earlier = itertools.takewhile(lambda other: other.name != stage.name, self.stages)
+        return self._room(stage, sum(other.steps for other in earlier))
+
+    def batch_of(self, stage: Stage) -> Batching:
+        """How much text a step of a stage sees."""
+        return stage.batch or self.batch
+
+    def step_rows(self, stage: Stage) -> StepRows:
+        """The rows of every step of a stage, by the step of the run."""
+        return self.room_of(stage).rows
+
+    @property
+    def batches(self) -> dict[str, Batching]:
+        """All of them by their keys: the run's, and those of stages that have their own."""
+        own = {f"stages.{index}.batch": stage.batch for index, stage in enumerate(self.stages)}
+        return {"batch": self.batch} | {key: batch for key, batch in own.items() if batch}
+
+    def share_done(self, step: int) -> float:
+        """Of all positions of the run, those of the steps before ``step``."""
+        done = whole = 0
+        for room, steps in ((self.room_of(stage), stage.steps) for stage in self.stages):
+            done += room.whole(min(max(step - room.begin, 0), steps)) * room.row_tokens
+            whole += room.whole(steps) * room.row_tokens
+        return done / whole
+
+    @property
+    def even(self) -> bool:
+        """Do all steps see as much text?"""
+        return len(found := {self.batch_of(stage) for stage in self.stages}) == 1 and not found.pop().warmup
+
+    def check_processes(self, world: int, step: int = 0) -> None:
+        """Raise ValueError unless the rows of every step from ``step`` on can be divided by so many processes."""
+        for index, stage in enumerate(self.stages):
+            batch, room = self.batch_of(stage), self.room_of(stage)
+            key = f"stages.{index}.batch" if stage.batch else "batch"
+            if step < room.begin + stage.steps:
+                batch.accumulation(world, key)
+                if max(step, room.begin) < room.rows.begin + room.rows.growing:
+                    batch.check_warmup(world, key)
 
     def builds_rows(self, task: str) -> bool:
         """Does a share give this task rows of its own?"""
@@ -127,7 +175,7 @@ class Run:
         """Rows built for each task of a stage: exact where the stage counts them, shares of all rows where it does
         not."""
         builders = [task for task, amount in stage.tasks.items() if amount_of(amount).value and self.builds_rows(task)]
-        return rows_of(stage, builders, self.batch.rows_per_step, self.batch.row)
+        return rows_of(stage, builders, self.room_of(stage))
 
     @property
     def plain_rows(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from pretrain.config import Run
 from pretrain.state.checkpoint import State
 
+BATCH_FREE = ("batch.rows_per_step", "batch.rows_per_process", "batch.warmup*")
 FREE = (
     "output",
     "threads",
@@ -27,8 +28,7 @@ FREE = (
     "model.drop",
     "model.dropout",
     "model.attention_dropout",
-    "batch.rows_per_step",
-    "batch.rows_per_process",
+    *BATCH_FREE,
     "optimization.*",
     "engine.*",
     "evaluation.*",
@@ -72,7 +72,7 @@ def check_continues(state: State, run: Run, resolved: Mapping[str, Any], fingerp
 
 def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Changes:
     """All differences between the checkpoint's configuration and this one."""
-    stages = _stages(state, resolved["stages"])
+    stages = _stages(state, resolved["stages"], resolved["batch"])
     allowed, refused = (
         stages.allowed,
         [*_order_of_tasks(state, resolved), *_folders(state, fingerprints), *stages.refused],
@@ -165,9 +165,9 @@ def _folders(state: State, fingerprints: Mapping[str, str]) -> list[str]:
     return refused
 
 
-def _stages(state: State, now: Sequence[Mapping[str, Any]]) -> Changes:
-    """Stages that ended are history; the present one keeps its name and the steps that are done; later ones are
-    free."""
+def _stages(state: State, now: Sequence[Mapping[str, Any]], batch: Mapping[str, Any]) -> Changes:
+    """Stages that ended are history; the present one keeps its name, the steps that are done and the lengths of its
+    samples and rows; later ones are free."""
     before, present = state.config["stages"], len(state.done) - 1
     changes = Changes([], [])
     if len(now) <= present:
@@ -175,17 +175,35 @@ def _stages(state: State, now: Sequence[Mapping[str, Any]]) -> Changes:
         return Changes([], [f"stages: {present + 1} were trained ({names}), {len(now)} are listed"])
     for index in range(max(len(before), len(now))):
         was, stage = (items[index] if index < len(items) else ABSENT for items in (before, now))
+        was, stage = _with_batches(was, stage, state.config["batch"], batch)
         for key, old, value in differences(was, stage, f"stages.{index}", new=True):
             done = state.done[index]["steps"] if index <= present else 0
-            if index < present:
+            of_batch = key.removeprefix(f"stages.{index}.")
+            if any(fnmatch.fnmatchcase(of_batch, pattern) for pattern in BATCH_FREE):
+                changes.allowed.append(f"{key}: {shown(old)} -> {shown(value)}")
+            elif index < present:
                 changes.refused.append(f"{key}: {shown(old)} -> {shown(value)} (this stage has ended)")
-            elif index == present and key.endswith(".name"):
+            elif index == present and (key.endswith(".name") or of_batch.startswith("batch")):
                 changes.refused.append(f"{key}: {shown(old)} -> {shown(value)} (this stage has begun)")
             elif index == present and key.endswith(".steps") and value < done:
                 changes.refused.append(f"{key}: {shown(old)} -> {shown(value)} ({done} steps of it are done)")
             else:
                 changes.allowed.append(f"{key}: {shown(old)} -> {shown(value)}")
     return changes
+
+
+def _with_batches(was: Any, now: Any, before: Mapping[str, Any], batch: Mapping[str, Any]) -> tuple[Any, Any]:
+    """A stage as it was and as it is, with the batch that its steps see where only one of both has its own.
+
+    Args:
+        before, batch: the run's, then and now.
+    """
+    pair = [dict(stage) if isinstance(stage, Mapping) else stage for stage in (was, now)]
+    own = [isinstance(stage, Mapping) and stage.get("batch") for stage in pair]
+    for stage, mine, whole in zip(pair, own, (before, batch), strict=True):
+        if isinstance(stage, dict):
+            stage["batch"] = (mine or {"warmup": None, **whole}) if any(own) else None
+    return pair[0], pair[1]
 
 
 def shown(value: Any) -> str:

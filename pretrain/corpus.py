@@ -24,6 +24,7 @@ from pretrain.feed.sources import Source
 from pretrain.objectives import Objective
 from pretrain.order import stream_shares
 from pretrain.special_ids import specials
+from pretrain.stages.batching import Batching
 from pretrain.stages.schedule import Stage
 
 ORDER = "order 2"
@@ -142,19 +143,20 @@ class Corpus:
             rows = []
             for name, stream in maker.streams.items():
                 windows = stream.source.windows(np.arange(1))
-                rows.append(RowSpec(name, 0, windows.take(np.cumsum(stream.lengths(windows)) <= self.run.batch.row)))
+                rows.append(RowSpec(name, 0, windows.take(np.cumsum(stream.lengths(windows)) <= stream.row_tokens)))
             _ = maker[MicroBatchSpec(0, rows, 0.0)]
 
     def streams(self, stage: Stage, split: str) -> dict[str, Stream]:
         """One stream per folder and row-building task of the stage."""
+        batch = self.run.batch_of(stage)
         return {
-            f"{folder}/{task}": self._stream(folder, task, split, self.run.seed, share)
+            f"{folder}/{task}": self._stream(folder, task, split, self.run.seed, share, batch)
             for (folder, task), share in stream_shares(self.run, stage).items()
         }
 
-    def _stream(self, folder: str, task: str, split: str, seed: int, share: float) -> Stream:
+    def _stream(self, folder: str, task: str, split: str, seed: int, share: float, batch: Batching) -> Stream:
         objective = self.objectives[task]
-        feed, room = objective.feed(), self.run.batch.max_sample_tokens - objective.special_tokens()
+        feed, room = objective.feed(), batch.max_sample_tokens - objective.special_tokens()
         source = Source(
             name=folder,
             prepared=self.prepared[folder],
@@ -163,21 +165,23 @@ class Corpus:
             parts=parts(self.run.masking.strategy.levels()),
             whole=feed.whole,
         )
-        row = self.run.batch.row
-        return Stream(source=source, task=task, objective=objective, row_tokens=row, seed=seed, share=share)
+        return Stream(source=source, task=task, objective=objective, row_tokens=batch.row, seed=seed, share=share)
 
     def maker(self, stage: Stage, split: str, masking: Masking) -> BatchMaker:
         """What makes the batches of a stage; where none of its tasks reads hidden tokens, training hides none."""
         tasks = [name for name in self.run.tasks if name in stage.tasks]
         hides = split != "train" or any(self.objectives[name].READS_HIDDEN for name in tasks)
-        return self._maker(self.streams(stage, split), tasks, masking if hides else None, split, self.run.seed)
+        hidden, batch = masking if hides else None, self.run.batch_of(stage)
+        return self._maker(self.streams(stage, split), tasks, hidden, split, self.run.seed, batch)
 
     def trial(self, task: str, split: str) -> BatchMaker:
         """What makes batches of rows built for one task, for looking at: `train` or `heldout`, under the run's own
         masks."""
-        rows = task if self.run.builds_rows(task) else self.run.plain_rows
-        streams = (self._stream(folder, rows, split, self.run.seed, 1.0) for folder in self.feeds[rows])
-        return self._maker({stream.name: stream for stream in streams}, [task], self.run.masking, split, self.run.seed)
+        run = self.run
+        rows = task if run.builds_rows(task) else run.plain_rows
+        streams = (self._stream(folder, rows, split, run.seed, 1.0, run.batch) for folder in self.feeds[rows])
+        named_streams = {stream.name: stream for stream in streams}
+        return self._maker(named_streams, [task], run.masking, split, run.seed, run.batch)
 
     def heldout(self, tasks: Collection[str]) -> list[BatchMaker]:
         """What makes the batches of an evaluation of ``tasks``, under the masks that every evaluation uses, or the
@@ -185,7 +189,7 @@ class Corpus:
 
         Each task that builds rows is measured on rows of its own, the others on plain ones, and each folder under the
         levels it has: the figures of one do not change when another joins. Neither the seed of the run nor its stage
-        decides which rows these are.
+        decides which rows these are: they have the lengths of the run's `batch`, whatever those of the stage.
         """
         groups: dict[str, list[str]] = {self.run.plain_rows: []}
         for name in (name for name in self.run.tasks if name in tasks):
@@ -193,16 +197,22 @@ class Corpus:
         makers = []
         for rows, names in ((rows, names) for rows, names in groups.items() if names):
             for folder in self.feeds[rows]:
-                stream = self._stream(folder, rows, "heldout", HELDOUT_SEED, 1.0)
+                stream = self._stream(folder, rows, "heldout", HELDOUT_SEED, 1.0, self.run.batch)
                 for figures, masking in self.run.evaluation.maskings(
                     stream.source.prepared.levels, self.run.masking
                 ).items():
-                    maker = self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED)
+                    maker = self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED, self.run.batch)
                     makers.append(replace(maker, figures=figures))
         return makers
 
     def _maker(
-        self, streams: Mapping[str, Stream], tasks: Sequence[str], masking: Masking | None, split: str, seed: int
+        self,
+        streams: Mapping[str, Stream],
+        tasks: Sequence[str],
+        masking: Masking | None,
+        split: str,
+        seed: int,
+        batch: Batching,
     ) -> BatchMaker:
         return BatchMaker(
             streams=streams,
@@ -210,8 +220,8 @@ class Corpus:
             masking=masking,
             specials=self.specials,
             task_ids=self.run.task_ids,
-            row_tokens=self.run.batch.row,
-            max_sample_tokens=self.run.batch.max_sample_tokens,
+            row_tokens=batch.row,
+            max_sample_tokens=batch.max_sample_tokens,
             segment_types=None if self.run.model.path else self.run.model.segment_types,
             seed=seed,
             salt=split,

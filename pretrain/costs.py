@@ -39,6 +39,8 @@ class Costs(NamedTuple):
     """What is left of a run."""
 
     steps: int
+    positions: int
+    """Of all rows, padding included."""
     tokens: float
     """Real tokens: positions without padding."""
     flops: float
@@ -50,13 +52,12 @@ class Costs(NamedTuple):
 
 def costs(found: Preflight) -> Costs:
     """Of the steps that are left, stage by stage."""
-    positions = found.run.batch.rows_per_step * found.run.batch.row
-    steps, tokens, flops = 0, 0.0, 0.0
+    positions, tokens, flops = 0, 0.0, 0.0
     for stage in found.stages:
-        left = min(stage.steps, max(0, stage.begin + stage.steps - found.step))
-        real = left * positions * stage.load.real_share
-        steps, tokens, flops = steps + left, tokens + real, flops + real * stage.load.flops
-    return Costs(steps, tokens, flops)
+        left = stage.positions(found.step)
+        real = left * stage.load.real_share
+        positions, tokens, flops = positions + left, tokens + real, flops + real * stage.load.flops
+    return Costs(max(found.total - found.step, 0), positions, tokens, flops)
 
 
 def rate_of(found: Preflight, given: float, lines: Iterable[Mapping[str, Any]]) -> Rate | None:
@@ -145,7 +146,7 @@ def check_memory(found: Preflight, rows: Sequence[ZeroRow], there: float) -> Non
     others = [str(row.stage) for row in rows if row.memory and row.total <= there]
     remedies = [f"engine.zero_stage {' or '.join(others)} would fit"] if others else []
     fixed = sum(mine.memory or ())
-    if found.run.batch.rows_per_process > 1 and fixed < there:
+    if found.dearest.batch.rows_per_process > 1 and fixed < there:
         remedies.append("fewer rows at once (batch.rows_per_process) need less for activations")
     if found.run.engine.zero_stage and not others:
         remedies.append("more processes share out optimiser and gradients")

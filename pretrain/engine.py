@@ -94,6 +94,7 @@ class Engine:
 
     Args:
         steps: how many steps of Adam each parameter has seen, by name; 0 when absent.
+        accumulation: micro-batches of a step, at most.
         factors: of the learning rate, by name; 1 when absent.
     """
 
@@ -169,6 +170,7 @@ class Engine:
         norm = applied = torch.zeros(())
         for micro, (batch, seed) in enumerate(zip(batches, seeds, strict=True)):
             torch.manual_seed(seed)
+            self.engine.set_gradient_accumulation_boundary(micro == len(batches) - 1)  # steps may differ in length
             loss, found = self.forward(batch, summed)
             # A loss that is not finite may have a finite gradient: make it visible in the gradient, where every rank
             # sees it. The product is also needed when it is 1: given the very tensor that forward returned, stage 0 of

@@ -18,6 +18,7 @@ from data_prep.files import read_json
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, Sampler, micro_batches
+from pretrain.stage_cursors import beginning
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import NAME, State
 
@@ -109,8 +110,9 @@ def cursors_at(
     inside = {at: jump for at, jump in jumps.items() if step < at < behind.step}
     arrived = _walked(run, corpus, cursors, step, behind.step, inside)
     jumped = jumps.get(behind.step, arrived)  # it was noted before the run went back to it, or when a stage began there
-    expected = _places(behind.cursors, behind.cursors)
-    if expected not in (_places(arrived, behind.cursors), _places(jumped, behind.cursors)):
+    known_there = _begun(run, behind.step, behind.cursors)
+    expected = _places(known_there, known_there)
+    if expected not in (_places(arrived, known_there), _places(jumped, known_there)):
         raise ValueError(
             f"the rows of step {step + 1:,} are not known for certain: counted from {before.where} (step "
             f"{before.step:,}), the run does not arrive where {behind.where} (step {behind.step:,}) says it was. Its "
@@ -138,18 +140,22 @@ def _walked(
     places = [begin, *sorted(at for at in cuts if begin < at < end), end]
     for at, until in zip(places, [*places[1:], None], strict=True):
         cursors = jumps.get(at, cursors)
-        where = position(run.stages, at)
-        if where.step == 0:
-            cursors = {name: cursor._replace(served=0) for name, cursor in cursors.items()}
+        cursors = _begun(run, at, cursors)
         if until is not None and until > at:
-            cursors = sampler_of(run, corpus, at).after(cursors, until - at)
+            cursors = sampler_of(run, corpus, at).after(cursors, until - at, at)
     return cursors
+
+
+def _begun(run: Run, step: int, cursors: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
+    """The cursors after so many steps, as those of the stage that begins there, if one does."""
+    where = position(run.stages, step)
+    return cursors if where.step else beginning(run, where.stage, cursors)
 
 
 def sampler_of(run: Run, corpus: Corpus, step: int) -> Sampler:
     """The order of rows of the stage of a step."""
     stage = run.stages[position(run.stages, step).stage]
-    return Sampler(streams=corpus.streams(stage, "train"), rows_per_step=run.batch.rows_per_step)
+    return Sampler(streams=corpus.streams(stage, "train"), rows_per_step=run.step_rows(stage))
 
 
 def step_specs(
@@ -160,8 +166,11 @@ def step_specs(
     Raises:
         ValueError: the rows of a step cannot be divided by so many processes.
     """
-    run.batch.accumulation(processes)
-    sampler, total, rows = sampler_of(run, corpus, step), total_steps(run.stages), run.batch.rows_per_process
+    batch = run.batch_of(run.stages[position(run.stages, step).stage])
+    sampler, total, rows = sampler_of(run, corpus, step), total_steps(run.stages), batch.rows_per_process
+    batch.accumulation(processes)
+    if sampler.step_rows.of(step) < batch.rows_per_step:
+        batch.check_warmup(processes)
     steps = range(step, step + 1)
     return [list(micro_batches(sampler, cursors, steps, total, rows, rank, processes, {})) for rank in range(processes)]
 

@@ -74,7 +74,10 @@ def stage_load(
     run: Run, corpus: Corpus, index: int, progress: Progress, model: PretrainingModel, gpu: bool, notes: list[str]
 ) -> Load:
     """Build a row of every stream of a stage and look at what its tasks do with them."""
-    maker = corpus.maker(run.stages[index], "train", run.masking)
+    rows, maker = (
+        run.batch_of(run.stages[index]).rows_per_process,
+        corpus.maker(run.stages[index], "train", run.masking),
+    )
     corpus.heldout(list(maker.objectives))
     predicting = [name for name in maker.objectives if WORDS in run.tasks[name].tied(name).values()]
     predicted, real, flops, whole = 0, 0.0, 0.0, sum(stream.share for stream in maker.streams.values())
@@ -89,11 +92,11 @@ def stage_load(
         f"what task {task} encodes is not counted exactly: its loss looks at the numbers of a batch"
         for task in seen.unknown
     ]
-    rows, own = run.batch.rows_per_process, [encoder for encoder in seen.encodings if encoder is model.ernie]
+    own = [encoder for encoder in seen.encodings if encoder is model.ernie]
     others = [encoder.config for encoder in seen.encodings if encoder is not model.ernie]
     micro = Micro(
-        tokens=rows * run.batch.row,
-        longest=run.batch.max_sample_tokens,
+        tokens=rows * maker.row_tokens,
+        longest=maker.max_sample_tokens,
         predicted=rows * predicted,
         passes=len(own),
     )
@@ -101,5 +104,5 @@ def stage_load(
         activations=activation_estimate(model.config, micro, run.engine, gpu, others),
         vocabulary=vocabulary_activations(model.config, micro),
         flops=flops / max(real, 1.0),
-        real_share=real / run.batch.row,
+        real_share=real / maker.row_tokens,
     )

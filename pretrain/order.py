@@ -60,8 +60,9 @@ def rows_of_step(run: Run, step: int) -> list[Pair]:
     if not 0 <= step < total:
         raise ValueError(f"step: {step:,} must lie between 0 and {total - 1:,}")
     where = position(run.stages, step)
-    rows = run.batch.rows_per_step
-    return turns(stream_shares(run, run.stages[where.stage]), {}, (where.step + 1) * rows)[-rows:]
+    stage = run.stages[where.stage]
+    rows = run.room_of(stage).whole(where.step + 1)
+    return turns(stream_shares(run, stage), {}, rows)[-run.step_rows(stage).of(step) :]
 
 
 def tasks_of_step(run: Run, step: int) -> dict[str, int]:

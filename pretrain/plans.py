@@ -23,11 +23,13 @@ from pretrain.beginning import Begun
 from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.feed.sampling import Stream
+from pretrain.feed.step_rows import StepRows
 from pretrain.loads import Beginnings, Load, stage_load
 from pretrain.model import PretrainingModel
 from pretrain.progress import Progress
 from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model
 from pretrain.sizes import Sizes, sizes
+from pretrain.stages.batching import Batching, Lengths
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Checkpoint, Snapshot
 
@@ -54,11 +56,20 @@ class StagePlan:
     steps: int
     begin: int
     """Step of the run at which it begins."""
+    batch: Batching
+    """How much text its steps see."""
+    rows: StepRows
+    """Of its steps, as the run counts them."""
     tasks: Sequence[TaskPlan]
     sizes: Sizes | None
     """Of its model; None for a stage that has ended."""
     load: Load
     """What a process does at once."""
+
+    def positions(self, done: int = 0) -> int:
+        """Positions of the steps that are left after so many steps of the run."""
+        end = self.begin + self.steps
+        return self.rows.between(min(max(done, self.begin), end), end) * self.batch.row
 
     @property
     def activations(self) -> int:
@@ -108,12 +119,14 @@ def stage_plans(
             if left:
                 load = stage_load(run, corpus, index, progress, model, gpu, notes)
             progress.learned = learned
-        begin = sum(earlier.steps for earlier in run.stages[:index])
+        room = run.room_of(stage)
         plans.append(
             StagePlan(
                 name=stage.name,
                 steps=stage.steps,
-                begin=begin,
+                begin=room.begin,
+                batch=run.batch_of(stage),
+                rows=room.rows,
                 tasks=_tasks(run, index, begun.snapshot.state.learned if begun else ()),
                 sizes=found,
                 load=load,
@@ -177,17 +190,18 @@ def _later_model(run: Run, before: PretrainingModel, learned: Sequence[str], ind
 def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:
     """All folders; epochs are counted from the text in the rows of each stream's first block, without special tokens
     and padding."""
-    text: dict[str, float] = {}
+    text: dict[tuple[str, Lengths], float] = {}
     read = dict.fromkeys(corpus.prepared, 0.0)
     for stage in run.stages:
-        streams = corpus.streams(stage, "train")
+        streams, rows = corpus.streams(stage, "train"), run.room_of(stage).whole(stage.steps)
         whole = sum(stream.share for stream in streams.values())
         for name, stream in streams.items():
-            if name not in text:
-                text[name] = tokens_per_row(stream)
+            key = name, run.batch_of(stage).lengths
+            if key not in text:
+                text[key] = tokens_per_row(stream)
             if stream.source.split != "train":
                 continue
-            read[stream.source.name] += stream.share / whole * run.batch.rows_per_step * stage.steps * text[name]
+            read[stream.source.name] += stream.share / whole * rows * text[key]
     found = []
     for name, folder in corpus.prepared.items():
         tokens = folder.tokens("train")
@@ -199,7 +213,7 @@ def stream_epochs(corpus: Corpus, index: int) -> dict[str, float]:
     """How often every stream of a stage reads its folder in it, counted as ``folder_plans`` does."""
     stage = corpus.run.stages[index]
     streams = corpus.streams(stage, "train")
-    rows, whole = stage.steps * corpus.run.batch.rows_per_step, sum(stream.share for stream in streams.values())
+    rows, whole = corpus.run.room_of(stage).whole(stage.steps), sum(stream.share for stream in streams.values())
     return {
         name: rows * stream.share / whole * tokens_per_row(stream) / stream.source.prepared.tokens(stream.source.split)
         for name, stream in streams.items()

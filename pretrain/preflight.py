@@ -73,6 +73,11 @@ class Preflight:
         return total_steps(self.run.stages)
 
     @property
+    def dearest(self) -> StagePlan:
+        """The stage whose micro-batches need most memory; the last one, where none is left."""
+        return max(reversed(self.stages), key=lambda stage: stage.activations)
+
+    @property
     def sizes(self) -> Sizes:
         """Of the largest model of the stages that are left."""
         return max((stage.sizes for stage in self.stages if stage.sizes), key=lambda sizes: sizes.checkpoint)
@@ -94,7 +99,6 @@ def preflight(run: Run, resolved: Mapping[str, Any], place: Place) -> Preflight:
         ValueError: it would not start, or not continue; the message that the start would give.
     """
     run, why, notes = decided(run, place)
-    run.batch.accumulation(place.processes)
     if place.local:
         check_sinks(run.tracking.sinks)
     corpus, folder = Corpus(run=run), Path(run.output)
@@ -104,6 +108,7 @@ def preflight(run: Run, resolved: Mapping[str, Any], place: Place) -> Preflight:
     check_elsewhere(run)
     check_output(folder)
     newest = checkpoint.latest(folder / "checkpoints", notes.append)
+    run.check_processes(place.processes, newest.state.step if newest else 0)
     changes: list[str] = []
     if newest:
         changes = [

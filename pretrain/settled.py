@@ -20,10 +20,10 @@ def settled(run: Run, world: World) -> tuple[DeepSpeed, list[str]]:
 def tight_rows(run: Run) -> list[str]:
     """What a user should know whose rows have room for fewer hidden tokens than the masking rate asks for."""
     budget = run.masking.hidden_share
-    asked = max(budget.rate, budget.final_rate) * run.batch.row
-    if not 0 < budget.row_targets < asked:
-        return []
+    rate, rows = max(budget.rate, budget.final_rate), dict.fromkeys(run.batch_of(stage).row for stage in run.stages)
     return [
-        f"masking: budget.row_targets {budget.row_targets} is less than {asked:.0f} tokens, which the rate asks for in "
-        f"a full row of {run.batch.row}: units will be given up in most rows (`given_up_units` counts them)"
+        f"masking: budget.row_targets {budget.row_targets} is less than {rate * row:.0f} tokens, which the rate asks "
+        f"for in a full row of {row}: units will be given up in most rows (`given_up_units` counts them)"
+        for row in rows
+        if 0 < budget.row_targets < rate * row
     ]

@@ -25,6 +25,7 @@ from pretrain.forgetting import begin_weights, factors, parts_of
 from pretrain.model import PretrainingModel
 from pretrain.optimization import layer_factors
 from pretrain.processes.world import World
+from pretrain.stages.checks import check_positions
 from pretrain.stages.schedule import planned_tasks
 from pretrain.state import importing as exchange
 from pretrain.state.checkpoint import Checkpoint, Snapshot
@@ -58,7 +59,7 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
     """The model that a run begins with, what it was read from (empty: nothing), and a line that says so.
 
     Raises:
-        ValueError: model.path cannot be read, or reads shorter samples than batch.max_sample_tokens.
+        ValueError: model.path cannot be read, or reads shorter samples than the run has.
     """
     learned = [name for name in run.tasks if name in planned_tasks(run.stages, stage)]
     objectives = {name: run.tasks[name] for name in learned}
@@ -67,7 +68,7 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
         return PretrainingModel(config, objectives, active_tasks(run, stage), run.seed), {}, ""
     pretrained = exchange.read_pretrained(Path(run.model.path), tokenizer)
     config = exchange.encoder_config(pretrained.config, task_rows(run, learned), run.model)
-    check_positions(run, config, run.model.path)
+    check_positions(run.batches, config.max_position_embeddings, run.model.path)
     model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
     new = load_weights(model, pretrained.tensors)
     source = {
@@ -101,15 +102,6 @@ def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, n
     return "; ".join([line, *pretrained.notes])
 
 
-def check_positions(run: Run, config: Any, where: str) -> None:
-    """Raise ValueError when samples can be longer than the position table."""
-    if config.max_position_embeddings < run.batch.max_sample_tokens:
-        raise ValueError(
-            f"batch.max_sample_tokens: {run.batch.max_sample_tokens}, but {where} has {config.max_position_embeddings} "
-            f"positions; use at most {config.max_position_embeddings} (the shards need not be prepared again)"
-        )
-
-
 def grown_model(run: Run, stage: int, snapshot: Snapshot) -> PretrainingModel:
     """The model of a stage with everything that was learned before; new heads and table rows as initialised."""
     from transformers import ErnieConfig
@@ -119,7 +111,7 @@ def grown_model(run: Run, stage: int, snapshot: Snapshot) -> PretrainingModel:
     shape["task_type_vocab_size"] = max(shape["task_type_vocab_size"], task_rows(run, learned))
     shape |= {"hidden_dropout_prob": run.model.dropout, "attention_probs_dropout_prob": run.model.attention_dropout}
     config = ErnieConfig(**shape)
-    check_positions(run, config, "the model of the checkpoint")
+    check_positions(run.batches, config.max_position_embeddings, "the model of the checkpoint")
     model = PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, stage), run.seed)
     load_weights(model, snapshot.tensors)
     return model
@@ -192,8 +184,9 @@ def begin_stage(
     layers = layer_factors(names, run.optimization.layer_decay)
     lower |= {name: factor * lower.get(name, 1.0) for name, factor in layers.items()}
     begin = begin_weights(tensors or _weights(model), old, fresh) if run.optimization.average_stages else {}
-    accumulation = run.batch.accumulation(world.size)
-    engine = Engine(model, run.engine, run.optimization, run.batch.rows_per_process, accumulation, world, steps, lower)
+    batch = run.batch_of(run.stages[stage])
+    rows, accumulation = batch.rows_per_process, batch.accumulation(world.size)
+    engine = Engine(model, run.engine, run.optimization, rows, accumulation, world, steps, lower)
     engine.memory.kept |= {name: tensor.clone() for name, tensor in begin.items()}
     engine.train()
     if snapshot:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -49,7 +50,8 @@ class StageLoop:
         self.end = self.first - position(run.stages, self.first).step + self.stage.steps
         self.total = total_steps(run.stages)
         self.retention = Retention(around, index, list(maker.objectives), (self.end - self.stage.steps, self.end))
-        self.sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
+        self.batch, self.rows = run.batch_of(self.stage), run.step_rows(self.stage)
+        self.sampler = Sampler(streams=maker.streams, rows_per_step=self.rows)
         self.sums = Sums({name: objective.groups for name, objective in maker.objectives.items()}, self.progress.window)
         new = self.first == self.end - self.stage.steps
         self.guard = Guard(run.stability, {**self.progress.guard, "losses": {}} if new else self.progress.guard)
@@ -62,23 +64,24 @@ class StageLoop:
         """All steps; returns what the next stage begins from, on every rank, or None when the run goes back."""
         run, progress = self.run, self.progress
         states: dict[int, dict[str, Cursor]] = {}
-        per_process = run.batch.rows_per_process
+        per_process = self.batch.rows_per_process
         steps = range(self.first, self.end)
         specs = micro_batches(
             self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states
         )
-        batches = StepBatches(self.maker, specs, run, self.world, run.batch.accumulation(self.world.size))
+        batches = StepBatches(self.maker, specs, run, self.world, self.batch.accumulation(self.world.size))
         self._keep_beginning()
         self.retention.look(self.engine)
         doing("first batches")
-        ready = batches.fetch()
+        ready = batches.fetch(len(self._firsts(self.first)))
         counts = self._agree(ready)
         for step in steps:
             if counts.bad:
                 raise ValueError(
                     self.world.first_text(str(ready.fault or self.trouble or "")) or OTHERS
                 ) from ready.fault
-            following = batches.fetch if step + 1 < self.end else batches.none
+            coming = len(self._firsts(step + 1))
+            following = partial(batches.fetch, coming) if step + 1 < self.end else batches.none
             ready, counts = self._train(step, ready, counts, following, states.pop(step))
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
@@ -130,10 +133,8 @@ class StageLoop:
     ) -> tuple[Ready, Counts]:
         """One step, judged. The batches of the next are fetched meanwhile, and their counts agreed in the message that
         ends this one."""
-        progress, world, started = self.progress, self.world, time.perf_counter()
-        rows, size = self.run.batch.rows_per_process, world.size
-        firsts = range(world.rank * rows, self.run.batch.rows_per_step, size * rows)
-        seeds = [hash_key("dropout", self.run.seed, step, first) % 2**63 for first in firsts]
+        progress, started = self.progress, time.perf_counter()
+        seeds = [hash_key("dropout", self.run.seed, step, first) % 2**63 for first in self._firsts(step)]
         before = progress.cursors
         scale = self._count(counts)
         doing("step", step + 1, long=step == self.first)
@@ -157,8 +158,13 @@ class StageLoop:
             progress.pooled += sum(count for task, (_, _, count) in found.items() if self.run.tasks[task].TRAINS_POOLER)
         self.sums.count(seconds=time.perf_counter() - started, waited=later.waited, skipped=float(not verdict.applied))
         if verdict.reason:
-            judged(self.around, self.index, verdict, self.guard, lambda: rows_of_step(self.sampler, before))
+            judged(self.around, self.index, verdict, self.guard, lambda: rows_of_step(self.sampler, before, step))
         return later, coming
+
+    def _firsts(self, step: int) -> range:
+        """The numbers, among all rows of a step, of the first row of each of this process's micro-batches."""
+        rows = self.batch.rows_per_process
+        return range(self.world.rank * rows, self.rows.of(step), self.world.size * rows)
 
     def _rate(self, step: int) -> float:
         where = position(self.run.stages, step)
@@ -226,4 +232,4 @@ class StageLoop:
         if self.around.tracker:
             line = {"stage": self.stage.name, **values, "cursors": progress.cursors}
             self.around.tracker.log("train", progress.step, line)
-        self.around.report("train", progress.step, values)
+        self.around.report("train", progress.step, {**values, "share": self.run.share_done(progress.step)})

@@ -56,7 +56,11 @@ class Counts(NamedTuple):
 
 
 class StepBatches:
-    """The batches of a stage in order, made ahead by data workers where there are some."""
+    """The batches of a stage in order, made ahead by data workers where there are some.
+
+    Args:
+        accumulation: batches of a step, where their number is not given; at most so many.
+    """
 
     def __init__(
         self, maker: BatchMaker, specs: Iterator[MicroBatchSpec], run: Run, world: World, accumulation: int
@@ -73,11 +77,11 @@ class StepBatches:
         )
         self.batches = loader(maker, specs, workers, on_gpu, min(LOOK_MINUTES, self.minutes), accumulation)
 
-    def fetch(self) -> Ready:
-        """The batches of the next step."""
+    def fetch(self, count: int = 0) -> Ready:
+        """The batches of the next step; ``count`` of them, where its rows have not grown to all yet."""
         begun = time.perf_counter()
         try:
-            ready = [self._next().to(self.device) for _ in range(self.accumulation)]
+            ready = [self._next().to(self.device) for _ in range(count or self.accumulation)]
         except (ValueError, OSError) as error:
             return self.none()._replace(fault=error)
         counts = [sum(batch.counts[name] for batch in ready) for name in self.counted]

@@ -34,6 +34,7 @@ from pretrain.settled import settled
 from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
 from pretrain.sinks import check_sinks
 from pretrain.stage import StageLoop
+from pretrain.stage_cursors import beginning, recounted
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Snapshot
 from pretrain.state.reading import read_together
@@ -80,7 +81,6 @@ class Trainer:
             ValueError: the run cannot start, continue or go on; nothing that was saved is lost.
         """
         check_elsewhere(self.run)
-        self.run.batch.accumulation(self.world.size)
         self.run, self.resolved = replace(self.run, tasks=self.corpus.objectives), self.corpus.resolved(self.resolved)
         fault: Exception | None = None
         try:
@@ -103,6 +103,7 @@ class Trainer:
             )
             if self.progress.step >= self.total:
                 return True
+            self.run.check_processes(self.world.size, self.progress.step)
             self.progress.fingerprints.update(self.corpus.fingerprints)
             if self.world.any(self.asked()):
                 return False
@@ -201,17 +202,15 @@ class Trainer:
                 self.note(told)
         else:
             model, present = grown_model(run, index, snapshot), parts_of(snapshot.tensors)
-        fresh = len(progress.done) <= index
+        if fresh := len(progress.done) <= index:
+            progress.cursors = beginning(run, index, progress.cursors)
         old = old_parts(present, progress.pooled > 0 or bool(progress.source.get("pooler")))
         if not run.optimization.average_stages:
             progress.ends = {}
         if progress.enter(index, stage, shares, learned_tasks(run, progress.learned, index), old):
             self.note(f"stage {stage.name}: folders, tasks or weights changed, so shares of rows are counted from here")
-        self.report(
-            "stage",
-            progress.step,
-            {"name": stage.name, "tasks": list(stage.tasks), "steps": stage.steps, "index": index},
-        )
+        facts = {"name": stage.name, "tasks": list(stage.tasks), "steps": stage.steps, "index": index}
+        self.report("stage", progress.step, facts)
         engine = begin_stage(run, index, model, snapshot, world, self.note, progress.old, fresh)
         snapshot = self.snapshot = None
         around = Surroundings(
@@ -237,8 +236,9 @@ class Trainer:
         found = read_together(self.writer.store, self.world)
         if found is None:
             raise ValueError(f"{self.folder}: there is no checkpoint left to go back to")
-        step, stopping = self.progress.step, self.progress.stopping
+        step, stopping, stage = self.progress.step, self.progress.stopping, len(self.progress.done) - 1
         self.progress = self.progress.back_to(found.state, self.progress.guard["rolled_back"])
+        self.progress.cursors = recounted(self.run, stage, len(self.progress.done) - 1, self.progress.cursors)
         self.progress.stopping = stopping
         if tracker:
             tracker.keep(found.state.lines)

@@ -49,7 +49,9 @@ def bench_batches(target: Path, seconds: float) -> None:
             found.tokens / (found.order + found.batches),
         )
         print(
-            f"{run.batch.max_sample_tokens:16,d}" + "".join(f"{figure / 1e6:10.2f}" for figure in figures), flush=True
+            f"{run.batch_of(run.stages[0]).max_sample_tokens:16,d}"
+            + "".join(f"{figure / 1e6:10.2f}" for figure in figures),
+            flush=True,
         )
 
 
@@ -83,18 +85,18 @@ def measured(run: Run, seconds: float) -> Speed:
     from pretrain.corpus import Corpus
     from pretrain.feed.sampling import Sampler, micro_batches
 
-    maker = Corpus(run=run).maker(run.stages[0], "train", run.masking)
-    sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
+    maker, batch = Corpus(run=run).maker(run.stages[0], "train", run.masking), run.batch_of(run.stages[0])
+    sampler = Sampler(streams=maker.streams, rows_per_step=batch.rows_per_step)
 
     def specs(steps: int) -> list[Any]:
-        return list(micro_batches(sampler, {}, range(steps), steps, run.batch.rows_per_process, 0, 1, {}))
+        return list(micro_batches(sampler, {}, range(steps), steps, batch.rows_per_process, 0, 1, {}))
 
     first = specs(1)[0]
     maker[first]  # loads what is compiled
     begun = time.process_time()
     tokens = maker[first].real_tokens
     count = max(8, int(seconds / max(time.process_time() - begun, 1e-9)))
-    micro = max(run.batch.rows_per_step // run.batch.rows_per_process, 1)
+    micro = max(batch.rows_per_step // batch.rows_per_process, 1)
     wanted = specs(-(-count // micro))[:count]
     tokens = sum(maker[spec].real_tokens for spec in wanted)
 

@@ -54,7 +54,7 @@ def stepped(run: Run, seconds: float) -> tuple[list[float], float, float]:
     corpus = Corpus(run=run)
     maker = corpus.maker(run.stages[0], "train", run.masking)
     model, _, _ = start_model(replace(run, tasks=corpus.objectives), corpus.tokenizer)
-    rows, names = run.batch.rows_per_process, counted(maker.objectives)
+    rows, names = run.batch_of(run.stages[0]).rows_per_process, counted(maker.objectives)
     engine = Engine(model, run.engine, run.optimization, rows, 1, world, {})
     work = stage_work(maker, engine.encoder_config(), run.seed)
     sampler = Sampler(streams=maker.streams, rows_per_step=rows)

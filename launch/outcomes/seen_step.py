@@ -183,7 +183,7 @@ def step_lines(seen: SeenStep, rank: int | None, samples: int) -> Iterator[Line]
     rows = sum(len(spec.rows) for _, _, spec in specs)
     yield [
         Word(f"step {seen.step:,}, stage `{seen.stage.name}`", "title"),
-        Word(f"   {rows} rows of {run.batch.row} tokens in {len(specs)} micro-batches", "dim"),
+        Word(f"   {rows} rows of {run.batch_of(seen.stage).row} tokens in {len(specs)} micro-batches", "dim"),
     ]
     behind = f", and it agrees with {found.behind.where} at step {found.behind.step:,}" if found.behind else ""
     yield [Word(f"counted from {found.before.where} (step {found.before.step:,}){behind}", "dim")]

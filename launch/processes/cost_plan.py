@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from launch.backends.local import Local
-from launch.processes.dry_run import missing, row, show, stage_lines, starting_point
+from launch.processes.dry_run import batch_lines, missing, row, show, stage_lines, starting_point
 from launch.settings.components import decode, plain
 from launch.settings.yaml_files import load
 from launch.shell.exit_codes import DONE
@@ -59,6 +59,8 @@ def tell_plan(file: Path, overrides: Sequence[str], processes: int, asked: Asked
     show([f"{file}: nothing was written", row("run", starting_point(found)), row("processes", f"{place[0]} {where}")])
     for stage in found.stages:
         show(stage_lines(stage, found.step))
+        if not found.run.even:
+            show(batch_lines(stage, found.processes))
     show(size_lines(found))
     print("\n".join(memory_lines(found, table)))
     show(cost_lines(found, costs(found), rate, there))
@@ -90,14 +92,18 @@ def cost_lines(found: Preflight, whole: Costs, rate: Rate | None, there: tuple[f
     """Device, tokens, operations, hours, disk."""
     run = found.run
     note = "of one process; * as configured; activation and vocabulary are estimates"
-    yield row("", f"{note}, for {run.batch.rows_per_process} x {run.batch.row:,} positions at once")
+    batch = found.dearest.batch
+    where = f" (stage `{found.dearest.name}`)" if len({stage.batch.lengths for stage in found.stages}) > 1 else ""
+    yield row("", f"{note}, for {batch.rows_per_process} x {batch.row:,} positions at once{where}")
     if begun := max(stage.sizes.begun for stage in found.stages if stage.sizes):
         yield row("", f"beside them {byte_size(4 * begun)} of main memory (optimization.average_stages)")
     yield row("device", f"{byte_size(there[0])}, {there[1]}" if there else "memory not known; --memory GIB checks it")
-    positions = run.batch.rows_per_step * run.batch.row
-    share = whole.tokens / max(whole.steps * positions, 1)
+    share = whole.tokens / max(whole.positions, 1)
+    a_step = whole.positions // max(whole.steps, 1)
+    about = "" if run.even else "about "
     yield row(
-        "tokens", f"{short(whole.tokens)} in {whole.steps:,} steps of {positions:,} positions ({share:.1%} real tokens)"
+        "tokens",
+        f"{short(whole.tokens)} in {whole.steps:,} steps of {about}{a_step:,} positions ({share:.1%} real tokens)",
     )
     a_token = whole.flops / max(whole.tokens, 1.0)
     yield row("operations", f"{whole.flops:.3g} FLOP, {short(a_token)} for each token")

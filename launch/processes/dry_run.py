@@ -93,20 +93,20 @@ def world_of(backend: Backend, commands: Sequence[Command]) -> tuple[tuple[int, 
 
 def summary(found: Preflight, where: str) -> Iterator[str]:
     """What would be trained, as lines of a label and a text."""
-    run, batch, total = found.run, found.run.batch, found.total
+    run, total = found.run, found.total
     yield row("run", starting_point(found))
     yield from (row("changed", change) for change in found.changes)
     yield row("output", run.output)
-    batches = counted(batch.accumulation(found.processes), "micro-batch", "es")
-    micro = f"{batches} a step of {counted(batch.rows_per_process, 'row')}"
-    yield row("processes", f"{found.processes} {where}; each takes {micro}")
+    micro = f"; each takes {micro_batches(found.stages[0], found.processes)}" if run.even else ""
+    yield row("processes", f"{found.processes} {where}{micro}")
     for stage in found.stages:
         yield from stage_lines(stage, found.step)
-    step = batch.rows_per_step * batch.row
-    yield row(
-        "tokens",
-        f"{step:,} a step ({batch.rows_per_step:,} rows of {batch.row:,}), {step * total:,} in {total:,} steps",
-    )
+        if not run.even:
+            yield from batch_lines(stage, found.processes)
+    batch = found.stages[0].batch
+    step = f"{batch.rows_per_step * batch.row:,} a step ({batch.rows_per_step:,} rows of {batch.row:,}), "
+    whole = sum(stage.positions() for stage in found.stages)
+    yield row("tokens", f"{step if run.even else ''}{whole:,} in {total:,} steps")
     for folder in found.folders:
         heldout = f"{folder.heldout:,} documents held out" if folder.heldout else "nothing held out"
         yield row(
@@ -144,6 +144,20 @@ def stage_lines(stage: StagePlan, step: int) -> Iterator[str]:
             else f"{'':>4} {'every row' if task.everywhere else 'no rows':>16}"
         )
         yield f"{'':{LABEL}}  {task.name:24} {rows}{'  new' if task.new else ''}"
+
+
+def micro_batches(stage: StagePlan, processes: int) -> str:
+    """What a process takes a step, once the rows have grown."""
+    batches = counted(stage.batch.rows_per_step // (processes * stage.batch.rows_per_process), "micro-batch", "es")
+    return f"{batches} a step of {counted(stage.batch.rows_per_process, 'row')}"
+
+
+def batch_lines(stage: StagePlan, processes: int) -> Iterator[str]:
+    """How much text the steps of a stage see, where stages or steps differ in it."""
+    rows, batch = (stage.rows.of(step) for step in (stage.begin, stage.begin + stage.steps - 1)), stage.batch
+    told = " to ".join(f"{count:,}" for count in dict.fromkeys(rows))
+    lengths = f"{told} rows a step of {batch.row:,} tokens, samples of up to {batch.max_sample_tokens:,}"
+    yield row("", f"{lengths}; each process takes {micro_batches(stage, processes)}")
 
 
 def model_lines(found: Preflight) -> Iterator[str]:

@@ -26,7 +26,8 @@ class TrainConsole:
                 f"{values['steps']} steps of {', '.join(values['tasks'])}"
             )
         elif event == "train":
-            self.bar.update(step, self.total, *self.parts(values))
+            done = values["share"] * self.total if "share" in values else step  # steps may see less text than others
+            self.bar.update(done, self.total, *self.parts(values))
         elif event == "evaluation":
             self.bar.say(f"held-out at step {step}: {self.line(values)}{group_accuracies(values)}")
         elif event == "note":

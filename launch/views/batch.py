@@ -32,12 +32,12 @@ def show_batch(file: Path, overrides: list[str], step: int) -> Iterable[Line]:
     where = position(run.stages, step)
     stage = run.stages[where.stage]
     maker = corpus.maker(stage, "train", run.masking)
-    sampler = Sampler(streams=maker.streams, rows_per_step=run.batch.rows_per_step)
+    sampler = Sampler(streams=maker.streams, rows_per_step=run.step_rows(stage))
     cursors = cursors_at(run, corpus, step)
-    rows, _ = sampler.step(cursors)
+    rows, _ = sampler.step(cursors, step)
     packed = maker.packed(MicroBatchSpec(step, rows, step / total))
     real = sum(len(sample.token_ids_T) for sample in packed.samples)
-    facts = f"{len(rows)} rows of {run.batch.row} tokens, {len(packed.samples)} samples"
+    facts = f"{len(rows)} rows of {maker.row_tokens} tokens, {len(packed.samples)} samples"
     used = f"{real / len(packed.original_T):.1%} real tokens"
     yield [Word(f"step {step}, stage `{stage.name}`", "title"), Word(f"   {facts}, {used}", "dim")]
     share = len(packed.hidden.position_M) / max(int(packed.units.maskable_T.sum()), 1)

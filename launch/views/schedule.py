@@ -40,8 +40,11 @@ def show_schedule(file: Path, overrides: list[str]) -> Iterable[Line]:
     from pretrain.stages.schedule import total_steps
 
     run = read_config(Run, file, overrides)
-    total, rows, row = total_steps(run.stages), run.batch.rows_per_step, run.batch.row
-    yield [Word(f"{total:,} steps of {rows} rows x {row} tokens = {total * rows * row:,} tokens", "title")]
+    total, batch = total_steps(run.stages), run.batch_of(run.stages[0])
+    rooms = [run.room_of(stage) for stage in run.stages]
+    whole = sum(room.whole(stage.steps) * room.row_tokens for room, stage in zip(rooms, run.stages, strict=True))
+    size = f" of {batch.rows_per_step} rows x {batch.row} tokens" if run.even else ""
+    yield [Word(f"{total:,} steps{size} = {whole:,} tokens", "title")]
     if run.schedule:
         yield [Word(f"stages made by the schedule {plain(run.schedule)['kind']}", "dim")]
     tasks = (f"{run.task_ids[name]} {name}" for name in run.tasks if run.builds_rows(name))
@@ -51,6 +54,7 @@ def show_schedule(file: Path, overrides: list[str]) -> Iterable[Line]:
         yield []
         steps = f"   steps {begin:,} to {begin + stage.steps:,}"
         yield [Word(f"stage {index + 1} `{stage.name}`", "title"), Word(steps, "dim")]
+        yield from batch_lines(run, index)
         yield from task_lines(run, index)
         if not any(run.tasks[task].READS_HIDDEN for task in stage.tasks):
             yield [Word("  no task of it reads hidden tokens: nothing is hidden in training", "dim")]
@@ -75,12 +79,26 @@ def task_lines(run: Run, index: int) -> Iterable[Line]:
     new = set(planned_tasks(run.stages, index)) - before
     built = run.rows_of(stage)
     for task in stage.tasks:
-        part = built.get(task, 0.0) / (run.batch.rows_per_step * stage.steps)
+        part = built.get(task, 0.0) / run.room_of(stage).whole(stage.steps)
         bar = "█" * round(part * BAR) if task in built else "on every row"
         count = f"{part:4.0%}  {round(built[task]):9,d} rows" if task in built else " " * 20
         mark = Word("new  " if task in new else "     ", "entity")
         letter = letters(run)[task] if task in built else Word(" ")
         yield [Word("  "), letter, Word(f" {task:22s}"), mark, Word(count + "  "), Word(bar, "word")]
+
+
+def batch_lines(run: Run, index: int) -> Iterator[Line]:
+    """How much text the steps of a stage see, where stages or steps differ in it."""
+    if run.even:
+        return
+    stage = run.stages[index]
+    room, batch = run.room_of(stage), run.batch_of(stage)
+    rows = f"  {room.told(stage.steps)} of {batch.row:,} tokens, samples of up to {batch.max_sample_tokens:,}"
+    end = room.rows.begin + room.rows.growing
+    if room.begin < end:
+        told = f"rows grow from {batch.warmup.rows:,} to {batch.rows_per_step:,}" if batch.warmup else ""
+        rows += f"; {told} in the {room.rows.growing:,} steps before step {end:,}"
+    yield [Word(rows, "dim")]
 
 
 def strip_lines(run: Run, index: int) -> Iterator[Line]:

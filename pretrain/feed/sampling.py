@@ -22,6 +22,7 @@ import numpy.typing as npt
 from masking.keyed import hash_key, permute
 from pretrain.feed.building import Builder
 from pretrain.feed.sources import Source
+from pretrain.feed.step_rows import StepRows
 from pretrain.feed.texts import Long, Windows, starts
 
 BLOCK = 1024
@@ -171,22 +172,37 @@ class Sampler:
     """The rows of every step of a stage. Pure: the same cursors give the same rows on every rank."""
 
     streams: Mapping[str, Stream]
-    rows_per_step: int
+    rows_per_step: int | StepRows
+    """Of all steps, or of each."""
 
-    def step(self, cursors: Mapping[str, Cursor]) -> tuple[list[RowSpec], dict[str, Cursor]]:
-        """Rows of the step that begins at ``cursors``, and the cursors after it."""
+    @property
+    def step_rows(self) -> StepRows:
+        """The rows of every step."""
+        return self.rows_per_step if isinstance(self.rows_per_step, StepRows) else StepRows(rows=self.rows_per_step)
+
+    def step(self, cursors: Mapping[str, Cursor], step: int = 0) -> tuple[list[RowSpec], dict[str, Cursor]]:
+        """Rows of the step that begins at ``cursors``, and the cursors after it.
+
+        Args:
+            step: its number in the run, where rows grow.
+        """
         state = {name: cursors.get(name, Cursor()) for name in self.streams}
         shares = {name: stream.share for name, stream in self.streams.items()}
         rows = []
-        for name in turns(shares, {name: cursor.served for name, cursor in state.items()}, self.rows_per_step):
+        for name in turns(shares, {name: cursor.served for name, cursor in state.items()}, self.step_rows.of(step)):
             row, state[name] = self.streams[name].next(state[name])
             rows.append(row)
         return rows, {**cursors, **state}
 
-    def after(self, cursors: Mapping[str, Cursor], steps: int) -> dict[str, Cursor]:
-        """The cursors after so many steps, without making their rows."""
+    def after(self, cursors: Mapping[str, Cursor], steps: int, begin: int = 0) -> dict[str, Cursor]:
+        """The cursors after so many steps, without making their rows.
+
+        Args:
+            begin: the first of them in the run, where rows grow.
+        """
         state = {name: cursors.get(name, Cursor()) for name in self.streams}
-        shares, left = {name: stream.share for name, stream in self.streams.items()}, steps * self.rows_per_step
+        shares = {name: stream.share for name, stream in self.streams.items()}
+        left = self.step_rows.between(begin, begin + steps)
         served = {name: cursor.served for name, cursor in state.items()}
         taken = dict.fromkeys(state, 0)
         while left:
@@ -225,7 +241,7 @@ def micro_batches(
     """This rank's micro-batches of ``rows`` rows for all ``steps``; the cursors after each step are noted in
     ``states``."""
     for step in steps:
-        specs, cursors = sampler.step(cursors)
+        specs, cursors = sampler.step(cursors, step)
         states[step] = dict(cursors)
         for first in range(rank * rows, len(specs), world * rows):
             yield MicroBatchSpec(step, specs[first : first + rows], step / max(total, 1), first)

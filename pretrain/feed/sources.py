@@ -33,6 +33,11 @@ SLOT = 512
 """Least tokens of a slot."""
 
 
+def slot_tokens(max_tokens: int) -> int:
+    """Tokens of a slot of windows of up to so many."""
+    return max(max_tokens, SLOT)
+
+
 class Gathered(NamedTuple):
     """Windows of many shards, and where the columns of these lie in memory."""
 
@@ -115,7 +120,7 @@ class Source:
     def slot_tokens(self) -> int:
         """Tokens of a slot: what is shuffled is stretches of text of this length. Shorter ones would cost the order
         more than they mix."""
-        return max(self.max_tokens, SLOT)
+        return slot_tokens(self.max_tokens)
 
     @cached_property
     def _slots_D1(self) -> Long:

@@ -17,6 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from pretrain.feed.step_rows import StepRows
+from pretrain.stages.batching import Batching
+
 
 @dataclass(frozen=True, kw_only=True)
 class Amount:
@@ -26,7 +29,7 @@ class Amount:
     """Its part of the rows that no count takes, relative to the other shares; a plain number means the same. 0: it only
     rides along."""
     iterations: int | None = None
-    """Rows of so many optimiser steps."""
+    """Rows of so many optimiser steps of `rows_per_step` rows; under a warm-up of the batch they fill more steps."""
     tokens: int | None = None
     """Rows of so many positions in all, rounded up to whole rows."""
 
@@ -78,6 +81,10 @@ class Stage:
     """Optimiser steps. May be left out where all rows are counted: then as many as these rows fill."""
     tasks: dict[str, float | Amount]
     """Active tasks and the rows built for each: a share, `{iterations: N}` or `{tokens: N}`."""
+    batch: Batching | None = None
+    """How much text a step of this stage sees; the run's `batch` where left out. Complete in itself: what it leaves out
+    has the default, not the run's value. Where its lengths are not those of the stage before, every stream goes on at
+    the next block of its epoch: the rest of the block (under 1,024 slots of 512 tokens) waits for the next one."""
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -92,7 +99,26 @@ class Stage:
         return any(amount_of(amount).counted for amount in self.tasks.values())
 
 
-def with_steps(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> Stage:
+class Room(NamedTuple):
+    """What the steps of a stage have room for."""
+
+    rows: StepRows
+    begin: int
+    """The step of the run at which the stage begins."""
+    row_tokens: int
+
+    def whole(self, steps: int) -> int:
+        """Rows of so many steps."""
+        return self.rows.between(self.begin, self.begin + steps)
+
+    def told(self, steps: int) -> str:
+        """1,000 steps x 8 rows = 8,000 rows"""
+        first, last = (self.rows.of(self.begin + step) for step in (0, steps - 1))
+        rows = f"x {last:,}" if first == last else f"of {first:,} to {last:,}"
+        return f"{steps:,} steps {rows} rows = {self.whole(steps):,} rows"
+
+
+def with_steps(stage: Stage, builders: Sequence[str], room: Room) -> Stage:
     """The stage with its number of steps, checked against the rows that it counts.
 
     Args:
@@ -102,7 +128,7 @@ def with_steps(stage: Stage, builders: Sequence[str], rows_per_step: int, row_to
         ValueError: steps are missing, or the counts do not fit into them.
     """
     shared = [task for task in builders if not amount_of(stage.tasks[task]).counted]
-    counts = _counts(stage, builders, rows_per_step, row_tokens)
+    counts = _counts(stage, builders, room)
     taken = sum(counts.values())
     told = " + ".join(f"{task} {rows:,}" for task, rows in counts.items())
     if not stage.steps:
@@ -111,34 +137,34 @@ def with_steps(stage: Stage, builders: Sequence[str], rows_per_step: int, row_to
                 f"stages: {stage.name} needs `steps`: {', '.join(shared)} gets a share of what they leave, not a "
                 "number of rows"
             )
-        return replace(stage, steps=-(-taken // rows_per_step))
-    whole = stage.steps * rows_per_step
-    size = f"stages: {stage.name} has {stage.steps:,} steps x {rows_per_step:,} rows = {whole:,} rows"
+        return replace(stage, steps=room.rows.filled(room.begin, taken))
+    whole = room.whole(stage.steps)
+    size = f"stages: {stage.name} has {room.told(stage.steps)}"
     if shared and taken >= whole:
         raise ValueError(
             f"{size}, its counts take {told} = {taken:,}: none are left for {', '.join(shared)}; raise steps or lower "
             "the counts"
         )
-    if not shared and not whole - rows_per_step < taken <= whole:
+    if not shared and not room.whole(stage.steps - 1) < taken <= whole:
         raise ValueError(
             f"{size}, its counts take {told} = {taken:,}; leave `steps` out, or give a task a share of the rest"
         )
     return stage
 
 
-def _counts(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> dict[str, int]:
+def _counts(stage: Stage, builders: Sequence[str], room: Room) -> dict[str, int]:
     return {
-        task: amount.rows(rows_per_step, row_tokens)
+        task: amount.rows(room.rows.rows, room.row_tokens)
         for task in builders
         if (amount := amount_of(stage.tasks[task])).counted
     }
 
 
-def rows_of(stage: Stage, builders: Sequence[str], rows_per_step: int, row_tokens: int) -> dict[str, float]:
+def rows_of(stage: Stage, builders: Sequence[str], room: Room) -> dict[str, float]:
     """Rows of each building task: whole numbers that sum to all rows of the stage where it counts any, else shares of
     them."""
-    whole = stage.steps * rows_per_step
-    counts = _counts(stage, builders, rows_per_step, row_tokens)
+    whole = room.whole(stage.steps)
+    counts = _counts(stage, builders, room)
     shares = {task: amount_of(stage.tasks[task]).value for task in builders if task not in counts}
     if not counts:
         return {task: share * (whole / sum(shares.values())) for task, share in shares.items()}

@@ -112,7 +112,7 @@ def model_card(card: Card) -> str:
         hidden=encoder["hidden_size"],
         heads=encoder["num_attention_heads"],
         vocabulary=encoder["vocab_size"],
-        length=state.config["batch"]["max_sample_tokens"],
+        length=max(_batch(state, index)["max_sample_tokens"] for index in range(max(len(state.done), 1))),
         pooler=POOLER[card.pooler].format(pooled=int(state.seen["pooled"])),
         auxiliary=_auxiliary(state),
         stages="\n".join(
@@ -125,6 +125,12 @@ def model_card(card: Card) -> str:
         licence=_licence(card),
         tolerance=TOLERANCE,
     )
+
+
+def _batch(state: State, stage: int) -> Mapping[str, Any]:
+    """How much text the steps of a stage saw."""
+    stages = state.config["stages"][stage : stage + 1]
+    return next((item["batch"] for item in stages if item.get("batch")), state.config["batch"])  # type: ignore[no-any-return]
 
 
 def front_matter(card: Card) -> str:

@@ -20,6 +20,7 @@ from pretrain.stages.schedule import total_steps
 from pretrain.trainer import Trainer
 
 PAPERS = (
+    "bert_base_en",
     "ernie1_base_zh",
     "ernie2_base_en",
     "ernie2_base_zh",
@@ -77,6 +78,10 @@ def shortened(name: str, folders: dict[str, Path], output: Path) -> Run:
         source.value["schedule"]["iterations"] = dict.fromkeys(iterations, STEPS)
     for stage in source.value.get("stages", []):
         stage["steps"] = STEPS
+        if "batch" in stage:
+            small = {"max_sample_tokens": 40, "row_tokens": 160, "rows_per_step": 4, "rows_per_process": 1}
+            stage["batch"] |= small
+            stage["batch"]["warmup"] = {"rows": 2, "steps": STEPS - 1}
     if source.value["masking"]["strategy"].get("similar_words"):
         table = output.parent / "similar.tsv"
         table.write_text("北京\t上海\t0.9\n", encoding="utf-8")
