@@ -23,6 +23,8 @@ PLAIN = re.compile(r"[\w@%+=:,./-]+")
 """What a shell takes as it is."""
 OVER_DEEPSPEED = ("pdsh", "openmpi", "mpich", "impi", "mvapich")
 LAUNCHERS = (*OVER_DEEPSPEED, "ssh", "none")
+PORT = 29500
+HEXADECIMAL = re.compile(r"[0-9a-f]+")
 EXPORTED = ("PYTHON", "NCCL", "MLFLOW", "MV2", "UCX")
 """Variables that DeepSpeed writes into the remote command line by itself."""
 
@@ -35,8 +37,9 @@ class Hostfile(Backend):
     """The hostfile."""
     master_address: str = ""
     """Address of the first machine as the others see it; the first line's name by default."""
-    port: int = 29500
-    """TCP port of rank 0."""
+    port: int = 0
+    """TCP port of rank 0; 0 takes another one for each start (29500 with `launcher: none`), so that several runs on the
+    same machines do not meet."""
     launcher: str = "pdsh"
     """How the machines are reached: `pdsh` or `ssh`; `none` starts only this machine's part, so that `kmask launch` is
     run on each of them (containers without ssh); `openmpi`, `mpich`, `impi` or `mvapich`."""
@@ -120,7 +123,7 @@ class Hostfile(Backend):
         hosts = [(host, slots) for host, slots in self.hosts() if host not in start.left_out]
         python, folder = self.python or sys.executable, self.folder or str(Path.cwd())
         inner = ["--no_local_rank", "--module", "launch.processes.enter", str(start.folder)]
-        meeting = ["--master_addr", self.master_address or hosts[0][0], "--master_port", str(self.port)]
+        meeting = ["--master_addr", self.master_address or hosts[0][0], "--master_port", str(self.port_of(start))]
         if self.launcher in ("ssh", "none"):
             world = json.dumps({host: list(range(slots)) for host, slots in hosts})
             told = f"--world_info={base64.urlsafe_b64encode(world.encode()).decode()}"
@@ -142,6 +145,13 @@ class Hostfile(Backend):
         argv += ["--launcher", self.launcher, "--no_ssh_check", "--force_multi", *meeting]
         variables = {"PDSH_SSH_ARGS_APPEND": " ".join(["-o BatchMode=yes", *self.ssh])}
         return [Command([*argv, *inner], variables)]
+
+    def port_of(self, start: Start) -> int:
+        """Where the processes of a start meet: below the ports that systems give away by themselves."""
+        name = start.name.rpartition("-")[2]
+        if self.port or self.launcher == "none" or not HEXADECIMAL.fullmatch(name):
+            return self.port or PORT
+        return 20000 + int(name, 16) % 10000
 
     def place(self) -> int:
         """Line of the hostfile that this machine is.

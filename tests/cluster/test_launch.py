@@ -27,6 +27,7 @@ quiet_seconds: {quiet}
 max_restarts: {restarts}
 environment: {{OMP_NUM_THREADS: "1", DS_ACCELERATOR: cpu, PYTHONHASHSEED: "0"}}
 """
+pytestmark = pytest.mark.timeout(900)
 STEPS = (
     "stages.0.steps=30",
     "stages.1.steps=30",
@@ -111,6 +112,15 @@ def left_over(hosts: Hosts) -> list[str]:
             return []
         time.sleep(0.2)
     return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(hosts: Hosts) -> Iterator[None]:
+    """What a failed test left running ends."""
+    yield
+    for host in hosts:
+        for process in host.processes(r"launch\.cli|deepspeed\.launcher") if host.init else ():
+            host.signal(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +246,7 @@ def test_stopping_one_run_leaves_another_on_the_same_hosts_alone(
     hosts: Hosts, prepared: Path, tmp_path: Path, undisturbed: dict[int, float]
 ) -> None:
     one = Launched(hosts, tmp_path, "one", prepared)
-    two = Launched(hosts, tmp_path, "two", prepared, more="port: 29777\n")
+    two = Launched(hosts, tmp_path, "two", prepared)
     first, _ = one.start(), two.start()
     one.until(5)
     first.send_signal(signal.SIGTERM)

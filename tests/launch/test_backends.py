@@ -84,6 +84,14 @@ def test_over_ssh_every_machine_starts_its_part_by_number(hosts: Path) -> None:
     assert found.world() == (4, 0) and found.watched(start()) == 4
 
 
+def test_starts_meet_at_ports_of_their_own(hosts: Path) -> None:
+    found, name = Hostfile(path=str(hosts), launcher="ssh"), "attempts/0001-%06x"
+    ports = {found.port_of(start()._replace(folder=Path("/run") / (name % number))) for number in range(200)}
+    assert len(ports) == 200 and all(20000 <= port < 30000 for port in ports)
+    assert Hostfile(path=str(hosts), launcher="none").port_of(start()) == 29500
+    assert Hostfile(path=str(hosts), port=1234).port_of(start()) == 1234
+
+
 def test_hosts_that_are_left_out_are_not_started(hosts: Path) -> None:
     found = Hostfile(path=str(hosts), launcher="ssh", min_hosts=1)
     without = start()._replace(left_out=("node-1",))
