@@ -22,8 +22,8 @@ from data_prep.encoding import Tokenizer
 from pretrain.config import Run
 from pretrain.forgetting import TABLE, parts_of
 from pretrain.model import initial
-from pretrain.optimizer_state import MOMENTS
-from pretrain.origin_checks import check_heads, check_shape, check_tasks, check_tokenizer, task_ids
+from pretrain.optimization import MOMENTS
+from pretrain.origin_checks import check_algorithm, check_heads, check_shape, check_tasks, check_tokenizer, task_ids
 from pretrain.processes.world import World
 from pretrain.setup import learned_tasks, task_rows
 from pretrain.state.checkpoint import NAME, Snapshot, State
@@ -70,6 +70,7 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
         return None
     check_tokenizer(origin, tokenizer)
     check_shape(origin, run.model)
+    check_algorithm(origin, run)
     before = task_ids(origin, run)
     check_tasks(origin, before, run, resolved)
     learned = [task for task in origin.learned if task not in run.model.drop]

@@ -46,7 +46,7 @@ class Run:
     """How much text a step sees; a stage may have its own. Held-out rows have these lengths in every stage, so that
     figures compare: positions that a stage of shorter samples has not trained count in them."""
     optimization: Optimization = field(default_factory=Optimization)
-    """AdamW and its schedule."""
+    """AdamW or Muon, and its schedule."""
     engine: DeepSpeed = field(default_factory=DeepSpeed)
     """How DeepSpeed runs the model."""
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -68,6 +68,7 @@ class Run:
     def __post_init__(self) -> None:
         if not self.data or not (self.stages or self.schedule):
             raise ValueError("data and stages: give at least one of each (stages, or a schedule that makes them)")
+        self.optimization.check_sharding(self.engine.zero_stage)
         names = [data.label for data in self.data]
         if len(set(names)) < len(names):
             raise ValueError(f"data: the names {names} must differ; set `name`")

@@ -39,6 +39,9 @@ FREE = (
     "tasks.*.weight",
     "tasks.*.folders*",
 )
+KEPT = ("optimization.algorithm",)
+"""Settings that FREE would allow and that may not change: what one optimiser remembers is nothing to the other. A new
+run may begin from this one (`model.path`) with `model.optimizer: reset`."""
 ABSENT = "not set"
 NAMED = ("tasks", "masking")
 """Below these, a key that is new is the user's; elsewhere it is a setting that the checkpoint's version did not know
@@ -81,7 +84,8 @@ def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: M
         f"tasks.{task}." for task in {**state.config["tasks"], **resolved["tasks"]} if task not in state.learned
     )
     for key, before, now in differences(_ordinary(state.config), _ordinary(resolved)):
-        free = any(fnmatch.fnmatchcase(key, pattern) for pattern in FREE) or f"{key}.".startswith(future)
+        free = key not in KEPT and any(fnmatch.fnmatchcase(key, pattern) for pattern in FREE)
+        free = free or f"{key}.".startswith(future)
         (allowed if free else refused).append(f"{key}: {shown(before)} -> {shown(now)}")
     folders, folders_now = _by_name(state.config["data"]), _by_name(resolved["data"])
     for key, before, now in differences(folders, folders_now, "data", new=True):
@@ -94,8 +98,10 @@ def compare(state: State, run: Run, resolved: Mapping[str, Any], fingerprints: M
 
 
 def _ordinary(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything but lists whose items have rules of their own."""
-    return {key: value for key, value in config.items() if key not in ("data", "stages", "schedule")}
+    """Everything but lists whose items have rules of their own; the algorithm that was the only one, where it is not
+    said."""
+    found = {key: value for key, value in config.items() if key not in ("data", "stages", "schedule")}
+    return found | {"optimization": {"algorithm": "adamw", **config.get("optimization", {})}}
 
 
 def _by_name(data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

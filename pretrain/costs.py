@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from pretrain.config import Run
 from pretrain.peaks import peak_of
 from pretrain.preflight import Preflight
 from pretrain.settings import DeepSpeed
@@ -87,7 +88,7 @@ class ZeroRow(NamedTuple):
 
     stage: int
     memory: Memory | None
-    """None: the precision needs a higher stage."""
+    """None: the precision needs a higher stage, or Muon a lower one."""
     activations: int
     """Without what is predicted over the vocabulary."""
     vocabulary: int
@@ -106,7 +107,7 @@ def zero_table(found: Preflight) -> list[ZeroRow]:
         for stage in found.stages:
             if stage.sizes is None:
                 continue
-            settings = _at(found.run.engine, number)
+            settings = _at(found.run, number)
             memory = training_memory(stage.sizes, settings, found.processes) if settings else None
             bucket = _bucket(number) - _bucket(found.run.engine.zero_stage) if stage.activations else 0
             load = stage.activations - stage.load.vocabulary + bucket
@@ -115,10 +116,11 @@ def zero_table(found: Preflight) -> list[ZeroRow]:
     return rows
 
 
-def _at(settings: DeepSpeed, stage: int) -> DeepSpeed | None:
-    """The same at another ZeRO stage, where its precision allows that."""
+def _at(run: Run, stage: int) -> DeepSpeed | None:
+    """The same engine at another ZeRO stage, where precision and optimiser allow that."""
     try:
-        return replace(settings, zero_stage=stage)
+        run.optimization.check_sharding(stage)
+        return replace(run.engine, zero_stage=stage)
     except ValueError:
         return None
 

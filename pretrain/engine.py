@@ -3,7 +3,7 @@
     world = join()                               rank, size, device; every process calls it once
     engine = Engine(model, ...)                  wraps a model for one stage
     engine.train_step(micro_batches, scale, lr, seeds)    one optimiser step
-    engine.state() / engine.restore(...)         fp32 weights and Adam moments *by parameter name*: independent of
+    engine.state() / engine.restore(...)         fp32 weights and moments *by parameter name*: independent of
                                                  ZeRO stage and world size
 
 DeepSpeed's own checkpoints are tied to stage and world size and are not atomic, so they are not used (checkpoint.py).
@@ -25,6 +25,7 @@ from torch import nn
 
 from pretrain.compiling import compile_layers
 from pretrain.feed.batch import Batch
+from pretrain.muon import build_optimizer
 from pretrain.network.encoder import keep_less
 from pretrain.optimization import Optimization, parameter_groups
 from pretrain.optimizer_state import Memory
@@ -111,9 +112,10 @@ class Engine:
     ) -> None:
         deepspeed = _quiet_deepspeed()
         self.settings, self.optimization, self.world, self.accumulation = settings, optimization, world, accumulation
-        groups = parameter_groups(model.named_parameters(), optimization.weight_decay, steps, factors)
-        betas = (optimization.betas[0], optimization.betas[1])
-        self.adam = torch.optim.AdamW(groups, lr=optimization.lr, betas=betas, eps=optimization.eps, fused=True)
+        groups = parameter_groups(
+            model.named_parameters(), optimization.weight_decay, steps, factors, optimization.algorithm
+        )
+        self.adam = build_optimizer(groups, optimization, settings.precision)
         config = deepspeed_config(settings, optimization, rows, accumulation, world.size)
         frozen = {
             name: parameter.detach().float().cpu().clone()
@@ -125,7 +127,7 @@ class Engine:
             keep_less(model.ernie)  # type: ignore[arg-type]
         if settings.compile == "on":
             compile_layers(model)
-        self.memory = Memory(self.engine, self.adam, settings, world, steps, frozen)
+        self.memory = Memory(self.engine, self.adam, settings, world, steps, frozen, optimization.algorithm)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.gradients = None if settings.zero_stage else Gradients(trained, self.adam, optimization.clip)
         self.engine.enable_backward_allreduce = self.gradients is None

@@ -1,4 +1,5 @@
-"""AdamW's parameter groups and the learning rate as a pure function of the step.
+"""What moves the weights: groups of parameters, what is remembered of each, and the learning rate as a pure function of
+the step.
 
 linear   warm-up, then straight down to ``final_share`` of the peak at the last step
 noam     warm-up, then peak * sqrt(warmup / step)          (ERNIE 2.0)
@@ -17,12 +18,28 @@ from typing import Any
 from torch import nn
 
 SCHEDULES = ("linear", "noam", "cosine", "wsd")
+ALGORITHMS = ("adamw", "muon")
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What AdamW remembers of a parameter, in its shape."""
+MOMENTUM = "momentum_buffer"
+"""What Muon remembers."""
+MOMENTUM_SHARE = 0.95
+"""Of it that stays at every step (Jordan et al. 2024)."""
 LAYER = re.compile(r"ernie\.encoder\.layer\.(\d+)\.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization:
-    """AdamW and its learning-rate schedule."""
+    """AdamW or Muon, and its learning-rate schedule."""
+
+    algorithm: str = "adamw"
+    """`adamw`, or `muon`: the matrices of the encoder's layers move by their orthogonalised momentum (Jordan et al.
+    2024, scaled by Liu et al. 2025 so that AdamW's rate and decay fit), everything else, tables and heads, by AdamW. An
+    experiment: held-out loss 6.63 against 7.02 at equal steps, each at its best rate, of 2 layers of 128 on .9 million
+    tokens; nothing larger was measured. ZeRO 0 only, because ZeRO cuts matrices up. A run keeps the one that it began
+    with."""
+    momentum: float = MOMENTUM_SHARE
+    """Muon's momentum."""
 
     lr: float = 1e-4
     """Peak learning rate."""
@@ -64,6 +81,12 @@ class Optimization:
     def __post_init__(self) -> None:
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas: {self.betas} must be two numbers in [0, 1)")
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm: {self.algorithm!r} is not one of {', '.join(ALGORITHMS)}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum: {self.momentum} must lie in [0, 1)")
+        if self.algorithm != "muon" and self.momentum != MOMENTUM_SHARE:
+            raise ValueError(f"momentum: {self.momentum} is Muon's, and algorithm is {self.algorithm}; leave it out")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule: {self.schedule!r} is not one of {', '.join(SCHEDULES)}")
         for name in ("lr", "eps"):
@@ -87,6 +110,14 @@ class Optimization:
                 "there are none: the run has one stage and no model.path; leave it out"
             )
 
+    def check_sharding(self, zero_stage: int) -> None:
+        """Raise ValueError when matrices would not be whole where they are updated."""
+        if self.algorithm == "muon" and zero_stage:
+            raise ValueError(
+                f"optimization.algorithm: muon needs whole matrices, and engine.zero_stage {zero_stage} cuts them up "
+                "among processes; set engine.zero_stage: 0, or take adamw"
+            )
+
     def rate(self, step: int, total: int) -> float:
         """Learning rate of the step-th (0-based) of ``total`` steps."""
         warmup = min(self.warmup, total)
@@ -100,6 +131,16 @@ class Optimization:
         done = (step + 1 - begin) / (total - begin)
         share = 0.5 * (1 + math.cos(math.pi * done)) if self.schedule == "cosine" else 1 - done
         return self.lr * (self.final_share + (1 - self.final_share) * share)
+
+
+def by_muon(name: str, dimensions: int) -> bool:
+    """Does Muon, where it is chosen, move this parameter? Matrices of the model's own encoder."""
+    return dimensions == 2 and LAYER.match(name) is not None
+
+
+def moments_of(name: str, dimensions: int, algorithm: str) -> tuple[str, ...]:
+    """What is remembered of a parameter, in its shape."""
+    return (MOMENTUM,) if algorithm == "muon" and by_muon(name, dimensions) else MOMENTS
 
 
 def layer_factors(names: Iterable[str], decay: float) -> dict[str, float]:
@@ -118,20 +159,23 @@ def parameter_groups(
     weight_decay: float,
     steps: Mapping[str, int],
     factors: Mapping[str, float] | None = None,
+    algorithm: str = "adamw",
 ) -> list[dict[str, Any]]:
     """Trainable parameters in groups of equal weight decay, equal age and equal ``factor`` of the learning rate
-    (``factors`` by name, 1 when absent).
+    (``factors`` by name, 1 when absent), each moved by one algorithm (``muon``: by Muon).
 
     Matrices decay; biases, layer norms and other vectors do not. DeepSpeed keeps one step count of Adam for a whole
     group, so parameters that have seen another number of steps (``steps`` by name, 0 when absent: a head that joins
     later) stand in groups of their own.
     """
-    groups: dict[tuple[int, bool, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[int, bool, float, bool], list[nn.Parameter]] = {}
     for name, parameter in named:
         if parameter.requires_grad:
             factor = (factors or {}).get(name, 1.0)
-            groups.setdefault((steps.get(name, 0), parameter.dim() > 1, factor), []).append(parameter)
-    ordered = sorted(groups, key=lambda key: (-key[0], not key[1], key[2]))
+            muon = algorithm == "muon" and by_muon(name, parameter.dim())
+            groups.setdefault((steps.get(name, 0), parameter.dim() > 1, factor, muon), []).append(parameter)
+    ordered = sorted(groups, key=lambda key: (-key[0], not key[1], *key[2:]))
     return [
-        {"params": groups[key], "weight_decay": weight_decay if key[1] else 0.0, "factor": key[2]} for key in ordered
+        {"params": groups[key], "weight_decay": weight_decay if key[1] else 0.0, "factor": key[2], "muon": key[3]}
+        for key in ordered
     ]

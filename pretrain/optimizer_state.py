@@ -2,7 +2,8 @@
 size.
 
     Memory.collect(everywhere)  ->  NAME, NAME#exp_avg, NAME#exp_avg_sq (fp32), NAME#step: Adam's own count, which
-                                    skipped steps do not raise
+                                    skipped steps do not raise; of matrices that Muon moves NAME, NAME#momentum_buffer
+                                    and NAME#step
     Memory.restore(tensors)         the other way round
 
 With engine.py the only file that imports deepspeed.
@@ -16,33 +17,35 @@ from typing import Any
 import torch
 from torch import nn
 
+from pretrain.optimization import MOMENTS, MOMENTUM, moments_of
 from pretrain.processes.world import World
 from pretrain.settings import DeepSpeed
 from pretrain.state.growing import fitted, fitted_moment
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
 SCALER = ("cur_scale", "cur_iter", "last_overflow_iter", "cur_hysteresis")
 
 
 class Memory:
-    """Weights and Adam's state of one engine.
+    """Weights and the optimiser's state of one engine.
 
     Args:
         steps: how many steps of Adam each parameter had seen when the engine was made, by name; 0 when absent.
         frozen: fp32 weights of the parameters that are not trained, from before the engine took the model.
+        algorithm: of the optimiser, which decides what it remembers of a parameter.
     """
 
     def __init__(
         self,
         engine: Any,
-        adam: torch.optim.AdamW,
+        adam: torch.optim.Optimizer,
         settings: DeepSpeed,
         world: World,
         steps: Mapping[str, int],
         frozen: Mapping[str, torch.Tensor],
+        algorithm: str,
     ) -> None:
         self.engine, self.adam, self.settings, self.world = engine, adam, settings, world
-        self.steps, self.applied = dict(steps), 0
+        self.steps, self.applied, self.algorithm = dict(steps), 0, algorithm
         self.restored = False
         self.kept: dict[str, torch.Tensor] = dict(frozen)
         """Everything about parameters that are not trained, as it was before: exact also where the model holds bf16
@@ -51,9 +54,12 @@ class Memory:
     def _named(self) -> list[tuple[str, nn.Parameter]]:
         return list(self.engine.module.named_parameters())
 
+    def _moments(self, name: str, parameter: nn.Parameter) -> tuple[str, ...]:
+        return moments_of(name, len(_shape(parameter)), self.algorithm)
+
     def collect(self, everywhere: bool) -> dict[str, torch.Tensor]:
-        """Weights and what Adam knows, by name, on the CPU: ``NAME``, ``NAME#exp_avg``, ``NAME#exp_avg_sq`` in fp32,
-        ``NAME#step``.
+        """Weights and what the optimiser knows, by name, on the CPU: ``NAME``, ``NAME#exp_avg``, ``NAME#exp_avg_sq``
+        (or ``NAME#momentum_buffer``) in fp32, ``NAME#step``.
 
         A collective: every rank calls it. All tensors reach every rank, or rank 0 alone. Parameters that are not
         trained keep what they came with. No later step changes what was collected: ZeRO 0 holds the very tensors that
@@ -69,7 +75,7 @@ class Memory:
             if name in self.kept:
                 continue
             parts = {name: self._weight(parameter)}
-            for moment in MOMENTS:
+            for moment in self._moments(name, parameter):
                 none = None if stepped else torch.zeros(_shape(parameter))
                 parts[f"{name}#{moment}"] = self._moment(parameter, moment) if none is None else none
             if wanted:
@@ -112,23 +118,25 @@ class Memory:
         for name, parameter in self._named():
             if not parameter.requires_grad:
                 self.kept |= {
-                    key: tensors[key].clone() for item in (*MOMENTS, "step") if (key := f"{name}#{item}") in tensors
+                    key: tensors[key].clone()
+                    for item in (*MOMENTS, MOMENTUM, "step")
+                    if (key := f"{name}#{item}") in tensors
                 }
                 continue
             shape = _shape(parameter)
             if self.settings.precision in ("bf16_parameters", "fp16") and name in tensors:
                 self._set_master(parameter, fitted(tensors[name], self._weight(parameter).detach().float().cpu()))
-            for moment in MOMENTS:
+            for moment in self._moments(name, parameter):
                 self._set_moment(
                     parameter, moment, fitted_moment(tensors.get(f"{name}#{moment}"), shape, moment == MOMENTS[1])
                 )
 
     def _set_adam(self) -> None:
-        """Give Adam a state, empty but for its step counts, as DeepSpeed lays it out: one flat tensor a group, or every
-        parameter (ZeRO 0).
+        """Give the optimiser a state, empty but for Adam's step counts, as DeepSpeed lays it out: one flat tensor a
+        group, or every parameter (ZeRO 0).
 
-        Adam makes it in its first step only; a step with an empty gradient would do, but needs a batch whose loss is
-        finite.
+        Optimisers make it in their first step only; a step with an empty gradient would do, but needs a batch whose
+        loss is finite.
         """
         names = {id(parameter): name for name, parameter in self._named()}
         base, optimizer = self.adam, self.engine.optimizer
@@ -141,9 +149,12 @@ class Memory:
             flats = [(group["params"][0], members) for group, members in zip(base.param_groups, groups, strict=True)]
         fused = bool(base.defaults["fused"])
         for flat, members in flats:
-            count = float(self.steps.get(names[id(members[0])], 0))
-            step = torch.tensor(count, dtype=torch.float32, device=flat.device if fused else None)
-            base.state[flat] = {"step": step, **{moment: torch.zeros_like(flat) for moment in MOMENTS}}
+            name = names[id(members[0])]
+            found = {moment: torch.zeros_like(flat) for moment in self._moments(name, members[0])}
+            if MOMENTUM not in found:
+                count = float(self.steps.get(name, 0))
+                found["step"] = torch.tensor(count, dtype=torch.float32, device=flat.device if fused else None)
+            base.state[flat] = found
 
     def loss_scale(self) -> dict[str, float]:
         """fp16's dynamic loss scale; empty for other precisions."""

@@ -1,7 +1,7 @@
 """Does what another run learned fit this configuration? What would not go on as it was is refused, with both values.
 
-check_tokenizer, check_shape, check_tasks, check_heads      each raises ValueError
-task_ids(origin, run)                                       the rows of its task table
+check_tokenizer, check_shape, check_algorithm, check_tasks, check_heads      each raises ValueError
+task_ids(origin, run)                                                        the rows of its task table
 """
 
 from __future__ import annotations
@@ -59,6 +59,16 @@ def check_shape(origin: Origin, model: Model) -> None:
             f"model.path {origin.path} has another shape than this configuration:\n  "
             + "\n  ".join(wrong)
             + "\nLeave these keys out: the shape comes from there."
+        )
+
+
+def check_algorithm(origin: Origin, run: Run) -> None:
+    """What is kept of an optimiser must be of the one that goes on with it."""
+    theirs, ours = origin.config.get("optimization", {}).get("algorithm", "adamw"), run.optimization.algorithm
+    if run.model.optimizer == "keep" and theirs != ours:
+        raise ValueError(
+            f"model.optimizer: keep, but model.path {origin.path} was trained with optimization.algorithm {theirs} and "
+            f"this configuration says {ours}, which remembers other things; take optimizer: reset, or {theirs}"
         )
 
 

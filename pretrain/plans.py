@@ -114,7 +114,7 @@ def stage_plans(
         if index >= first:
             learned = learned_tasks(run, progress.learned, index)
             before, model = model, _later_model(run, model, learned, index) if index > first else model
-            found = sizes(model, remembered, begins.kept(index, before))
+            found = sizes(model, remembered, begins.kept(index, before), run.optimization.algorithm)
             remembered = found.remembered
             if left:
                 load = stage_load(run, corpus, index, progress, model, gpu, notes)
@@ -162,7 +162,7 @@ def _first_model(
         with torch.device("meta"):
             model = grown_model(run, 0, begun.snapshot)
         notes += begun.told
-        adam = {name.partition("#")[0] for name in begun.snapshot.tensors if name.endswith("#exp_avg")}
+        adam = {name.partition("#")[0] for name in begun.snapshot.tensors if name.endswith("#step")}
         return model, adam, begun.snapshot.state.source
     if newest is None:
         with torch.device("meta"):
@@ -175,7 +175,7 @@ def _first_model(
     with torch.device("meta"):
         model = grown_model(run, first, snapshot)
     with safe_open(newest.folder / "optimizer.safetensors", "pt") as file:
-        adam = {name.partition("#")[0] for name in file.keys() if name.endswith("#exp_avg")}  # noqa: SIM118 (no mapping)
+        adam = {name.partition("#")[0] for name in file.keys() if name.endswith("#step")}  # noqa: SIM118 (no mapping)
         return model, adam, newest.state.source
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from torch import nn
 
 from pretrain.forgetting import BEGIN
-from pretrain.optimizer_state import MOMENTS
+from pretrain.optimization import MOMENTS, moments_of
 from pretrain.settings import DeepSpeed
 
 ITEM = {"F32": 4, "I64": 8}
@@ -41,6 +41,8 @@ class Sizes:
     """Bytes of the two tensor files of a checkpoint (state.json adds some kB)."""
     remembered: frozenset[str]
     """Parameters that Adam knows at the end of the stage."""
+    momentum: int = 0
+    """Those of the trained ones that Muon moves: it remembers one number of each, Adam two."""
     begun: int = 0
     """Parameters whose weights at the beginning of the stage are kept (optimization.average_stages): in fp32, in the
     main memory of every process and in its checkpoints."""
@@ -60,13 +62,19 @@ class Memory(NamedTuple):
     adam: int
 
 
-def sizes(model: nn.Module, remembered: Collection[str], begun: Mapping[str, Sequence[int]] | None = None) -> Sizes:
+def sizes(
+    model: nn.Module,
+    remembered: Collection[str],
+    begun: Mapping[str, Sequence[int]] | None = None,
+    algorithm: str = "adamw",
+) -> Sizes:
     """Of a model with parameters ``ernie.*`` and ``heads.NAME.*``.
 
     Args:
         remembered: parameters whose Adam state came with a checkpoint or an earlier stage: a checkpoint keeps it while
         they pause.
         begun: shapes of the weights that the stage keeps as they were at its beginning (forgetting.py).
+        algorithm: of the optimiser.
     """
     kept = begun or {}
     named = dict(model.named_parameters())  # shared ones once, under their first name
@@ -81,19 +89,26 @@ def sizes(model: nn.Module, remembered: Collection[str], begun: Mapping[str, Seq
         encoder=sum(parameter.numel() for name, parameter in named.items() if not name.startswith("heads.")),
         heads=heads,
         trained=sum(named[name].numel() for name in trained),
-        checkpoint=checkpoint_bytes(shapes, known, kept),
+        checkpoint=checkpoint_bytes(shapes, known, kept, algorithm),
         remembered=known,
+        momentum=sum(
+            named[name].numel() for name in trained if moments_of(name, len(shapes[name]), algorithm) != MOMENTS
+        ),
         begun=sum(math.prod(shape) for shape in kept.values()),
     )
 
 
 def checkpoint_bytes(
-    shapes: Mapping[str, Sequence[int]], known: Collection[str], begun: Mapping[str, Sequence[int]]
+    shapes: Mapping[str, Sequence[int]], known: Collection[str], begun: Mapping[str, Sequence[int]], algorithm: str
 ) -> int:
     """Bytes of model.safetensors and optimizer.safetensors; ``known`` are the parameters that Adam knows, ``begun`` the
     weights at the beginning of the stage."""
     weights = [(name, "F32", shape) for name, shape in shapes.items()]
-    adam = [(f"{name}#{moment}", "F32", shapes[name]) for name in known for moment in MOMENTS]
+    adam = [
+        (f"{name}#{moment}", "F32", shapes[name])
+        for name in known
+        for moment in moments_of(name, len(shapes[name]), algorithm)
+    ]
     others = [(f"{name}{BEGIN}", "F32", shape) for name, shape in begun.items()]
     return _file_bytes(weights) + _file_bytes([*adam, *others, *((f"{name}#step", "I64", ()) for name in known)])
 
@@ -113,7 +128,7 @@ def training_memory(found: Sizes, settings: DeepSpeed, processes: int) -> Memory
 
     ```
     ZeRO            weights + masters        gradients                            Adam
-    0               4 P                      4 T                                  8 T
+    0               4 P                      4 T                                  8 T, less 4 for each that Muon moves
     1               c P + 4 T / N            4 T  (bf16_parameters 6 T,           8 T / N
                                                    fp16 2 T + 4 T / N)
     2               c P + 4 T / N            4 T / N  (fp16 6 T / N)              8 T / N
@@ -126,7 +141,7 @@ def training_memory(found: Sizes, settings: DeepSpeed, processes: int) -> Memory
     whole, trained, shared = found.parameters, found.trained, -(-found.trained // processes)
     copy = 2 if settings.precision in COPIES else 4
     if settings.zero_stage == 0:
-        return Memory(4 * whole, 4 * trained, 8 * trained)
+        return Memory(4 * whole, 4 * trained, 8 * trained - 4 * found.momentum)
     weights = copy * (-(-whole // processes) if settings.zero_stage == 3 else whole) + 4 * shared
     if settings.precision == "fp16":
         gradients = 2 * trained + 4 * shared if settings.zero_stage == 1 else 6 * shared

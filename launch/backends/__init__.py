@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+SECRET = re.compile(r"(^|_)([A-Z]*KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
 INTERFACE = re.compile(r"[\w.:@-]+")
 
 

@@ -84,7 +84,7 @@ def memory_lines(found: Preflight, table: Sequence[ZeroRow]) -> Iterator[str]:
         mark = "*" if item.stage == found.run.engine.zero_stage else " "
         parts = [*item.memory, item.activations, item.vocabulary, item.total] if item.memory else []
         cells = "".join(f"{byte_size(part):>11}" for part in parts)
-        none = f"  {found.run.engine.precision} needs ZeRO 1 or more"
+        none = "  muon needs ZeRO 0" if item.stage else f"  {found.run.engine.precision} needs ZeRO 1 or more"
         yield f"  {mark} ZeRO {item.stage}    {cells or none}"
 
 

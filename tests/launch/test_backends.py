@@ -135,6 +135,8 @@ def test_without_ssh_each_machine_knows_its_number(variable: str, hosts: Path, m
     ("values", "message"),
     [
         ({"kind": "local", "environment": {"WANDB_API_KEY": "x"}}, "looks like a secret.*environment_file"),
+        ({"kind": "local", "environment": {"HF_TOKEN": "x"}}, "looks like a secret"),
+        ({"kind": "local", "environment": {"AWS_SECRET_ACCESS": "x"}}, "looks like a secret"),
         ({"kind": "local", "environment": {"A B": "x"}}, "no name of a variable"),
         ({"kind": "local", "interface": "eth0; rm"}, "no name of a network interface"),
         ({"kind": "local", "max_restarts": -1}, "must not be negative"),
@@ -163,7 +165,9 @@ def test_what_cannot_be_is_refused_with_key_and_value(values: dict[str, Any], me
 
 
 def test_an_interface_is_set_for_both_libraries() -> None:
-    found = backend(kind="local", interface="ib0", environment={"NCCL_DEBUG": "INFO"}).variables()
+    found = backend(
+        kind="local", interface="ib0", environment={"NCCL_DEBUG": "INFO", "TOKENIZERS_CPU": "1"}
+    ).variables()
     assert found["NCCL_SOCKET_IFNAME"] == found["GLOO_SOCKET_IFNAME"] == "ib0" and found["NCCL_DEBUG"] == "INFO"
 
 

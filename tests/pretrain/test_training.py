@@ -64,11 +64,21 @@ def test_losses_of_zero_0_to_3_on_two_ranks_equal_a_single_process(
             assert worst < 1e-6, f"ZeRO {stage}: {name} differs by {worst}"
 
 
-@pytest.mark.parametrize(("zero_stage", "precision"), [(0, "fp32"), (1, "bf16"), (2, "bf16_parameters"), (3, "bf16")])
+@pytest.mark.parametrize(
+    ("zero_stage", "precision", "algorithm"),
+    [
+        (0, "fp32", "adamw"),
+        (0, "bf16", "muon"),
+        (1, "bf16", "adamw"),
+        (2, "bf16_parameters", "adamw"),
+        (3, "bf16", "adamw"),
+    ],
+)
 def test_continuing_after_kill_9_is_bitwise_equal_to_not_being_killed(
-    kmask: Kmask, tiny_run: Path, tmp_path: Path, zero_stage: int, precision: str
+    kmask: Kmask, tiny_run: Path, tmp_path: Path, zero_stage: int, precision: str, algorithm: str
 ) -> None:
     settings = [
+        f"optimization.algorithm={algorithm}",
         f"engine.zero_stage={zero_stage}",
         f"engine.precision={precision}",
         "evaluation.every=0",
