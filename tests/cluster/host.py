@@ -150,12 +150,12 @@ class Host:
         return {**names, "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}"}
 
     def processes(self, pattern: str = "") -> list[Inner]:
-        """Its living processes whose command line matches a regular expression, by id."""
-        return list_processes(self.init, pattern)
+        """Its living processes whose command line matches a regular expression, by id; none when it is off."""
+        return list_processes(self.init, pattern) if self.init else []
 
     def outer_pids(self) -> list[int]:
         """Ids of its processes as they are outside."""
-        return [process.outer for process in list_processes(self.init)] if self.init else []
+        return [process.outer for process in self.processes()]
 
     def signal(self, pid: int, number: int) -> None:
         """Send a signal inside the host to a process by its id there."""

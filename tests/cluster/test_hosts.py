@@ -112,6 +112,7 @@ def test_a_dead_host_says_nothing_or_ends_its_connections_and_starts_again(hosts
     say(speaker, "here")
     assert line_of(listener) == "here\n"
     hosts["b"].die(silent=silent)
+    assert hosts["b"].processes() == []
     assert speaker.wait(timeout=10) == -9
     if silent:
         with pytest.raises(subprocess.TimeoutExpired):
