@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint check bench faults clean
+.PHONY: demo test test-cluster lint check bench faults clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +19,10 @@ demo: $(READY)
 # files in the order of tests/conftest.py; bytecode of the tests is kept, whatever the environment says
 test: $(READY)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
+# several hosts made of namespaces, on this machine; needs root and the packages that CONTRIBUTING.md names
+test-cluster: $(READY)
+	$(BIN)/python -m pytest tests/cluster -rs --durations=10
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from launch.packages import check_packages
-from launch.processes.rank import end_at_once, has_joined
+from launch.processes.rank import LostPeerError, end_at_once, has_joined
 from launch.shell.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from launch.verbs.bench import bench
 from launch.verbs.config import config_app
@@ -24,6 +24,7 @@ from launch.verbs.lexicon import lexicon_app
 from launch.verbs.prepare import prepare_app
 from launch.verbs.report import report
 from launch.verbs.show import show_app
+from launch.verbs.status import status
 from launch.verbs.track import track
 from launch.verbs.train import train
 from launch.verbs.vocab import vocab_app
@@ -58,6 +59,7 @@ app.command("init", rich_help_panel=BEGIN)(init)
 app.command("doctor", rich_help_panel=BEGIN)(doctor)
 app.command("train", rich_help_panel=TRAIN)(train)
 app.command("launch", rich_help_panel=TRAIN)(launch)
+app.command("status", rich_help_panel=TRAIN)(status)
 app.command("report", rich_help_panel=USE)(report)
 app.command("track", rich_help_panel=USE)(track)
 app.command("eval", rich_help_panel=USE)(evaluate)
@@ -81,9 +83,10 @@ def main() -> None:
                 end_at_once(FAILED)
             raise
         rank = os.environ.get("RANK", "0")
-        print(f"{'error' if rank == '0' else f'rank {rank}'}: {message_of(error)}", file=sys.stderr)
+        what = "note" if isinstance(error, LostPeerError) else "error" if rank == "0" else f"rank {rank}"
+        print(f"{what}: {message_of(error)}", file=sys.stderr)
         if has_joined():
-            end_at_once(USER_ERROR)
+            end_at_once(FAILED if isinstance(error, LostPeerError) else USER_ERROR)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)

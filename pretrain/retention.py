@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from pretrain.engine import Engine
 from pretrain.evaluation.heldout import evaluate
+from pretrain.processes.heartbeat import doing
 from pretrain.saving import Surroundings
 
 
@@ -44,6 +45,7 @@ class Retention:
         around = self.around
         if not around.run.evaluation.every:
             return
+        doing("evaluation")
         engine.eval()
         makers = self.own if at == "within" else self.all
         measured = evaluate(engine, makers, around.run.evaluation.rows, around.world)

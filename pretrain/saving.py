@@ -20,6 +20,7 @@ from pretrain.config import Run
 from pretrain.corpus import Corpus
 from pretrain.engine import Engine
 from pretrain.metrics.sums import Sums
+from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
 from pretrain.stability import Guard
@@ -141,6 +142,7 @@ class Saver:
         Raises:
             ValueError: a tensor holds numbers that are not finite.
         """
+        doing("checkpoint")
         self._began = time.perf_counter()
         self.around.settle()
         tensors = self.engine.memory.collect(everywhere)

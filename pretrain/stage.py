@@ -24,6 +24,7 @@ from pretrain.forgetting import BEGIN, averaged, rows_before
 from pretrain.meter import Meter
 from pretrain.metrics.sums import Sums, check_groups, totals
 from pretrain.processes.garbage import scheduled_garbage, search_garbage
+from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import OTHERS
 from pretrain.realised import end_of_stage
 from pretrain.retention import Retention
@@ -71,6 +72,7 @@ class StageLoop:
         batches = StepBatches(self.maker, specs, run, self.world, self.batch.accumulation(self.world.size))
         self._keep_beginning()
         self.retention.look(self.engine)
+        doing("first batches")
         ready = batches.fetch(len(self._firsts(self.first)))
         counts = self._agree(ready)
         for step in steps:
@@ -135,11 +137,14 @@ class StageLoop:
         seeds = [hash_key("dropout", self.run.seed, step, first) % 2**63 for first in self._firsts(step)]
         before = progress.cursors
         scale = self._count(counts)
+        doing("step", step + 1, long=step == self.first)
         try:
             local, norm, applied = self.engine.train_step(ready.batches, scale, self._rate(step), seeds)
         except FloatingPointError as error:
             self.around.give_up(str(error))
+        doing("batches", long=step == self.first)
         later = following()
+        doing("sum over processes", long=False)
         stats, self.norm, agreed, coming = self._global(local, norm, applied, later)
         self.engine.memory.applied += agreed
         progress.step, progress.cursors = step + 1, cursors

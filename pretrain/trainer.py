@@ -25,6 +25,7 @@ from pretrain.corpus import Corpus
 from pretrain.feed.shard_watch import ShardWatch
 from pretrain.forgetting import old_parts, parts_of
 from pretrain.processes import stopping
+from pretrain.processes.heartbeat import doing, plan
 from pretrain.processes.lock import held
 from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
@@ -92,6 +93,8 @@ class Trainer:
         check_agreement(self.run, self.resolved, self.corpus.fingerprints, self.world)
         with contextlib.ExitStack() as stack:
             self._lock(stack)
+            doing("newest checkpoint")
+            plan(self.total)
             self.snapshot = self._newest()
             self.report(
                 "begin",

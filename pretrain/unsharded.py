@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import World
 
 
@@ -58,5 +59,6 @@ class Gradients:
             for part, gradient in zip(torch.split(self.flat, [g.numel() for g in gradients]), gradients, strict=True)
         ]
         torch._foreach_copy_(views, gradients)  # type: ignore[attr-defined]
+        doing("gradients", long=False)
         world.sum(self.flat)
         torch._foreach_copy_(gradients, views)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from launch.backends.local import Local
-from launch.processes.dry_run import batch_lines, missing, row, show, stage_lines, starting_point, world_of
+from launch.processes.dry_run import batch_lines, missing, row, show, stage_lines, starting_point
 from launch.settings.components import decode, plain
 from launch.settings.yaml_files import load
 from launch.shell.exit_codes import DONE
@@ -52,8 +52,7 @@ def tell_plan(file: Path, overrides: Sequence[str], processes: int, asked: Asked
             raise ValueError(f"--{name}: {value:g} must be positive")
     backend = Local(processes=processes)
     run = decode(Run, load(file, list(overrides)))
-    commands = backend.commands(["train", str(file), *overrides], str(Path(run.output) / "logs"))
-    place, where = world_of(backend, commands)
+    place, where = backend.world(), backend.where()
     found = preflight(run, plain(run), Place(*place))
     rate = rate_of(found, asked.rate, Lines(Path(found.run.output) / "metrics.jsonl", print).read())
     table, there = zero_table(found), device_memory(asked.memory)

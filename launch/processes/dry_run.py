@@ -17,8 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launch.backends import Backend, Command
-from launch.backends.local import Local
+from launch.backends import Backend, Command, Start
 from launch.processes.rank import adopt_slurm, is_rank
 from launch.settings.components import decode, plain
 from launch.settings.yaml_files import load
@@ -43,8 +42,9 @@ def dry_run(backend: Backend, file: Path, overrides: list[str], remote: bool) ->
         ValueError: the run would not start here, or not there.
     """
     source = load(file, overrides)
-    logs = str(Path(str(source.value.get("output", "."))) / "logs")
-    commands = backend.commands(["train", str(file), *overrides], logs)
+    output = Path(str(source.value.get("output", "."))).absolute()
+    start = Start(["train", str(file), *overrides], output, output / "attempts" / "NAME")
+    commands = backend.commands(start)
     if is_rank() and not remote:
         adopt_slurm()
         if os.environ["RANK"] != "0":
@@ -65,6 +65,8 @@ def dry_run(backend: Backend, file: Path, overrides: list[str], remote: bool) ->
         processes, machines = world_of(backend, commands)
         found = preflight(run, plain(run), Place(*processes))
         show([f"{file}: a start would pass every check; nothing was written", *summary(found, machines)])
+    if script := backend.script(start):
+        print(script)
     show_commands(commands)
     return DONE
 
@@ -86,13 +88,7 @@ def world_of(backend: Backend, commands: Sequence[Command]) -> tuple[tuple[int, 
     if not commands:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         return (int(os.environ["WORLD_SIZE"]), local), f"of which {local} on this machine"
-    hosts = getattr(backend, "hosts", None)
-    if hosts is not None:
-        return (sum(slots for _, slots in hosts()), 0), f"on {counted(len(hosts()), 'machine')}"
-    count = int(commands[0].environment.get("WORLD_SIZE", len(commands)))
-    return (count, count) if isinstance(backend, Local) else (count, 0), "on this machine" if isinstance(
-        backend, Local
-    ) else ""
+    return backend.world(), backend.where()
 
 
 def summary(found: Preflight, where: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ import typer
 from launch.processes import starting
 from launch.verbs.arguments import ConfigFile, DryRun, Overrides
 
-CLUSTER_HELP = "YAML with `kind: local` or `kind: hostfile`; see configs/cluster/."
+CLUSTER_HELP = "YAML that says how processes are started (`kind: local`, `hostfile`, ...); see configs/cluster/."
 
 
 def launch(
@@ -19,5 +19,5 @@ def launch(
     overrides: Overrides = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Pretrain on the machines that a cluster file describes."""
+    """Pretrain, or prepare where the YAML is one of data, on the machines that a cluster file describes."""
     raise typer.Exit(starting.launch(cluster, config, overrides or [], dry_run))

@@ -2,6 +2,7 @@
 
     listen()            the handlers stand, before anything slow is imported
     asked()             did one arrive?
+    ask()               the same from within (heartbeat.py: a file in the run's folder says so)
     with shielded():    processes started in here do not hear them: the one that started them decides when they end
 
 SIGTERM (Slurm, systemd, DeepSpeed, torchrun), SIGUSR1 (Slurm's warning before the time limit), SIGHUP (a closed
@@ -39,6 +40,12 @@ def forget() -> None:
 def asked() -> bool:
     """Was this process asked to stop?"""
     return bool(_heard)
+
+
+def ask() -> None:
+    """Ask this process to stop, from within."""
+    if not _heard:
+        _heard.append(0)
 
 
 def _hear(number: int, frame: object) -> None:

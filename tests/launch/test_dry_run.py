@@ -460,7 +460,7 @@ def test_on_a_login_node_without_torch_the_commands_are_shown_and_the_checks_are
         assert (
             "nothing was checked" in done.stdout
             and "torch" in done.stdout
-            and "launch.cli" in done.stdout.splitlines()[-1]
+            and "-m launch." in done.stdout.splitlines()[-1].replace("--module", "-m")
         )
     done = run("train", tiny_run, "--dry-run")
     assert done.returncode == 2 and "torch cannot be imported here" in done.stderr and "Traceback" not in done.stderr

@@ -6,21 +6,25 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from launch.backends import Command
+from launch.backends import Command, Start
 from launch.backends.local import Local
+from launch.cluster.starts import run
 
 
 def ranks(monkeypatch: pytest.MonkeyPatch, *codes: str) -> Local:
-    def commands(self: Local, arguments: Sequence[str], rank_logs: str) -> list[Command]:
+    def commands(self: Local, start: Start) -> list[Command]:
         return [Command([sys.executable, "-c", code], {"RANK": str(rank)}) for rank, code in enumerate(codes)]
 
     monkeypatch.setattr(Local, "commands", commands)
     return Local(processes=len(codes))
+
+
+def ended(backend: Local, output: Path) -> int:
+    return run(backend, [], output, {}, 600.0)
 
 
 def die(number: signal.Signals) -> str:
@@ -45,7 +49,7 @@ def test_a_rank_that_a_signal_ended_is_named_with_advice(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The other one, which would go on for ``other`` seconds, is waited for or stopped."""
-    assert ranks(monkeypatch, f"import time; time.sleep({other})", die(number)).run([], str(tmp_path / "logs")) == 1
+    assert ended(ranks(monkeypatch, f"import time; time.sleep({other})", die(number)), tmp_path) == 1
     told = capsys.readouterr().err
     assert f"rank 1 was killed by signal {number.name}" in told and advice in told and "last lines of" in told
 
@@ -57,6 +61,6 @@ def test_ranks_hear_a_signal_that_came_while_they_started(tmp_path: Path, monkey
     timer = threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGUSR1))
     timer.start()
     begun = time.monotonic()
-    assert backend.run([], str(tmp_path / "logs")) == 5
+    assert ended(backend, tmp_path) == 5
     assert time.monotonic() - begun < 30
     assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL

@@ -292,7 +292,7 @@ def test_torchrun_and_srun_variables_are_understood() -> None:
             "4",
             "1",
             "n1",
-            "20042",
+            "22562",
         ]
     with mock.patch.dict(os.environ, {}, clear=True):
         assert not is_rank()

@@ -1,0 +1,38 @@
+"""`kmask doctor --cluster`: every machine of a cluster file, and an all-reduce over all of them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from launch.backends import Backend
+from launch.cluster.before import look
+from launch.cluster.checks import table
+from launch.cluster.starts import run
+from launch.settings.components import read_config
+from launch.settings.yaml_files import load
+from launch.shell.exit_codes import DONE, USER_ERROR
+
+MINUTES = 2.0
+
+
+def examine_cluster(cluster: Path, file: Path | None) -> int:
+    """Print one line a machine, every trouble, and how an all-reduce went; returns 2 when something must be mended."""
+    backend: Backend = read_config(Backend, cluster, [])  # type: ignore[type-abstract]
+    settings: Any = load(file, []).value if file else {}
+    machines, told = look(backend, file, settings)
+    if machines:
+        print("\n".join(table(machines)))
+    for line in told:
+        print(f"problem: {line}")
+    if told:
+        return USER_ERROR
+    place = Path(f".kmask-doctor-{cluster.stem}").absolute()
+    try:
+        code = run(backend, ["doctor", "--all-reduce"], place, settings, 60 * MINUTES)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    if code == DONE:
+        print("ready")
+    return DONE if code == DONE else USER_ERROR
