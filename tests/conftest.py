@@ -24,6 +24,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 DEAREST = (
     *("pretrain/test_training", "pretrain/test_trainer", "pretrain/test_forgetting", "test_end_to_end"),
+    *("pretrain/test_batch_schedule_ranks", "pretrain/test_batch_schedule"),
     *("pretrain/test_all_objectives", "pretrain/test_doors", "data_prep/test_segmenters", "pretrain/test_beginning"),
     *("data_prep/test_unbreakable", "data_prep/test_duplicate_rounds", "pretrain/test_exchange"),
     *(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from unittest import mock
 
+import commands
 import pytest
 import torch
 from frozen_garbage import Frozen
@@ -24,6 +25,7 @@ COLLECTING = ("deepspeed.runtime.utils", "deepspeed.runtime.zero.utils")
 @pytest.fixture(scope="session")
 def joined() -> Iterator[tuple[World, dict[str, str]]]:
     """The world, and the variables that make this process a rank: DeepSpeed cannot join twice in one process."""
+    commands.Server.get()  # made while this process is a rank, it would hold a rank's variables for all later commands
     before = dict(os.environ)
     with mock.patch.dict(os.environ):
         found = join(DeepSpeed(precision="fp32"))

@@ -48,7 +48,7 @@ def test_zero_0_to_3_on_two_processes_equal_a_single_one(kmask: Kmask, tiny_run:
     start(kmask, tiny_run, tmp_path / "single", "engine.zero_stage=0", processes=1)
     single = trained(tmp_path / "single")
     assert len(single) == 11
-    for zero in range(4):
+    for zero in (0, 2, 3):
         start(kmask, tiny_run, tmp_path / f"zero{zero}", f"engine.zero_stage={zero}", processes=2)
         found = trained(tmp_path / f"zero{zero}")
         assert found.keys() == single.keys()
@@ -62,7 +62,7 @@ def test_zero_0_to_3_on_two_processes_equal_a_single_one(kmask: Kmask, tiny_run:
                     assert found[step][key] == value, (zero, step, key)
 
 
-@pytest.mark.parametrize(("zero", "precision", "at"), [(1, "fp32", 2), (2, "bf16_parameters", 8), (3, "fp32", 4)])
+@pytest.mark.parametrize(("zero", "precision", "at"), [(2, "bf16_parameters", 8), (3, "fp32", 4)])
 def test_continuing_after_kill_9_is_bitwise_equal(
     kmask: Kmask, tiny_run: Path, tmp_path: Path, zero: int, precision: str, at: int
 ) -> None:
