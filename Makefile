@@ -16,9 +16,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
 
-# three workers for two cores: a test that waits leaves its core to another; files in the order of tests/conftest.py; bytecode of the tests is kept, whatever the environment says
+# files in the order of tests/conftest.py; bytecode of the tests is kept, whatever the environment says
 test: $(READY)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 # several hosts made of namespaces, on this machine; needs root and the packages that CONTRIBUTING.md names
 test-cluster: $(READY)

@@ -44,7 +44,7 @@ def start(kmask: Kmask, file: Path, output: Path, *overrides: str, processes: in
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_zero_0_to_3_on_two_processes_equal_a_single_one(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
+def test_zero_stages_on_two_processes_equal_a_single_one(kmask: Kmask, tiny_run: Path, tmp_path: Path) -> None:
     start(kmask, tiny_run, tmp_path / "single", "engine.zero_stage=0", processes=1)
     single = trained(tmp_path / "single")
     assert len(single) == 11
