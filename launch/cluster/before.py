@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from launch.backends import Backend
-from launch.cluster.checks import Asked, Machine, problems, survey
+from launch.backends.local import free_port
+from launch.cluster.checks import Asked, Machine, connections, problems, survey
 
 
 def look(backend: Backend, file: Path | None, settings: Any) -> tuple[list[Machine], list[str]]:
@@ -30,9 +31,11 @@ def look(backend: Backend, file: Path | None, settings: Any) -> tuple[list[Machi
         python=getattr(backend, "python", "") or sys.executable,
         folder=getattr(backend, "folder", "") or str(Path.cwd()),
         ssh=getattr(backend, "ssh", []),
+        port=getattr(backend, "port", 0) or free_port(),
     )
     found = survey(hosts, asked)
-    return found, list(problems(found, asked))
+    told = list(problems(found, asked))
+    return found, told or list(connections(found, asked))
 
 
 def check(backend: Backend, file: Path, settings: Any) -> None:

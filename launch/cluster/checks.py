@@ -22,6 +22,7 @@ from launch.shell.remote import on_all, ssh
 SECONDS = 45.0
 LEAST_FREE = 1 << 30
 SKEW_SECONDS = 5.0
+REACH_SECONDS = 8.0
 
 
 class Machine(NamedTuple):
@@ -44,6 +45,13 @@ class Asked(NamedTuple):
     python: str
     folder: str
     ssh: Sequence[str]
+    port: int = 29500
+    """Where processes will meet, as far as that is known."""
+
+    def over(self, module: str, value: Any) -> list[str]:
+        """A module of ours on a machine, with ``value`` as its argument."""
+        run = ["sh", "-c", 'cd "$0" && exec "$@"', self.folder, self.python, "-m", f"launch.cluster.{module}"]
+        return [*run, json.dumps(value)]
 
 
 def survey(hosts: Sequence[str], asked: Asked) -> list[Machine]:
@@ -57,10 +65,9 @@ def survey(hosts: Sequence[str], asked: Asked) -> list[Machine]:
         "data": list(asked.data),
         "interface": asked.interface,
     }
-    argv = ["sh", "-c", 'cd "$0" && exec "$@"', asked.folder, asked.python, "-m", "launch.cluster.probe"]
     begun = time.time()
     try:
-        done = on_all({host: ssh(host, [*argv, json.dumps(value)], asked.ssh) for host in hosts}, SECONDS)
+        done = on_all({host: ssh(host, asked.over("probe", value), asked.ssh) for host in hosts}, SECONDS)
     finally:
         (asked.output / TOKEN).unlink(missing_ok=True)
         if new:
@@ -143,6 +150,27 @@ def differences(
                 yield f"{name} is not there; {remedy}"
             elif found[kind][name] != most_have:
                 yield f"{name} is another one than elsewhere ({found[kind][name]}, not {most_have}); {remedy}"
+
+
+def connections(machines: Sequence[Machine], asked: Asked) -> Iterator[str]:
+    """Pairs of machines of which one cannot open a connection to the other; all are tried at once."""
+    names = [machine.name for machine in machines if machine.found]
+    value = {"port": asked.port, "peers": names, "seconds": REACH_SECONDS}
+    done = on_all({name: ssh(name, asked.over("reach", value), asked.ssh) for name in names}, SECONDS)
+    for name, result in done.items():
+        try:
+            found = json.loads(result.stdout.strip().splitlines()[-1])
+        except (ValueError, IndexError):
+            yield f"{name}: it could not try to connect to the others ({result.stderr.strip() or 'no answer'})"
+            continue
+        for peer, why in found.items():
+            if why and not peer:
+                yield f"{name}: {why}; name another `port` in the cluster file"
+            elif why:
+                yield (
+                    f"{name}: no connection to {peer}, port {asked.port} ({why}); is a firewall between them, or does "
+                    f"{peer} mean another address there?"
+                )
 
 
 def most(values: Iterator[Any]) -> Any:

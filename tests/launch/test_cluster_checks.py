@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,11 @@ from typing import Any
 import pytest
 from tiny import ROOT
 
+from launch.backends.local import free_port
+from launch.cluster import checks
 from launch.cluster.checks import Asked, Machine, answer, problems, table
 from launch.cluster.probe import probe
+from launch.cluster.reach import reach, why_not
 
 GOOD: dict[str, Any] = {
     **{"host": "a", "own_addresses": ["10.0.0.1"], "python": "3.11.7", "packages": {"torch": "2.13.0", "numba": "1"}},
@@ -91,3 +96,32 @@ def test_a_machine_says_what_it_is_within_the_project_alone(tmp_path: Path) -> N
     assert found.found["shared"] and found.found["interface"] and found.found["data"] == {"/none": ""}
     assert found.found["skew"] == 0 and found.found["code"] == probe(asked)["code"]
     assert not answer("me", result, "another", time.time(), ASKED).found["shared"]
+
+
+def test_machines_that_cannot_connect_are_told_in_pairs_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {
+        "a": '{"a": "", "b": "timed out", "c": ""}',
+        "b": '{"": "port 29500: Address already in use"}',
+        "c": "no JSON",
+    }
+
+    def on_all(commands: Any, seconds: float) -> Any:
+        return {name: subprocess.CompletedProcess(argv, 0, said[name] + "\n", "") for name, argv in commands.items()}
+
+    monkeypatch.setattr(checks, "on_all", on_all)
+    told = list(checks.connections([Machine(name, GOOD, "") for name in "abc"], ASKED))
+    assert told[0].startswith("a: no connection to b, port 29500 (timed out); is a firewall between them")
+    assert told[1] == "b: port 29500: Address already in use; name another `port` in the cluster file"
+    assert told[2].startswith("c: it could not try") and len(told) == 3
+
+
+def test_a_machine_reaches_who_listens_and_says_why_it_does_not() -> None:
+    port = free_port()
+    assert reach(port, ["127.0.0.1", "localhost"], 10) == {"127.0.0.1": "", "localhost": ""}
+    with socket.create_server(("", port)) as taken:
+        with pytest.raises(OSError, match="in use"):
+            reach(port, [], 1)
+        threading.Thread(target=lambda: taken.accept()[0].sendall(b"HTTP/1")).start()
+        assert why_not("127.0.0.1", port) == "something else listens there"
+    assert why_not("127.0.0.1", port) == "Connection refused"
+    assert "known" in why_not("no-such-host.invalid", port) or "resolution" in why_not("no-such-host.invalid", port)
