@@ -31,8 +31,8 @@ class DeepSpeed:
     """Keep only the input of each layer for the backward pass and compute the rest again: about a third more work for a
     small part of the memory."""
     timeout_minutes: float = 10.0
-    """How long a process waits for the others (or for a data worker) before the run ends; for hung processes and dead
-    machines."""
+    """How long a process waits for the others (or for a data worker) before the run ends, and how long anything but a
+    step may take: each part of a start, a batch of a measurement, a save; for hung processes and dead machines."""
 
     def __post_init__(self) -> None:
         if self.zero_stage not in (0, 1, 2, 3):

@@ -24,6 +24,7 @@ from pretrain.engine import Engine
 from pretrain.forgetting import begin_weights, factors, parts_of
 from pretrain.model import PretrainingModel
 from pretrain.optimization import layer_factors
+from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import World
 from pretrain.stages.checks import check_positions
 from pretrain.stages.schedule import planned_tasks
@@ -172,6 +173,7 @@ def begin_stage(
         old: parts of the model that existed before the stage (forgetting.py).
         fresh: does the stage begin here?
     """
+    doing("model")
     tensors = snapshot.tensors if snapshot else {}
     steps = {name.removesuffix("#step"): int(value) for name, value in tensors.items() if name.endswith("#step")}
     new = [name for name in active_tasks(run, stage) if snapshot and name not in snapshot.state.learned]

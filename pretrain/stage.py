@@ -93,6 +93,7 @@ class StageLoop:
                 break
             if progress.step % run.checkpoints.every == 0:
                 self.saver.begin(self.saver.snapshot(self.sums, self.guard, everywhere=False))
+        doing("last look at the shards")
         trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)
         if self.world.any(trouble is not None):
             raise ValueError(trouble or OTHERS)

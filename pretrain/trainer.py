@@ -80,6 +80,7 @@ class Trainer:
         Raises:
             ValueError: the run cannot start, continue or go on; nothing that was saved is lost.
         """
+        doing("prepared folders")
         check_elsewhere(self.run)
         self.run, self.resolved = replace(self.run, tasks=self.corpus.objectives), self.corpus.resolved(self.resolved)
         fault: Exception | None = None
@@ -93,7 +94,6 @@ class Trainer:
         check_agreement(self.run, self.resolved, self.corpus.fingerprints, self.world)
         with contextlib.ExitStack() as stack:
             self._lock(stack)
-            doing("newest checkpoint")
             plan(self.total)
             self.snapshot = self._newest()
             self.report(

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SECRET = re.compile(r"(^|_)([A-Z]*KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
+from launch.backends._variables import SECRET, VARIABLE
+
 INTERFACE = re.compile(r"[\w.:@-]+")
 
 
@@ -64,6 +64,10 @@ class Session(ABC):
 
     def told(self) -> bool:
         """Has the user been told why it ended?"""
+        return False
+
+    def hears_terminal(self) -> bool:
+        """Do its processes hear a Ctrl-C themselves, and end as soon as what they write is on the disk?"""
         return False
 
 
@@ -134,6 +138,10 @@ class Backend(ABC):
     def script(self, start: Start) -> str:
         """The script or manifest that is handed over, for those who hand one over."""
         return ""
+
+    def submits(self) -> bool:
+        """Is a run handed over to others, who start it later?"""
+        return False
 
     def machines(self) -> list[str]:
         """Machines that can be asked over ssh before a start."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import IO
 
 from launch.backends import Command, Session, Start
-from launch.shell.remote import on_all, ssh
+from launch.shell.remote import on_all, ssh, within
 
 TALK = re.compile(r"\[(INFO|WARNING)\] \[|^\[?W\d{4} |^\*{20,}|^Setting OMP_NUM_THREADS|pdsh@")
 """Lines of DeepSpeed's and torch's launchers that say nothing to a user."""
@@ -33,6 +33,7 @@ class Starter(Session):
         end_all: ends the processes of this start on all machines; says what it could not.
         without: variables that are not passed on.
         hosts: whose names pdsh puts before the lines of each.
+        folder: to work in; this one by default.
     """
 
     def __init__(
@@ -42,12 +43,13 @@ class Starter(Session):
         end_all: Callable[[], list[str]],
         without: Collection[str] = (),
         hosts: Collection[str] = (),
+        folder: str = "",
     ) -> None:
         self.end_all, self.hosts = end_all, hosts
         own = {name: value for name, value in os.environ.items() if name not in without}
         logs = start.output / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        self.log = (logs / "launcher.log").open("w", encoding="utf-8", errors="replace")
+        self.log = (logs / "launcher.log").open("a", encoding="utf-8", errors="replace")
         self.programs = [
             subprocess.Popen(
                 command.argv,
@@ -58,6 +60,7 @@ class Starter(Session):
                 start_new_session=True,
                 text=True,
                 errors="replace",
+                cwd=folder or None,
             )
             for command in commands
         ]
@@ -90,9 +93,10 @@ class Starter(Session):
 
     def end(self) -> None:
         for program in self.programs:  # first: told that a process has ended, they would signal others by patterns
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(program.pid, signal.SIGKILL)
-            program.wait()
+            if program.poll() is None:  # its number may be another's by now
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(program.pid, signal.SIGKILL)
+                program.wait()
         for problem in self.end_all():
             print(f"note: {problem}", file=sys.stderr)
 
@@ -121,8 +125,7 @@ def ended_elsewhere(
     if not hosts:
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
         return [done.stderr.strip()] if done.returncode else []
-    there = ["sh", "-c", 'cd "$0" && exec "$@"', folder, *command]
-    found = on_all({host: ssh(host, there, options) for host in hosts}, END_SECONDS)
+    found = on_all({host: ssh(host, within(folder, command), options) for host in hosts}, END_SECONDS)
     lines = {host: (done.stderr.strip() or "ssh failed").splitlines()[-1] for host, done in found.items()}
     return [
         f"{host} does not answer ({lines[host]}): its processes end by themselves within the run's timeout_minutes"

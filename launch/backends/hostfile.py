@@ -16,7 +16,8 @@ from pathlib import Path
 
 from launch.backends import Backend, Command, Session, Start
 from launch.backends._starter import Starter, ended_elsewhere, place_of
-from launch.shell.remote import on_all, ssh
+from launch.backends._variables import SECRET
+from launch.shell.remote import QUICK, on_all, ssh, within
 
 LINE = re.compile(r"^(?P<host>[A-Za-z0-9_.:][\w.\-:]*)\s+slots=(?P<slots>\d+)$")
 PLAIN = re.compile(r"[\w@%+=:,./-]+")
@@ -26,7 +27,7 @@ LAUNCHERS = (*OVER_DEEPSPEED, "ssh", "none")
 PORT = 29500
 HEXADECIMAL = re.compile(r"[0-9a-f]+")
 EXPORTED = ("PYTHON", "NCCL", "MLFLOW", "MV2", "UCX")
-"""Variables that DeepSpeed writes into the remote command line by itself."""
+"""Variables that DeepSpeed writes into the remote command line, and into its log, by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,8 @@ class Hostfile(Backend):
             raise ValueError(
                 f"launcher: {self.launcher!r} is not one of {', '.join(LAUNCHERS)} (for Slurm: kind: slurm)"
             )
+        if self.master_address and not PLAIN.fullmatch(self.master_address):
+            raise ValueError(f"master_address: {self.master_address!r} is no address")
         for name in ("processes_per_host", "min_hosts"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must not be negative")
@@ -130,9 +133,8 @@ class Hostfile(Backend):
             argv = [python, "-m", "deepspeed.launcher.launch", told, *meeting, "--quiet"]
             if self.launcher == "none":
                 return [Command([*argv, "--node_rank", str(self.place()), *inner], {})]
-            there = ["sh", "-c", 'cd "$0" && exec "$@"', folder, *argv]
             return [
-                Command(ssh(host, [*there, "--node_rank", str(number), *inner], self.ssh), {})
+                Command(ssh(host, within(folder, [*argv, "--node_rank", str(number), *inner]), self.ssh), {})
                 for number, (host, _) in enumerate(hosts)
             ]
         for name, value in (("python", python), ("folder", folder), ("output", str(start.folder))):
@@ -143,7 +145,7 @@ class Hostfile(Backend):
                 )
         argv = [python, "-m", "deepspeed.launcher.runner", "--hostfile", str(start.folder / "hosts.txt")]
         argv += ["--launcher", self.launcher, "--no_ssh_check", "--force_multi", *meeting]
-        variables = {"PDSH_SSH_ARGS_APPEND": " ".join(["-o BatchMode=yes", *self.ssh])}
+        variables = {"PDSH_SSH_ARGS_APPEND": " ".join([*QUICK, *self.ssh])}
         return [Command([*argv, *inner], variables)]
 
     def port_of(self, start: Start) -> int:
@@ -174,10 +176,11 @@ class Hostfile(Backend):
             start,
             lambda: ended_elsewhere(names, [python, "-m", "launch.cluster.end_ranks"], start, folder, self.ssh),
             hosts=[host for host, _ in hosts] if self.launcher == "pdsh" else [],
+            folder="" if self.launcher in ("ssh", "none") else folder,
             without={name for name, value in os.environ.items() if unsafe(name, value)},
         )
 
 
 def unsafe(name: str, value: str) -> bool:
-    """Would DeepSpeed write this variable into a command line in which a shell reads it in its own way?"""
-    return name.startswith(EXPORTED) and not PLAIN.fullmatch(value)
+    """Would DeepSpeed write this variable into a command line where a shell reads it in its own way, or all can?"""
+    return name.startswith(EXPORTED) and (not PLAIN.fullmatch(value) or SECRET.search(name) is not None)

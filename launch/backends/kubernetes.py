@@ -75,6 +75,9 @@ class Kubernetes(Backend):
     def watched(self, start: Start) -> int:
         return 0
 
+    def submits(self) -> bool:
+        return True
+
     def where(self) -> str:
         return f"in {self.hosts} pod{'s' if self.hosts > 1 else ''}"
 

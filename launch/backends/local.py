@@ -12,11 +12,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from launch.backends import Backend, Command, Session, Start
+from launch.backends._variables import read_variables
 from launch.shell.exit_codes import DONE, FAILED, STOPPED
 
 GRACE_SECONDS = 60
@@ -71,13 +72,18 @@ class Local(Backend):
         return [Command(argv, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)]
 
     def begin(self, start: Start) -> Session:
-        return LocalSession(self.commands(start), start)
+        told = read_variables(Path(self.environment_file).expanduser()) if self.environment_file else {}
+        return LocalSession(self.commands(start), start, told)
 
 
 class LocalSession(Session):
-    """Ranks that are children of this process."""
+    """Ranks that are children of this process.
 
-    def __init__(self, commands: Sequence[Command], start: Start) -> None:
+    Args:
+        private: variables that stand nowhere else.
+    """
+
+    def __init__(self, commands: Sequence[Command], start: Start, private: Mapping[str, str]) -> None:
         from pretrain.processes.stopping import shielded
 
         self.ranks: list[subprocess.Popen[bytes]] = []
@@ -88,7 +94,12 @@ class LocalSession(Session):
             # starts.
             with shielded():
                 self.ranks.append(
-                    start_rank(command.argv, {**os.environ, **command.environment, **own}, self.logs[rank], rank == 0)
+                    start_rank(
+                        command.argv,
+                        {**os.environ, **command.environment, **private, **own},
+                        self.logs[rank],
+                        rank == 0,
+                    )
                 )
 
     def ask(self) -> None:
@@ -103,6 +114,9 @@ class LocalSession(Session):
                 process.wait()
 
     def told(self) -> bool:
+        return True
+
+    def hears_terminal(self) -> bool:
         return True
 
     def poll(self) -> int | None:
@@ -132,7 +146,7 @@ def start_rank(argv: list[str], environment: dict[str, str], log: Path, first: b
     if first:
         return subprocess.Popen(argv, env=environment)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         return subprocess.Popen(argv, env=environment, stdout=output, stderr=output, start_new_session=True)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from launch.backends import Backend, Command, Session, Start
 from launch.backends._starter import Starter
 from launch.shell.exit_codes import DONE
+from launch.shell.remote import on_all
 
 VALUE = re.compile(r"[\w@%+=:,./-]+")
 SCRIPT = """#!/bin/bash
@@ -83,11 +84,20 @@ class Slurm(Backend):
     def watched(self, start: Start) -> int:
         return self.world()[0] if inside() else 0
 
+    def submits(self) -> bool:
+        return not inside()
+
     def where(self) -> str:
         return f"on {self.nodes} node{'s' if self.nodes > 1 else ''}"
 
     def directives(self, start: Start) -> list[str]:
-        """Lines for sbatch."""
+        """Lines for sbatch.
+
+        Raises:
+            ValueError: the run's folder has a name that a script cannot hold.
+        """
+        if not str(start.output).isprintable():
+            raise ValueError(f"output: {str(start.output)!r} holds characters that a script cannot hold")
         values = {
             "job-name": self.job,
             "nodes": str(self.nodes),
@@ -132,14 +142,8 @@ class Slurm(Backend):
     def _end_all(self, start: Start) -> list[str]:
         """End what is left of a step on every node."""
         argv = ["srun", "--overlap", f"--nodes={self.nodes}", "--ntasks-per-node=1", self.python or sys.executable]
-        done = subprocess.run(
-            [*argv, "-m", "launch.cluster.end_ranks", str(start.output), start.name],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return [done.stderr.strip()] if done.returncode else []
+        done = on_all({"srun": [*argv, "-m", "launch.cluster.end_ranks", str(start.output), start.name]}, 120)["srun"]
+        return [done.stderr.strip() or "processes of the step may be left"] if done.returncode else []
 
 
 def inside() -> bool:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from launch.cluster.probe import TOKEN
 from launch.shell.formatting import byte_size
-from launch.shell.remote import on_all, ssh
+from launch.shell.remote import on_all, ssh, within
 
 SECONDS = 45.0
 LEAST_FREE = 1 << 30
@@ -50,8 +50,7 @@ class Asked(NamedTuple):
 
     def over(self, module: str, value: Any) -> list[str]:
         """A module of ours on a machine, with ``value`` as its argument."""
-        run = ["sh", "-c", 'cd "$0" && exec "$@"', self.folder, self.python, "-m", f"launch.cluster.{module}"]
-        return [*run, json.dumps(value)]
+        return within(self.folder, [self.python, "-m", f"launch.cluster.{module}", json.dumps(value)])
 
 
 def survey(hosts: Sequence[str], asked: Asked) -> list[Machine]:

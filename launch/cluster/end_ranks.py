@@ -34,7 +34,7 @@ def end_ranks(output: Path, attempt: str) -> list[int]:
     from pretrain.processes.heartbeat import FOLDER, start_of
 
     name = socket.gethostname()
-    here = [rank for rank in read_ranks(output / FOLDER) if rank.attempt == attempt and rank.host == name]
+    here = [rank for rank in read_ranks(output / FOLDER / attempt) if rank.host == name]
     living = [rank.process for rank in here if start_of(rank.process) == rank.started > 0]
     doomed = [(number, start_of(number)) for process in living for number in (process, *children(process))]
     for number, started in doomed:

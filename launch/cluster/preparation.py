@@ -21,7 +21,7 @@ from launch.backends.hostfile import Hostfile
 from launch.backends.slurm import Slurm
 from launch.cluster.slurm_array import slurm_script
 from launch.shell.exit_codes import DONE, SET_ASIDE, STOPPED, USER_ERROR
-from launch.shell.remote import ssh
+from launch.shell.remote import ssh, within
 
 
 def commands(backend: Backend, file: Path, overrides: Sequence[str]) -> list[list[str]]:
@@ -36,7 +36,7 @@ def commands(backend: Backend, file: Path, overrides: Sequence[str]) -> list[lis
             "with the Ray engine (`engine: {kind: ray}` in the data YAML)"
         )
     argv = [backend.python or sys.executable, "-m", "launch.cli", "prepare", str(file), *overrides]
-    there = ["sh", "-c", 'cd "$0" && exec "$@"', backend.folder or str(Path.cwd()), *argv]
+    there = within(backend.folder or str(Path.cwd()), argv)
     return [ssh(host, there, ["-tt", *backend.ssh]) for host, _ in backend.hosts()]
 
 

@@ -1,6 +1,6 @@
 """What the processes of a start say in ``RUN/ranks`` (pretrain/processes/heartbeat.py), read from outside.
 
-read_ranks(RUN/ranks)   ->  [Rank(rank=0, host="a", doing="step", step=412, ...), ...]
+read_ranks(RUN/ranks/ATTEMPT)  ->  [Rank(rank=0, host="a", doing="step", step=412, ...), ...]
 first_failure(ranks)            ->  the one to name: its own error, else a process that vanished
 code_of(ranks)                  ->  how the run ended
 """
@@ -44,6 +44,8 @@ class Rank(NamedTuple):
     world: int
     total: int
     spent: dict[str, float]
+    changed: int = 0
+    """When its file was written or touched last, by the file system's clock."""
 
     @property
     def name(self) -> str:
@@ -60,15 +62,18 @@ class Rank(NamedTuple):
 
 
 def read_ranks(folder: Path) -> list[Rank]:
-    """What all processes that ever wrote said last, by number. Files that cannot be read are left out."""
+    """What the processes of one start said last, by number; those of a larger world than the newest one's are over
+    (torchrun starts again with fewer). Files that cannot be read are left out."""
     found = []
     for file in folder.glob("rank-*.json"):
         try:
             value = json.loads(file.read_text(encoding="utf-8"))
+            value["changed"] = file.stat().st_mtime_ns
             found.append(Rank._make(value[name] for name in Rank._fields))
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return sorted(found, key=lambda rank: rank.rank)
+    world = max(found, key=lambda rank: rank.changed).world if found else 0
+    return sorted((rank for rank in found if rank.rank < world), key=lambda rank: rank.rank)
 
 
 def first_failure(ranks: Iterable[Rank]) -> Rank | None:

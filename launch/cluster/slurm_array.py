@@ -31,6 +31,8 @@ exec {command}
 
 def slurm_script(file: Path, overrides: list[str], tasks: int) -> str:
     """The script for ``sbatch``. Raises ValueError for a number of tasks that is none."""
+    if not str(file).isprintable():
+        raise ValueError(f"{str(file)!r} holds characters that a script cannot hold")
     if tasks < 1:
         raise ValueError(f"--slurm: {tasks} tasks; give at least 1")
     command = [sys.executable, "-m", "launch.cli", "prepare", str(file), *overrides]

@@ -12,11 +12,12 @@ Two starts in a row that save nothing new are enough: a third would do the same.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from launch.backends import Backend, Session, Start
 from launch.cluster.attempts import new_start, record
 from launch.cluster.ranks import code_of, diagnosis, first_failure
 from launch.cluster.watch import Watch
-from launch.shell.exit_codes import FAILED, INTERRUPTED, STOPPED
+from launch.shell.exit_codes import FAILED, INTERRUPTED, STOPPED, USER_ERROR
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 POLL_SECONDS = 0.2
@@ -99,20 +100,21 @@ def one_start(backend: Backend, start: Start, stop: Stop, patience: float) -> tu
     """One start to its end: the code, and why it failed in one line."""
     from pretrain.processes.heartbeat import FOLDER, LAUNCHER
 
-    folder = start.output / FOLDER
+    folder = start.output / FOLDER / start.name
     folder.mkdir(parents=True, exist_ok=True)
-    watch = Watch(folder, start.name, backend.watched(start), backend.quiet_seconds, patience)
+    watch = Watch(folder, backend.watched(start), backend.quiet_seconds, patience)
     session = backend.begin(start)
     try:
-        told, why = follow(session, watch, stop, Beat(folder / LAUNCHER, start.name))
+        told, why = follow(session, watch, stop, Beat(folder / LAUNCHER))
         if why:
             say(f"error: {why}. Ending the run on all machines")
     finally:
         session.end()
     watch.look()
-    if stop.at_once:
+    if stop.at_once and told is None:
         return INTERRUPTED, "interrupted"
-    code = told if session.told() and told is not None else code_of(watch.ranks, told if told is not None else FAILED)
+    said = code_of(watch.ranks, FAILED if told is None else told)
+    code = told if session.told() and told is not None and said != USER_ERROR else said
     failed = first_failure(watch.ranks) if code not in (0, STOPPED) else None
     if failed and not why:
         why = diagnosis(failed)
@@ -121,34 +123,39 @@ def one_start(backend: Backend, start: Start, stop: Stop, patience: float) -> tu
             tell_log(start.output / "logs" / f"rank-{failed.rank}.log", failed.rank)
             if not backend.max_restarts:
                 say("run the same command again to continue from the last checkpoint")
-    return (FAILED, why) if told is None else (code, why)
+    return (FAILED, why) if told is None and code != USER_ERROR else (code, why)
 
 
 def follow(session: Session, watch: Watch, stop: Stop, beat: Callable[[], None]) -> tuple[int | None, str]:
     """Until it ends by itself, or has to be ended: its code (None: to be ended) and why."""
     from pretrain.processes.heartbeat import STOP
 
-    asked = False
+    asked, looked = False, 0.0
     while True:
         if stop.asked and not asked:
-            (watch.folder / STOP).write_text(watch.attempt, encoding="utf-8")
             session.ask()
-            asked = True
-        if stop.at_once:
+            with suppress(OSError):  # a full disk: those on this machine have heard of it
+                (watch.folder / STOP).touch()
+                asked = True
+        if stop.at_once and not session.hears_terminal():
             return None, ""
         if (code := session.poll()) is not None:
             return code, ""
         beat()
-        if why := watch.look():
-            return None, why
+        if time.monotonic() - looked >= BEAT_SECONDS:
+            why, looked = watch.look(), time.monotonic()
+            if why:
+                return None, why
+            if watch.over():
+                return code_of(watch.ranks, FAILED), ""
         time.sleep(POLL_SECONDS)
 
 
 class Beat:
     """Tells the processes that their launcher is there, about once a second."""
 
-    def __init__(self, file: Path, attempt: str) -> None:
-        self.file, self.attempt, self.pulse, self.last = file, attempt, 0, 0.0
+    def __init__(self, file: Path) -> None:
+        self.file, self.pulse, self.last = file, 0, 0.0
 
     def __call__(self) -> None:
         now = time.monotonic()
@@ -157,10 +164,11 @@ class Beat:
         self.last, self.pulse = now, self.pulse + 1
         part = self.file.with_suffix(".part")
         try:
-            part.write_text(json.dumps({"attempt": self.attempt, "pulse": self.pulse}), encoding="utf-8")
+            part.write_text(json.dumps({"pulse": self.pulse}), encoding="utf-8")
             part.replace(self.file)
         except OSError:
-            return
+            with suppress(OSError):  # a full disk still takes the time
+                os.utime(self.file)
 
 
 def away(backend: Backend, stop: Stop) -> list[str] | None:

@@ -34,10 +34,11 @@ def status(folder: Path) -> dict[str, Any]:
     """
     from pretrain.processes.heartbeat import FOLDER
 
-    ranks, line = of_one_start(folder / FOLDER), last_line(folder / "metrics.jsonl")
+    attempt = newest_start(folder / FOLDER)
+    ranks, line = read_ranks(attempt), last_line(folder / "metrics.jsonl")
     if not ranks and line is None:
         raise ValueError(f"{folder}: nothing has begun to train here (there is neither metrics.jsonl nor {FOLDER}/)")
-    state, why = state_of(folder / FOLDER, ranks)
+    state, why = state_of(ranks)
     line = line or {}
     total = max((rank.total for rank in ranks), default=0)
     step = max([rank.step for rank in ranks] + [int(line.get("step", 0))])
@@ -58,27 +59,22 @@ def status(folder: Path) -> dict[str, Any]:
         "checkpoint": saved if saved >= 0 else None,
         "attempt": ranks[0].attempt if ranks else None,
         "slowest": slowest(ranks),
-        "ranks": [rank_values(folder / FOLDER, rank) for rank in ranks],
+        "ranks": [rank_values(rank) for rank in ranks],
     }
 
 
-def of_one_start(folder: Path) -> list[Rank]:
-    """The processes that belong together: those of the newest start, with all that still write."""
-    ranks = read_ranks(folder)
-    ages = {rank.rank: age(folder, rank) for rank in ranks}
-    newest_attempt = min(ranks, key=lambda rank: ages[rank.rank]).attempt if ranks else ""
-    return [rank for rank in ranks if rank.attempt == newest_attempt or ages[rank.rank] < SILENT_SECONDS]
+def newest_start(folder: Path) -> Path:
+    """Where the processes of the newest start write."""
+    starts = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    return max(starts, key=lambda path: (path.stat().st_mtime_ns, path.name), default=folder)
 
 
-def age(folder: Path, rank: Rank) -> float:
-    """Seconds since its file was written, by this machine's clock."""
-    try:
-        return max(0.0, time.time() - (folder / f"rank-{rank.rank}.json").stat().st_mtime)
-    except OSError:
-        return float("inf")
+def age(rank: Rank) -> float:
+    """Seconds since its file was written; the clocks of machines are taken to agree."""
+    return max(0.0, time.time() - rank.changed / 1e9)
 
 
-def state_of(folder: Path, ranks: list[Rank]) -> tuple[str, str]:
+def state_of(ranks: list[Rank]) -> tuple[str, str]:
     """State, and why."""
     living = [rank for rank in ranks if rank.code is None]
     failed = first_failure(ranks) if any(rank.failed() for rank in ranks) else None
@@ -86,11 +82,11 @@ def state_of(folder: Path, ranks: list[Rank]) -> tuple[str, str]:
         return "failed", diagnosis(failed)
     if not living:
         return {DONE: "finished", STOPPED: "stopped"}.get(code_of(ranks, 1), "unknown"), ""
-    quiet = [rank for rank in living if age(folder, rank) > SILENT_SECONDS]
+    quiet = [rank for rank in living if age(rank) > SILENT_SECONDS]
     if len(quiet) == len(living):
-        return "silent", f"no process has written for {age(folder, quiet[0]):.0f} s; it may have been killed"
+        return "silent", f"no process has written for {age(quiet[0]):.0f} s; it may have been killed"
     if quiet:
-        return "training", f"{quiet[0].name} has not written for {age(folder, quiet[0]):.0f} s"
+        return "training", f"{quiet[0].name} has not written for {age(quiet[0]):.0f} s"
     return "training", ""
 
 
@@ -152,7 +148,7 @@ def share(spent: Mapping[str, float], names: tuple[str, ...]) -> float:
     return sum(spent.get(name, 0.0) for name in names) / whole if whole else 0.0
 
 
-def rank_values(folder: Path, rank: Rank) -> dict[str, Any]:
+def rank_values(rank: Rank) -> dict[str, Any]:
     """One process."""
     return {
         "rank": rank.rank,
@@ -160,7 +156,7 @@ def rank_values(folder: Path, rank: Rank) -> dict[str, Any]:
         "process": rank.process,
         "doing": rank.doing,
         "step": rank.step,
-        "heard_seconds": round(age(folder, rank), 1),
+        "heard_seconds": round(age(rank), 1),
         "data_wait": round(share(rank.spent, ("batches",)), 3),
         "waits_for_others": round(share(rank.spent, WAITS), 3),
         "code": rank.code,

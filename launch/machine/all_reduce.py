@@ -25,7 +25,7 @@ def all_reduce(minutes: float) -> int:
 
     adopt_slurm()
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    heartbeat.begin(Path(os.environ["KMASK_RUN"]) / heartbeat.FOLDER, rank, os.environ.get(ATTEMPT, ""), world)
+    heartbeat.begin(Path(os.environ["KMASK_RUN"]), rank, os.environ.get(ATTEMPT, ""), world)
     try:
         code = _add_up(rank, world, minutes)
     except Exception as error:

@@ -12,7 +12,7 @@ from launch.cluster.checks import table
 from launch.cluster.starts import run
 from launch.settings.components import read_config
 from launch.settings.yaml_files import load
-from launch.shell.exit_codes import DONE, USER_ERROR
+from launch.shell.exit_codes import DONE, INTERRUPTED, STOPPED, USER_ERROR
 
 MINUTES = 2.0
 
@@ -20,6 +20,11 @@ MINUTES = 2.0
 def examine_cluster(cluster: Path, file: Path | None) -> int:
     """Print one line a machine, every trouble, and how an all-reduce went; returns 2 when something must be mended."""
     backend: Backend = read_config(Backend, cluster, [])  # type: ignore[type-abstract]
+    if backend.submits():
+        raise ValueError(
+            f"{cluster}: its machines belong to a job that is not there yet; run `kmask doctor` on one of them, within "
+            "a job, or give a hostfile"
+        )
     settings: Any = load(file, []).value if file else {}
     machines, told = look(backend, file, settings)
     if machines:
@@ -35,4 +40,4 @@ def examine_cluster(cluster: Path, file: Path | None) -> int:
         shutil.rmtree(place, ignore_errors=True)
     if code == DONE:
         print("ready")
-    return DONE if code == DONE else USER_ERROR
+    return code if code in (DONE, STOPPED, INTERRUPTED) else USER_ERROR

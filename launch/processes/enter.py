@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from launch.backends._variables import read_variables
+from launch.shell.exit_codes import USER_ERROR
 
 
 def enter(folder: Path, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str], str]:
@@ -42,44 +44,35 @@ def enter(folder: Path, environment: Mapping[str, str]) -> tuple[list[str], dict
     return [told["python"], "-m", "launch.cli", *told["arguments"]], variables, told["folder"]
 
 
-def read_variables(file: Path) -> dict[str, str]:
-    """``NAME=value`` lines of a file that only its owner may read."""
-    if not file.is_file():
-        raise ValueError(f"environment_file {file}: no such file on {os.uname().nodename}")
-    if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ValueError(f"environment_file {file}: others than its owner can read it; `chmod 600` it")
-    found = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, sign, value = line.partition("=")
-        if not sign or not name.strip():
-            raise ValueError(f"environment_file {file}, line {number}: write NAME=value")
-        found[name.strip()] = value.strip()
-    return found
-
-
 def main() -> None:
     """Become `kmask train`."""
-    from pretrain.processes.heartbeat import FOLDER, Heartbeat
+    from pretrain.processes.heartbeat import Heartbeat
 
     folder = Path(sys.argv[1])
     rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID", "0")
+    world = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS", "1"))
+    beat = Heartbeat(folder.parent.parent, int(rank), folder.name, world)
     try:
         argv, variables, place = enter(folder, os.environ)
         os.chdir(place)
+        beat.write()
+        if rank != "0":
+            redirect(folder.parent.parent / "logs" / f"rank-{rank}.log")
+        sys.stdout.flush()
+        os.execvpe(argv[0], argv, variables)
     except (ValueError, OSError) as error:
         print(f"rank {rank} on {os.uname().nodename}: {error}", file=sys.stderr)
-        sys.exit(2)
-    Heartbeat(folder.parent.parent / FOLDER, int(rank), folder.name, int(os.environ.get("WORLD_SIZE", "1"))).write()
-    if rank != "0":
-        log = folder.parent.parent / "logs" / f"rank-{rank}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
-    sys.stdout.flush()
-    os.execve(argv[0], argv, variables)
+        if folder.is_dir():
+            beat.end(USER_ERROR, str(error))
+        sys.exit(USER_ERROR)
+
+
+def redirect(log: Path) -> None:
+    """What this process says from here on goes behind what an earlier start said."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
 
 
 if __name__ == "__main__":

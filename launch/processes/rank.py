@@ -85,7 +85,7 @@ def run_rank(read: Callable[[], tuple[Run, Mapping[str, Any]]]) -> NoReturn:
 
     def begin(output: str) -> None:
         rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-        heartbeat.begin(Path(output) / heartbeat.FOLDER, rank, os.environ.get(ATTEMPT, ""), world)
+        heartbeat.begin(Path(output), rank, os.environ.get(ATTEMPT, ""), world)
 
     told = os.environ.get(FOLDER, "")
     try:
@@ -126,6 +126,7 @@ def _train(run: Run, resolved: Mapping[str, Any]) -> NoReturn:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(run.threads or max(1, cores // local_processes()))
+    heartbeat.doing("meeting the others")
     world = join(run.engine)
     console = TrainConsole()
     try:

@@ -7,13 +7,19 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-QUICK = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=8")
-"""ssh asks nothing and gives up soon: a machine that wants a password is one that cannot be used."""
+QUICK = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=8", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8")
+"""ssh asks nothing and gives up soon: a machine that wants a password is one that cannot be used. A connection over
+which nothing is said is kept open."""
 
 
 def ssh(host: str, argv: Sequence[str], options: Sequence[str] = ()) -> list[str]:
     """The command that runs ``argv`` on ``host``; the remote shell sees every argument as it is."""
     return ["ssh", *QUICK, *options, "--", host, shlex.join(argv)]
+
+
+def within(folder: str, argv: Sequence[str]) -> list[str]:
+    """The command that runs ``argv`` in a folder."""
+    return ["sh", "-c", 'cd "$0" && exec "$@"', folder, *argv]
 
 
 def on_all(commands: Mapping[str, Sequence[str]], seconds: float) -> dict[str, subprocess.CompletedProcess[str]]:
@@ -22,7 +28,13 @@ def on_all(commands: Mapping[str, Sequence[str]], seconds: float) -> dict[str, s
     def run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                argv, capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL
+                argv,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(list(argv), 255, "", f"no answer within {seconds:g} s")

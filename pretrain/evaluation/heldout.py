@@ -29,6 +29,7 @@ from pretrain.feed.hiding import Masking
 from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, RowSpec, Stream
 from pretrain.metrics.sums import Groups, check_groups, readable, rows_of
+from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import World
 
 HELDOUT_SEED = 0
@@ -138,6 +139,7 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
         rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
         batches = prepared_batches(maker, rows, world)
         for first, batch in zip(range(0, len(rows), world.size), batches, strict=True):
+            doing("evaluation")
             mine = first + world.rank
             batch = batch.to(world.device)
             world.seed(hash_key("evaluation", mine) % 2**63)  # a loss that draws measures the same every time

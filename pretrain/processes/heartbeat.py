@@ -1,6 +1,6 @@
 """What each process of a run is doing, written into the run's folder for those who watch over it.
 
-    begin(RUN/"ranks", rank)     from here on a thread writes RUN/ranks/rank-N.json about every second
+    begin(RUN, rank, attempt)    from here on a thread writes RUN/ranks/ATTEMPT/rank-N.json about every second
     doing("step", 412)           what the main thread begins; costs two assignments
     end(1, "out of memory")      how the process ends
 
@@ -9,8 +9,9 @@
      "total": 1000, "spent": {"step": 40.1, "batches": 0.2, "sum over processes": 3.0}}
 
 No clock is compared with another machine's: a reader sees ``pulse`` change, or not, by its own clock, and ``seconds``
-is how long the main thread has been at it by the writer's. The thread also reads ``RUN/ranks/stop``: the name of this
-attempt in it means what SIGTERM means, wherever this process runs.
+is how long the main thread has been at it by the writer's. Where nothing can be written (a full disk), the file is
+touched instead: that is a sign of life too. A file ``stop`` beside them means what SIGTERM means, wherever this process
+runs. A start has a folder of its own, so that one that is refused disturbs none that is under way.
 """
 
 from __future__ import annotations
@@ -26,8 +27,14 @@ from pathlib import Path
 from pretrain.processes import stopping
 
 FOLDER = "ranks"
+ALONE = "alone"
+"""In place of an attempt's name, for processes that no launcher of ours has started."""
 STOP = "stop"
 LAUNCHER = "launcher.json"
+MOST_SECONDS = 5.0
+"""Between two writes at most."""
+PAUSE_SECONDS = 5.0
+"""A thread that slept so much longer than it meant to was stopped with its process."""
 WINDOW_SECONDS = 120.0
 """How much of its last steps ``spent`` tells about: beyond it, what was before counts half."""
 LAUNCHER_SECONDS = 120.0
@@ -38,21 +45,22 @@ class Heartbeat:
     """The file of one process, and the thread that writes it.
 
     Args:
-        folder: ``RUN/ranks``.
+        folder: the run's.
         attempt: name of the start that this process belongs to; empty when nobody watches.
         world: how many processes there are; many write less often.
     """
 
     def __init__(self, folder: Path, rank: int, attempt: str, world: int) -> None:
-        self.folder, self.rank, self.attempt, self.world = folder, rank, attempt, world
-        self.seconds = max(1.0, world / 64)
+        self.folder = folder / FOLDER / (attempt or ALONE)
+        self.rank, self.attempt, self.world = rank, attempt, world
+        self.seconds = min(max(1.0, world / 64), MOST_SECONDS)
         self.what, self.step, self.since, self.long = "starting", 0, time.monotonic(), True
         self.longest, self.pulse, self.total = 0.0, 0, 0
         self.spent: dict[str, float] = {}
         self.code: int | None = None
         self.text, self.lost = "", False
         self._ended = threading.Event()
-        self._launcher: tuple[str, float] = ("", time.monotonic())
+        self._launcher: tuple[object, float] = ("", time.monotonic())
         self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -80,43 +88,52 @@ class Heartbeat:
         self.write()
 
     def write(self) -> None:
-        """The file as it is now. A heartbeat never ends a run: what cannot be written is left out."""
-        with self._writing, contextlib.suppress(OSError):
+        """The file as it is now, or at least its time. A heartbeat never ends a run."""
+        with self._writing:
             self.pulse += 1
-            value = {
-                **{"rank": self.rank, "host": socket.gethostname(), "process": os.getpid(), "started": start_of()},
-                **{"attempt": self.attempt, "pulse": self.pulse, "doing": self.what, "step": self.step},
-                **{"seconds": round(time.monotonic() - self.since, 2), "longest": round(self.longest, 3)},
-                **{"long": self.long, "code": self.code, "text": self.text, "lost": self.lost, "world": self.world},
-                "total": self.total,
-                "spent": {name: round(seconds, 3) for name, seconds in self.spent.copy().items()},
-            }
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part = self.folder / f"rank-{self.rank}.part"
-            part.write_text(json.dumps(value), encoding="utf-8")
-            part.replace(self.folder / f"rank-{self.rank}.json")
+            try:
+                self._write()
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.utime(self.folder / f"rank-{self.rank}.json")
+
+    def _write(self) -> None:
+        value = {
+            **{"rank": self.rank, "host": socket.gethostname(), "process": os.getpid(), "started": start_of()},
+            **{"attempt": self.attempt, "pulse": self.pulse, "doing": self.what, "step": self.step},
+            **{"seconds": round(time.monotonic() - self.since, 2), "longest": round(self.longest, 3)},
+            **{"long": self.long, "code": self.code, "text": self.text, "lost": self.lost, "world": self.world},
+            "total": self.total,
+            "spent": {name: round(seconds, 3) for name, seconds in self.spent.copy().items()},
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f"rank-{self.rank}.part"
+        part.write_text(json.dumps(value), encoding="utf-8")
+        part.replace(self.folder / f"rank-{self.rank}.json")
 
     def _beat(self) -> None:
+        last = time.monotonic()
         while not self._ended.wait(self.seconds):
+            now = time.monotonic()
+            if (gap := now - last - self.seconds) > PAUSE_SECONDS:  # the whole process was stopped, and goes on
+                self.since += gap
+                self._launcher = (self._launcher[0], now)
+            last = now
             self.write()
             if self.attempt and (self._told_to_stop() or self._alone()):
                 stopping.ask()
 
     def _told_to_stop(self) -> bool:
-        try:
-            return (self.folder / STOP).read_text(encoding="utf-8").strip() == self.attempt
-        except OSError:
-            return False
+        return (self.folder / STOP).exists()
 
     def _alone(self) -> bool:
         """Has the launcher gone?"""
-        try:
-            text = (self.folder / LAUNCHER).read_text(encoding="utf-8")
-        except OSError:
-            text = ""
+        sign: object = ""
+        with contextlib.suppress(OSError):
+            sign = (self.folder / LAUNCHER).stat().st_mtime_ns, (self.folder / LAUNCHER).read_bytes()
         seen, when = self._launcher
-        if text != seen:
-            self._launcher = (text, time.monotonic())
+        if sign != seen:
+            self._launcher = (sign, time.monotonic())
             return False
         return time.monotonic() - when > LAUNCHER_SECONDS
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 
+from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import World
 from pretrain.state.checkpoint import Snapshot, candidates
 from pretrain.state.store import Store
@@ -21,6 +22,7 @@ def read_together(store: Store, world: World) -> Snapshot | None:
     Raises:
         ValueError: on every rank: none is valid, one could not be read, or machines see different folders.
     """
+    doing("newest checkpoint")
     fault: Exception | None = None
     found = None
     if world.rank == 0:

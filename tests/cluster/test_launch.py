@@ -95,7 +95,8 @@ class Launched:
             time.sleep(0.05)
 
     def rank(self, number: int) -> dict[str, object]:
-        return json.loads((self.output / f"ranks/rank-{number}.json").read_text())  # type: ignore[no-any-return]
+        newest = max((self.output / "ranks").iterdir())
+        return json.loads((newest / f"rank-{number}.json").read_text())  # type: ignore[no-any-return]
 
     def starts(self) -> int:
         return len(list((self.output / "attempts").iterdir()))

@@ -73,7 +73,7 @@ def test_over_ssh_every_machine_starts_its_part_by_number(hosts: Path) -> None:
     found = Hostfile(path=str(hosts), launcher="ssh", folder="/with blank", processes_per_host=2, ssh=["-p", "2222"])
     one, two = found.commands(start())
     for number, command in enumerate((one, two)):
-        assert command.argv[:2] == ["ssh", "-o"] and command.argv[5:9] == ["-p", "2222", "--", f"node-{number + 1}"]
+        assert command.argv[:2] == ["ssh", "-o"] and command.argv[-5:-1] == ["-p", "2222", "--", f"node-{number + 1}"]
         words = shlex.split(command.argv[-1])
         assert words[:4] == ["sh", "-c", 'cd "$0" && exec "$@"', "/with blank"]
         assert words[words.index("--node_rank") + 1] == str(number)
@@ -112,6 +112,7 @@ def test_over_pdsh_what_its_shell_would_read_is_refused_and_unsafe_variables_sta
     with pytest.raises(ValueError, match=r"output.*launcher: ssh"):
         Hostfile(path=str(hosts)).commands(start(Path("/run $(x)")))
     assert hostfiles.unsafe("PYTHONPATH", "/a b") and hostfiles.unsafe("NCCL_X", "$(x)")
+    assert hostfiles.unsafe("MLFLOW_TRACKING_TOKEN", "plain")  # DeepSpeed would write it into ps and its log
     assert not hostfiles.unsafe("PYTHONPATH", "/a:/b") and not hostfiles.unsafe("HOME", "/a b")
 
 
@@ -142,6 +143,9 @@ def test_without_ssh_each_machine_knows_its_number(variable: str, hosts: Path, m
         ({"kind": "local", "max_restarts": -1}, "must not be negative"),
         ({"kind": "local", "quiet_seconds": 0}, "must be positive"),
         ({"kind": "hostfile", "path": "x", "launcher": "slurm"}, "kind: slurm"),
+        ({"kind": "hostfile", "path": "x", "master_address": "x;touch${IFS}hit;"}, "is no address"),
+        ({"kind": "local", "environment": {"MYSQL_PWD": "x"}}, "looks like a secret"),
+        ({"kind": "local", "environment": {"SSH_PASSPHRASE": "x"}}, "looks like a secret"),
         ({"kind": "hostfile", "path": "x", "ssh": ["-o ProxyCommand=x"]}, "characters that a shell reads"),
         ({"kind": "torchrun", "hosts": "2:4"}, "with rendezvous static"),
         ({"kind": "torchrun", "hosts": "4:2", "rendezvous": "c10d"}, "hosts"),
@@ -188,7 +192,7 @@ def test_a_batch_script_is_what_slurm_and_a_shell_take(tmp_path: Path, monkeypat
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     output = tmp_path / "a $(touch hit) run"
     fake = tmp_path / "py thon"
-    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$TOLD"\ntrap "exit 5" TERM\nsleep 30 & wait $!\nexit 3\n')
+    fake.write_text('#!/bin/sh\ntrap "exit 5" TERM\nprintf "%s\\n" "$@" > "$TOLD"\nsleep 30 & wait $!\nexit 3\n')
     fake.chmod(0o755)
     given = ["launch", "slurm.yaml", "run.yaml", "name=it's; `touch hit`"]
     monkeypatch.setattr(sys, "argv", ["kmask", *given])
@@ -210,6 +214,14 @@ def test_a_batch_script_is_what_slurm_and_a_shell_take(tmp_path: Path, monkeypat
         assert told.read_text().splitlines() == ["-m", "launch.cli", *given]
         assert (queue.read_text() if queue.exists() else None) == requeued
     assert not (tmp_path / "hit").exists()
+
+
+def test_a_folder_whose_name_would_end_a_line_of_a_script_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    with pytest.raises(ValueError, match="characters that a script cannot hold"):
+        Slurm(processes_per_host=1).script(start(Path("/run\ntouch hit #")))
+    with pytest.raises(ValueError, match="characters that a script cannot hold"):
+        preparation.script(Slurm(processes_per_host=1), Path("a\ntouch hit"), [])
 
 
 def test_within_a_job_one_task_a_process_is_started(monkeypatch: pytest.MonkeyPatch) -> None:

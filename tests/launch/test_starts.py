@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from launch.backends import Command, Session, Start
+from launch.backends._variables import read_variables
 from launch.backends.local import Local
 from launch.cluster import starts
-from launch.processes.enter import enter, read_variables
+from launch.processes.enter import enter
 
 SCRIPT = """
 import json, os, sys, time
@@ -86,10 +87,7 @@ def test_what_a_restart_cannot_mend_is_not_started_again(tmp_path: Path, code: i
 
 def test_a_request_to_stop_reaches_processes_elsewhere_through_the_run_and_is_no_failure(tmp_path: Path) -> None:
     """The session has no process of ours; the file alone tells them."""
-    body = (
-        "while not (run / 'ranks/stop').exists(): time.sleep(.05)\n"
-        "sys.exit(5 if (run / 'ranks/stop').read_text() == os.environ['KMASK_ATTEMPT'] else 1)"
-    )
+    body = "while not (run / 'ranks' / os.environ['KMASK_ATTEMPT'] / 'stop').exists(): time.sleep(.05)\nsys.exit(5)"
     kind = type("Kind", (Scripted,), {"body": "import signal; signal.signal(15, signal.SIG_IGN)\n" + body})
     timer = threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGTERM))
     timer.start()
@@ -105,8 +103,9 @@ def test_silence_ends_a_start_everywhere_and_the_next_one_goes_on(
     }
     body = (
         f"told = {{**{told!r}, 'attempt': os.environ['KMASK_ATTEMPT']}}\n"
-        "if number > 1: sys.exit(0)\n" + SAVE + "(run / 'ranks').mkdir(exist_ok=True)\n"
-        "(run / 'ranks/rank-0.json').write_text(json.dumps(told)); time.sleep(300)"
+        "if number > 1: sys.exit(0)\n"
+        + SAVE
+        + "(run / 'ranks' / os.environ['KMASK_ATTEMPT'] / 'rank-0.json').write_text(json.dumps(told)); time.sleep(300)"
     )
     assert run(body, tmp_path / "run", max_restarts=1, quiet_seconds=1.0) == 0
     said = capsys.readouterr().err

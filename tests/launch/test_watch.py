@@ -22,7 +22,7 @@ from pretrain.processes import heartbeat, stopping
 BASE: dict[str, Any] = {
     **{"rank": 0, "host": "a", "process": 1, "started": 1, "attempt": "0001-x", "pulse": 9, "doing": "step"},
     **{"step": 7, "seconds": 0.5, "longest": 2.0, "long": False, "code": None, "text": "", "lost": False, "world": 2},
-    **{"total": 10, "spent": {}},
+    **{"total": 10, "spent": {}, "changed": 0},
 }
 
 
@@ -31,7 +31,7 @@ def rank(**values: Any) -> Rank:
 
 
 def write(folder: Path, **values: Any) -> None:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     value = {**BASE, **values}
     (folder / f"rank-{value['rank']}.json").write_text(json.dumps(value))
 
@@ -46,14 +46,24 @@ class Clock:
 def watched(folder: Path, **changes: Any) -> tuple[Watch, Clock]:
     clock = Clock()
     given = {"expected": 2, "quiet": 60.0, "patience": 600.0, **changes}
-    return Watch(folder, "0001-x", clock=clock, **given), clock
+    return Watch(folder, clock=clock, **given), clock
+
+
+def later(watch: Watch, clock: Clock, seconds: float) -> str | None:
+    """What the looks of so many seconds say first."""
+    said = None
+    for _ in range(int(seconds)):
+        clock.now += 1
+        said = said or watch.look()
+    return said
 
 
 def test_a_process_whose_file_stops_changing_is_named_after_the_stated_time(tmp_path: Path) -> None:
     watch, clock = watched(tmp_path)
     for pulse in range(2, 100):
         write(tmp_path, rank=0, pulse=pulse)
-        write(tmp_path, rank=1, host="b", pulse=min(pulse, 20), doing="batches", step=12)
+        if pulse <= 20:
+            write(tmp_path, rank=1, host="b", pulse=pulse, doing="batches", step=12)
         clock.now += 1
         told = watch.look()
         if told:
@@ -105,8 +115,7 @@ def test_one_that_has_failed_is_told_when_the_others_do_not_notice(tmp_path: Pat
     write(tmp_path, rank=0)
     write(tmp_path, rank=1, code=1, text="out of memory")
     assert watch.look() is None
-    clock.now += LAST_WORDS_SECONDS + 1
-    assert "out of memory" in str(watch.look())
+    assert "out of memory" in str(later(watch, clock, LAST_WORDS_SECONDS + 1))
     write(tmp_path, rank=0, code=1, lost=True)
     assert watch.look() is None  # it noticed: the start ends by itself
 
@@ -115,18 +124,75 @@ def test_processes_that_never_begin_are_missed(tmp_path: Path) -> None:
     watch, clock = watched(tmp_path)
     write(tmp_path, rank=0)
     assert watch.look() is None
-    clock.now += 601
-    write(tmp_path, rank=0, pulse=10)
-    assert str(watch.look()) == "some of 2 processes have not begun within 10 minutes (begun: rank 0 on a)"
+    told = None
+    for pulse in range(10, 700):
+        write(tmp_path, rank=0, pulse=pulse)
+        told = told or later(watch, clock, 1)
+    assert told == "some of 2 processes have not begun within 10 minutes (begun: rank 0 on a)"
 
 
-def test_files_of_other_starts_and_half_written_ones_are_left_out(tmp_path: Path) -> None:
-    watch, _clock = watched(tmp_path, expected=1)
+def test_half_written_files_and_ranks_of_a_larger_world_before_are_left_out(tmp_path: Path) -> None:
+    """torchrun starts again with fewer processes; files of the others stay as they were."""
+    write(tmp_path, rank=2, world=4, code=1)
+    os.utime(tmp_path / "rank-2.json", (1, 1))
     write(tmp_path, rank=0)
-    write(tmp_path, rank=1, attempt="0000-old", code=1)
-    (tmp_path / "rank-2.json").write_text('{"rank": 2, "ho')
-    assert watch.look() is None and [found.rank for found in watch.ranks] == [0]
+    write(tmp_path, rank=1)
+    (tmp_path / "rank-3.json").write_text('{"rank": 3, "ho')
     assert [found.rank for found in read_ranks(tmp_path)] == [0, 1]
+
+
+def test_another_start_in_the_same_run_disturbs_none_that_goes_on(tmp_path: Path) -> None:
+    """It writes its own folder, and is refused by the lock; the first is older than its patience by then."""
+    watch, clock = watched(tmp_path / "one")
+    for pulse in range(2, 700):
+        write(tmp_path / "one", rank=0, pulse=pulse)
+        if pulse < 600:
+            write(tmp_path / "one", rank=1, pulse=pulse)
+        write(tmp_path / "two", rank=0, pulse=pulse, attempt="two", code=2)
+        clock.now += 1
+        told = watch.look()
+        if told:
+            break
+    assert told is not None and "rank 1 on a has not been heard of for 61 s" in told
+
+
+def test_a_full_disk_is_no_silence_while_files_can_be_touched(tmp_path: Path) -> None:
+    watch, clock = watched(tmp_path)
+    for second in range(200):
+        for number in (0, 1):
+            if not second:
+                write(tmp_path, rank=number)
+            os.utime(tmp_path / f"rank-{number}.json", (second + 10, second + 10))
+        clock.now += 1
+        assert watch.look() is None
+
+
+def test_who_was_stopped_itself_takes_nobody_for_silent(tmp_path: Path) -> None:
+    """A laptop that was closed, a launcher in the background: the time that has passed is nobody's."""
+    watch, clock = watched(tmp_path)
+    write(tmp_path, rank=0)
+    write(tmp_path, rank=1)
+    assert watch.look() is None
+    clock.now += 5000
+    assert watch.look() is None
+    for _ in range(60):
+        clock.now += 1
+        assert watch.look() is None
+    clock.now += 2
+    assert "has not been heard of" in str(watch.look())
+
+
+def test_all_that_have_ended_are_over_whatever_started_them_says(tmp_path: Path) -> None:
+    watch, clock = watched(tmp_path)
+    write(tmp_path, rank=0, code=0)
+    write(tmp_path, rank=1)
+    assert watch.look() is None and not watch.over()
+    write(tmp_path, rank=1, code=0)
+    assert watch.look() is None and not watch.over()
+    for _ in range(int(LAST_WORDS_SECONDS) + 1):
+        clock.now += 1
+        assert watch.look() is None
+    assert watch.over() and code_of(watch.ranks, 1) == 0
 
 
 @pytest.mark.parametrize(
@@ -161,7 +227,7 @@ def test_the_first_to_name_is_an_error_of_its_own_then_one_that_vanished() -> No
 @pytest.fixture
 def beating(tmp_path: Path) -> Iterator[Path]:
     stopping.forget()
-    yield tmp_path / "ranks"
+    yield tmp_path
     heartbeat.end(0)
     stopping.forget()
 
@@ -174,36 +240,48 @@ def until(what: Any, seconds: float = 20) -> None:
 
 
 def test_a_process_tells_what_it_does_and_hears_a_stop_meant_for_its_start(beating: Path) -> None:
+    folder = beating / heartbeat.FOLDER / "0002-y"
     heartbeat.begin(beating, 3, "0002-y", world=4)
     heartbeat.doing("step", 41, long=False)
-    until(lambda: read_ranks(beating)[0].step == 41)
-    told = read_ranks(beating)[0]
+    until(lambda: read_ranks(folder)[0].step == 41)
+    told = read_ranks(folder)[0]
     assert (told.rank, told.process, told.attempt, told.world) == (3, os.getpid(), "0002-y", 4)
     assert told.started == heartbeat.start_of(os.getpid()) > 0
-    (beating / heartbeat.STOP).write_text("0001-other")
-    pulse = told.pulse
-    until(lambda: read_ranks(beating)[0].pulse > pulse + 1)
+    (beating / heartbeat.FOLDER / "0001-other").mkdir()
+    (beating / heartbeat.FOLDER / "0001-other" / heartbeat.STOP).touch()
+    until(lambda: read_ranks(folder)[0].pulse > told.pulse + 1)
     assert not stopping.asked()
-    (beating / heartbeat.STOP).write_text("0002-y")
+    (folder / heartbeat.STOP).touch()
     until(stopping.asked)
     heartbeat.end(5, "asked")
-    assert (read_ranks(beating)[0].code, read_ranks(beating)[0].text) == (5, "asked")
+    assert (read_ranks(folder)[0].code, read_ranks(folder)[0].text) == (5, "asked")
 
 
 def test_a_process_whose_launcher_is_gone_stops(beating: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "LAUNCHER_SECONDS", 2.5)
     heartbeat.begin(beating, 0, "0001-x")
+    file = beating / heartbeat.FOLDER / "0001-x" / heartbeat.LAUNCHER
     for pulse in range(8):  # longer than that, while it is there
-        (beating / heartbeat.LAUNCHER).write_text(str(pulse))
+        file.write_text(str(pulse))
         time.sleep(0.4)
     assert not stopping.asked()
     until(stopping.asked)
 
 
-def test_a_disk_that_takes_nothing_ends_no_process(beating: Path) -> None:
-    beating.write_text("not a folder")
+def test_a_disk_that_takes_nothing_ends_no_process_and_its_file_is_touched(
+    beating: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heartbeat.begin(beating, 0, "0001-x")
+    folder = beating / heartbeat.FOLDER / "0001-x"
+    before = read_ranks(folder)[0]
+
+    def full(self: Path, *given: object, **more: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
     heartbeat.doing("step", 1)
+    until(lambda: read_ranks(folder)[0].changed > before.changed)
+    assert read_ranks(folder)[0].pulse <= before.pulse + 1
 
 
 def test_the_longest_step_counts_and_long_work_does_not() -> None:
@@ -233,9 +311,11 @@ def test_only_the_processes_of_a_start_are_ended_with_their_children_and_no_late
         assert process.stdout is not None and process.stdout.readline() == b"on\n"
     host = os.uname().nodename
     started = heartbeat.start_of(ours.pid)
-    write(tmp_path / "ranks", rank=0, host=host, process=ours.pid, started=started)
-    write(tmp_path / "ranks", rank=1, host=host, process=other.pid, started=heartbeat.start_of(other.pid) - 1)
-    write(tmp_path / "ranks", rank=2, host="elsewhere", process=other.pid, started=heartbeat.start_of(other.pid))
+    folder, theirs = tmp_path / "ranks/0001-x", heartbeat.start_of(other.pid)
+    write(folder, world=3, rank=0, host=host, process=ours.pid, started=started)
+    write(folder, world=3, rank=1, host=host, process=other.pid, started=theirs - 1)
+    write(folder, world=3, rank=2, host="elsewhere", process=other.pid, started=theirs)
+    write(tmp_path / "ranks/0002-y", rank=0, host=host, process=other.pid, started=theirs)
     try:
         assert end_ranks(tmp_path, "0001-x") == []
         assert ours.wait(5) == -9 and other.poll() is None
@@ -256,8 +336,8 @@ def test_status_says_how_a_run_is_doing(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"event": "tr')
     (tmp_path / "checkpoints/step-00000003").mkdir(parents=True)
     slow = {"step": 8.0, "batches": 1.0, "sum over processes": 1.0}
-    write(tmp_path / "ranks", rank=0, step=5, spent={"step": 5.0, "sum over processes": 5.0})
-    write(tmp_path / "ranks", rank=1, host="b", step=5, spent=slow)
+    write(tmp_path / "ranks/0001-x", rank=0, step=5, spent={"step": 5.0, "sum over processes": 5.0})
+    write(tmp_path / "ranks/0001-x", rank=1, host="b", step=5, spent=slow)
     found = status(tmp_path)
     assert (found["state"], found["step"], found["total"], found["checkpoint"]) == ("training", 5, 10, 3)
     assert found["seconds_left"] == 12.0 and found["losses"] == {"loss/words": 3.5}
@@ -265,12 +345,12 @@ def test_status_says_how_a_run_is_doing(tmp_path: Path) -> None:
     text = "\n".join(status_lines(found))
     assert "training, step 5 of 10 (50 %), stage `one`" in text and "500 tokens/s" in text and "12" in text
     assert "rank 1 on b is the slowest" in text and "newest checkpoint: step 3" in text
-    write(tmp_path / "ranks", rank=1, host="b", code=1, text="out of memory")
+    write(tmp_path / "ranks/0001-x", rank=1, host="b", code=1, text="out of memory")
     assert status(tmp_path)["state"] == "failed" and "out of memory" in status(tmp_path)["why"]
     for number, code in ((0, 0), (1, 0)):
-        write(tmp_path / "ranks", rank=number, code=code)
+        write(tmp_path / "ranks/0001-x", rank=number, code=code)
     assert status(tmp_path)["state"] == "finished"
     for number in (0, 1):
-        write(tmp_path / "ranks", rank=number)
-        os.utime(tmp_path / f"ranks/rank-{number}.json", (1, 1))
+        write(tmp_path / "ranks/0001-x", rank=number)
+        os.utime(tmp_path / f"ranks/0001-x/rank-{number}.json", (1, 1))
     assert status(tmp_path)["state"] == "silent" and "may have been killed" in status(tmp_path)["why"]
