@@ -72,7 +72,6 @@ class StageLoop:
         batches = StepBatches(self.maker, specs, run, self.world, self.batch.accumulation(self.world.size))
         self._keep_beginning()
         self.retention.look(self.engine)
-        doing("first batches")
         ready = batches.fetch(len(self._firsts(self.first)))
         counts = self._agree(ready)
         for step in steps:

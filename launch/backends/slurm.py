@@ -26,11 +26,12 @@ SCRIPT = """#!/bin/bash
 {directives}
 
 cd {folder} || exit 2
-{command} &
-launcher=$!
 asked=
 trap 'asked=time; kill -TERM $launcher' USR1
 trap 'asked=stop; kill -TERM $launcher' TERM INT
+{command} &
+launcher=$!
+if [ -n "$asked" ]; then kill -TERM $launcher; fi
 wait $launcher; code=$?
 while kill -0 $launcher 2>/dev/null; do wait $launcher; code=$?; done
 if [ "$code" = 5 ] && [ "$asked" = time ]; then exec scontrol requeue "$SLURM_JOB_ID"; fi
