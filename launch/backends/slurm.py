@@ -33,7 +33,11 @@ trap 'asked=stop; kill -TERM $launcher' TERM INT
 launcher=$!
 if [ -n "$asked" ]; then kill -TERM $launcher; fi
 wait $launcher; code=$?
-while kill -0 $launcher 2>/dev/null; do wait $launcher; code=$?; done
+while [ $code -gt 128 ]; do  # a signal ended the waiting, not the launcher
+  wait $launcher 2>/dev/null; next=$?
+  if [ $next = 127 ]; then break; fi
+  code=$next
+done
 if [ "$code" = 5 ] && [ "$asked" = time ]; then exec scontrol requeue "$SLURM_JOB_ID"; fi
 exit $code
 """
