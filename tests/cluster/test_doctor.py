@@ -53,7 +53,11 @@ FAULTS: dict[str, tuple[Fault, str, str]] = {
     "its own name means 127.0.1.1": (own_name, "", r"b: its own name b means 127\.0\.1\.1 to it.*/etc/hosts"),
     "a wrong interface": (lambda hosts, folder: None, "interface: eth7\n", r"a: it has no network interface eth7"),
     "its ports are closed, silently": (silent_port, "", r"a: no connection to b, port \d+ \(timed out\)"),
-    "its ports are closed, and say so": (refusing_port, "", r"b: no connection to a, port \d+ \((Connection refused|timed out)\)"),
+    "its ports are closed, and say so": (
+        refusing_port,
+        "",
+        r"b: no connection to a, port \d+ \((Connection refused|timed out)\)",
+    ),
     "the run's folder is not shared": (not_shared, "", r"b: it does not see what is written into .*shared/run here"),
     "other shards": (other_shards, "", r"(a|b): \S+/data is another one than elsewhere"),
     "no shards": (no_shards, "", r"b: \S+/data is not there; .*kmask prepare"),
