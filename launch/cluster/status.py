@@ -8,6 +8,7 @@ State is `training` while a process's file changes, `finished`, `stopped`, `fail
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -34,16 +35,15 @@ def status(folder: Path) -> dict[str, Any]:
     """
     from pretrain.processes.heartbeat import FOLDER
 
-    attempt = newest_start(folder / FOLDER)
-    ranks, line = read_ranks(attempt), last_line(folder / "metrics.jsonl")
-    if not ranks and line is None:
+    ranks, lines = read_ranks(newest_start(folder / FOLDER)), train_lines(folder / "metrics.jsonl")
+    if not ranks and not lines:
         raise ValueError(f"{folder}: nothing has begun to train here (there is neither metrics.jsonl nor {FOLDER}/)")
     state, why = state_of(ranks)
-    line = line or {}
+    line = lines[-1] if lines else {}
     total = max((rank.total for rank in ranks), default=0)
     step = max([rank.step for rank in ranks] + [int(line.get("step", 0))])
     rate = float(line.get("tokens_per_second", 0.0))
-    seconds = time_left(folder / "metrics.jsonl", total)
+    seconds = time_left(lines, total)
     saved = newest(folder)
     return {
         "run": str(folder),
@@ -90,39 +90,24 @@ def state_of(ranks: list[Rank]) -> tuple[str, str]:
     return "training", ""
 
 
-def last_line(file: Path) -> dict[str, Any] | None:
-    """The last line of training, read from the end of the file."""
-    for line in reversed(tail(file)):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and value.get("event") == "train":
-            return value
-    return None
-
-
-def tail(file: Path) -> list[bytes]:
-    """The last lines of a file."""
+def train_lines(file: Path) -> list[dict[str, Any]]:
+    """The last lines of training, read from the end of the file."""
     try:
         with file.open("rb") as handle:
             handle.seek(max(0, handle.seek(0, 2) - TAIL_BYTES))
-            return handle.read().split(b"\n")
+            lines = handle.read().split(b"\n")
     except OSError:
         return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):  # the first may be cut by the seek, the last is being written
+            found.append(json.loads(line))
+    return [value for value in found if isinstance(value, dict) and value.get("event") == "train"]
 
 
-def time_left(file: Path, total: int) -> float | None:
+def time_left(lines: list[dict[str, Any]], total: int) -> float | None:
     """Seconds to the last step, as fast as the last lines were."""
-    seen = []
-    for line in tail(file):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict) and value.get("event") == "train":
-            seen.append((int(value["step"]), float(value.get("seconds", 0.0))))
-    seen = seen[-20:]
+    seen = [(int(line["step"]), float(line.get("seconds", 0.0))) for line in lines[-20:]]
     if len(seen) < 2 or not total:
         return None
     steps, seconds = seen[-1][0] - seen[0][0], seen[-1][1] - seen[0][1]

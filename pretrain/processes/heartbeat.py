@@ -53,6 +53,7 @@ class Heartbeat:
     def __init__(self, folder: Path, rank: int, attempt: str, world: int) -> None:
         self.folder = folder / FOLDER / (attempt or ALONE)
         self.rank, self.attempt, self.world = rank, attempt, world
+        self.who = {"rank": rank, "host": socket.gethostname(), "process": os.getpid(), "started": start_of()}
         self.seconds = min(max(1.0, world / 64), MOST_SECONDS)
         self.what, self.step, self.since, self.long = "starting", 0, time.monotonic(), True
         self.longest, self.pulse, self.total = 0.0, 0, 0
@@ -99,7 +100,7 @@ class Heartbeat:
 
     def _write(self) -> None:
         value = {
-            **{"rank": self.rank, "host": socket.gethostname(), "process": os.getpid(), "started": start_of()},
+            **self.who,
             **{"attempt": self.attempt, "pulse": self.pulse, "doing": self.what, "step": self.step},
             **{"seconds": round(time.monotonic() - self.since, 2), "longest": round(self.longest, 3)},
             **{"long": self.long, "code": self.code, "text": self.text, "lost": self.lost, "world": self.world},
