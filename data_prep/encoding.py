@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.blocks import AnnotatedBlock, Block, Offsets, offsets_of
+from data_prep.code_points import code_points
 from data_prep.documents import SEGMENT, Annotated, Document
 from data_prep.encoded import Encoded, EncodedBlock, TokenUnits
 from data_prep.portable import Portable
@@ -87,6 +88,10 @@ class Tokenizer(Portable):
         ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
         return ids
 
+    def encode_text(self, text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Ids, start and end characters of the tokens of a text (int32[T] each), without special tokens."""
+        return self._encode(code_points(text), text)
+
     @cached_property
     def cased(self) -> bool:
         """Do upper-case letters give other ids than lower-case ones?"""
@@ -112,9 +117,14 @@ class Tokenizer(Portable):
 
     def encode(self, document: Document) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Ids, start and end characters of the document's tokens (int32[T] each), without special tokens."""
-        if self._compiled and (found := self._compiled.encode(document.characters)):
+        return self._encode(document.characters, document.text)
+
+    def _encode(
+        self, characters_N: npt.NDArray[np.uint32], text: str
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        if self._compiled and (found := self._compiled.encode(characters_N)):
             return found
-        encoding = self._backend.encode(document.text, add_special_tokens=False)
+        encoding = self._backend.encode(text, add_special_tokens=False)
         offsets_T2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
         return (
             np.array(encoding.ids, np.int32),

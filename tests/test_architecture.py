@@ -33,7 +33,7 @@ PLUGIN_FOLDERS = (
     "methods",
     "sinks",
     "backends",
-    "evaluation",
+    "measures",
 )
 HEAVY = (
     "torch",
@@ -86,6 +86,7 @@ FLOORS = (
     "pretrain/objectives",
     "pretrain/state",
     "pretrain/evaluation",
+    "pretrain/evaluation/measures",
     "pretrain/stages",
     "pretrain/methods",
     "pretrain",
@@ -99,6 +100,7 @@ FLOORS = (
     "launch/reports",
     "launch/reports/prepared",
     "launch/reports/run",
+    "launch/reports/compared",
     "launch/cluster",
     "launch/preparing",
     "launch/manual",

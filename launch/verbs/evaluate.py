@@ -1,23 +1,30 @@
-"""`kmask eval`: figures of a checkpoint on held-out documents."""
+"""`kmask eval`: figures of a checkpoint on held-out documents, or of several models on whatever a suite measures."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from launch.outcomes.evaluating import run_eval
-from launch.verbs.arguments import DryRun, Step, TrainedRun, YamlChanges
+from launch.outcomes.suites import is_suite, run_suite
+from launch.verbs.arguments import DryRun, Step, YamlChanges
 
+WHAT_HELP = "The folder of a training run, or its YAML; or a suite: a YAML of models and measures."
 JSON_HELP = "The figures as JSON, and nothing else on stdout."
 
 
 def evaluate(
-    run: TrainedRun,
+    what: Annotated[Path, typer.Argument(metavar="RUN|SUITE.yaml", help=WHAT_HELP)],
     overrides: YamlChanges = None,
     step: Step = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Loss and accuracy of a checkpoint on held-out documents, by task and kind of unit."""
-    raise typer.Exit(run_eval(run, overrides or [], step, as_json, dry_run))
+    """Loss and accuracy of a checkpoint on held-out documents, by task and kind of unit; or a suite of measures."""
+    if what.is_file() and is_suite(what):
+        if step is not None:
+            raise ValueError("--step: a suite names checkpoints itself, as models: {ours: RUN/checkpoints/step-...}")
+        raise typer.Exit(run_suite(what, overrides or [], as_json, dry_run))
+    raise typer.Exit(run_eval(what, overrides or [], step, as_json, dry_run))
