@@ -36,6 +36,9 @@ class Crf(Head):
 class CrfModule(HeadModule):
     """Logits, and their best sequence."""
 
+    shut_first_K: torch.Tensor
+    shut_next_KK: torch.Tensor
+
     def __init__(self, width: int, tags: Sequence[str], dropout: float) -> None:
         super().__init__()
         self.dropout, self.project = nn.Dropout(dropout), projection(width, len(tags))

@@ -83,7 +83,7 @@ class Trial:
         with self._autocast():
             logits_MK = self.tuned.logits(self._features(samples), counts_S)
             loss = self.tuned.head.loss(self.problem, logits_MK, target_N, counts_S)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if self.training.clip:
             torch.nn.utils.clip_grad_norm_(self.tuned.parameters(), self.training.clip)
         self.optimizer.step()
