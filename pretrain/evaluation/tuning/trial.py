@@ -70,6 +70,7 @@ class Trial:
         self.optimizer = torch.optim.AdamW(
             parameter_groups(kept, training, subject.layers), betas=BETAS, eps=training.eps, fused=True
         )
+        self.tuned.freeze(training.frozen_depth(0, subject.layers), self.depths)
         self.known: dict[int, torch.Tensor] = {}
 
     def step(self, samples: Sequence[Sample], share: float, number: int) -> float:

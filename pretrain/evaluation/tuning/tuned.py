@@ -17,7 +17,7 @@ from torch import nn
 from masking.keyed import hash_key
 from pretrain.evaluation.heads import INIT_RANGE, Head
 from pretrain.evaluation.inputs import flat
-from pretrain.evaluation.subjects import Subject
+from pretrain.evaluation.subjects import TASK_TABLE, Subject
 from pretrain.evaluation.tasks import Problem, Sample
 from pretrain.evaluation.tuning.training import Training
 from pretrain.feed.batch import Batch
@@ -51,6 +51,9 @@ class Tuned(nn.Module):
             if not subject.pooler:
                 pooler: Any = self.encoder.pooler
                 nn.init.normal_(pooler.dense.weight, std=INIT_RANGE)
+        task_table = self.encoder.get_parameter(TASK_TABLE)
+        self.fixed = {f"encoder.{TASK_TABLE}"} if not bool(task_table.any()) else set[str]()
+        """What never moves: the task table of a model that has none."""
         self.mix = ScalarMix(subject.layers + 1) if training.layers == "mix" else None
         for name, module in self.encoder.named_modules():
             if isinstance(module, nn.Dropout):
@@ -59,7 +62,7 @@ class Tuned(nn.Module):
     def freeze(self, depth: int, depths: dict[str, int]) -> None:
         """Let only parameters at ``depth`` or above it move."""
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(depths[name] >= depth)
+            parameter.requires_grad_(depths[name] >= depth and name not in self.fixed)
             if not parameter.requires_grad:
                 parameter.grad = None
 
