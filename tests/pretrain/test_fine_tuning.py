@@ -308,6 +308,18 @@ def test_scores_tokens_and_answers_are_learned(folder: Path, subject: Subject) -
         assert found.facts["samples"]["train"] > found.facts["examples"]["train"], "no sentence was read in windows"
 
 
+def test_words_and_sentences_that_vanish_in_the_tokenizer_are_missed_not_fatal(folder: Path, subject: Subject) -> None:
+    file = folder / "vanishing.conll"
+    lines = "".join(f"ann B-PER\n\u200b I-PER\n{word} O\n\n" for word in WORDS[:8]) + "\u200b B-PER\n\n"
+    file.write_text(lines, encoding="utf-8")
+    problem = TokenLabels(train=str(file), test=str(file), dev=0).bind()
+    samples = problem.samples(problem.splits.train, subject.tokenizer, 16)
+    assert len(problem.splits.train) == 9 and {sample.example for sample in samples} == set(range(8))
+    perfect = [np.eye(problem.outputs, dtype=np.float32)[sample.target_N] for sample in samples]
+    rows = problem.outcomes(problem.splits.train, samples, perfect)["f1"].rows
+    assert rows[:8].tolist() == [[0, 1, 1]] * 8 and rows[8].tolist() == [0, 0, 1]
+
+
 def test_windows_of_sentences_hold_every_unit_once(folder: Path, subject: Subject) -> None:
     problem = TokenLabels(train=str(folder / "a.conll")).bind()
     for longest in (4, 5, 6, 9, 64):

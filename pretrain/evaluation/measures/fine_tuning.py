@@ -109,6 +109,8 @@ class FineTuning(Measure):
         )
         if shown := ", ".join(f"{count} of {name}" for name, count in splits.seen().items() if count):
             say(f"{self.task.train}: {shown} have texts that are trained on; task.apart leaves these out of training")
+        if not data.train:
+            raise ValueError(f"task: train: no example of {self.task.train} has a token of this model's tokenizer")
         tried: list[tuple[dict[str, Any], Trained]] = []
         for point in self.points():
             trial = Trial(subject, self.head, problem, replace(self.training, **point), int(piece), device)

@@ -122,6 +122,8 @@ class Tagging(Problem):
 
     def _windows(self, example: Example, number: int, tokenizer: Tokenizer, longest: int) -> list[Sample]:
         tokens = Tokens(*tokenizer.encode_text(example.texts[0]))
+        if not len(tokens.ids_T):
+            return []
         unit_T = _unit_of(tokens, example)
         first_U = np.flatnonzero(np.diff(unit_T, prepend=-1))
         begin_U, end_U = tokens.start_T[first_U], tokens.end_T[np.append(first_U[1:], len(unit_T)) - 1]
@@ -185,7 +187,7 @@ def _cuts(first_U: npt.NDArray[np.int64], tokens: int, room: int) -> list[int]:
         if not len(later):
             break
         cuts.append(int(after[-1] if len(after) else later[0]))
-    return [*cuts, tokens] if tokens else [0]
+    return [*cuts, tokens]
 
 
 def _places(example: Example, sample: Sample) -> list[tuple[int, int]]:
