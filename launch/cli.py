@@ -14,6 +14,7 @@ from launch.packages import check_packages
 from launch.processes.rank import LostPeerError, end_at_once, has_joined
 from launch.shell.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from launch.verbs.bench import bench
+from launch.verbs.compare import compare
 from launch.verbs.config import config_app
 from launch.verbs.doctor import doctor
 from launch.verbs.evaluate import evaluate
@@ -63,6 +64,7 @@ app.command("status", rich_help_panel=TRAIN)(status)
 app.command("report", rich_help_panel=USE)(report)
 app.command("track", rich_help_panel=USE)(track)
 app.command("eval", rich_help_panel=USE)(evaluate)
+app.command("compare", rich_help_panel=USE)(compare)
 app.command("export", rich_help_panel=USE)(export)
 app.command("bench", rich_help_panel=USE)(bench)
 

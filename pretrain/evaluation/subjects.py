@@ -76,9 +76,11 @@ def identity(path: Path) -> str:
     """
     if not path.is_dir():
         raise ValueError(f"model {path}: no such folder (looked from {Path.cwd()})")
-    runs = candidates(path / "checkpoints") or (candidates(path) if path.name == "checkpoints" else [])
+    runs = candidates(path if path.name == "checkpoints" else path / "checkpoints")
     one = path if NAME.fullmatch(path.name) and (path / "state.json").is_file() else runs[-1] if runs else None
     if one is not None:
+        if not (one / "state.json").is_file():
+            raise ValueError(f"model {path}: the newest checkpoint {one.name} has no state.json; name another one")
         return sha256_json({"checkpoint": sha256_file(one / "state.json")})
     files = sorted({file for pattern in WEIGHTS for file in path.glob(pattern)} - {path / MANIFEST})
     if not files:
@@ -93,7 +95,7 @@ def open_subject(name: str, path: Path, tokenizer: Tokenizer | None = None) -> S
         tokenizer: of a Hugging Face folder that has only a ``vocab.txt``; otherwise its own is taken.
 
     Raises:
-        ValueError: as ``read_origin`` and ``read_pretrained``.
+        ValueError: as ``read_origin`` and ``read_pretrained``; the newest checkpoint of a run is not whole.
     """
     from transformers import ErnieConfig
 
@@ -104,6 +106,8 @@ def open_subject(name: str, path: Path, tokenizer: Tokenizer | None = None) -> S
         config, tensors, head = encoder_config(pretrained.config, 1, Model()), pretrained.tensors, MLM_HEAD
         pooler = "ernie.pooler.dense.weight" in tensors
     else:
+        if origin.kind == "run" and identity(path) != sha256_json({"checkpoint": origin.fingerprint}):
+            raise ValueError("\n".join([f"model {path}: name another checkpoint", *origin.notes]))
         own, tensors, config = origin.tokenizer, origin.tensors, ErnieConfig(**origin.encoder)
         masked = [task for task in origin.learned if origin.config["tasks"][task]["kind"] == "knowledge_masking"]
         head = f"heads.{masked[0]}." if masked else ""
