@@ -44,7 +44,7 @@ def comparison_page(results: Results, comparison: Comparison) -> str:
 def overview(results: Results, comparison: Comparison, colours: dict[str, str]) -> str:
     """The figures that stand for the measures, a plot for each kind of scale."""
     main = {measure: [results.main(measure)] for measure in results.measures}
-    return _difference_cards(results, comparison, colours, main, title="Change against")
+    return _difference_cards(results, comparison, colours, main)
 
 
 def plots(results: Results, comparison: Comparison, measure: str, colours: dict[str, str]) -> str:
@@ -55,7 +55,7 @@ def plots(results: Results, comparison: Comparison, measure: str, colours: dict[
     ordered = ladders(figures)
     curves = "".join(_curve(results, measure, name, ladder, colours) for name, ladder in ordered.items())
     single = [figure for figure in figures if not any(figure in ladder.figures for ladder in ordered.values())]
-    dots = _difference_cards(results, comparison, colours, {measure: single}, title="Change against")
+    dots = "" if len(single) == 1 else _difference_cards(results, comparison, colours, {measure: single})
     return dots + (f'<div class="plots">{curves}</div>{names_legend(colours)}' if curves else "")
 
 
@@ -73,7 +73,7 @@ def _curve(results: Results, measure: str, name: str, ladder: Ladder, colours: d
 
 
 def _difference_cards(
-    results: Results, comparison: Comparison, colours: dict[str, str], figures: dict[str, list[str]], title: str
+    results: Results, comparison: Comparison, colours: dict[str, str], figures: dict[str, list[str]]
 ) -> str:
     scales: dict[str, list[Dot]] = {}
     for measure, names in figures.items():
@@ -86,15 +86,16 @@ def _difference_cards(
                 dot = Dot(name, model, colours[model], one.value, one.low, one.high, one.significant)
                 scales.setdefault(SCALES.get(_metric(results, measure, figure), ""), []).append(dot)
     cards = "".join(
-        f'<div class="card"><h4>{escape(f"{title} {comparison.baseline}")}'
+        f'<div class="card"><h4>{escape(f"Change against {comparison.baseline}")}'
         f"{f', {scale} (lower is better)' if scale else ''}</h4>{difference_plot(dots)}</div>"
         for scale, dots in scales.items()
     )
     if not cards:
         return ""
     shown = {model: colour for model, colour in colours.items() if model != comparison.baseline}
+    narrow = ' style="max-width:640px"' if len(scales) == 1 else ""
     about = "Bars: 95 %. Full dots: significant after Holm's correction; hollow ones: not."
-    return f'<div class="plots">{cards}</div>{names_legend(shown)}<p class=quiet>{about}</p>'
+    return f'<div class="plots"{narrow}>{cards}</div>{names_legend(shown)}<p class=quiet>{about}</p>'
 
 
 def _metric(results: Results, measure: str, figure: str) -> str:
