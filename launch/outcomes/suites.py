@@ -132,7 +132,7 @@ def plan(suite: Any, models: Mapping[str, str]) -> list[Job]:
 def _is_done(job: Job) -> bool:
     from pretrain.evaluation.results import fingerprint_of
 
-    return fingerprint_of(job.folder, job.piece) == job.source.fingerprint
+    return bool(fingerprint_of(job.folder, job.piece) == job.source.fingerprint)
 
 
 def _keep_order(suite: Any) -> None:

@@ -156,9 +156,7 @@ def _difference(pairs: Sequence[tuple[Sample, Sample]], first_RS: Floats, other_
     )
 
 
-def _drawn(
-    samples: Mapping[tuple[str, str, str], Sample], draws: int
-) -> Iterator[tuple[tuple[str, str, str], Floats]]:
+def _drawn(samples: Mapping[tuple[str, str, str], Sample], draws: int) -> Iterator[tuple[tuple[str, str, str], Floats]]:
     """The value of each sample under every draw (R,)."""
     sets: dict[tuple[str, int], list[tuple[str, str, str]]] = {}
     for place, sample in samples.items():

@@ -22,9 +22,7 @@ POLL_SECONDS = 0.2
 
 
 @contextlib.contextmanager
-def held(
-    folder: Path, wait_seconds: float, note: Callable[[str], None], what: str = "training"
-) -> Iterator[None]:
+def held(folder: Path, wait_seconds: float, note: Callable[[str], None], what: str = "training") -> Iterator[None]:
     """Hold the lock of a run, or of another folder that a ``what`` writes into. A process that is just ending (after a
     kill of its launcher, say) is waited for.
 
@@ -89,7 +87,5 @@ def _taken(descriptor: int, folder: Path, note: Callable[[str], None], what: str
     except BlockingIOError:
         return False
     except OSError as error:  # a file system without locks
-        note(
-            f"{folder}: the file system takes no locks ({error.strerror}); see to it that only one {what} writes here"
-        )
+        note(f"{folder}: the file system takes no locks ({error.strerror}); see to it that only one {what} writes here")
     return True

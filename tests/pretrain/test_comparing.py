@@ -51,7 +51,10 @@ def test_a_difference_is_that_of_a_slow_loop_over_the_same_draws(metric: str, pi
     for count_N, weight_S in zip(counts_RN, weight_RS, strict=True):
         taken = np.repeat(np.arange(count), count_N)
         values = [
-            [replace(side[name], rows=side[name].rows[taken]).value * weight for name, weight in zip(names, weight_S, strict=True)]
+            [
+                replace(side[name], rows=side[name].rows[taken]).value * weight
+                for name, weight in zip(names, weight_S, strict=True)
+            ]
             for side in sides
         ]
         slow.append(sum(values[1]) - sum(values[0]))
@@ -81,7 +84,8 @@ def test_a_model_does_not_differ_from_itself() -> None:
 @pytest.mark.parametrize("lower", [False, True])
 def test_the_sign_says_how_much_more_the_model_has_and_better_whether_that_is_good(lower: bool) -> None:
     worse, better = (
-        {"all": replace(hits(np.arange(200) < count), lower_is_better=lower)} for count in ((160, 100) if lower else (100, 160))
+        {"all": replace(hits(np.arange(200) < count), lower_is_better=lower)}
+        for count in ((160, 100) if lower else (100, 160))
     )
     found = one(worse, better)
     assert found.value == pytest.approx(-0.3 if lower else 0.3)
@@ -160,7 +164,11 @@ def test_pieces_that_only_one_model_has_are_left_out() -> None:
             Sample(Outcome(metric="f1", rows=np.ones((2, 3))), "x"),
             "another metric, or other classes",
         ),
-        (Sample(hits([1]), "x"), Sample(Outcome(metric="ratio", rows=np.zeros((1, 2))), "x"), "not defined for one of the two"),
+        (
+            Sample(hits([1]), "x"),
+            Sample(Outcome(metric="ratio", rows=np.zeros((1, 2))), "x"),
+            "not defined for one of the two",
+        ),
     ],
 )
 def test_what_cannot_be_compared_says_why(first: Sample, other: Sample, why: str) -> None:
@@ -186,7 +194,9 @@ def test_holm_corrects_as_worked_by_hand() -> None:
     p = {"d": 0.2, "b": 0.013, "a": 0.01, "c": 0.03}
     found = holm({name: replace(template, p=value) for name, value in p.items()})
     assert list(found) == ["d", "b", "a", "c"]
-    assert {name: one.adjusted for name, one in found.items()} == pytest.approx({"a": 0.04, "b": 0.04, "c": 0.06, "d": 0.2})
+    assert {name: one.adjusted for name, one in found.items()} == pytest.approx(
+        {"a": 0.04, "b": 0.04, "c": 0.06, "d": 0.2}
+    )
     assert found["a"].significant and not found["c"].significant and found["a"].among == 4
 
 

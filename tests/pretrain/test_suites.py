@@ -58,13 +58,20 @@ def run(root: Path, *overrides: str, dry_run: bool = False) -> list[str]:
 
 def values(root: Path) -> dict[str, list[float]]:
     results = read_results(folders_of([root / "out"]))
-    return {f"{model} {measure}": results.values(measure, "square", model) for measure in results.measures for model in results.folders}
+    return {
+        f"{model} {measure}": results.values(measure, "square", model)
+        for measure in results.measures
+        for model in results.folders
+    }
 
 
 def test_everything_is_measured_once_and_never_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert is_suite(root / "suite.yaml")
     assert run(root, dry_run=True) == []
-    assert capsys.readouterr().out.splitlines()[:2] == ["would measure one sign seed-1", "would measure one sign seed-2"]
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "would measure one sign seed-1",
+        "would measure one sign seed-2",
+    ]
     assert not (root / "out").exists()
     assert run(root) == ALL
     told = json.loads(capsys.readouterr().out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from math import isfinite
 from statistics import fmean
 from typing import Any
 
@@ -26,7 +27,10 @@ def comparison_page(results: Results, comparison: Comparison) -> str:
     sections = [
         ("main", "Measure by measure", overview(results, comparison, colours)),
         ("figures", "All figures", told + table(results, comparison)),
-        *((f"m{place}", name, plots(results, comparison, name, colours)) for place, name in enumerate(results.measures)),
+        *(
+            (f"m{place}", name, plots(results, comparison, name, colours))
+            for place, name in enumerate(results.measures)
+        ),
         ("left", "Left out", "".join(f"<p>{escape(text)}</p>" for text in comparison.left_out)),
     ]
     present = [section for section in sections if section[2]]
@@ -64,7 +68,7 @@ def _curve(results: Results, measure: str, name: str, ladder: Ladder, colours: d
         model: {
             figure: fmean(found)
             for figure in ladder.figures
-            if (found := [value for value in results.values(measure, figure, model) if value == value])
+            if (found := [value for value in results.values(measure, figure, model) if isfinite(value)])
         }
         for model in colours
     }
@@ -100,7 +104,7 @@ def _difference_cards(
 
 def _metric(results: Results, measure: str, figure: str) -> str:
     pieces = [piece for model in results.measures[measure].values() for piece in model.values()]
-    return next(piece.found.outcomes[figure].metric for piece in pieces if figure in piece.found.outcomes)
+    return str(next(piece.found.outcomes[figure].metric for piece in pieces if figure in piece.found.outcomes))
 
 
 def table(results: Results, comparison: Comparison) -> str:
@@ -142,8 +146,8 @@ def _difference(found: Any) -> str:
     sign = mark(found.better, found.significant)
     style = "" if not found.significant else " s-good" if sign == BETTER else " s-bad"
     told = (
-        f"{found.examples:,} examples, {found.differing:,} of them differ; p {found.p:.4f}, after Holm's correction for "
-        f"{found.among} figures {found.adjusted:.4f}"
+        f"{found.examples:,} examples, {found.differing:,} of them differ; p {found.p:.4f}, after Holm's correction "
+        f"for {found.among} figures {found.adjusted:.4f}"
     )
     p = "< .001" if found.adjusted < 0.001 else number(found.adjusted)
     return (

@@ -1,7 +1,7 @@
 """The plots of a comparison: differences as dots with their intervals, and figures that have an order as curves.
 
-    difference_plot([Dot("cloze accuracy", "ours", "c1", .043, .031, .055, True), ...])   dots and intervals around 0
-    ladders(["acc/layer 0", "acc/layer 1", "unit/3"])   {"acc": Ladder("layer", ["0", "1"], [...])}: what has an order
+difference_plot([Dot("cloze accuracy", "ours", "c1", .043, .031, .055, True), ...])   dots and intervals around 0
+ladders(["acc/layer 0", "acc/layer 1", "unit/3"])   {"acc": Ladder("layer", ["0", "1"], [...])}: what has an order
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def difference_plot(dots: Sequence[Dot]) -> str:
         some = [dot for dot in dots if dot.name == name]
         middle = y + len(some) * ROW / 2
         shown = name if len(name) <= 30 else name[:29] + "…"
-        parts.append(f'<text class="name" x="0" y="{middle + 4:.1f}">{escape(shown)}<title>{escape(name)}</title></text>')
+        parts.append(
+            f'<text class="name" x="0" y="{middle + 4:.1f}">{escape(shown)}<title>{escape(name)}</title></text>'
+        )
         for dot in some:
             parts.append(_dot(dot, [x(value) for value in (dot.low, dot.value, dot.high)], y + ROW / 2))
             y += ROW

@@ -124,6 +124,5 @@ def read_results(
                 found.setdefault(measure, {})[model] = whole
     if not found:
         raise ValueError("\n".join(["no whole results of an evaluation", *left_out]))
-    names = list(dict.fromkeys([*order, *found]))
-    measures = {measure: found[measure] for measure in names if measure in found}
+    measures = {measure: found[measure] for measure in dict.fromkeys([*order, *found]) if measure in found}
     return Results(folders=dict(folders), paths=paths, measures=measures, left_out=left_out)

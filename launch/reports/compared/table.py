@@ -58,8 +58,8 @@ def rows_of(results: Results) -> Iterator[Row]:
 
 
 def shown(values: Sequence[float]) -> str:
-    """Mean and standard deviation (n - 1): .889 ± .003; of one value that alone."""
-    if not values:
+    """Mean and standard deviation (n - 1): .889 ± .003; of one value that alone; `–` where one is not defined."""
+    if not values or not all(map(math.isfinite, values)):
         return "–"
     mean = number(fmean(values))
     return mean if len(values) == 1 else f"{mean} ± {number(stdev(values))}"
@@ -67,7 +67,7 @@ def shown(values: Sequence[float]) -> str:
 
 def number(value: float, sign: bool = False) -> str:
     """Three digits that matter: .889, 3.14, 17.3; `–` where it is not defined."""
-    if math.isnan(value):
+    if not math.isfinite(value):
         return "–"
     text = f"{value:{'+' if sign else ''}.{3 if abs(value) < 1 else 2 if abs(value) < 10 else 1}f}"
     if not float(text):
@@ -108,10 +108,8 @@ def compared_lines(results: Results, comparison: Comparison, width: int) -> Iter
 
 def explained(comparison: Comparison) -> list[str]:
     """What a reader must know about the differences, as sentences."""
-    text = (
-        f"Changes are against {comparison.baseline}. 95 %: the middle of 10,000 draws of the examples, the same for both "
-        "models"
-    )
+    text = f"Changes are against {comparison.baseline}. 95 %: the middle of 10,000 draws of the examples, the same "
+    text += "for both models"
     if comparison.several:
         text += "; where there are several seeds (±: their standard deviation), these are drawn again too"
     found = [text + "."]
@@ -142,7 +140,8 @@ def best_layer(results: Results, row: Row, model: str) -> tuple[int, float] | No
     """The layer of the highest mean, and that mean."""
     means = {}
     for figure in row.layers:
-        if values := results.values(row.measure, figure, model):
+        values = results.values(row.measure, figure, model)
+        if values and all(map(math.isfinite, values)):
             means[int(figure.rpartition(" ")[2])] = fmean(values)
     return max(means.items(), key=lambda item: item[1], default=None)
 
