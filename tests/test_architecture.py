@@ -34,6 +34,8 @@ PLUGIN_FOLDERS = (
     "sinks",
     "backends",
     "measures",
+    "tasks",
+    "heads",
 )
 HEAVY = (
     "torch",
@@ -86,6 +88,10 @@ FLOORS = (
     "pretrain/objectives",
     "pretrain/state",
     "pretrain/evaluation",
+    "pretrain/evaluation/readers",
+    "pretrain/evaluation/tasks",
+    "pretrain/evaluation/heads",
+    "pretrain/evaluation/tuning",
     "pretrain/evaluation/measures",
     "pretrain/stages",
     "pretrain/methods",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,14 @@ class Input:
     """0 the first text, 1 the second, -1 special tokens."""
 
 
+class Tokens(NamedTuple):
+    """Tokens of a text: ids, and where each begins and ends in it."""
+
+    ids_T: npt.NDArray[np.int32]
+    start_T: npt.NDArray[np.int32]
+    end_T: npt.NDArray[np.int32]
+
+
 def encode(tokenizer: Tokenizer, longest: int, first: str, second: str | None = None) -> Input:
     """``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]`` of at most ``longest`` tokens; of a pair the longer
     text is cut (of two as long, the second), as BERT's programs do (Devlin et al. 2019, run_classifier.py).
@@ -52,13 +61,20 @@ def encode(tokenizer: Tokenizer, longest: int, first: str, second: str | None = 
     if len(counts) == 2:
         kept = [min(counts[0], max(room - counts[1], (room + 1) // 2))]
         kept.append(min(counts[1], room - kept[0]))
+    return assemble(
+        tokenizer, [Tokens(*(part[:count] for part in text)) for text, count in zip(texts, kept, strict=True)]
+    )
+
+
+def assemble(tokenizer: Tokenizer, texts: Sequence[Tokens]) -> Input:
+    """``[CLS] first [SEP] (second [SEP])`` of texts that are tokens already."""
     special = tokenizer.special_ids
     ids, places, parts = [np.array([special["[CLS]"]])], [np.array([[-1, -1]])], [np.array([-1])]
-    for number, ((ids_T, start_T, end_T), count) in enumerate(zip(texts, kept, strict=True)):
-        ids += [ids_T[:count], np.array([special["[SEP]"]])]
-        places += [np.stack([start_T[:count], end_T[:count]], 1).reshape(-1, 2), np.array([[-1, -1]])]
-        parts += [np.full(count, number), np.array([-1])]
-    segments = np.repeat(np.arange(len(kept)), [count + 1 + (not number) for number, count in enumerate(kept)])
+    for number, text in enumerate(texts):
+        ids += [text.ids_T, np.array([special["[SEP]"]])]
+        places += [np.stack([text.start_T, text.end_T], 1).reshape(-1, 2), np.array([[-1, -1]])]
+        parts += [np.full(len(text.ids_T), number), np.array([-1])]
+    segments = np.repeat(np.arange(len(texts)), [len(text.ids_T) + 1 + (not at) for at, text in enumerate(texts)])
     return Input(
         ids_T=np.concatenate(ids).astype(np.int64),
         segments_T=segments.astype(np.int64),
