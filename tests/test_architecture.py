@@ -34,6 +34,7 @@ PLUGIN_FOLDERS = (
     "sinks",
     "backends",
     "measures",
+    "questions",
 )
 HEAVY = (
     "torch",
@@ -86,6 +87,7 @@ FLOORS = (
     "pretrain/objectives",
     "pretrain/state",
     "pretrain/evaluation",
+    "pretrain/evaluation/questions",
     "pretrain/evaluation/measures",
     "pretrain/stages",
     "pretrain/methods",
