@@ -79,9 +79,8 @@ class MinimalPairs(Measure):
         tokens = 0
         for first in range(0, len(pairs), CHUNK):
             chunk = pairs[first : first + CHUNK]
-            sentences = [(pair.place, text) for pair in chunk for text in pair.sentences]
-            encoded = [self._encoded(subject.tokenizer, *sentence) for sentence in sentences]
-            score_S = self._scores(subject, encoded, device)
+            encoded = [self._encoded(subject.tokenizer, pair, text) for pair in chunk for text in pair.sentences]
+            score_S = sentence_scores(subject, encoded, self.hide, device)
             right += (score_S[0::2] > score_S[1::2]).tolist()
             tokens += sum(len(ids_T) * (len(ids_T) - 2) for ids_T in encoded)
             say(f"{len(right):,} of {len(pairs):,} pairs")
@@ -98,26 +97,34 @@ class MinimalPairs(Measure):
             raise ValueError(f"{row.place}: the two sentences are the same")
         return Pair(row.place, (good, bad), tuple(f"{key}/{row.text(key)}" for key in self.groups))
 
-    def _encoded(self, tokenizer: Tokenizer, place: str, text: str) -> Ids:
+    def _encoded(self, tokenizer: Tokenizer, pair: Pair, text: str) -> Ids:
         ids_T = framed(tokenizer, tokenizer.encode_text(text)[0])
         if not 3 <= len(ids_T) <= self.longest:
             raise ValueError(
-                f"{place}: {text[:60]!r} has {len(ids_T)} tokens with [CLS] and [SEP]; 3 to `longest` = "
+                f"{pair.place}: {text[:60]!r} has {len(ids_T)} tokens with [CLS] and [SEP]; 3 to `longest` = "
                 f"{self.longest} are allowed"
             )
         return ids_T
 
-    def _scores(self, subject: Subject, sentences: Sequence[Ids], device: torch.device) -> Floats:
-        """float64[S], the pseudo-log-likelihood of each sentence."""
-        copies = [self._copies(subject.tokenizer, ids_T) for ids_T in sentences]
-        answers = ask(subject, [copy for several in copies for copy in several], device)
-        return np.add.reduceat(answers.log_probability_M, starts([len(several) for several in copies])[:-1])
 
-    def _copies(self, tokenizer: Tokenizer, ids_T: Ids) -> list[Blanked]:
-        """A copy for each token but [CLS] and [SEP]."""
-        mask, last = tokenizer.special_ids["[MASK]"], len(ids_T) - 1
-        if self.hide == "token":
-            return [blanked(ids_T, [place], [place], mask) for place in range(1, last)]
-        begins = [place for place in range(1, last) if not tokenizer.tokens[ids_T[place]].startswith("##")]
-        edges = sorted({1, *begins, last})
-        return [copy for first, end in pairwise(edges) for copy in left_to_right(ids_T, first, end, mask)]
+def sentence_scores(subject: Subject, sentences: Sequence[Ids], hide: str, device: torch.device) -> Floats:
+    """float64[S], the pseudo-log-likelihood of each sentence.
+
+    Args:
+        sentences: their token ids with [CLS] and [SEP].
+        hide: `token` or `word`.
+    """
+    copies = [_copies(subject.tokenizer, ids_T, hide) for ids_T in sentences]
+    answers = ask(subject, [copy for several in copies for copy in several], device)
+    found: Floats = np.add.reduceat(answers.log_probability_M, starts([len(several) for several in copies])[:-1])
+    return found
+
+
+def _copies(tokenizer: Tokenizer, ids_T: Ids, hide: str) -> list[Blanked]:
+    """A copy for each token but [CLS] and [SEP]."""
+    mask, last = tokenizer.special_ids["[MASK]"], len(ids_T) - 1
+    if hide == "token":
+        return [blanked(ids_T, [place], [place], mask) for place in range(1, last)]
+    begins = [place for place in range(1, last) if not tokenizer.tokens[ids_T[place]].startswith("##")]
+    edges = sorted({1, *begins, last})
+    return [copy for first, end in pairwise(edges) for copy in left_to_right(ids_T, first, end, mask)]
