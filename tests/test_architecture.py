@@ -36,6 +36,7 @@ PLUGIN_FOLDERS = (
     "measures",
     "tasks",
     "heads",
+    "questions",
 )
 HEAVY = (
     "torch",
@@ -92,6 +93,7 @@ FLOORS = (
     "pretrain/evaluation/tasks",
     "pretrain/evaluation/heads",
     "pretrain/evaluation/tuning",
+    "pretrain/evaluation/questions",
     "pretrain/evaluation/measures",
     "pretrain/stages",
     "pretrain/methods",
