@@ -13,6 +13,7 @@ everything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +22,13 @@ import torch
 from data_prep.encoding import Tokenizer
 from pretrain.config import Run
 from pretrain.forgetting import TABLE, parts_of
-from pretrain.model import initial
+from pretrain.model import PretrainingModel, initial
 from pretrain.optimization import MOMENTS
 from pretrain.origin_checks import check_algorithm, check_heads, check_shape, check_tasks, check_tokenizer, task_ids
 from pretrain.processes.world import World
 from pretrain.setup import learned_tasks, task_rows
 from pretrain.state.checkpoint import NAME, Snapshot, State
+from pretrain.state.new_words import NewWords, grown, vocabulary_tables
 from pretrain.state.origins import Origin, read_origin
 
 
@@ -68,13 +70,15 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
             what = "model.drop" if run.model.drop else "model.optimizer: keep"
             raise ValueError(f"{what}: {path} is no run of kmask; it has neither tasks nor Adam's moments")
         return None
-    check_tokenizer(origin, tokenizer)
+    words = check_tokenizer(origin, tokenizer)
     check_shape(origin, run.model)
     check_algorithm(origin, run)
     before = task_ids(origin, run)
     check_tasks(origin, before, run, resolved)
     learned = [task for task in origin.learned if task not in run.model.drop]
     check_heads(origin, run, learned)
+    if words.tokens:
+        origin = _with_words(origin, words, run, learned)
     tensors = {
         name: tensor
         for name, tensor in origin.tensors.items()
@@ -83,6 +87,23 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
     tensors |= _table(origin, before, run, learned)
     state = _state(origin, resolved, learned, tensors)
     return Begun(Snapshot(state=state, tensors=tensors), [*origin.notes, _told(origin, run, learned)])
+
+
+def _with_words(origin: Origin, words: NewWords, run: Run, learned: Sequence[str]) -> Origin:
+    """The origin with a row for every new word of the shards."""
+    from transformers import ErnieConfig
+
+    objectives = {task: run.tasks[task] for task in learned}
+    names = vocabulary_tables(
+        lambda shape: PretrainingModel(shape, objectives, learned, run.seed), ErnieConfig(**origin.encoder)
+    )
+    rows = max(origin.encoder["vocab_size"], words.rows)
+    return replace(
+        origin,
+        encoder={**origin.encoder, "vocab_size": rows},
+        tensors=grown(origin.tensors, words, names),
+        notes=[*origin.notes, words.told()],
+    )
 
 
 def _state(

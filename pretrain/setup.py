@@ -31,6 +31,7 @@ from pretrain.stages.schedule import planned_tasks
 from pretrain.state import importing as exchange
 from pretrain.state.checkpoint import Checkpoint, Snapshot
 from pretrain.state.growing import fitted
+from pretrain.state.new_words import grown, vocabulary_tables
 
 
 def keep_tokenizer(source: Path, target: Path) -> None:
@@ -70,8 +71,16 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
     pretrained = exchange.read_pretrained(Path(run.model.path), tokenizer)
     config = exchange.encoder_config(pretrained.config, task_rows(run, learned), run.model)
     check_positions(run.batches, config.max_position_embeddings, run.model.path)
-    model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
-    new = load_weights(model, pretrained.tensors)
+
+    def build(config: Any) -> PretrainingModel:
+        return PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
+
+    tensors = pretrained.tensors
+    if pretrained.words.tokens:
+        tensors = grown(tensors, pretrained.words, vocabulary_tables(build, config))
+        config.vocab_size = max(config.vocab_size, pretrained.words.rows)
+    model = build(config)
+    new = load_weights(model, tensors)
     source = {
         "path": run.model.path,
         "config": dict(pretrained.config),
@@ -100,7 +109,8 @@ def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, n
         f"{path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; left "
         f"unused: {grouped(unused)}"
     )
-    return "; ".join([line, *pretrained.notes])
+    words = [pretrained.words.told()] if pretrained.words.tokens else []
+    return "; ".join([line, *pretrained.notes, *words])
 
 
 def grown_model(run: Run, stage: int, snapshot: Snapshot) -> PretrainingModel:

@@ -21,6 +21,7 @@ import torch
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
 from pretrain.network.encoder import Model
+from pretrain.state.new_words import NewWords
 
 MLM_HEAD = "heads.knowledge_masking."
 SHAPE = (
@@ -55,6 +56,8 @@ class Pretrained:
     tensors: Mapping[str, torch.Tensor]
     notes: list[str]
     """What the user should know: a missing masked-LM head, a missing pooler."""
+    words: NewWords
+    """What the shards' vocabulary has and the folder's has not."""
 
 
 def read_pretrained(folder: Path, tokenizer: Tokenizer) -> Pretrained:
@@ -71,12 +74,14 @@ def read_pretrained(folder: Path, tokenizer: Tokenizer) -> Pretrained:
             "the folder holds no vocabulary (tokenizer.json or vocab.txt) that could be compared with the one of the "
             "shards"
         )
-    elif vocabulary[: len(tokenizer.tokens)] != tokenizer.tokens:
+    words = NewWords.between(tokenizer.tokens if vocabulary is None else vocabulary, tokenizer)
+    if words is None:
         raise ValueError(
-            f"model.path {folder} has another vocabulary than the shards ({len(vocabulary)} and "
-            f"{len(tokenizer.tokens)} tokens). Prepare the corpus with `vocabulary: {{path: {folder}}}`."
+            f"model.path {folder} has another vocabulary than the shards ({len(vocabulary or [])} and "
+            f"{len(tokenizer.tokens)} tokens). Prepare the corpus with `vocabulary: {{path: {folder}}}`, "
+            "or with what `kmask vocab extend` made of it."
         )
-    if config["vocab_size"] < len(tokenizer.tokens):
+    if not words.tokens and config["vocab_size"] < len(tokenizer.tokens):
         raise ValueError(
             f"model.path {folder} has {config['vocab_size']} embeddings, the shards' vocabulary "
             f"{len(tokenizer.tokens)} tokens"
@@ -87,7 +92,7 @@ def read_pretrained(folder: Path, tokenizer: Tokenizer) -> Pretrained:
         notes.append("the checkpoint has no masked-LM head: it starts from random weights, so the loss starts high")
     if "ernie.pooler.dense.weight" not in tensors:
         notes.append("the checkpoint has no pooler")
-    return Pretrained(config=config, tensors=tensors, notes=notes)
+    return Pretrained(config=config, tensors=tensors, notes=notes, words=words)
 
 
 def our_name(name: str) -> str | None:
