@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from launch.outcomes.exporting import run_export
-from launch.verbs.arguments import DryRun, Step, TrainedRun, YamlChanges
+from launch.outcomes.saved_runs import step_of
+from launch.verbs.arguments import Best, DryRun, Step, TrainedRun, YamlChanges
 
 LICENCE_HELP = "For the model card, as in `apache-2.0`; otherwise that of the start checkpoint."
 LANGUAGES_HELP = "For the model card, repeatable; otherwise those of the data."
@@ -21,6 +22,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Where to write the Hugging Face folder.")],
     overrides: YamlChanges = None,
     step: Step = None,
+    best: Best = False,
     licence: Annotated[str, typer.Option("--license", help=LICENCE_HELP)] = "",
     languages: Annotated[list[str] | None, typer.Option("--language", help=LANGUAGES_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
@@ -28,6 +30,7 @@ def export(
     dry_run: DryRun = False,
 ) -> None:
     """Write a Hugging Face folder and check that it gives the same logits as the training model."""
+    step = step_of(run, overrides or [], step, best)
     raise typer.Exit(
         run_export(run, folder, overrides or [], step, licence, languages or [], as_json, dry_run, companions)
     )

@@ -66,6 +66,8 @@ class State:
     """Parts of the model that existed before the present stage began (forgetting.py)."""
     ends: Mapping[str, int] = field(default_factory=dict)
     """Ends of stages that each part's weights are the mean of; absent: of one (optimization.average_stages)."""
+    best: Mapping[str, Any] = field(default_factory=dict)
+    """The best checkpoint so far and what it is judged by (pretrain/best.py); empty: none is kept."""
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics (metrics/sums.py)."""
     guard: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Words that the shards' vocabulary has and a checkpoint's has not: their rows begin as the mean of their pieces' rows.
 
     checkpoint  ... [unused1] 5 ... V tokens      shards  ... kubelet 5 ... V tokens, 民法典 V
-    NewWords.between(...)   ->  kubelet: the ids of ku ##bel ##et, 民法典: those of 民 法 典, in the checkpoint's vocabulary
+    NewWords.between(...)   ->  kubelet: the ids of ku ##bel ##et, 民法典: those of 民 法 典, in the old vocabulary
     grown(...)              ->  word embeddings, the decoder (which is tied to them) and its bias, Adam's moments, each
                                 with a row for every token
 

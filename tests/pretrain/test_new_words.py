@@ -164,5 +164,5 @@ def test_shards_of_a_vocabulary_that_lost_words_are_refused(
 ) -> None:
     start = bert_folder(tmp_path / "bert", Tokenizer(folder=folders[1]).tokens)
     old = corpus(tmp_path, folders[0])
-    with pytest.raises(ValueError, match="another vocabulary than the shards .* what `kmask vocab extend` made of it"):
+    with pytest.raises(ValueError, match=r"another vocabulary than the shards .* what `kmask vocab extend` made of it"):
         runs.train("run", *SETTINGS, data(old), f"model.path={start}")
