@@ -23,6 +23,7 @@ from data_prep.encoding import Tokenizer
 from pretrain.config import Run
 from pretrain.forgetting import TABLE, parts_of
 from pretrain.model import PretrainingModel, initial
+from pretrain.network.kinds import restored
 from pretrain.optimization import MOMENTS
 from pretrain.origin_checks import check_algorithm, check_heads, check_shape, check_tasks, check_tokenizer, task_ids
 from pretrain.processes.world import World
@@ -91,11 +92,9 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
 
 def _with_words(origin: Origin, words: NewWords, run: Run, learned: Sequence[str]) -> Origin:
     """The origin with a row for every new word of the shards."""
-    from transformers import ErnieConfig
-
     objectives = {task: run.tasks[task] for task in learned}
     names = vocabulary_tables(
-        lambda shape: PretrainingModel(shape, objectives, learned, run.seed), ErnieConfig(**origin.encoder)
+        lambda shape: PretrainingModel(shape, objectives, learned, run.seed), restored(origin.encoder)
     )
     rows = max(origin.encoder["vocab_size"], words.rows)
     return replace(
@@ -119,7 +118,7 @@ def _state(
         learned=learned,
         fingerprints={},
         config=resolved,
-        encoder={**origin.encoder, "task_type_vocab_size": len(tensors[TABLE])},
+        encoder={**origin.encoder, **({"task_type_vocab_size": len(tensors[TABLE])} if TABLE in tensors else {})},
         seen={"tokens": 0.0, "seconds": 0.0, "skipped": 0.0, "pooled": origin.seen["pooled"]},
         source={**origin.record(), "parts": parts_of(tensors)},
         loss_scale=origin.loss_scale,
@@ -159,8 +158,11 @@ def _table(origin: Origin, before: Mapping[str, int], run: Run, learned: Sequenc
     """The task table and its moments with every old task's row where this configuration wants it.
 
     Row 0 stays. A row that no task of the origin has (a table that came from an ERNIE) stays too; those of new tasks
-    are as initialised, their moments as those of a row that joins (state/growing.py).
+    are as initialised, their moments as those of a row that joins (state/growing.py). An encoder that knows no tasks
+    has no table.
     """
+    if TABLE not in origin.tensors:
+        return {}
     old = origin.tensors[TABLE]
     moves = {0: 0} | {before[task]: run.task_ids[task] for task in learned if before[task] < len(old)}
     free = [row for row in range(len(old)) if row not in before.values() and row not in moves]

@@ -1,6 +1,7 @@
-"""transformers' ErnieModel over packed rows: attention that never crosses samples, at no cost in parameters or names.
+"""An encoder of transformers over packed rows: attention that never crosses samples, at no cost in parameters or
+names.
 
-    (1, T) ids, positions, segments, tasks  ->  ErnieModel  ->  hidden states (T, D)
+    (1, T) ids, positions, segments, tasks  ->  ErnieModel (or another, kinds.py)  ->  hidden states (T, D)
 
 The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it
 is torch's variable-length flash attention; elsewhere samples of nearly equal lengths are gathered into grids
@@ -20,6 +21,7 @@ from torch import nn
 
 from pretrain.feed.batch import Batch
 from pretrain.network.grid_attention import anywhere, fused
+from pretrain.network.kinds import architecture
 from pretrain.network.prefix import Prefix, prefix_of, variable_length
 
 ATTENTION = "kmask_packed"
@@ -152,13 +154,12 @@ def packed_attention(
 
 
 def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
-    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no
-    pooler."""
-    from transformers import ErnieModel
+    """The encoder of a configuration (kinds.py) with packed attention; weights are set by the caller. A second encoder,
+    which nobody pools, has no pooler."""
     from transformers.modeling_utils import AttentionInterface
 
     AttentionInterface.register(ATTENTION, packed_attention)
-    encoder: nn.Module = ErnieModel(config, add_pooling_layer=pooler)
+    encoder = architecture(config.model_type).build(config, pooler)
     encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
     return encoder
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 SENTENCES = (
@@ -69,24 +68,6 @@ def write_tokenizer(source: Path, folder: Path, longest: int) -> None:
 
 def one_sample(ids: torch.Tensor) -> Any:
     """A batch of one sample (T,), as training makes them."""
-    from pretrain.feed.batch import Batch
-    from pretrain.feed.grids import grids_of
+    from pretrain.feed.batch import texts_batch
 
-    length = len(ids)
-    steps = torch.arange(length)
-    zeros = torch.zeros(1, length, dtype=torch.long)
-    return Batch(
-        input_ids=ids[None],
-        position_ids=steps[None],
-        token_type_ids=zeros,
-        task_type_ids=zeros,
-        cu_seqlens=torch.tensor([0, length], dtype=torch.int32),
-        max_seqlen=length,
-        grids=grids_of(np.zeros(1, np.int64), np.array([length], np.int64), length),
-        cls_positions_S=torch.zeros(1, dtype=torch.long),
-        targets={},
-        counts={},
-        real_tokens=length,
-        masked_tokens=0,
-        maskable_tokens=0,
-    )
+    return texts_batch([ids.numpy()])

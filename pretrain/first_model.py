@@ -1,0 +1,53 @@
+"""The model that a stage begins with: new, grown out of a checkpoint, or of a Hugging Face folder.
+
+    stage_model(...)  ->  model and the parts of it that existed before
+
+A model of a folder is compared with plain transformers before the first step (first_loss.py), by rank 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from pretrain.config import Run
+from pretrain.corpus import Corpus
+from pretrain.first_loss import check_first_loss
+from pretrain.forgetting import parts_of
+from pretrain.model import PretrainingModel
+from pretrain.processes.heartbeat import doing
+from pretrain.processes.world import World
+from pretrain.progress import Progress
+from pretrain.setup import grown_model, start_model
+from pretrain.state.checkpoint import Snapshot
+
+
+def stage_model(
+    run: Run,
+    index: int,
+    corpus: Corpus,
+    snapshot: Snapshot | None,
+    progress: Progress,
+    world: World,
+    say: Callable[[str], None],
+) -> tuple[PretrainingModel, Collection[str]]:
+    """The model of a stage, and the parts of it that existed before; a collective.
+
+    Raises:
+        ValueError: on every rank: model.path cannot be read, or computes something else here than there.
+    """
+    if snapshot is not None:
+        return grown_model(run, index, snapshot), parts_of(snapshot.tensors)
+    fault: Exception | None = None
+    try:
+        model, progress.source, told = start_model(run, corpus.tokenizer)
+        if told:
+            say(told)
+        if run.model.path and world.rank == 0:
+            doing("comparing with plain transformers")
+            prepared = next(iter(corpus.prepared.values()))
+            say(check_first_loss(model, Path(run.model.path), prepared, progress.source["masked_lm"]))
+    except (ValueError, OSError) as error:
+        fault = error
+    world.all_or_none(fault)
+    return model, progress.source.get("parts", ())
