@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 
 from data_prep.encoding import Tokenizer
+from pretrain.adapted import settled_adapter
 from pretrain.config import Run
 from pretrain.forgetting import TABLE, parts_of
 from pretrain.model import PretrainingModel, initial
@@ -71,6 +72,7 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
             what = "model.drop" if run.model.drop else "model.optimizer: keep"
             raise ValueError(f"{what}: {path} is no run of kmask; it has neither tasks nor Adam's moments")
         return None
+    origin = settled_adapter(origin, resolved["model"].get("adapter"))
     words = check_tokenizer(origin, tokenizer)
     check_shape(origin, run.model)
     check_algorithm(origin, run)

@@ -185,7 +185,8 @@ def _later_model(run: Run, before: PretrainingModel, learned: Sequence[str], ind
     if hasattr(config, "task_type_vocab_size"):
         config.task_type_vocab_size = max(config.task_type_vocab_size, task_rows(run, learned))
     with torch.device("meta"):
-        return PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, index), run.seed)
+        objectives = {name: run.tasks[name] for name in learned}
+        return PretrainingModel(config, objectives, active_tasks(run, index), run.seed, run.model.adapter)
 
 
 def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:

@@ -76,7 +76,7 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
     check_positions(run.batches, config.max_position_embeddings, run.model.path)
 
     def build(config: Any) -> PretrainingModel:
-        return PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
+        return PretrainingModel(config, objectives, active_tasks(run, stage), run.seed, run.model.adapter)
 
     tensors = pretrained.tensors
     if pretrained.words.tokens:
@@ -131,7 +131,8 @@ def grown_model(run: Run, stage: int, snapshot: Snapshot) -> PretrainingModel:
         shape["task_type_vocab_size"] = max(shape["task_type_vocab_size"], task_rows(run, learned))
     config = restored(shape, (run.model.dropout, run.model.attention_dropout))
     check_positions(run.batches, config.max_position_embeddings, "the model of the checkpoint")
-    model = PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, stage), run.seed)
+    objectives = {name: run.tasks[name] for name in learned}
+    model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed, run.model.adapter)
     load_weights(model, snapshot.tensors)
     return model
 
@@ -139,9 +140,8 @@ def grown_model(run: Run, stage: int, snapshot: Snapshot) -> PretrainingModel:
 def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
     """The model of a checkpoint, as it was when it was saved, with the heads of all learned tasks."""
     learned = found.state.learned
-    model = PretrainingModel(
-        restored(found.state.encoder), {name: run.tasks[name] for name in learned}, learned, run.seed
-    )
+    objectives = {name: run.tasks[name] for name in learned}
+    model = PretrainingModel(restored(found.state.encoder), objectives, learned, run.seed, run.model.adapter)
     missing = load_weights(model, found.tensors(optimizer=False))
     if missing:
         raise ValueError(

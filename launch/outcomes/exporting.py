@@ -59,7 +59,7 @@ def _exported(
     chosen: ChosenRun, folder: Path, licence: str, languages: Sequence[str], dry_run: bool, companions: bool
 ) -> dict[str, Any]:
     from data_prep.files import sha256_file
-    from pretrain.setup import saved_model
+    from pretrain.adapted import plain_model, plain_weights
     from pretrain.state.card_facts import describe
     from pretrain.state.export_parts import TOLERANCE
     from pretrain.state.exporting import export_run
@@ -74,10 +74,10 @@ def _exported(
     def read(found: Any) -> tuple[Any, Any, Any, str]:
         run = chosen.config(found.state)
         chosen.check(found.state, run, {})  # the data may be gone, or prepared again
-        weights, model = (None, None) if dry_run else (found.tensors(optimizer=False), saved_model(run, found))
-        return found, weights, model, sha256_file(found.folder / "state.json")
+        weights, model = (None, None) if dry_run else (found.tensors(optimizer=False), plain_model(run, found))
+        return found, weights, (run, model), sha256_file(found.folder / "state.json")
 
-    (found, weights, model, digest), passed_over = open_checkpoint(chosen, read)
+    (found, weights, (run, model), digest), passed_over = open_checkpoint(chosen, read)
     state = found.state
     result = {"run": str(chosen.folder), "checkpoint": str(found.folder), "step": state.step}
     result |= {"passed_over": passed_over, "folder": str(folder), "tasks": list(state.learned)}
@@ -89,7 +89,20 @@ def _exported(
     manifest = {name: getattr(state, name) for name in RECORDED}
     manifest |= {"languages": list(card.languages), "pooler": card.pooler, "heldout": dict(card.heldout)}
     manifest |= {"tolerance": TOLERANCE, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
-    worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest, companions)
+    plain = plain_weights(run, weights)
+    worst = export_run(plain, model, tokenizer, folder, model_card(card), manifest, companions)
+    if run.model.adapter and run.model.adapter.BESIDE:
+        result["adapter"] = export_adapter(run, found, weights, tokenizer, folder)
     result |= {"languages": list(card.languages), "license": card.licence.get("license")}
     result |= {"base_model": card.base or None, "pooler": card.pooler}
     return {**result, "largest_logit_difference": worst, "tolerance": TOLERANCE}
+
+
+def export_adapter(run: Any, found: Any, weights: Any, tokenizer: Path, folder: Path) -> dict[str, Any]:
+    """The adapter of a run beside its export."""
+    from pretrain.setup import saved_model
+    from pretrain.state.adapter_files import adapter_folder, write_adapter
+
+    worst = write_adapter(run.model.adapter, weights, saved_model(run, found), tokenizer, folder, found.state.step)
+    tell(f"{adapter_folder(folder)}: the adapter; largest difference of a hidden state {worst:.1e}")
+    return {"folder": str(adapter_folder(folder)), "largest_difference": worst}

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from pretrain.feed.batch import Batch
+from pretrain.network.adapters import Adapter
 from pretrain.network.grid_attention import anywhere, fused
 from pretrain.network.kinds import architecture
 from pretrain.network.prefix import Prefix, prefix_of, variable_length
@@ -42,6 +43,9 @@ class Model:
     has and an export or a BERT folder has not; `reset` begins them anew."""
     drop: list[str] = field(default_factory=list)
     """Tasks that the run or export at `path` learned and that are left behind; every other one must be in `tasks`."""
+    adapter: Adapter | None = None
+    """What is trained in place of the encoder that comes from `path`, beside the heads: `kind: lora` or
+    `kind: bottleneck`. None: all of it."""
     layers: int = 12
     """Number of transformer layers."""
     hidden: int = 768
@@ -80,6 +84,10 @@ class Model:
         if not self.path and (self.optimizer == "keep" or self.drop):
             named = "drop" if self.drop else "optimizer"
             raise ValueError(f"{named}: {getattr(self, named)} needs `path`, the run that it is about")
+        if self.adapter and not self.path:
+            raise ValueError(
+                "adapter: it is trained in place of an encoder that `path` names; leave it out, or give one"
+            )
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must lie in [0, 1)")
