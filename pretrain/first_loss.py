@@ -52,10 +52,7 @@ def check_first_loss(model: PretrainingModel, folder: Path, prepared: Prepared, 
         hidden[where] = tokenizer.special_ids["[MASK]"]
     label_M = torch.from_numpy(np.concatenate([ids[where] for ids, where in zip(ids_S, where_S, strict=True)]))
     ours, theirs = _ours(model, hidden_S, where_S, head), _theirs(folder, hidden_S, where_S, head)
-    if head and new:  # the folder has other rows there, or none
-        ours = ours[:, : theirs.shape[1]]
-        changed = [index for index in new if index < theirs.shape[1]]
-        ours[:, changed] = theirs[:, changed]
+    ours = as_there(ours, theirs, new) if head else ours
     width = min(ours.shape[1], theirs.shape[1])
     worst = float((ours[:, :width] - theirs[:, :width]).abs().max())
     allowed = LOGITS * max(1.0, float(theirs.abs().max()))
@@ -93,6 +90,15 @@ def new_ids(folder: Path, prepared: Prepared) -> list[int]:
     tokens = tokens_of(folder)
     words = NewWords.between(tokens, prepared.tokenizer) if tokens else None
     return sorted(words.pieces) if words else []
+
+
+def as_there(ours: torch.Tensor, theirs: torch.Tensor, new: Sequence[int]) -> torch.Tensor:
+    """Our logits (M, V) with those of new words as they are there: the folder has other rows of them, or none."""
+    if not new:
+        return ours
+    found, changed = ours[:, : theirs.shape[1]].clone(), [index for index in new if index < theirs.shape[1]]
+    found[:, changed] = theirs[:, changed]
+    return found
 
 
 def samples_of(prepared: Prepared, tokens: int, new: Sequence[int] = ()) -> list[npt.NDArray[np.int64]]:

@@ -63,6 +63,11 @@ class Retention:
         around.report("evaluation", around.progress.step, values)
         self._judge(values, at, engine)
 
+    def take_best(self) -> bool:
+        """Has an evaluation found the best so far since this was asked last?"""
+        found, self.found_best = self.found_best, False
+        return found
+
     def _judge(self, values: Mapping[str, float], at: str, engine: Engine) -> None:
         """Is this moment the best so far? The end of a stage that a mean will replace is not published."""
         progress, settings = self.around.progress, self.around.run.checkpoints.best

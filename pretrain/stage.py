@@ -90,8 +90,7 @@ class StageLoop:
             last = progress.stopping or progress.step == self.end
             if progress.going_back or last:
                 break
-            if progress.step % run.checkpoints.every == 0 or self.retention.found_best:
-                self.retention.found_best = False
+            if self.retention.take_best() or progress.step % run.checkpoints.every == 0:
                 self.saver.begin(self.saver.snapshot(self.sums, self.guard, everywhere=False))
         doing("last look at the shards")
         trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)

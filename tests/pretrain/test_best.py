@@ -106,7 +106,7 @@ def test_the_best_is_kept_over_kills_and_taken_by_eval_and_export(
     assert names == [f"step-{best:08d}", "step-00000007"]
     assert best_step(folder, print) == step_of(folder, [], None, True) == best
     facts = read_run(folder)
-    assert facts.best().startswith(f"step {best}, {LOSS} ") and facts.plain()["best"]["step"] == best
+    assert facts.best()[0].startswith(f"best: step {best}, {LOSS} ") and facts.plain()["best"]["step"] == best
     with pytest.raises(ValueError, match="--best and --step 3: give one"):
         step_of(folder, [], 3, True)
     wanted = load(folder / f"checkpoints/step-{best:08d}")
@@ -138,7 +138,7 @@ def test_without_a_checkpoint_that_forgets_little_there_is_no_best(runs: Runs, p
     assert min(line[CONTROL] for line in measured(runs.folder / "run")[1:]) > measured(runs.folder / "run")[0][CONTROL]
     with pytest.raises(ValueError, match=f"no checkpoint is the best yet: .* raised {CONTROL} too far above"):
         best_step(runs.folder / "run", print)
-    assert read_run(runs.folder / "run").best() == "no checkpoint that is good enough yet"
+    assert read_run(runs.folder / "run").best() == ["best: no checkpoint that is good enough yet"]
 
 
 def snapshot(step: int, best: int) -> Snapshot:
