@@ -126,7 +126,7 @@ def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
     model = PretrainingModel(
         ErnieConfig(**found.state.encoder), {name: run.tasks[name] for name in learned}, learned, run.seed
     )
-    missing = load_weights(model, found.tensors(optimizer=False))
+    missing = load_weights(model, found.weights())
     if missing:
         raise ValueError(
             f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration"

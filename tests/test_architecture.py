@@ -34,6 +34,7 @@ PLUGIN_FOLDERS = (
     "sinks",
     "backends",
     "evaluation",
+    "formats",
 )
 HEAVY = (
     "torch",
@@ -85,6 +86,7 @@ FLOORS = (
     "pretrain/forward",
     "pretrain/objectives",
     "pretrain/state",
+    "pretrain/formats",
     "pretrain/evaluation",
     "pretrain/stages",
     "pretrain/methods",
