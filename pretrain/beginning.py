@@ -98,7 +98,7 @@ def _state(
         learned=learned,
         fingerprints={},
         config=resolved,
-        encoder={**origin.encoder, "task_type_vocab_size": len(tensors[TABLE])},
+        encoder={**origin.encoder, **({"task_type_vocab_size": len(tensors[TABLE])} if TABLE in tensors else {})},
         seen={"tokens": 0.0, "seconds": 0.0, "skipped": 0.0, "pooled": origin.seen["pooled"]},
         source={**origin.record(), "parts": parts_of(tensors)},
         loss_scale=origin.loss_scale,
@@ -138,8 +138,11 @@ def _table(origin: Origin, before: Mapping[str, int], run: Run, learned: Sequenc
     """The task table and its moments with every old task's row where this configuration wants it.
 
     Row 0 stays. A row that no task of the origin has (a table that came from an ERNIE) stays too; those of new tasks
-    are as initialised, their moments as those of a row that joins (state/growing.py).
+    are as initialised, their moments as those of a row that joins (state/growing.py). An encoder that knows no tasks
+    has no table.
     """
+    if TABLE not in origin.tensors:
+        return {}
     old = origin.tensors[TABLE]
     moves = {0: 0} | {before[task]: run.task_ids[task] for task in learned if before[task] < len(old)}
     free = [row for row in range(len(old)) if row not in before.values() and row not in moves]

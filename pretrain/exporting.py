@@ -2,18 +2,20 @@
 
     export_run(Source(weights, model, tokenizer), target, card, manifest, formats=[Ernie(), Onnx()])
         the model gives what is expected of the export, and is freed
-        formats write config.json, model.safetensors, ...     one tensor at a time (state/tensor_files.py)
+        formats write config.json, model.safetensors, ...
         tokenizer, auxiliary_heads.safetensors                heads that the Auto classes have no place for
         verify                                                reloaded by the Auto classes, one after the other
         README.md, training_manifest.json                     with what was measured, and the sha256 of every file
         training could go on from it                          in fp32: bit for bit what the checkpoint holds
 
-So no two models are in memory, whatever ran the training: checkpoints hold whole tensors.
+So no two models are in memory, whatever ran the training: checkpoints hold whole tensors, which are read from the file
+when they are written (state/tensor_files.py).
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ import torch
 
 from data_prep.files import staged_folder, write_atomic
 from pretrain.formats import Format, Trained
-from pretrain.formats.ernie import Ernie
+from pretrain.formats._native import Native
 from pretrain.objectives.next_sentence import NextSentence
 from pretrain.objectives.sentence_order import SentenceOrder
 from pretrain.state.companions import companion_folder, companions_of
@@ -60,19 +62,30 @@ def pair_task(model: Any) -> str:
     return next(found, "") if MASKING in model.objectives else ""
 
 
-def check_formats(formats: Sequence[Format]) -> list[Format]:
-    """The formats in the order in which they are written, the base first; ERNIE where no base is named.
-
-    Raises:
-        ValueError: two bases, one format twice, or this machine lacks what one needs.
-    """
-    names = [type(item).__name__.lower() for item in formats]
-    bases = [item for item in formats if item.BASE]
-    if len(bases) > 1 or len({*names}) < len(names):
-        raise ValueError(f"format: {', '.join(names)}: a folder holds one of ernie and bert, and the others once")
+def check_formats(formats: Sequence[Format]) -> None:
+    """Raise ValueError for two architectures, for one format twice, and when this machine lacks what one needs."""
+    names = [name_of(item) for item in formats]
+    if sum(item.BASE for item in formats) > 1 or len({*names}) < len(names):
+        raise ValueError(
+            f"format: {', '.join(names)}: a folder holds one architecture of transformers, and every format once; "
+            "export to several folders"
+        )
     for item in formats:
         item.check()
-    return [*(bases or [Ernie()]), *(item for item in formats if not item.BASE)]
+
+
+def name_of(item: Format) -> str:
+    """The name of a format's file."""
+    return type(item).__module__.rpartition(".")[2]
+
+
+def native(kind: str) -> Native:
+    """The format that is the architecture ``kind``."""
+    module = importlib.import_module(f"pretrain.formats.{kind}")
+    found: type[Native] = next(
+        item for item in vars(module).values() if isinstance(item, type) and getattr(item, "KIND", "") == kind
+    )
+    return found()
 
 
 def export_run(
@@ -91,7 +104,7 @@ def export_run(
         card: the README.md, from these differences.
         manifest: what training_manifest.json will hold beside them; its ``source`` says what the start checkpoint's
             config.json was.
-        formats: the base first or left out (ERNIE).
+        formats: one of them at most an architecture; otherwise that of the encoder is taken.
         dtype: fp32, bf16 or fp16.
         companions: also export second encoders of heads, to folders beside it (companions.py); all folders appear, or
             none.
@@ -99,8 +112,9 @@ def export_run(
     Raises:
         ValueError: the target is there already, or the reloaded model is not the trained one.
     """
-    ordered = check_formats(formats)
+    check_formats(formats)
     model = source.model()
+    base = next((item for item in formats if isinstance(item, Native)), None) or native(model.config.model_type)
     trained = Trained(
         shape=model.config.to_dict(),
         source=manifest.get("source", {}).get("config", {}),
@@ -109,9 +123,10 @@ def export_run(
         pair_task=pair_task(model),
         dtype=dtype,
     )
-    expected = expected_of(model, source.tokenizer, trained.pair_task, dtype)
+    expected = expected_of(model, source.tokenizer, trained.pair_task if base.pairs(trained) else "", dtype)
     found = companions_of(model) if companions else {}
     places = {key: companion_folder(target, *key) for key in found}
+    others = [item for item in formats if item is not base]
     there = [path for path in (target, *places.values()) if path.exists()]
     if there:
         raise ValueError(f"{there[0]} exists already; delete it or choose another folder")
@@ -126,7 +141,7 @@ def export_run(
             del module
         found.clear()
         del model  # before others are loaded
-        differences |= _write(trained, expected, ordered, source.tokenizer, staging, card, manifest)
+        differences |= _write(trained, expected, [base, *others], source.tokenizer, staging, card, manifest)
     return differences
 
 
@@ -149,8 +164,11 @@ def _write(
         found |= item.verify(folder, expected)
     cut = compare(tokenizer, folder, lines_like(tokens_of(tokenizer), LINES))
     write_atomic(folder / "README.md", card(found))
-    names = [type(item).__module__.rpartition(".")[2] for item in formats]
-    facts = {"formats": names, "dtype": trained.dtype, "pair_task": trained.pair_task}
+    facts = {
+        "formats": [name_of(item) for item in formats],
+        "dtype": trained.dtype,
+        "pair_task": trained.pair_task if expected.pair else "",
+    }
     seal(folder, {**manifest, **facts, "verified": found, "same_tokens": cut})
     if trained.dtype == "fp32":
         check_returns(folder, trained.weights)
@@ -189,4 +207,6 @@ def check_returns(folder: Path, weights: Weights) -> None:
 
 def same(one: torch.Tensor, two: torch.Tensor) -> bool:
     """Are all bits equal, those of numbers that are none included?"""
-    return one.shape == two.shape and torch.equal(one.contiguous().view(torch.int32), two.contiguous().view(torch.int32))
+    return one.shape == two.shape and torch.equal(
+        one.contiguous().view(torch.int32), two.contiguous().view(torch.int32)
+    )

@@ -17,6 +17,7 @@ from pretrain.config import Run
 from pretrain.continuing import ABSENT, differences, shown
 from pretrain.model import PretrainingModel
 from pretrain.network.encoder import Model
+from pretrain.network.kinds import restored
 from pretrain.state.origins import Origin
 
 SHAPE = {
@@ -127,11 +128,9 @@ def _tables(before: Mapping[str, tuple[Any, Any]], now: Mapping[str, tuple[Any, 
 
 def check_heads(origin: Origin, run: Run, learned: Sequence[str]) -> None:
     """Every weight of the encoder and of old heads is there, in the shape that this configuration gives it."""
-    from transformers import ErnieConfig
-
     objectives = {task: run.tasks[task] for task in learned}
     with torch.device("meta"):
-        model = PretrainingModel(ErnieConfig(**origin.encoder), objectives, learned, run.seed)
+        model = PretrainingModel(restored(origin.encoder), objectives, learned, run.seed)
     wrong = []
     for name, parameter in model.named_parameters():
         found = origin.tensors.get(name)

@@ -32,7 +32,7 @@ class How:
     """What kind of folder is written."""
 
     formats: Sequence[str] = ()
-    """`ernie`, `bert`, `sentence-transformers`, `onnx`."""
+    """Files of pretrain/formats, with - for _."""
     dtype: str = "fp32"
     pooling: str | None = None
     """Of sentence-transformers."""
@@ -102,7 +102,8 @@ def _exported(
     from pretrain.state.export_parts import BOUNDS
     from pretrain.state.model_card import model_card
 
-    formats = exporting.check_formats(how.decoded())
+    formats = how.decoded()
+    exporting.check_formats(formats)
     tokenizer = chosen.folder / "tokenizer"
     if not (tokenizer / "tokenizer.json").is_file():
         raise ValueError(
@@ -118,7 +119,7 @@ def _exported(
     state = found.state
     result = {"run": str(chosen.folder), "checkpoint": str(found.folder), "step": state.step}
     result |= {"passed_over": passed_over, "folder": str(folder), "tasks": list(state.learned)}
-    result |= {"formats": [type(item).__module__.rpartition(".")[2] for item in formats], "dtype": how.dtype}
+    result |= {"formats": [exporting.name_of(item) for item in formats], "dtype": how.dtype}
     if dry_run:
         return result
     card = describe(folder.resolve().name, chosen.folder, state, licence=licence, languages=languages, digest=digest)

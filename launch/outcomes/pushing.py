@@ -37,9 +37,7 @@ def run_push(folder: Path, repo: str, endpoint: str, private: bool, as_json: boo
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder (looked from {Path.cwd()})")
     files = sealed_files(folder)
-    others = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-    )
+    others = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     if others := [name for name in others if name not in files]:
         tell(f"not part of the export, so not uploaded: {', '.join(others[:5])}")
     with contextlib.redirect_stdout(sys.stderr):
@@ -49,9 +47,13 @@ def run_push(folder: Path, repo: str, endpoint: str, private: bool, as_json: boo
     else:
         sent, kept = (len(result[name]) for name in ("uploaded", "kept"))
         if dry_run:
-            print(f"would upload {sent} files to {result['repo']}: {', '.join(result['uploaded']) or 'nothing'}; {kept} are there")
+            print(
+                f"would upload {sent} files to {result['repo']}: {', '.join(result['uploaded']) or 'nothing'}; {kept} are there"
+            )
         else:
-            print(f"{result['repo']}: {sent} files uploaded, {kept} were there; {result['commit'] or 'nothing had changed'}")
+            print(
+                f"{result['repo']}: {sent} files uploaded, {kept} were there; {result['commit'] or 'nothing had changed'}"
+            )
     return DONE
 
 

@@ -13,7 +13,10 @@ from launch.verbs.arguments import DryRun, Step, TrainedRun, YamlChanges
 LICENCE_HELP = "For the model card, as in `apache-2.0`; otherwise that of the start checkpoint."
 LANGUAGES_HELP = "For the model card, repeatable; otherwise those of the data."
 COMPANIONS_HELP = "Also second encoders inside heads, to FOLDER-TASK-NAME each."
-FORMATS_HELP = "`ernie` (default) or `bert` (the same numbers as a plain BERT); besides `sentence-transformers`, `onnx`. Repeatable."
+FORMATS_HELP = (
+    "An architecture of transformers (`ernie`, `bert`, `roberta`, `electra`; left out: the one that was trained) and, "
+    "besides, `sentence-transformers` or `onnx`. Repeatable."
+)
 DTYPE_HELP = "Of the weights: fp32, bf16 or fp16."
 POOLING_HELP = "Of sentence-transformers: mean (default) or cls."
 NORMALIZE_HELP = "Of sentence-transformers: vectors of length 1 (default)."

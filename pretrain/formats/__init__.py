@@ -1,7 +1,7 @@
 """Formats of an export: one file here is one kind of folder, or one thing beside the model in it.
 
-``--format sentence-transformers`` is ``formats/sentence_transformers.py``. A folder has exactly one base (``ernie``,
-``bert``), which writes config.json and the weights; other formats add files beside them.
+``--format sentence-transformers`` is ``formats/sentence_transformers.py``. A folder has exactly one base, which writes
+config.json and the weights as an architecture of transformers (``ernie``, ``bert``, ...); others add files beside them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Trained:
     masked_lm: bool
     """Was a masked-LM head learned?"""
     pair_task: str
-    """The task whose head `cls.seq_relationship` is; empty: none."""
+    """The task whose head can be `cls.seq_relationship`; empty: none."""
     dtype: str
     """fp32, bf16 or fp16: what weights are written in."""
 

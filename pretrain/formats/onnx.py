@@ -2,7 +2,8 @@
 
     input_ids, attention_mask, token_type_ids   int64 (batch, length)
     last_hidden_state                           float32 (batch, length, D)
-    logits                                      float32 (batch, length, V), where a masked-LM head was learned
+    logits                                      float32 (batch, length, V), where a masked-LM head was learned (of an
+                                                ELECTRA or ModernBERT: not)
 
 It is the reloaded model of transformers that is written, with its own attention and task id 0; both dimensions may be
 anything, and padding is hidden by the mask. Weights of a half are written as the fp32 numbers that they are.
@@ -37,7 +38,7 @@ class Outputs(nn.Module):
 
     def __init__(self, model: Any, masked_lm: bool) -> None:
         super().__init__()
-        self.encoder, self.head = (model.base_model, model.cls) if masked_lm else (model, None)
+        self.encoder, self.head = model.base_model, head_of(model) if masked_lm else None
 
     def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> tuple[torch.Tensor, ...]:
         """Last states, and logits of every position."""
@@ -45,6 +46,11 @@ class Outputs(nn.Module):
             input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
         ).last_hidden_state
         return (hidden,) if self.head is None else (hidden, self.head(hidden))
+
+
+def head_of(model: Any) -> Any:
+    """The masked-LM head of a model of transformers, where it is one module; None otherwise."""
+    return getattr(model, "cls", None) or getattr(model, "lm_head", None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +64,13 @@ class Onnx(Format):
 
     @torch.no_grad()
     def write(self, trained: Trained, folder: Path) -> None:
-        model = load(folder, "AutoModelForMaskedLM" if trained.masked_lm else "AutoModel", set())
+        model = load(folder, "AutoModelForMaskedLM" if trained.masked_lm else "AutoModel")
+        outputs = Outputs(model, trained.masked_lm)
         (folder / FILE).parent.mkdir()
-        axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=trained.shape["max_position_embeddings"])}
+        axes = {
+            0: torch.export.Dim("batch"),
+            1: torch.export.Dim("length", max=trained.shape["max_position_embeddings"]),
+        }
         mask = torch.ones(2, 8, dtype=torch.long)
         mask[1, 4:] = 0
         examples = (mask * 2, mask, torch.zeros_like(mask))  # three tensors: one given thrice would be one input
@@ -70,11 +80,11 @@ class Onnx(Format):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 torch.onnx.export(
-                    Outputs(model, trained.masked_lm),
+                    outputs,
                     examples,
                     folder / FILE,
                     input_names=list(INPUTS),
-                    output_names=["last_hidden_state", "logits"][: 1 + trained.masked_lm],
+                    output_names=["last_hidden_state", *(["logits"] if outputs.head is not None else [])],
                     dynamic_shapes=[axes] * len(INPUTS),
                     opset_version=OPSET,
                     dynamo=True,

@@ -1,6 +1,7 @@
-"""transformers' ErnieModel over packed rows: attention that never crosses samples, at no cost in parameters or names.
+"""An encoder of transformers over packed rows: attention that never crosses samples, at no cost in parameters or
+names.
 
-    (1, T) ids, positions, segments, tasks  ->  ErnieModel  ->  hidden states (T, D)
+    (1, T) ids, positions, segments, tasks  ->  ErnieModel (or another, kinds.py)  ->  hidden states (T, D)
 
 The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it
 is torch's variable-length flash attention; elsewhere samples of nearly equal lengths are gathered into grids
@@ -20,6 +21,7 @@ from torch import nn
 
 from pretrain.feed.batch import Batch
 from pretrain.network.grid_attention import anywhere, fused
+from pretrain.network.kinds import architecture
 from pretrain.network.prefix import Prefix, prefix_of, variable_length
 
 ATTENTION = "kmask_packed"
@@ -40,6 +42,9 @@ class Model:
     has and an export or a BERT folder has not; `reset` begins them anew."""
     drop: list[str] = field(default_factory=list)
     """Tasks that the run or export at `path` learned and that are left behind; every other one must be in `tasks`."""
+    warm_up_head: int = 0
+    """Steps at the beginning in which the encoder of `path` stands still and only what `path` did not bring is trained:
+    heads of new tasks, a masked-LM head that is missing or looks untrained, such a pooler. 0: none."""
     layers: int = 12
     """Number of transformer layers."""
     hidden: int = 768
@@ -75,8 +80,10 @@ class Model:
             raise ValueError(f"heads: {self.heads} does not divide hidden = {self.hidden}")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer: {self.optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
-        if not self.path and (self.optimizer == "keep" or self.drop):
-            named = "drop" if self.drop else "optimizer"
+        if self.warm_up_head < 0:
+            raise ValueError(f"warm_up_head: {self.warm_up_head} must not be negative")
+        if not self.path and (self.optimizer == "keep" or self.drop or self.warm_up_head):
+            named = "drop" if self.drop else "warm_up_head" if self.warm_up_head else "optimizer"
             raise ValueError(f"{named}: {getattr(self, named)} needs `path`, the run that it is about")
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
@@ -152,13 +159,12 @@ def packed_attention(
 
 
 def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
-    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no
-    pooler."""
-    from transformers import ErnieModel
+    """The encoder of a configuration (kinds.py) with packed attention; weights are set by the caller. A second encoder,
+    which nobody pools, has no pooler."""
     from transformers.modeling_utils import AttentionInterface
 
     AttentionInterface.register(ATTENTION, packed_attention)
-    encoder: nn.Module = ErnieModel(config, add_pooling_layer=pooler)
+    encoder = architecture(config.model_type).build(config, pooler)
     encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
     return encoder
 

@@ -75,7 +75,7 @@ def write(
         ValueError: the reloaded encoder is not the trained one.
     """
     config = module.config
-    write_config(folder, exported_config(config.to_dict(), {}, type(module).__name__))
+    write_config(folder, exported_config({**config.to_dict(), "architectures": [type(module).__name__]}, {}))
     tensors = dict(module.named_parameters(remove_duplicate=False))
     write_tensors(folder / "model.safetensors", tensors, "fp32")
     write_tokenizer(tokenizer, folder, config.max_position_embeddings)

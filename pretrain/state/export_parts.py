@@ -3,13 +3,13 @@ verified on."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from data_prep.encoding import Tokenizer
@@ -57,22 +57,20 @@ DROPPED = (
 """Labels would clash with `num_labels` of whoever fine-tunes; the rest describes this process, not the model."""
 
 
-def exported_config(
-    shape: Mapping[str, Any], source: Mapping[str, Any], architecture: str = "ErnieForMaskedLM", dtype: str = "fp32"
-) -> dict[str, Any]:
+def exported_config(shape: Mapping[str, Any], source: Mapping[str, Any], dtype: str = "fp32") -> dict[str, Any]:
     """config.json of an export.
 
     Args:
-        shape: the encoder as trained (ErnieConfig.to_dict).
+        shape: the encoder as trained (to_dict of its configuration), with the `architectures` that read it.
         source: config.json of the start checkpoint; empty when training began from scratch.
-        architecture: the class of transformers that has all its weights.
         dtype: what weights are written in; runtimes before transformers 5 read it as `torch_dtype`.
     """
     values = {name: value for name, value in shape.items() if name not in DROPPED}
-    values |= {"architectures": [architecture], "torch_dtype": TORCH_DTYPES[dtype]}
+    values |= {"torch_dtype": TORCH_DTYPES[dtype]}
     values |= {name: source[name] for name in FROM_SOURCE if name in source}
     if source:
-        values |= {name: DROPOUT_OF_BERT if source.get(name) is None else source[name] for name in DROPOUT}
+        names = [name for name in DROPOUT if name in values]
+        values |= {name: DROPOUT_OF_BERT if source.get(name) is None else source[name] for name in names}
     return values
 
 
@@ -109,24 +107,7 @@ def write_tokenizer(source: Path, folder: Path, longest: int) -> None:
 
 def one_sample(ids: torch.Tensor, segments: torch.Tensor | None = None) -> Any:
     """A batch of one sample (T,), as training makes them; segments int64 (T,), all 0 where left out."""
-    from pretrain.feed.batch import Batch
-    from pretrain.feed.grids import grids_of
+    from pretrain.feed.batch import texts_batch
 
-    length = len(ids)
-    steps = torch.arange(length)
-    zeros = torch.zeros(1, length, dtype=torch.long)
-    return Batch(
-        input_ids=ids[None],
-        position_ids=steps[None],
-        token_type_ids=zeros if segments is None else segments[None],
-        task_type_ids=zeros,
-        cu_seqlens=torch.tensor([0, length], dtype=torch.int32),
-        max_seqlen=length,
-        grids=grids_of(np.zeros(1, np.int64), np.array([length], np.int64), length),
-        cls_positions_S=torch.zeros(1, dtype=torch.long),
-        targets={},
-        counts={},
-        real_tokens=length,
-        masked_tokens=0,
-        maskable_tokens=0,
-    )
+    batch = texts_batch([ids.numpy()])
+    return batch if segments is None else dataclasses.replace(batch, token_type_ids=segments[None])

@@ -15,17 +15,18 @@ from pathlib import Path
 import torch
 
 from data_prep.files import read_json
-from pretrain.state.importing import MLM_HEAD
+from pretrain.network.architectures import HEAD
+from pretrain.network.kinds import architecture
+from pretrain.state.importing import read_config
 from pretrain.state.tensor_files import stored
 
 AUXILIARY = "auxiliary_heads.safetensors"
 UNFOLDED = "unfolded_embeddings.safetensors"
 """Tables that an export as plain BERT adds up, as they were trained, under our names (formats/bert.py)."""
 MANIFEST = "training_manifest.json"
-MASKED_LM = "cls.predictions."
-"""What transformers puts before the names of the masked-LM head."""
 PAIR_HEAD = "cls.seq_relationship."
-"""And before those of the head that asks whether the second segment follows the first: class 0, it does."""
+"""What transformers puts before the names of the head that asks whether the second segment follows the first: class 0,
+it does."""
 
 
 def load_heads(folder: str | Path) -> dict[str, dict[str, torch.Tensor]]:
@@ -38,10 +39,9 @@ def load_heads(folder: str | Path) -> dict[str, dict[str, torch.Tensor]]:
     manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
     if not isinstance(manifest, dict) or "learned" not in manifest:
         raise ValueError(f"{folder}: no export of kmask (its {MANIFEST} is missing or says nothing of tasks)")
-    masked = MLM_HEAD.removeprefix("heads.")
-    weights = stored(folder / "model.safetensors")
-    names = {masked + name.removeprefix(MASKED_LM): name for name in weights if name.startswith(MASKED_LM)}
-    found = {name: weights[old] for name, old in names.items()}
+    weights, kind = stored(folder / "model.safetensors"), architecture(read_config(folder)["model_type"])
+    ours = {name: kind.our_name(name) or "" for name in weights}
+    found = {new.removeprefix("heads."): weights[name] for name, new in ours.items() if new.startswith(HEAD)}
     if (folder / AUXILIARY).is_file():
         found |= stored(folder / AUXILIARY)
     heads: dict[str, dict[str, torch.Tensor]] = {task: {} for task in manifest["learned"]}

@@ -1,8 +1,8 @@
 """Does an exported tokenizer cut text as the run's own does? Every runtime's way is asked about the same lines.
 
-    lines_like(tokens, 10_000)           ->  lines of every script, digits, punctuation, emoji, control characters and
-                                             tokens of the vocabulary itself; always the same
-    compare(source, folder, lines)       ->  {"AutoTokenizer": 10000, "vocab.txt alone": 1000, ...}, or an error
+lines_like(tokens, 10_000)           ->  lines of every script, digits, punctuation, emoji, control characters and
+                                         tokens of the vocabulary itself; always the same
+compare(source, folder, lines)       ->  {"AutoTokenizer": 10000, "vocab.txt alone": 1000, ...}, or an error
 """
 
 from __future__ import annotations
@@ -21,10 +21,82 @@ LINES = 10_000
 OLD_LINES = 1_000
 """For the ways of older runtimes, one of which is in Python."""
 OTHERS = (
-    *("京", "北", "日本語の", "カタカナ", "한국어", "العربية", "עברית", "हिन्दी", "ไทย", "Ελλάς", "Москва", "ﬁ", "ß", "İ", "ı"),
-    *("é", "e\u0301", "ñ", "Ａ", "１", "½", "①", "²", "𠀀", "㐀", "豈", "々", "〇", "0", "1234567", "3.14", "1,000", "20%"),
-    *("，", "。", "！", "？", "「", "」", "“", "”", "…", "—", "·", "~", "_", "'s", "don't", "a-b", "...", "--", "$", "€", "`", "^"),
-    *("http://a.b/c?d=e&f", "#x", "@me", "😀", "👩‍🚀", "🇨🇳", "❤️", "\u200b", "\u200d", "\u00ad", "\ufeff", "\ufffd", "\x07"),
+    *(
+        "京",
+        "北",
+        "日本語の",
+        "カタカナ",
+        "한국어",
+        "العربية",
+        "עברית",
+        "हिन्दी",
+        "ไทย",
+        "Ελλάς",
+        "Москва",
+        "ﬁ",
+        "ß",
+        "İ",
+        "ı",
+    ),
+    *(
+        "é",
+        "e\u0301",
+        "ñ",
+        "Ａ",
+        "１",
+        "½",
+        "①",
+        "²",
+        "𠀀",
+        "㐀",
+        "豈",
+        "々",
+        "〇",
+        "0",
+        "1234567",
+        "3.14",
+        "1,000",
+        "20%",
+    ),
+    *(
+        "，",
+        "。",
+        "！",
+        "？",
+        "「",
+        "」",
+        "“",
+        "”",
+        "…",
+        "—",
+        "·",
+        "~",
+        "_",
+        "'s",
+        "don't",
+        "a-b",
+        "...",
+        "--",
+        "$",
+        "€",
+        "`",
+        "^",
+    ),
+    *(
+        "http://a.b/c?d=e&f",
+        "#x",
+        "@me",
+        "😀",
+        "👩‍🚀",
+        "🇨🇳",
+        "❤️",
+        "\u200b",
+        "\u200d",
+        "\u00ad",
+        "\ufeff",
+        "\ufffd",
+        "\x07",
+    ),
     *("\x00", "\x7f", "\x85", "\t", "\n", "\r\n", "\xa0", "\u2028", "\u3000", "\U000e0001", "\ue000"),
     *("[MASK]", "[UNK]", "[PAD]", "[SEP]", "[X]", "##a", "a" * 101, "İstanbul", "ﷺ", "Å", "A\u030a"),
 )

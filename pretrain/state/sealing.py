@@ -1,8 +1,8 @@
 """What an exported folder says of its own files: training_manifest.json lists size and sha256 of every other one.
 
-    seal(folder, manifest)     writes it, last
-    sealed_files(folder)       ->  {"config.json": sha256, ...} when every file is as it was verified, or an error; the
-                                   README.md may have been edited
+seal(folder, manifest)     writes it, last
+sealed_files(folder)       ->  {"config.json": sha256, ...} when every file is as it was verified, or an error; the
+                               README.md may have been edited
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ from pretrain.network.encoder import encode
 from pretrain.state.export_parts import BOUNDS, PAIR, SENTENCES, one_sample
 
 MASKING = "knowledge_masking"
-NEW_HEADS = {"classifier.weight", "classifier.bias"}
-"""What whoever fine-tunes begins anew; nothing else may be missing."""
-TIED = "cls.predictions.decoder."
-"""transformers ties it to the word embeddings: it is in no file."""
+NEW_HEAD = "classifier."
+"""Where names begin of what whoever fine-tunes begins anew; nothing else may be missing."""
+TIED = ("cls.predictions.decoder.", "lm_head.decoder.", "generator_lm_head.weight")
+"""transformers ties them to the word embeddings: they are in no file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +99,18 @@ def verify(folder: Path, expected: Expected) -> dict[str, float]:
     Raises:
         ValueError: a class cannot load it completely, or gives something else.
     """
-    classes = {"AutoModel": set[str]()}
-    classes |= {"AutoModelForMaskedLM": set()} if expected.logits else {}
-    classes |= {"AutoModelForPreTraining": set()} if expected.pair else {}
-    classes |= {f"AutoModelFor{kind}Classification": NEW_HEADS for kind in ("Sequence", "Token")}
-    return {name: _compared(name, load(folder, name, may_miss), expected) for name, may_miss in classes.items()}
+    classes = ["AutoModel"]
+    classes += ["AutoModelForMaskedLM"] if expected.logits else []
+    classes += ["AutoModelForPreTraining"] if expected.pair else []
+    classes += ["AutoModelForSequenceClassification", "AutoModelForTokenClassification"]
+    return {name: _compared(name, load(folder, name), expected) for name in classes}
 
 
-def load(folder: Path, auto_class: str, may_miss: set[str]) -> Any:
+def load(folder: Path, auto_class: str) -> Any:
     """A folder's model by an Auto class, in fp32.
 
     Raises:
-        ValueError: it lacks a weight that is not in ``may_miss``, or one has another shape.
+        ValueError: it lacks a weight that is not a new classifier's, or one has another shape.
     """
     import transformers
 
@@ -118,8 +118,9 @@ def load(folder: Path, auto_class: str, may_miss: set[str]) -> Any:
         model, info = getattr(transformers, auto_class).from_pretrained(
             folder, output_loading_info=True, dtype=torch.float32
         )
-    missing = {name for name in info["missing_keys"] if not name.startswith(TIED)} - may_miss
-    wrong = [*sorted(missing), *map(str, info["mismatched_keys"])]
+    may_miss = (*TIED, NEW_HEAD) if auto_class.endswith("Classification") else TIED
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith(may_miss))
+    wrong = [*missing, *map(str, info["mismatched_keys"])]
     if wrong:
         raise ValueError(f"export refused: {auto_class} reloads it without {', '.join(wrong[:5])}")
     return model.eval()
@@ -131,7 +132,8 @@ def _compared(name: str, model: Any, expected: Expected) -> float:
         output = model(**item, output_hidden_states=True)
         found["hidden states"].append(output.hidden_states[-1][0])
         if name == "AutoModel":
-            found["pooled states"].append(output.pooler_output[0])
+            pooled = getattr(output, "pooler_output", None)  # an ELECTRA has no pooler
+            found["pooled states"] += [] if pooled is None else [pooled[0]]
         elif name == "AutoModelForMaskedLM":
             found["logits"].append(output.logits[0])
         elif name == "AutoModelForPreTraining":

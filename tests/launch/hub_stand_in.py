@@ -51,7 +51,8 @@ def answer(hub: Hub, method: str, path: str, body: bytes) -> tuple[int, Any]:
     if "info" in parts:
         missing = [item for item in json.loads(body)["objects"] if item["oid"] not in hub.large]
         upload = [
-            {**item, "actions": {"upload": {"href": f"{hub.endpoint}/large/{item['oid']}?signature=x"}}} for item in missing
+            {**item, "actions": {"upload": {"href": f"{hub.endpoint}/large/{item['oid']}?signature=x"}}}
+            for item in missing
         ]
         return 200, {"transfer": "basic", "objects": upload}
     name, kind = "/".join(parts[2:4]), parts[4] if len(parts) > 4 else ""
@@ -63,9 +64,7 @@ def answer(hub: Hub, method: str, path: str, body: bytes) -> tuple[int, Any]:
     if kind == "preupload":
         listed = [item["path"] for item in json.loads(body)["files"]]
         return 200, {
-            "files": [
-                {"path": path, "uploadMode": mode(path), "shouldIgnore": False, "oid": None} for path in listed
-            ]
+            "files": [{"path": path, "uploadMode": mode(path), "shouldIgnore": False, "oid": None} for path in listed]
         }
     if kind == "commit":
         for line in map(json.loads, body.splitlines()):
