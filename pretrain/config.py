@@ -109,6 +109,11 @@ class Run:
             raise ValueError("schedule: it makes the stages; leave `stages` out (or write `stages: []`), or it")
         object.__setattr__(self, "stages", stages)
         self.optimization.check_stages(len(stages), self.model.path)
+        if self.model.warm_up_head >= stages[0].steps:
+            raise ValueError(
+                f"model.warm_up_head: {self.model.warm_up_head} steps must be fewer than the {stages[0].steps} of "
+                f"stage {stages[0].name}, the first"
+            )
         named = [stage.name for stage in self.stages]
         if len(set(named)) < len(named):
             raise ValueError(

@@ -20,6 +20,7 @@ from pretrain.processes.world import World
 from pretrain.progress import Progress
 from pretrain.setup import grown_model, start_model
 from pretrain.state.checkpoint import Snapshot
+from pretrain.warm_up import hold_still, warm_up_end
 
 
 def stage_model(
@@ -36,8 +37,19 @@ def stage_model(
     Raises:
         ValueError: on every rank: model.path cannot be read, or computes something else here than there.
     """
-    if snapshot is not None:
-        return grown_model(run, index, snapshot), parts_of(snapshot.tensors)
+    if snapshot is None:
+        model, present = _of_folder(run, corpus, progress, world, say)
+    else:
+        model, present = grown_model(run, index, snapshot), parts_of(snapshot.tensors)
+    if progress.step < warm_up_end(run, progress.source):
+        say(hold_still(model, run, progress.source))
+    return model, present
+
+
+def _of_folder(
+    run: Run, corpus: Corpus, progress: Progress, world: World, say: Callable[[str], None]
+) -> tuple[PretrainingModel, Collection[str]]:
+    """A new model, or that of the folder at model.path, compared with plain transformers."""
     fault: Exception | None = None
     try:
         model, progress.source, told = start_model(run, corpus.tokenizer)

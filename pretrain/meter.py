@@ -56,7 +56,7 @@ def stage_work(maker: BatchMaker, encoder: Mapping[str, Any], seed: int) -> Work
     """What the tasks of a stage cost, from a row of the first window of every stream."""
     tasks: Sequence[str] = list(maker.objectives)
     with torch.device("meta"):
-        model = PretrainingModel(restored(encoder), maker.objectives, tasks, seed)
+        model = PretrainingModel(restored(encoder), maker.objectives, tasks, seed)  # type: ignore[arg-type]
     rows = []
     for name, stream in maker.streams.items():
         windows = stream.source.windows(np.arange(1))

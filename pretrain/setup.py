@@ -142,7 +142,7 @@ def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
     learned = found.state.learned
     objectives = {name: run.tasks[name] for name in learned}
     model = PretrainingModel(restored(found.state.encoder), objectives, learned, run.seed, run.model.adapter)
-    missing = load_weights(model, found.tensors(optimizer=False))
+    missing = load_weights(model, found.weights())
     if missing:
         raise ValueError(
             f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration"

@@ -36,6 +36,7 @@ PLUGIN_FOLDERS = (
     "sinks",
     "backends",
     "evaluation",
+    "formats",
 )
 HEAVY = (
     "torch",
@@ -89,6 +90,7 @@ FLOORS = (
     "pretrain/forward",
     "pretrain/objectives",
     "pretrain/state",
+    "pretrain/formats",
     "pretrain/evaluation",
     "pretrain/stages",
     "pretrain/methods",

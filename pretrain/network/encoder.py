@@ -43,6 +43,9 @@ class Model:
     has and an export or a BERT folder has not; `reset` begins them anew."""
     drop: list[str] = field(default_factory=list)
     """Tasks that the run or export at `path` learned and that are left behind; every other one must be in `tasks`."""
+    warm_up_head: int = 0
+    """Steps at the beginning in which the encoder of `path` stands still and only what `path` did not bring is trained:
+    heads of new tasks, a masked-LM head that is missing or looks untrained, such a pooler. 0: none."""
     adapter: Adapter | None = None
     """What is trained in place of the encoder that comes from `path`, beside the heads: `kind: lora` or
     `kind: bottleneck`. None: all of it."""
@@ -81,8 +84,10 @@ class Model:
             raise ValueError(f"heads: {self.heads} does not divide hidden = {self.hidden}")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer: {self.optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
-        if not self.path and (self.optimizer == "keep" or self.drop):
-            named = "drop" if self.drop else "optimizer"
+        if self.warm_up_head < 0:
+            raise ValueError(f"warm_up_head: {self.warm_up_head} must not be negative")
+        if not self.path and (self.optimizer == "keep" or self.drop or self.warm_up_head):
+            named = "drop" if self.drop else "warm_up_head" if self.warm_up_head else "optimizer"
             raise ValueError(f"{named}: {getattr(self, named)} needs `path`, the run that it is about")
         if self.adapter and not self.path:
             raise ValueError(

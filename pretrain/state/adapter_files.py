@@ -10,7 +10,6 @@ load_adapter(model, "FOLDER-adapter")
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,6 @@ from pretrain.network.encoder import encode
 from pretrain.state.export_parts import SENTENCES, one_sample
 
 WEIGHTS, CONFIG = "adapter.safetensors", "adapter_config.json"
-LARGEST = 1e-4
-"""Largest difference of a hidden state from those of the training model."""
 
 
 def adapter_folder(folder: Path) -> Path:
@@ -64,10 +61,13 @@ def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
 
 
 def write_adapter(
-    adapter: Bottleneck, weights: Mapping[str, torch.Tensor], model: Any, tokenizer: Path, base: Path, step: int
+    adapter: Bottleneck, model: Any, tokenizer: Path, base: Path, step: int, allowed: float = 1e-4
 ) -> float:
     """Export the adapter of a trained model beside ``base``, its export, and load both. Returns the largest difference
     of a hidden state.
+
+    Args:
+        allowed: largest difference.
 
     Raises:
         ValueError: the folder is there already, or both together are not the trained model.
@@ -77,27 +77,28 @@ def write_adapter(
     target = adapter_folder(base)
     if target.exists():
         raise ValueError(f"{target} exists already; delete it or choose another folder")
-    own = {name.removeprefix("ernie."): weights[name].contiguous() for name in weights if is_own(name)}
+    named = {name.removeprefix("ernie."): parameter for name, parameter in model.named_parameters()}
+    own = {name: parameter.detach().contiguous() for name, parameter in named.items() if is_own(name)}
     facts = {"kind": "bottleneck", **asdict(adapter), "step": step, "base": sha256_file(base / "model.safetensors")}
     with staged_folder(target) as staging:
         save_file(own, staging / WEIGHTS, metadata={"format": "pt"})
         (staging / WEIGHTS).chmod(0o644)  # safetensors creates private files
         (staging / CONFIG).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        return _verified(staging, model, tokenizer, base)
+        return _verified(staging, model, tokenizer, base, allowed)
 
 
 @torch.no_grad()
-def _verified(folder: Path, model: Any, tokenizer: Path, base: Path) -> float:
+def _verified(folder: Path, model: Any, tokenizer: Path, base: Path, allowed: float) -> float:
     from transformers import AutoModel, AutoTokenizer
 
-    reloaded = load_adapter(AutoModel.from_pretrained(base), folder).eval()
+    reloaded = load_adapter(AutoModel.from_pretrained(base, dtype=torch.float32), folder).eval()
     cut, worst = AutoTokenizer.from_pretrained(tokenizer), 0.0
     for sentence in SENTENCES:
         inputs = cut(sentence, return_tensors="pt", truncation=True, max_length=model.config.max_position_embeddings)
         ours = encode(model.eval().ernie, one_sample(inputs["input_ids"][0]))
         worst = max(worst, float((reloaded(**inputs).last_hidden_state[0] - ours).abs().max()))
-    if not worst <= LARGEST:
+    if not worst <= allowed:
         raise ValueError(
-            f"export refused: hidden states with the reloaded adapter differ by {worst:.2e} (allowed {LARGEST:.0e})"
+            f"export refused: hidden states with the reloaded adapter differ by {worst:.2e} (allowed {allowed:.0e})"
         )
     return worst

@@ -23,7 +23,8 @@ import torch
 
 from data_prep.files import read_json, sha256_file, sha256_json
 from pretrain.feed.sampling import Cursor
-from pretrain.state.checkpoint_files import STATE_VERSION, check_hash, check_size, read_file
+from pretrain.state.checkpoint_files import STATE_VERSION, TENSOR_FILES, check_hash, check_size, read_file
+from pretrain.state.tensor_files import Weights, stored
 
 NAME = re.compile(r"step-\d{8}")
 Note = Callable[[str], None]
@@ -105,6 +106,10 @@ class Checkpoint:
         if optimizer:
             found.update(load_file(self.folder / "optimizer.safetensors"))
         return found
+
+    def weights(self) -> Weights:
+        """Weights alone, each read when it is asked for."""
+        return stored(self.folder / TENSOR_FILES[0])
 
 
 def candidates(folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ class Bert(Architecture):
     """google-bert/bert-base-uncased, hfl/chinese-roberta-wwm-ext, hfl/chinese-macbert-base, ..."""
 
     KIND = "bert"
-    PREFIXES = ("bert.", "ernie.")
+    PREFIXES: ClassVar[tuple[str, ...]] = ("bert.", "ernie.")
     HEADS: ClassVar[Mapping[str, str]] = {"cls.predictions.": ""}
     """Beginnings of names of the masked-LM head, and what stands for them behind ``HEAD``."""
     CLASSES: ClassVar[tuple[str, str]] = ("BertForMaskedLM", "BertModel")
