@@ -131,7 +131,9 @@ def _exported(
     source = exporting.Source(
         weights=plain_weights(run, weights), model=lambda: plain_model(run, found), tokenizer=tokenizer
     )
-    verified = exporting.export_run(source, folder, lambda _: model_card(card), manifest, formats, how.dtype, companions)
+    verified = exporting.export_run(
+        source, folder, lambda _: model_card(card), manifest, formats, how.dtype, companions
+    )
     if run.model.adapter and run.model.adapter.BESIDE:
         result["adapter"] = export_adapter(run, found, tokenizer, folder, BOUNDS[how.dtype])
     result |= {"languages": list(card.languages), "license": card.licence.get("license"), "verified": verified}
