@@ -23,6 +23,7 @@ from launch.verbs.init import init
 from launch.verbs.launch import launch
 from launch.verbs.lexicon import lexicon_app
 from launch.verbs.prepare import prepare_app
+from launch.verbs.push import push
 from launch.verbs.report import report
 from launch.verbs.show import show_app
 from launch.verbs.status import status
@@ -66,6 +67,7 @@ app.command("track", rich_help_panel=USE)(track)
 app.command("eval", rich_help_panel=USE)(evaluate)
 app.command("compare", rich_help_panel=USE)(compare)
 app.command("export", rich_help_panel=USE)(export)
+app.command("push", rich_help_panel=USE)(push)
 app.command("bench", rich_help_panel=USE)(bench)
 
 

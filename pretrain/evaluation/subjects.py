@@ -23,6 +23,7 @@ from data_prep.encoding import Tokenizer
 from data_prep.files import sha256_file, sha256_json
 from pretrain.feed.batch import Batch
 from pretrain.network.encoder import Model, build_encoder, encode
+from pretrain.network.kinds import restored
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.state.checkpoint import NAME, candidates
 from pretrain.state.importing import MLM_HEAD, encoder_config, read_pretrained
@@ -97,8 +98,6 @@ def open_subject(name: str, path: Path, tokenizer: Tokenizer | None = None) -> S
     Raises:
         ValueError: as ``read_origin`` and ``read_pretrained``; the newest checkpoint of a run is not whole.
     """
-    from transformers import ErnieConfig
-
     origin = read_origin(path, False)
     if origin is None:
         own = tokenizer or Tokenizer(folder=path)
@@ -108,7 +107,7 @@ def open_subject(name: str, path: Path, tokenizer: Tokenizer | None = None) -> S
     else:
         if origin.kind == "run" and identity(path) != sha256_json({"checkpoint": origin.fingerprint}):
             raise ValueError("\n".join([f"model {path}: name another checkpoint", *origin.notes]))
-        own, tensors, config = origin.tokenizer, origin.tensors, ErnieConfig(**origin.encoder)
+        own, tensors, config = origin.tokenizer, origin.tensors, restored(origin.encoder)
         masked = [task for task in origin.learned if origin.config["tasks"][task]["kind"] == "knowledge_masking"]
         head = f"heads.{masked[0]}." if masked else ""
         pooler = bool(origin.record()["pooler"])
