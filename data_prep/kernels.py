@@ -183,6 +183,39 @@ def wordpiece(
 
 
 @njit(cache=True)
+def join_words(
+    characters_N: Array, offsets_D1: Array, ids_T: Array, start_T: Array, end_T: Array, tokens_D1: Array,
+    keys_H: Array, children_H: Array, value_N: Array, ids_E: Array, shift: int,
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
+    """Ids, start and end characters of the tokens with every leftmost longest entry of the trie as one token, and
+    int64[D + 1]: where each document's begin.
+
+    Every character of an entry is a token of its own in ``ids_T``, so entries begin and end where tokens do.
+    """
+    found_T, first_T, last_T = np.empty_like(ids_T), np.empty_like(start_T), np.empty_like(end_T)
+    found_D1 = np.zeros(len(tokens_D1), np.int64)
+    count = 0
+    for document in range(len(tokens_D1) - 1):
+        token, size = tokens_D1[document], offsets_D1[document + 1]
+        while token < tokens_D1[document + 1]:
+            node, at, end, entry = 0, np.int64(start_T[token]), np.int64(end_T[token]), np.int64(-1)
+            while at < size:
+                node = child(keys_H, children_H, shift, node, characters_N[at])
+                if node < 0:
+                    break
+                at += 1
+                if value_N[node] >= 0:
+                    end, entry = at, np.int64(value_N[node])
+            found_T[count] = ids_T[token] if entry < 0 else ids_E[entry]
+            first_T[count], last_T[count] = start_T[token], end
+            count, token = count + 1, token + 1
+            while entry >= 0 and token < tokens_D1[document + 1] and start_T[token] < end:
+                token += 1
+        found_D1[document + 1] = count
+    return found_T[:count], first_T[:count], last_T[:count], found_D1
+
+
+@njit(cache=True)
 def match(
     characters_N: Array, offsets_D1: Array, latin_C: Array, first_C: Array, pairs_B: Array, keys_H: Array,
     children_H: Array, value_N: Array, label_EG: Array, shift: int, words_W2: Array, most_G: Array,

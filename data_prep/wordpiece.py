@@ -7,8 +7,8 @@ the library once, kept in a table (`forms`), and a text becomes table look-ups a
 
     É  ->  e (letter)     北  ->  a word of its own     。 -> a word of its own     U+200B -> nothing
 
-What is not BERT's (another model, another normaliser, added tokens that are no special tokens) is left to the library,
-and so is a text with a character whose effect depends on its neighbours.
+What is not BERT's (another model, another normaliser, added tokens that are neither special tokens nor Chinese words:
+whole_words.py) is left to the library, and so is a text with a character whose effect depends on its neighbours.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from data_prep.code_points import code_points
 from data_prep.trie import Trie
+from data_prep.whole_words import WholeWords
 
 CODE_POINTS = 0x110000
 UNSEEN = -1
@@ -30,6 +31,8 @@ SELF_TEST = (
     "A naïve café’s “test”: 北京大学2024年 ＡＢＣ　각 İstanbul ﬁne e\u0301 \u200b\x07x ½ №5 ¡hola! ok_now 𠀀🙂 "
     "かなカナ Ünïcödé-ẞ"
 )
+
+TESTED_WORDS = 100
 
 
 def form_of(normalizer: Any, point: int) -> str | None:
@@ -92,6 +95,8 @@ class Wordpiece:
     unknown: int
     longest_word: int
     """Characters; a longer word is one unknown token."""
+    whole: WholeWords
+    """Chinese words that are one token."""
     table: Forms = field(default_factory=lambda: Forms())
     """What has been asked of the library so far."""
 
@@ -102,11 +107,9 @@ class Wordpiece:
         model, normalizer, cutter = value["model"], value.get("normalizer"), value.get("pre_tokenizer")
         kinds = (model.get("type"), (normalizer or {}).get("type"), (cutter or {}).get("type"))
         plain_added = [token for token in value.get("added_tokens", []) if not token["special"]]
-        if (
-            kinds != ("WordPiece", "BertNormalizer", "BertPreTokenizer")
-            or plain_added
-            or not backend.encode_special_tokens
-        ):
+        if kinds != ("WordPiece", "BertNormalizer", "BertPreTokenizer") or not backend.encode_special_tokens:
+            return None
+        if (whole := WholeWords.of(backend, plain_added)) is None:
             return None
         prefix, vocabulary = model["continuing_subword_prefix"], model["vocab"]
         if model["unk_token"] not in vocabulary or prefix != "##":
@@ -122,8 +125,10 @@ class Wordpiece:
             vocabulary=vocabulary,
             unknown=vocabulary[model["unk_token"]],
             longest_word=model["max_input_chars_per_word"],
+            whole=whole,
         )
-        return compiled if compiled._agrees(SELF_TEST) else None
+        words = "".join(token["content"] for token in plain_added[:TESTED_WORDS])
+        return compiled if compiled._agrees(SELF_TEST + words) else None
 
     def _agrees(self, text: str) -> bool:
         wanted = self.backend.encode(text, add_special_tokens=False)
@@ -164,7 +169,8 @@ class Wordpiece:
                 )
             )
             if not found.library_D.any() or not self._learn(characters_N):
-                return found
+                joined = self.whole.join(characters_N, *found[:4], offsets_D1)
+                return Tokens(*joined, found.library_D)
 
     def _learn(self, characters_N: npt.NDArray[np.uint32]) -> bool:
         """Put the characters that have no form yet into the table, as far as they can have one; False when none was put

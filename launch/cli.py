@@ -14,6 +14,7 @@ from launch.packages import check_packages
 from launch.processes.rank import LostPeerError, end_at_once, has_joined
 from launch.shell.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from launch.verbs.bench import bench
+from launch.verbs.compare import compare
 from launch.verbs.config import config_app
 from launch.verbs.doctor import doctor
 from launch.verbs.evaluate import evaluate
@@ -22,6 +23,7 @@ from launch.verbs.init import init
 from launch.verbs.launch import launch
 from launch.verbs.lexicon import lexicon_app
 from launch.verbs.prepare import prepare_app
+from launch.verbs.push import push
 from launch.verbs.report import report
 from launch.verbs.show import show_app
 from launch.verbs.status import status
@@ -63,7 +65,9 @@ app.command("status", rich_help_panel=TRAIN)(status)
 app.command("report", rich_help_panel=USE)(report)
 app.command("track", rich_help_panel=USE)(track)
 app.command("eval", rich_help_panel=USE)(evaluate)
+app.command("compare", rich_help_panel=USE)(compare)
 app.command("export", rich_help_panel=USE)(export)
+app.command("push", rich_help_panel=USE)(push)
 app.command("bench", rich_help_panel=USE)(bench)
 
 

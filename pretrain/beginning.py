@@ -13,20 +13,24 @@ everything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from data_prep.encoding import Tokenizer
+from pretrain.adapted import settled_adapter
 from pretrain.config import Run
 from pretrain.forgetting import TABLE, parts_of
-from pretrain.model import initial
+from pretrain.model import PretrainingModel, initial
+from pretrain.network.kinds import restored
 from pretrain.optimization import MOMENTS
 from pretrain.origin_checks import check_algorithm, check_heads, check_shape, check_tasks, check_tokenizer, task_ids
 from pretrain.processes.world import World
 from pretrain.setup import learned_tasks, task_rows
 from pretrain.state.checkpoint import NAME, Snapshot, State
+from pretrain.state.new_words import NewWords, grown, vocabulary_tables
 from pretrain.state.origins import Origin, read_origin
 
 
@@ -68,13 +72,16 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
             what = "model.drop" if run.model.drop else "model.optimizer: keep"
             raise ValueError(f"{what}: {path} is no run of kmask; it has neither tasks nor Adam's moments")
         return None
-    check_tokenizer(origin, tokenizer)
+    origin = settled_adapter(origin, resolved["model"].get("adapter"))
+    words = check_tokenizer(origin, tokenizer)
     check_shape(origin, run.model)
     check_algorithm(origin, run)
     before = task_ids(origin, run)
     check_tasks(origin, before, run, resolved)
     learned = [task for task in origin.learned if task not in run.model.drop]
     check_heads(origin, run, learned)
+    if words.tokens:
+        origin = _with_words(origin, words, run, learned)
     tensors = {
         name: tensor
         for name, tensor in origin.tensors.items()
@@ -83,6 +90,21 @@ def begin_from(run: Run, resolved: Mapping[str, Any], tokenizer: Tokenizer) -> B
     tensors |= _table(origin, before, run, learned)
     state = _state(origin, resolved, learned, tensors)
     return Begun(Snapshot(state=state, tensors=tensors), [*origin.notes, _told(origin, run, learned)])
+
+
+def _with_words(origin: Origin, words: NewWords, run: Run, learned: Sequence[str]) -> Origin:
+    """The origin with a row for every new word of the shards."""
+    objectives = {task: run.tasks[task] for task in learned}
+    names = vocabulary_tables(
+        lambda shape: PretrainingModel(shape, objectives, learned, run.seed), restored(origin.encoder)
+    )
+    rows = max(origin.encoder["vocab_size"], words.rows)
+    return replace(
+        origin,
+        encoder={**origin.encoder, "vocab_size": rows},
+        tensors=grown(origin.tensors, words, names),
+        notes=[*origin.notes, words.told()],
+    )
 
 
 def _state(
@@ -98,7 +120,7 @@ def _state(
         learned=learned,
         fingerprints={},
         config=resolved,
-        encoder={**origin.encoder, "task_type_vocab_size": len(tensors[TABLE])},
+        encoder={**origin.encoder, **({"task_type_vocab_size": len(tensors[TABLE])} if TABLE in tensors else {})},
         seen={"tokens": 0.0, "seconds": 0.0, "skipped": 0.0, "pooled": origin.seen["pooled"]},
         source={**origin.record(), "parts": parts_of(tensors)},
         loss_scale=origin.loss_scale,
@@ -138,8 +160,11 @@ def _table(origin: Origin, before: Mapping[str, int], run: Run, learned: Sequenc
     """The task table and its moments with every old task's row where this configuration wants it.
 
     Row 0 stays. A row that no task of the origin has (a table that came from an ERNIE) stays too; those of new tasks
-    are as initialised, their moments as those of a row that joins (state/growing.py).
+    are as initialised, their moments as those of a row that joins (state/growing.py). An encoder that knows no tasks
+    has no table.
     """
+    if TABLE not in origin.tensors:
+        return {}
     old = origin.tensors[TABLE]
     moves = {0: 0} | {before[task]: run.task_ids[task] for task in learned if before[task] < len(old)}
     free = [row for row in range(len(old)) if row not in before.values() and row not in moves]

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pretrain.evaluation.heldout import Evaluation
+from pretrain.evaluation.heldout import CONTROL, Evaluation
 from pretrain.feed.hiding import Masking
 from pretrain.feed.step_rows import StepRows
 from pretrain.methods import Method
@@ -15,7 +15,7 @@ from pretrain.objectives import Objective
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.objectives.token_order import TokenOrder
 from pretrain.optimization import Optimization
-from pretrain.run_parts import Checkpoints, Data
+from pretrain.run_parts import Checkpoints, Data, check_data
 from pretrain.settings import DeepSpeed
 from pretrain.stability import Stability
 from pretrain.stages.batching import Batching
@@ -69,9 +69,9 @@ class Run:
         if not self.data or not (self.stages or self.schedule):
             raise ValueError("data and stages: give at least one of each (stages, or a schedule that makes them)")
         self.optimization.check_sharding(self.engine.zero_stage)
-        names = [data.label for data in self.data]
-        if len(set(names)) < len(names):
-            raise ValueError(f"data: the names {names} must differ; set `name`")
+        check_data(self.data, self.evaluation.control)
+        if self.checkpoints.best:
+            self.checkpoints.best.check(self.tasks, self.evaluation.every, self.evaluation.control)
         if not isinstance(self.tasks.get("knowledge_masking", KnowledgeMasking()), KnowledgeMasking):
             raise ValueError(
                 "tasks: a task named knowledge_masking must be of kind knowledge_masking (its head is the masked-LM "
@@ -82,6 +82,8 @@ class Run:
                 f"tasks: {odd[0]!r} is no name for a task; leave out `.` and `/` (they separate names of parameters "
                 "and figures)"
             )
+        if self.evaluation.control and CONTROL.rstrip("/") in self.tasks:
+            raise ValueError("tasks: a task cannot be named control beside evaluation.control, whose figures are")
         self._take_stages()
         for name in ("threads", "data_workers"):
             if (getattr(self, name) or 0) < 0:
@@ -107,6 +109,11 @@ class Run:
             raise ValueError("schedule: it makes the stages; leave `stages` out (or write `stages: []`), or it")
         object.__setattr__(self, "stages", stages)
         self.optimization.check_stages(len(stages), self.model.path)
+        if self.model.warm_up_head >= stages[0].steps:
+            raise ValueError(
+                f"model.warm_up_head: {self.model.warm_up_head} steps must be fewer than the {stages[0].steps} of "
+                f"stage {stages[0].name}, the first"
+            )
         named = [stage.name for stage in self.stages]
         if len(set(named)) < len(named):
             raise ValueError(

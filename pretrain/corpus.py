@@ -14,7 +14,7 @@ from data_prep.encoding import Tokenizer
 from data_prep.shards import Prepared
 from masking.spans import Part, parts
 from pretrain.config import Run
-from pretrain.evaluation.heldout import HELDOUT_SEED
+from pretrain.evaluation.heldout import CONTROL, HELDOUT_SEED
 from pretrain.feed.building import named
 from pretrain.feed.feeds import chosen_folders
 from pretrain.feed.hiding import Masking, Specials
@@ -52,7 +52,7 @@ class Corpus:
         needed = dict.fromkeys(self.run.masking.strategy.levels())
         for name, folder in opened.items():
             missing = [level for level in needed if Part.of(level).level not in folder.levels]
-            if missing:
+            if missing and name in self.trained:
                 raise ValueError(
                     f"masking.strategy hides level {missing[0]!r}, but {name} has only {', '.join(folder.levels)}. Add "
                     "an annotator of that level to the data configuration and prepare again, or change the strategy."
@@ -81,7 +81,15 @@ class Corpus:
     @cached_property
     def specials(self) -> Specials:
         """Special ids, and what may replace hidden tokens."""
-        return specials(list(self.prepared.values()), self.run.masking)
+        return specials([self.prepared[name] for name in self.trained], self.run.masking)
+
+    @cached_property
+    def trained(self) -> list[str]:
+        """Folders that training reads: all but those of weight 0 that no task gives a weight of its own."""
+        named = {
+            folder for task in self.run.tasks.values() if isinstance(task.folders, dict) for folder in task.folders
+        }
+        return [data.label for data in self.run.data if data.weight or data.label in named]
 
     @cached_property
     def feeds(self) -> dict[str, dict[str, Prepared]]:
@@ -189,7 +197,8 @@ class Corpus:
 
         Each task that builds rows is measured on rows of its own, the others on plain ones, and each folder under the
         levels it has: the figures of one do not change when another joins. Neither the seed of the run nor its stage
-        decides which rows these are: they have the lengths of the run's `batch`, whatever those of the stage.
+        decides which rows these are: they have the lengths of the run's `batch`, whatever those of the stage. Figures
+        of the control set begin with `control/`.
         """
         groups: dict[str, list[str]] = {self.run.plain_rows: []}
         for name in (name for name in self.run.tasks if name in tasks):
@@ -202,7 +211,8 @@ class Corpus:
                     stream.source.prepared.levels, self.run.masking
                 ).items():
                     maker = self._maker({stream.name: stream}, names, masking, "heldout", HELDOUT_SEED, self.run.batch)
-                    makers.append(replace(maker, figures=figures))
+                    control = CONTROL if folder in self.run.evaluation.control else ""
+                    makers.append(replace(maker, figures=(control, figures)))
         return makers
 
     def _maker(

@@ -1,6 +1,7 @@
 """What was there before a stage, and what is done so that the stage does not forget it.
 
-parts of a model     ernie.embeddings, ernie.encoder, ernie.pooler, heads.NAME, and the task table by itself
+parts of a model     ernie.embeddings, ernie.encoder, ernie.pooler, heads.NAME, the task table by itself, and the
+                     adapter
 old_parts(...)       those that existed before a stage began: they may take a lower rate (Optimization.old_parameters)
 averaged(...)        the end of a stage, with old parameters as the running mean of stage ends
                      (Optimization.average_stages)
@@ -14,6 +15,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 
+from pretrain.network.adapters import is_own
+
 TABLE = "ernie.embeddings.task_type_embeddings.weight"
 TABLE_PART = TABLE.removesuffix(".weight")
 BEGIN = "#begin"
@@ -22,6 +25,8 @@ BEGIN = "#begin"
 
 def part_of(name: str) -> str:
     """The part of the model that a parameter belongs to."""
+    if is_own(name):
+        return "ernie.adapter"
     return TABLE_PART if name == TABLE else ".".join(name.split(".")[:2])
 
 

@@ -19,6 +19,7 @@ from pretrain.feed.loading import BatchMaker
 from pretrain.feed.sampling import MicroBatchSpec, RowSpec
 from pretrain.flops import Work, observe, work
 from pretrain.model import PretrainingModel
+from pretrain.network.kinds import restored
 from pretrain.peaks import peak_of
 from pretrain.processes.world import World
 from pretrain.step_batches import Counts
@@ -53,11 +54,9 @@ class Meter:
 
 def stage_work(maker: BatchMaker, encoder: Mapping[str, Any], seed: int) -> Work:
     """What the tasks of a stage cost, from a row of the first window of every stream."""
-    from transformers import ErnieConfig
-
     tasks: Sequence[str] = list(maker.objectives)
     with torch.device("meta"):
-        model = PretrainingModel(ErnieConfig(**encoder), maker.objectives, tasks, seed)  # type: ignore[arg-type]
+        model = PretrainingModel(restored(encoder), maker.objectives, tasks, seed)  # type: ignore[arg-type]
     rows = []
     for name, stream in maker.streams.items():
         windows = stream.source.windows(np.arange(1))

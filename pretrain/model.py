@@ -11,7 +11,7 @@ Parameters are initialised from a key per name: which heads exist changes no oth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from masking.keyed import hash_key
 from pretrain.feed.batch import Batch
 from pretrain.forward.encoding import Encoding
 from pretrain.forward.loss import Loss, minimised
+from pretrain.network.adapters import Adapter, plain_name
 from pretrain.network.encoder import build_encoder, encode
 from pretrain.objectives import Objective
 
@@ -34,9 +35,17 @@ class PretrainingModel(nn.Module):
     Args:
         objectives: every task learned so far, in the order of the run.
         active: those that are trained now; the heads of the others are kept as they are.
+        adapter: what is trained in place of the encoder; its pooler learns where a task trains it, as heads do.
     """
 
-    def __init__(self, config: Any, objectives: Mapping[str, Objective], active: Collection[str], seed: int) -> None:
+    def __init__(
+        self,
+        config: Any,
+        objectives: Mapping[str, Objective],
+        active: Collection[str],
+        seed: int,
+        adapter: Adapter | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.objectives = dict(objectives)
@@ -49,8 +58,17 @@ class PretrainingModel(nn.Module):
         encoder = {id(parameter) for parameter in self.ernie.parameters()}
         for parameter in (item for name in objectives if name not in active for item in self.heads[name].parameters()):
             parameter.requires_grad_(id(parameter) in encoder)
+        if adapter:
+            adapter.attach(self.ernie, seed)
+            for name, parameter in self.ernie.named_parameters():
+                parameter.requires_grad_(adapter.trains(plain_name(name)) or name.startswith("pooler."))
         if not any(objective.TRAINS_POOLER for name, objective in objectives.items() if name in active):
             self.ernie.pooler.requires_grad_(False)  # type: ignore[union-attr]  # nothing trains it
+
+    def named_parameters(self, *arguments: Any, **named: Any) -> Iterator[tuple[str, nn.Parameter]]:
+        """All parameters by the names that checkpoints have: as they are without an adapter."""
+        for name, parameter in super().named_parameters(*arguments, **named):
+            yield plain_name(name), parameter
 
     def forward(self, batch: Batch, scale: Mapping[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss to minimise, and stats float64 (R, 3), for the tasks that ``scale`` names, in its order

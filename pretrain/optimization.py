@@ -17,6 +17,8 @@ from typing import Any
 
 from torch import nn
 
+from pretrain.network.adapters import is_own
+
 SCHEDULES = ("linear", "noam", "cosine", "wsd")
 ALGORITHMS = ("adamw", "muon")
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -135,7 +137,7 @@ class Optimization:
 
 def by_muon(name: str, dimensions: int) -> bool:
     """Does Muon, where it is chosen, move this parameter? Matrices of the model's own encoder."""
-    return dimensions == 2 and LAYER.match(name) is not None
+    return dimensions == 2 and LAYER.match(name) is not None and not is_own(name)
 
 
 def moments_of(name: str, dimensions: int, algorithm: str) -> tuple[str, ...]:

@@ -32,11 +32,19 @@ def stream_shares(run: Run, stage: Stage) -> dict[Pair, float]:
     """The share of every stream of a stage: numbers of rows where the stage counts rows.
 
     The folders of a task divide what the task gets: another task that reads other folders changes nothing about it.
+
+    Raises:
+        ValueError: a task reads only folders of weight 0.
     """
     rows = run.rows_of(stage)
     found: dict[str, dict[str, float]] = {}
     for task, count in rows.items():
         weights = folder_weights(run, task)
+        if not sum(weights.values()):
+            raise ValueError(
+                f"task {task!r}: every folder that it reads has weight 0 ({', '.join(weights)}); give one of them a "
+                "weight, or leave the task out of stages"
+            )
         if stage.counted:
             found[task] = {name: float(part) for name, part in apportion(weights, round(count)).items()}
         else:

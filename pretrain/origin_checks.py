@@ -17,6 +17,8 @@ from pretrain.config import Run
 from pretrain.continuing import ABSENT, differences, shown
 from pretrain.model import PretrainingModel
 from pretrain.network.encoder import Model
+from pretrain.network.kinds import restored
+from pretrain.state.new_words import NewWords
 from pretrain.state.origins import Origin
 
 SHAPE = {
@@ -34,16 +36,19 @@ FREE = ("weight", "folders")
 """Settings of a task that may differ: neither its head nor its labels hang on them."""
 
 
-def check_tokenizer(origin: Origin, tokenizer: Tokenizer) -> None:
-    """The shards' tokens are the first ones of its vocabulary, and text is cut by the same rules."""
+def check_tokenizer(origin: Origin, tokenizer: Tokenizer) -> NewWords:
+    """The shards' tokens are the first ones of its vocabulary, or new words besides, and text is cut by the same rules;
+    returns the new words."""
     theirs, ours = origin.tokenizer, tokenizer
-    if theirs.tokens[: len(ours.tokens)] != ours.tokens or theirs.rules_sha256 != ours.rules_sha256:
-        what = "rules" if theirs.tokens[: len(ours.tokens)] == ours.tokens else "vocabulary"
+    words = NewWords.between(theirs.tokens, ours)
+    if words is None or theirs.rules_sha256 != ours.rules_sha256:
         raise ValueError(
-            f"model.path {origin.path} was trained with another tokenizer than the shards: their {what} differ "
-            f"({len(theirs.tokens):,} and {len(ours.tokens):,} tokens). Prepare the corpus with `vocabulary: "
-            f"{{path: {theirs.folder}}}`."
+            f"model.path {origin.path} was trained with another tokenizer than the shards: their "
+            f"{'vocabulary' if words is None else 'rules'} differ ({len(theirs.tokens):,} and {len(ours.tokens):,} "
+            f"tokens). Prepare the corpus with `vocabulary: {{path: {theirs.folder}}}`, or with what `kmask vocab "
+            "extend` made of it."
         )
+    return words
 
 
 def check_shape(origin: Origin, model: Model) -> None:
@@ -127,11 +132,9 @@ def _tables(before: Mapping[str, tuple[Any, Any]], now: Mapping[str, tuple[Any, 
 
 def check_heads(origin: Origin, run: Run, learned: Sequence[str]) -> None:
     """Every weight of the encoder and of old heads is there, in the shape that this configuration gives it."""
-    from transformers import ErnieConfig
-
     objectives = {task: run.tasks[task] for task in learned}
     with torch.device("meta"):
-        model = PretrainingModel(ErnieConfig(**origin.encoder), objectives, learned, run.seed)
+        model = PretrainingModel(restored(origin.encoder), objectives, learned, run.seed)
     wrong = []
     for name, parameter in model.named_parameters():
         found = origin.tensors.get(name)

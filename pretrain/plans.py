@@ -27,7 +27,7 @@ from pretrain.feed.step_rows import StepRows
 from pretrain.loads import Beginnings, Load, stage_load
 from pretrain.model import PretrainingModel
 from pretrain.progress import Progress
-from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model
+from pretrain.setup import active_tasks, grown_model, learned_tasks, start_model, task_rows
 from pretrain.sizes import Sizes, sizes
 from pretrain.stages.batching import Batching, Lengths
 from pretrain.stages.schedule import position, total_steps
@@ -182,9 +182,11 @@ def _first_model(
 def _later_model(run: Run, before: PretrainingModel, learned: Sequence[str], index: int) -> PretrainingModel:
     """The model of a later stage: more heads, and more rows in the task table."""
     config = copy.deepcopy(before.config)
-    config.task_type_vocab_size = max(config.task_type_vocab_size, 1 + max(run.task_ids[task] for task in learned))
+    if hasattr(config, "task_type_vocab_size"):
+        config.task_type_vocab_size = max(config.task_type_vocab_size, task_rows(run, learned))
     with torch.device("meta"):
-        return PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, index), run.seed)
+        objectives = {name: run.tasks[name] for name in learned}
+        return PretrainingModel(config, objectives, active_tasks(run, index), run.seed, run.model.adapter)
 
 
 def folder_plans(run: Run, corpus: Corpus) -> list[FolderPlan]:

@@ -31,6 +31,10 @@ class Progress:
     task_ids: Mapping[str, int] = field(default_factory=dict)
     old: Sequence[str] = field(default_factory=list)
     ends: Mapping[str, int] = field(default_factory=dict)
+    best: Mapping[str, Any] = field(default_factory=dict)
+    """The best checkpoint so far (best.py)."""
+    best_before: Mapping[str, Any] = field(default_factory=dict)
+    """The same before the newest was found: what counts again when that cannot be written."""
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics, as of the last checkpoint; a stage goes on with them."""
     guard: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +64,7 @@ class Progress:
             task_ids=state.task_ids,
             old=list(state.old),
             ends=dict(state.ends),
+            best=dict(state.best),
             window=state.window,
             guard=state.guard,
             tokens=state.seen["tokens"],
@@ -127,6 +132,7 @@ class Progress:
             task_ids=self.task_ids,
             old=list(self.old),
             ends=dict(self.ends),
+            best=dict(self.best),
             seen=seen,
             **rest,
         )

@@ -10,10 +10,12 @@ forward.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from pretrain.best import judged
 from pretrain.engine import Engine
 from pretrain.evaluation.heldout import evaluate
+from pretrain.forgetting import BEGIN
 from pretrain.processes.heartbeat import doing
 from pretrain.saving import Surroundings
 
@@ -29,6 +31,8 @@ class Retention:
     def __init__(self, around: Surroundings, index: int, tasks: Sequence[str], span: tuple[int, int]) -> None:
         self.around, self.span = around, span
         self.stage = around.run.stages[index].name
+        self.found_best = False
+        """Has an evaluation found the best so far, which is not saved yet?"""
         self.own = around.corpus.heldout(tasks)
         self.all = around.corpus.heldout(around.progress.learned)
 
@@ -57,3 +61,20 @@ class Retention:
         if around.tracker:
             around.tracker.log("evaluation", around.progress.step, {"stage": self.stage, "at": at, **values})
         around.report("evaluation", around.progress.step, values)
+        self._judge(values, at, engine)
+
+    def take_best(self) -> bool:
+        """Has an evaluation found the best so far since this was asked last?"""
+        found, self.found_best = self.found_best, False
+        return found
+
+    def _judge(self, values: Mapping[str, float], at: str, engine: Engine) -> None:
+        """Is this moment the best so far? The end of a stage that a mean will replace is not published."""
+        progress, settings = self.around.progress, self.around.run.checkpoints.best
+        if settings is None:
+            progress.best = {}
+            return
+        replaced = at == "end" and any(name.endswith(BEGIN) for name in engine.memory.kept)
+        found, better = judged(progress.best, settings, progress.step, values, at != "start" and not replaced)
+        progress.best_before, progress.best = (progress.best if better else progress.best_before), found
+        self.found_best |= better

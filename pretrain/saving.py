@@ -111,6 +111,8 @@ class Surroundings(NamedTuple):
         self._not_saved(pending, written.error)
 
     def _not_saved(self, pending: Pending, error: Exception | None) -> None:
+        if self.progress.best.get("step") == pending.step:
+            self.progress.best = self.progress.best_before
         failed = ""
         if isinstance(error, OSError):
             failed = f"{error.strerror}: {error.filename}" if error.strerror else str(error)

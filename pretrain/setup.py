@@ -21,8 +21,10 @@ from data_prep.encoding import Tokenizer
 from data_prep.files import staged_folder
 from pretrain.config import Run
 from pretrain.engine import Engine
-from pretrain.forgetting import begin_weights, factors, parts_of
+from pretrain.forgetting import TABLE, begin_weights, factors, parts_of
 from pretrain.model import PretrainingModel
+from pretrain.network.architectures import HEAD
+from pretrain.network.kinds import restored
 from pretrain.optimization import layer_factors
 from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import World
@@ -31,6 +33,8 @@ from pretrain.stages.schedule import planned_tasks
 from pretrain.state import importing as exchange
 from pretrain.state.checkpoint import Checkpoint, Snapshot
 from pretrain.state.growing import fitted
+from pretrain.state.new_words import grown, vocabulary_tables
+from pretrain.state.untrained import POOLER
 
 
 def keep_tokenizer(source: Path, target: Path) -> None:
@@ -70,13 +74,26 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
     pretrained = exchange.read_pretrained(Path(run.model.path), tokenizer)
     config = exchange.encoder_config(pretrained.config, task_rows(run, learned), run.model)
     check_positions(run.batches, config.max_position_embeddings, run.model.path)
-    model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed)
-    new = load_weights(model, pretrained.tensors)
+
+    def build(config: Any) -> PretrainingModel:
+        return PretrainingModel(config, objectives, active_tasks(run, stage), run.seed, run.model.adapter)
+
+    tensors = pretrained.tensors
+    if pretrained.words.tokens:
+        tensors = grown(tensors, pretrained.words, vocabulary_tables(build, config))
+        config.vocab_size = max(config.vocab_size, pretrained.words.rows)
+    model = build(config)
+    new = load_weights(model, tensors)
+    if TABLE in new:
+        with torch.no_grad():
+            model.get_parameter(TABLE)[0] = 0  # the row of task 0: the model computes what the folder does
+    names, untrained = dict(model.named_parameters()), tuple(item for item in pretrained.untrained if item == HEAD)
     source = {
         "path": run.model.path,
         "config": dict(pretrained.config),
-        "pooler": "ernie.pooler.dense.weight" not in new,
-        "parts": parts_of(name for name in pretrained.tensors if name in dict(model.named_parameters())),
+        "masked_lm": HEAD + "transform.dense.weight" in pretrained.tensors.keys() & names.keys(),
+        "pooler": POOLER + "dense.weight" not in new and POOLER not in pretrained.untrained,
+        "parts": parts_of(name for name in pretrained.tensors if name in names and not name.startswith(untrained)),
     }
     return model, source, _told(run.model.path, pretrained, model, new)
 
@@ -100,33 +117,32 @@ def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, n
         f"{path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; left "
         f"unused: {grouped(unused)}"
     )
-    return "; ".join([line, *pretrained.notes])
+    own = [name for name, task in model.objectives.items() if task.HAS_TASK_ID]
+    without = [f"this encoder knows no tasks: {', '.join(own)} have no task embedding"] if TABLE not in names else []
+    words = [pretrained.words.told()] if pretrained.words.tokens else []
+    return "; ".join([line, *pretrained.notes, *(without if own else ()), *words])
 
 
 def grown_model(run: Run, stage: int, snapshot: Snapshot) -> PretrainingModel:
     """The model of a stage with everything that was learned before; new heads and table rows as initialised."""
-    from transformers import ErnieConfig
-
     learned = learned_tasks(run, snapshot.state.learned, stage)
     shape = dict(snapshot.state.encoder)
-    shape["task_type_vocab_size"] = max(shape["task_type_vocab_size"], task_rows(run, learned))
-    shape |= {"hidden_dropout_prob": run.model.dropout, "attention_probs_dropout_prob": run.model.attention_dropout}
-    config = ErnieConfig(**shape)
+    if "task_type_vocab_size" in shape:
+        shape["task_type_vocab_size"] = max(shape["task_type_vocab_size"], task_rows(run, learned))
+    config = restored(shape, (run.model.dropout, run.model.attention_dropout))
     check_positions(run.batches, config.max_position_embeddings, "the model of the checkpoint")
-    model = PretrainingModel(config, {name: run.tasks[name] for name in learned}, active_tasks(run, stage), run.seed)
+    objectives = {name: run.tasks[name] for name in learned}
+    model = PretrainingModel(config, objectives, active_tasks(run, stage), run.seed, run.model.adapter)
     load_weights(model, snapshot.tensors)
     return model
 
 
 def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
     """The model of a checkpoint, as it was when it was saved, with the heads of all learned tasks."""
-    from transformers import ErnieConfig
-
     learned = found.state.learned
-    model = PretrainingModel(
-        ErnieConfig(**found.state.encoder), {name: run.tasks[name] for name in learned}, learned, run.seed
-    )
-    missing = load_weights(model, found.tensors(optimizer=False))
+    objectives = {name: run.tasks[name] for name in learned}
+    model = PretrainingModel(restored(found.state.encoder), objectives, learned, run.seed, run.model.adapter)
+    missing = load_weights(model, found.weights())
     if missing:
         raise ValueError(
             f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration"

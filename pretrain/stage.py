@@ -34,6 +34,7 @@ from pretrain.stability import Guard
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import Snapshot
 from pretrain.step_batches import Counts, Ready, StepBatches
+from pretrain.warm_up import warm_up_end
 
 LAST_LOOK_SECONDS = 60.0
 """How long the end of a run waits for the check of its shards."""
@@ -49,6 +50,8 @@ class StageLoop:
         self.first = self.progress.step
         self.end = self.first - position(run.stages, self.first).step + self.stage.steps
         self.total = total_steps(run.stages)
+        warm = warm_up_end(run, self.progress.source)
+        self.pause = warm if self.first < warm < self.end else self.end
         self.retention = Retention(around, index, list(maker.objectives), (self.end - self.stage.steps, self.end))
         self.batch, self.rows = run.batch_of(self.stage), run.step_rows(self.stage)
         self.sampler = Sampler(streams=maker.streams, rows_per_step=self.rows)
@@ -65,7 +68,7 @@ class StageLoop:
         run, progress = self.run, self.progress
         states: dict[int, dict[str, Cursor]] = {}
         per_process = self.batch.rows_per_process
-        steps = range(self.first, self.end)
+        steps = range(self.first, self.pause)
         specs = micro_batches(
             self.sampler, progress.cursors, steps, self.total, per_process, self.world.rank, self.world.size, states
         )
@@ -80,17 +83,17 @@ class StageLoop:
                     self.world.first_text(str(ready.fault or self.trouble or "")) or OTHERS
                 ) from ready.fault
             coming = len(self._firsts(step + 1))
-            following = partial(batches.fetch, coming) if step + 1 < self.end else batches.none
+            following = partial(batches.fetch, coming) if step + 1 < self.pause else batches.none
             ready, counts = self._train(step, ready, counts, following, states.pop(step))
             if progress.step % run.tracking.every == 0 or progress.step == self.end:
                 self._log()
                 search_garbage()
             if not (progress.going_back or (progress.stopping and progress.step < self.end)):
                 self.retention.look(self.engine)
-            last = progress.stopping or progress.step == self.end
+            last = progress.stopping or progress.step == self.pause
             if progress.going_back or last:
                 break
-            if progress.step % run.checkpoints.every == 0:
+            if self.retention.take_best() or progress.step % run.checkpoints.every == 0:
                 self.saver.begin(self.saver.snapshot(self.sums, self.guard, everywhere=False))
         doing("last look at the shards")
         trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)
@@ -103,6 +106,7 @@ class StageLoop:
         if progress.step == self.end and run.optimization.average_stages:
             self._average()
         snapshot = self.saver.snapshot(self.sums, self.guard, everywhere=True)
+        progress.window = snapshot.state.window if progress.step < self.end else {}
         self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         return snapshot
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pretrain.evaluation.measures import Measure
 
-NAME = re.compile(r"[\w.+-]+")
+NAME = re.compile(r"(?!\.)[\w.+-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,14 @@ class Suite:
     """What is measured, by name."""
 
     def __post_init__(self) -> None:
+        if not self.output:
+            raise ValueError("output: '' is no folder")
         for field in ("models", "measures"):
             if not getattr(self, field):
                 raise ValueError(f"{field}: at least one is needed")
             for name in getattr(self, field):
-                if not NAME.fullmatch(name) or name in (".", ".."):
-                    raise ValueError(f"{field}: {name!r} names a folder; letters, digits and . _ + - are allowed")
+                if not NAME.fullmatch(name):
+                    raise ValueError(
+                        f"{field}: {name!r} names a folder; letters, digits, _ + - and, not in the first place, . are "
+                        "allowed"
+                    )

@@ -12,7 +12,7 @@ undisturbed run.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from pretrain.config import Run
 from pretrain.continuing import check_continues
 from pretrain.corpus import Corpus
 from pretrain.feed.shard_watch import ShardWatch
-from pretrain.forgetting import old_parts, parts_of
+from pretrain.first_model import stage_model
+from pretrain.forgetting import old_parts
 from pretrain.processes import stopping
 from pretrain.processes.heartbeat import doing, plan
 from pretrain.processes.lock import held
@@ -31,7 +32,7 @@ from pretrain.processes.world import OTHERS, World
 from pretrain.progress import Progress
 from pretrain.saving import Report, Surroundings
 from pretrain.settled import settled
-from pretrain.setup import begin_stage, grown_model, keep_tokenizer, learned_tasks, start_model
+from pretrain.setup import begin_stage, keep_tokenizer, learned_tasks
 from pretrain.sinks import check_sinks
 from pretrain.stage import StageLoop
 from pretrain.stage_cursors import beginning, recounted
@@ -194,14 +195,7 @@ class Trainer:
         check_agreement(run, self.resolved, self.corpus.fingerprints, world)
         maker = self.corpus.maker(stage, "train", run.masking)
         shares = {name: stream.share for name, stream in maker.streams.items()}
-        present: Collection[str] = ()
-        if snapshot is None:
-            model, progress.source, told = start_model(run, self.corpus.tokenizer)
-            present = progress.source.get("parts", ())
-            if told:
-                self.note(told)
-        else:
-            model, present = grown_model(run, index, snapshot), parts_of(snapshot.tensors)
+        model, present = stage_model(run, index, self.corpus, snapshot, progress, world, self.note)
         if fresh := len(progress.done) <= index:
             progress.cursors = beginning(run, index, progress.cursors)
         old = old_parts(present, progress.pooled > 0 or bool(progress.source.get("pooler")))

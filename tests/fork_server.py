@@ -47,7 +47,8 @@ KERNELS = ("masking.kernels", "data_prep.kernels", "pretrain.feed.kernels")
 HEAVY = (
     *KERNELS,
     *(f"pretrain.{name}" for name in ("trainer", "optimizer_state", "evaluation.heldout", "collating.collator")),
-    *(f"pretrain.state.{name}" for name in ("exporting", "companions", "model_card", "card_facts")),
+    "pretrain.exporting",
+    *(f"pretrain.state.{name}" for name in ("companions", "model_card", "card_facts")),
     *(f"launch.{name}" for name in ("cli", "backends.local", "processes.dry_run", "outcomes.exporting")),
     "data_prep.preparing.pipeline",
     *("data_prep.segmenters.rjieba", "rjieba", "data_prep.annotating.word_spans", "data_prep.cleaning.letters"),

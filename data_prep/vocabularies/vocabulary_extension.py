@@ -1,11 +1,12 @@
-"""Add what a vocabulary lacks: new tokens behind the old ones, or in rows it never used; every old id stays.
+"""Add what a vocabulary lacks: new tokens in rows it never used, then behind the old ones; every old id stays.
 
-    corpus    "吃了𩽾𩾌 and naïve-ish ⅓"  ->  missing 𩽾 2, 𩾌 2, ⅓ 1    ->  new ids V, V + 1, ...
-    words     a file, one word a line       ->  Latin words as whole tokens, and characters that are missing
+    corpus    "吃了𩽾𩾌 and naïve-ish ⅓"  ->  missing 𩽾 2, 𩾌 2, ⅓ 1    ->  ids of [unused1], [unused2], ..., V, V + 1
+    words     a file, one word a line       ->  whole words as tokens, and characters that are missing
 
 New characters never change how text is cut that was fully known before: a token of one character is chosen only where
-no old token matched. A new whole word does: it, and longer words that begin with it, are cut anew. Han words are never
-whole tokens (BERT's rule cuts every Han character out first), so of those only missing characters are added.
+no old token matched. A new whole word does: it, and longer words that begin with it, are cut anew. BERT's rule cuts
+every Han character out first, so a Chinese word of several is listed as an added token besides (whole_words.py); who
+reads vocab.txt alone does not find it and cuts it into characters, as before.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_prep.code_points import HAN
 from data_prep.files import staged_folder, write_atomic
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.vocabularies.vocabulary import adopt
 from data_prep.vocabularies.vocabulary_training import WordTally
+from data_prep.whole_words import PLAIN, can_be_whole
 
 UNUSED = re.compile(r"\[unused\d+\]")
 
@@ -89,11 +92,14 @@ def missing_characters(backend: Any, texts: Iterable[str]) -> tuple[Counter[str]
     return missing, len(needed) - len(missing)
 
 
-def tokens_of_words(backend: Any, lines: Sequence[str]) -> list[str]:
-    """The tokens that give each word of a list one token: Latin words whole, other characters singly. In order, each
-    once."""
+def tokens_of_words(backend: Any, lines: Sequence[str], *, han: bool = True) -> list[str]:
+    """The tokens that give each word of a list one token: Latin words and, with ``han``, words of Chinese characters
+    alone; of other lines the Latin words and the characters. In order, each once."""
     wanted: dict[str, None] = {}
     for line in lines:
+        if han and can_be_whole(backend, line) and HAN.search(line):
+            wanted[line] = None
+            continue
         normal = backend.normalizer.normalize_str(line) if backend.normalizer else line
         words = [normal[start:end] for start, end in Pretokenizer().words(normal).tolist()]
         wanted.update(dict.fromkeys(words))
@@ -119,8 +125,11 @@ def read_words(file: Path) -> list[str]:
     return words
 
 
-def extend(source: Path, target: Path, wanted: Sequence[str], *, reuse_unused: bool = False) -> Extension:
+def extend(source: Path, target: Path, wanted: Sequence[str], *, reuse_unused: bool = True) -> Extension:
     """Write to ``target`` the tokenizer of ``source`` with ``wanted`` tokens added in their order.
+
+    Args:
+        reuse_unused: fill the rows of `[unusedN]` tokens first.
 
     Raises:
         ValueError: ``source`` is no WordPiece tokenizer, or ``target`` exists.
@@ -129,21 +138,14 @@ def extend(source: Path, target: Path, wanted: Sequence[str], *, reuse_unused: b
         raise ValueError(f"{target} exists already. Choose another folder, or delete it.")
     with staged_folder(target) as staging:
         adopt(source, staging)
-        backend_of(staging)
+        backend = backend_of(staging)
         value = json.loads((staging / "tokenizer.json").read_text(encoding="utf-8"))
         vocabulary: dict[str, int] = value["model"]["vocab"]
-        special = {item["content"]: item["id"] for item in value.get("added_tokens") or []}
-        new = [token for token in dict.fromkeys(wanted) if token not in vocabulary and token not in special]
-        rows = max([*vocabulary.values(), *special.values()]) + 1
-        free = (
-            sorted(
-                (index, token)
-                for token, index in vocabulary.items()
-                if UNUSED.fullmatch(token) and token not in special
-            )
-            if reuse_unused
-            else []
-        )
+        listed = {item["content"]: item["id"] for item in value.get("added_tokens") or []}
+        new = [token for token in dict.fromkeys(wanted) if token not in vocabulary and token not in listed]
+        rows = max([*vocabulary.values(), *listed.values()]) + 1
+        free = sorted((index, token) for token, index in vocabulary.items() if UNUSED.fullmatch(token))
+        free = [item for item in free if item[1] not in listed] if reuse_unused else []
         added: dict[str, int] = {}
         for token in new:
             if len(added) < len(free):
@@ -153,14 +155,21 @@ def extend(source: Path, target: Path, wanted: Sequence[str], *, reuse_unused: b
                 added[token] = rows + len(added) - len(free)
         vocabulary.update(added)
         value["model"]["vocab"] = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
+        value["added_tokens"] = [*(value.get("added_tokens") or []), *_whole(backend, added)]
+        value["added_tokens"].sort(key=lambda item: item["id"])  # the order in which the library takes them
         write_atomic(staging / "tokenizer.json", json.dumps(value, indent=2, ensure_ascii=False))
-        _write_vocab_txt(staging, vocabulary | special)
+        _write_vocab_txt(staging, vocabulary | listed)
     return Extension(
         added=added,
         reused=min(len(free), len(added)),
         rows=max(rows, max(added.values(), default=0) + 1),
         already=len(set(wanted)) - len(new),
     )
+
+
+def _whole(backend: Any, added: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The entries of the new tokens that WordPiece alone would never find."""
+    return [{"id": index, "content": token, **PLAIN} for token, index in added.items() if can_be_whole(backend, token)]
 
 
 def _write_vocab_txt(folder: Path, ids: dict[str, int]) -> None:

@@ -11,16 +11,52 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from launch.outcomes.saved_runs import ChosenRun, choose_run, open_checkpoint, tell
+from launch.settings.components import decode
+from launch.settings.yaml_files import Source
 from launch.shell.exit_codes import DONE
 
 LIBRARIES = ("kmask", "torch", "transformers", "deepspeed", "tokenizers")
 RECORDED = ("step", "config", "encoder", "fingerprints", "done", "learned", "task_ids", "seen", "source", "machine")
 """What the manifest takes over from the state of the checkpoint."""
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*|multilingual")
+DTYPES = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """What kind of folder is written."""
+
+    formats: Sequence[str] = ()
+    """Files of pretrain/formats, with - for _."""
+    dtype: str = "fp32"
+    pooling: str | None = None
+    """Of sentence-transformers."""
+    normalize: bool | None = None
+    """Of sentence-transformers."""
+
+    def decoded(self) -> list[Any]:
+        """The formats as components.
+
+        Raises:
+            ValueError: a name, a dtype or an option that there is not.
+        """
+        from pretrain.formats import Format
+
+        if self.dtype not in DTYPES:
+            raise ValueError(f"--dtype: {self.dtype!r} is none of {', '.join(DTYPES)}")
+        kinds = [name.replace("-", "_") for name in self.formats]
+        options = {"pooling": self.pooling, "normalize": self.normalize}
+        given = {name: value for name, value in options.items() if value is not None}
+        if given and "sentence_transformers" not in kinds:
+            raise ValueError(f"--{next(iter(given))}: only the format sentence-transformers has it")
+        own = {"sentence_transformers": given}
+        values = [{"kind": kind, **own.get(kind, {})} for kind in kinds]
+        return [decode(Format, Source(value, {})) for value in values]  # type: ignore[type-abstract]
 
 
 def run_export(
@@ -33,8 +69,9 @@ def run_export(
     as_json: bool,
     dry_run: bool,
     companions: bool = False,
+    how: How | None = None,
 ) -> int:
-    """Write and verify a Hugging Face folder; needs neither the data nor the start checkpoint."""
+    """Write and verify a folder; needs neither the data nor the start checkpoint."""
     wrong = [code for code in languages if not LANGUAGE.fullmatch(code)]
     if wrong:
         raise ValueError(f"--language: {wrong[0]!r} is not a language code; write it as zh, en or multilingual")
@@ -42,29 +79,31 @@ def run_export(
         raise ValueError(f"{folder} exists already; delete it or choose another folder")
     chosen = choose_run(target, overrides, step)
     with contextlib.redirect_stdout(sys.stderr):
-        result = _exported(chosen, folder, licence.strip(), languages, dry_run, companions)
+        result = _exported(chosen, folder, licence.strip(), languages, dry_run, companions, how or How())
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
     elif dry_run:
         print(f"would export {result['checkpoint']} to {folder}")
     else:
         masked = "knowledge_masking" in result["tasks"]
-        classes, what = ("AutoModel, AutoModelForMaskedLM", "logit") if masked else ("AutoModel", "hidden state")
-        worst = f"largest {what} difference {result['largest_logit_difference']:.1e}"
+        classes = ", ".join(name for name in result["verified"] if "Classification" not in name)
+        worst = f"largest {'logit' if masked else 'hidden state'} difference {result['largest_logit_difference']:.1e}"
         print(f"{folder}: exported step {result['step']:,}; reloaded with {classes} and AutoTokenizer, {worst}")
     return DONE
 
 
 def _exported(
-    chosen: ChosenRun, folder: Path, licence: str, languages: Sequence[str], dry_run: bool, companions: bool
+    chosen: ChosenRun, folder: Path, licence: str, languages: Sequence[str], dry_run: bool, companions: bool, how: How
 ) -> dict[str, Any]:
     from data_prep.files import sha256_file
-    from pretrain.setup import saved_model
+    from pretrain import exporting
+    from pretrain.adapted import plain_model, plain_weights
     from pretrain.state.card_facts import describe
-    from pretrain.state.export_parts import TOLERANCE
-    from pretrain.state.exporting import export_run
+    from pretrain.state.export_parts import BOUNDS
     from pretrain.state.model_card import model_card
 
+    formats = how.decoded()
+    exporting.check_formats(formats)
     tokenizer = chosen.folder / "tokenizer"
     if not (tokenizer / "tokenizer.json").is_file():
         raise ValueError(
@@ -74,13 +113,13 @@ def _exported(
     def read(found: Any) -> tuple[Any, Any, Any, str]:
         run = chosen.config(found.state)
         chosen.check(found.state, run, {})  # the data may be gone, or prepared again
-        weights, model = (None, None) if dry_run else (found.tensors(optimizer=False), saved_model(run, found))
-        return found, weights, model, sha256_file(found.folder / "state.json")
+        return found, run, found.weights(), sha256_file(found.folder / "state.json")
 
-    (found, weights, model, digest), passed_over = open_checkpoint(chosen, read)
+    (found, run, weights, digest), passed_over = open_checkpoint(chosen, read)
     state = found.state
     result = {"run": str(chosen.folder), "checkpoint": str(found.folder), "step": state.step}
     result |= {"passed_over": passed_over, "folder": str(folder), "tasks": list(state.learned)}
+    result |= {"formats": [exporting.name_of(item) for item in formats], "dtype": how.dtype}
     if dry_run:
         return result
     card = describe(folder.resolve().name, chosen.folder, state, licence=licence, languages=languages, digest=digest)
@@ -88,8 +127,31 @@ def _exported(
         tell("no licence is stated; give --license to name one")
     manifest = {name: getattr(state, name) for name in RECORDED}
     manifest |= {"languages": list(card.languages), "pooler": card.pooler, "heldout": dict(card.heldout)}
-    manifest |= {"tolerance": TOLERANCE, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
-    worst = export_run(weights, model, tokenizer, folder, model_card(card), manifest, companions)
-    result |= {"languages": list(card.languages), "license": card.licence.get("license")}
+    manifest |= {"tolerance": BOUNDS[how.dtype], "versions": versions()}
+    source = exporting.Source(
+        weights=plain_weights(run, weights), model=lambda: plain_model(run, found), tokenizer=tokenizer
+    )
+    verified = exporting.export_run(
+        source, folder, lambda _: model_card(card), manifest, formats, how.dtype, companions
+    )
+    if run.model.adapter and run.model.adapter.BESIDE:
+        result["adapter"] = export_adapter(run, found, tokenizer, folder, BOUNDS[how.dtype])
+    result |= {"languages": list(card.languages), "license": card.licence.get("license"), "verified": verified}
     result |= {"base_model": card.base or None, "pooler": card.pooler}
-    return {**result, "largest_logit_difference": worst, "tolerance": TOLERANCE}
+    return {**result, "largest_logit_difference": max(verified.values()), "tolerance": BOUNDS[how.dtype]}
+
+
+def export_adapter(run: Any, found: Any, tokenizer: Path, folder: Path, allowed: float) -> dict[str, Any]:
+    """The adapter of a run beside its export."""
+    from pretrain.setup import saved_model
+    from pretrain.state.adapter_files import adapter_folder, write_adapter
+
+    model = saved_model(run, found)
+    worst = write_adapter(run.model.adapter, model, tokenizer, folder, found.state.step, allowed)
+    tell(f"{adapter_folder(folder)}: the adapter; largest difference of a hidden state {worst:.1e}")
+    return {"folder": str(adapter_folder(folder)), "largest_difference": worst}
+
+
+def versions() -> dict[str, str]:
+    """Of what made the export."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}

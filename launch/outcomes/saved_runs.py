@@ -108,6 +108,21 @@ def choose_run(target: Path, overrides: Sequence[str], step: int | None) -> Chos
     return ChosenRun(folder=target, step=step)
 
 
+def step_of(target: Path, overrides: Sequence[str], step: int | None, best: bool) -> int | None:
+    """The step that was asked for, by number or as the best.
+
+    Raises:
+        ValueError: both were given, or the run has no best checkpoint.
+    """
+    from pretrain.best import best_step
+
+    if not best:
+        return step
+    if step is not None:
+        raise ValueError(f"--best and --step {step}: give one of them")
+    return best_step(choose_run(target, overrides, None).folder, tell)
+
+
 def steps_of(folder: Path) -> list[int]:
     """Steps of the checkpoints of a run, damaged ones included, oldest first."""
     from pretrain.state.checkpoint import NAME

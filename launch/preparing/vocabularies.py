@@ -47,7 +47,7 @@ def inspect_vocabulary(folder: Path, corpus: Path | None, characters: int, as_js
     """Print what is in a vocabulary, and how it covers the corpus of a data YAML."""
     from data_prep.vocabularies.vocabulary_report import VocabularyReport
 
-    report = VocabularyReport(folder=folder)
+    report = VocabularyReport(folder=tokenizer_folder(folder))
     value = report.summary()
     if corpus:
         from data_prep.preparing.corpus_tasks import documents
@@ -74,6 +74,8 @@ class Extending(NamedTuple):
     """At most so many new tokens; 0: all."""
     reuse_unused: bool
     """Fill [unusedN] rows first."""
+    whole: bool = True
+    """Chinese words of the list become whole tokens."""
 
 
 def extend_vocabulary(folder: Path, output: Path, what: Extending, as_json: bool) -> None:
@@ -81,6 +83,7 @@ def extend_vocabulary(folder: Path, output: Path, what: Extending, as_json: bool
     from data_prep.vocabularies.vocabulary_extension import extend
 
     check_extending(what)
+    folder = tokenizer_folder(folder)
     wanted, left = wanted_tokens(folder, what)
     chosen = wanted[: what.limit] if what.limit else wanted
     done = extend(folder, output, chosen, reuse_unused=what.reuse_unused)
@@ -104,6 +107,12 @@ def extend_vocabulary(folder: Path, output: Path, what: Extending, as_json: bool
             print(f"{report[name]:,} left out: {text}")
 
 
+def tokenizer_folder(folder: Path) -> Path:
+    """``folder``, or the tokenizer in it where it is a run or a prepared folder."""
+    inner = folder / "tokenizer"
+    return inner if (inner / "tokenizer.json").is_file() and not (folder / "tokenizer.json").is_file() else folder
+
+
 def check_extending(what: Extending) -> None:
     """Refuse what means nothing.
 
@@ -124,7 +133,7 @@ def wanted_tokens(folder: Path, what: Extending) -> tuple[list[str], int]:
 
     backend = tokenizer_of(folder, backend_of)
     if what.words:
-        return tokens_of_words(backend, read_words(what.words)), 0
+        return tokens_of_words(backend, read_words(what.words), han=what.whole), 0
     from data_prep.preparing.corpus_tasks import texts
 
     assert what.corpus is not None

@@ -14,4 +14,5 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done 
 
 TrainedRun = Annotated[Path, typer.Argument(help="The folder of a training run, or its YAML.")]
 YamlChanges = Annotated[list[str] | None, typer.Argument(help="Changes to a YAML: dotted.key=value ...")]
+Best = Annotated[bool, typer.Option("--best", help="The best checkpoint (checkpoints.best) instead of the newest.")]
 Step = Annotated[int | None, typer.Option(help="The checkpoint of this step instead of the newest.")]

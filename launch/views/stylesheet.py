@@ -142,6 +142,8 @@ CURVES = """
 .m-skipped{color:var(--random)} .m-spike{color:var(--mask)} .m-rollback{color:var(--entity)}
 .m-not_saved{color:var(--mask)} .m-resume{color:var(--word)}
 .plot line[class^=m-]{stroke:currentColor;stroke-width:1.4;opacity:.75}
+.plot .range{stroke:currentColor;stroke-width:2;opacity:.55} .plot .zero{stroke:var(--quiet)}
+.plot .hollow{fill:var(--card);stroke:currentColor;stroke-width:1.6}
 .bare .curves{display:none} .warning{color:var(--warn);margin:2px 0}
 .matrix{width:auto} .matrix td{padding:5px 10px} .matrix th{padding:4px 10px} .matrix .name{padding-left:0}
 .matrix .over{text-align:left;color:var(--ink);border-left:2px solid var(--line)}

@@ -9,6 +9,9 @@ A run that never sees [MASK] (MacBERT) is judged by text unlike its own: with ``
 measured under its own masks as well, as they are at the end of training; the names of those figures end in
 `/own_masks`.
 
+Folders of the control set (``control``) are measured apart from the others: the names of their figures begin with
+`control/`, as in `loss/control/knowledge_masking`.
+
     makers (Corpus.heldout)  --evaluate-->  Measured  --readable-->  loss, accuracy, and the share of the
         most frequent class
 """
@@ -16,7 +19,7 @@ measured under its own masks as well, as they are at the end of training; the na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
@@ -36,6 +39,8 @@ HELDOUT_SEED = 0
 MASKINGS = ("fixed", "both")
 OWN_MASKS = "/own_masks"
 """Ends the names of the figures under the run's own masks."""
+CONTROL = "control/"
+"""Begins the names of the figures of the control set."""
 
 
 class Measured(NamedTuple):
@@ -84,6 +89,10 @@ class Evaluation:
     masking: str = "fixed"
     """`fixed`: under the masks that every evaluation uses, so that runs compare; `both`: under the run's own as well,
     as figures that end in `/own_masks` (takes twice as long)."""
+    control: list[str] = field(default_factory=list)
+    """Names of prepared folders that are the control set: text that the model must not forget while it learns that of
+    the others. Their held-out figures stand apart, as `loss/control/TASK`; with `weight: 0` a folder is measured
+    alone, and with a weight it is replayed as well."""
 
     def __post_init__(self) -> None:
         if self.every < 0:
@@ -130,12 +139,12 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
     """This rank's sums over its share of the held-out rows; None when there are none at all."""
     sums: dict[str, torch.Tensor] = {}
     groups = {
-        name + maker.figures: objective.groups for maker in makers for name, objective in maker.objectives.items()
+        figure_of(maker, name): objective.groups for maker in makers for name, objective in maker.objectives.items()
     }
     labels: dict[str, torch.Tensor] = {}
     for maker in makers:
         names = list(maker.objectives)
-        figures = [name + maker.figures for name in names]
+        figures = [figure_of(maker, name) for name in names]
         rows = [row for stream in maker.streams.values() for row in heldout_rows(stream, limit)]
         batches = prepared_batches(maker, rows, world)
         for first, batch in zip(range(0, len(rows), world.size), batches, strict=True):
@@ -157,6 +166,12 @@ def evaluate(engine: Forward, makers: Sequence[BatchMaker], limit: int, world: W
     return (
         Measured({figure: groups[figure] for figure in sums}, torch.cat(list(sums.values())), labels) if sums else None
     )
+
+
+def figure_of(maker: BatchMaker, task: str) -> str:
+    """What the figures of a task are called on the rows of a maker: control/TASK, TASK/own_masks, ..."""
+    begin, end = maker.figures
+    return begin + task + end
 
 
 def prepared_batches(maker: BatchMaker, rows: Sequence[RowSpec], world: World) -> list[Batch]:

@@ -48,7 +48,13 @@ class Tokens(NamedTuple):
 
 def encode(tokenizer: Tokenizer, longest: int, first: str, second: str | None = None) -> Input:
     """``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]`` of at most ``longest`` tokens; of a pair the longer
-    text is cut (of two as long, the second), as BERT's programs do (Devlin et al. 2019, run_classifier.py)."""
+    text is cut (of two as long, the second), as BERT's programs do (Devlin et al. 2019, run_classifier.py).
+
+    Raises:
+        ValueError: not even the special tokens have room.
+    """
+    if longest < (2 if second is None else 3):
+        raise ValueError(f"longest: {longest} tokens have no room for [CLS] and [SEP]")
     texts = [tokenizer.encode_text(text) for text in ([first] if second is None else [first, second])]
     counts, room = [len(ids) for ids, _, _ in texts], longest - 1 - len(texts)
     kept = [min(counts[0], room)]

@@ -7,7 +7,9 @@
     accuracy of 3 of 4: rows (1, 1) (0, 1) (1, 1) (1, 1)  ->  sums (3, 4)  ->  .75
 
 Every metric but Spearman's hangs on the sums alone. Not defined (nothing to divide by) is nan, except where the field
-says 0.
+says 0. A row is what is drawn again as a whole: what belongs together, as the units of one document, is one row.
+
+Shape legend: N examples, R draws of them, K numbers of each, C classes, G groups of equal values.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+ROUNDING = 1e-12
+"""A spread smaller than this share of the squares is none."""
 
 
 def ratio(sums: Floats) -> Floats:
@@ -41,10 +45,8 @@ def f1(sums: Floats) -> Floats:
 def macro_f1(sums: Floats) -> Floats:
     """Mean F1 of C classes: (true positives, false positives, false negatives) of each, 3C columns; classes that are
     neither in the labels nor in the answers are left out."""
-    parts = sums.reshape(*sums.shape[:-1], -1, 3)
-    with np.errstate(invalid="ignore"):
-        found: Floats = np.nanmean(f1(parts), axis=-1)
-    return found
+    each = f1(sums.reshape(*sums.shape[:-1], -1, 3))
+    return _divided(np.nansum(each, axis=-1), np.isfinite(each).sum(-1))
 
 
 def matthews(sums: Floats) -> Floats:
@@ -56,16 +58,19 @@ def matthews(sums: Floats) -> Floats:
 
 
 def pearson(sums: Floats) -> Floats:
-    """Pearson's correlation of (1, x, y, xx, yy, xy); nan where x or y does not vary."""
+    """Pearson's correlation of (1, x, y, xx, yy, xy); nan where x or y does not vary by more than rounding."""
     n, x, y, xx, yy, xy = (sums[..., column] for column in range(6))
-    below = np.sqrt(np.maximum(n * xx - x * x, 0.0) * np.maximum(n * yy - y * y, 0.0))
-    return _divided(n * xy - x * y, below)
+    spread_x, spread_y = n * xx - x * x, n * yy - y * y
+    varies = (spread_x > ROUNDING * n * xx) & (spread_y > ROUNDING * n * yy)
+    return _divided(n * xy - x * y, np.sqrt(np.where(varies, spread_x * spread_y, 0.0)))
 
 
-def spearman(rows: Floats) -> float:
-    """Spearman's correlation of (x, y), ties given their mean rank: Pearson's of the ranks."""
-    x, y = _ranks(rows[:, 0]), _ranks(rows[:, 1])
-    return float(pearson(pairs(x, y).sum(0)))
+def spearman(rows: Floats, counts_RN: Floats) -> Floats:
+    """Spearman's correlations of (x, y), each example taken so many times: Pearson's of the ranks, ties given their
+    mean rank."""
+    x, y = (_ranks(rows[:, column], counts_RN) for column in range(2))
+    terms = (np.ones_like(x), x, y, x * x, y * y, x * y)
+    return pearson(np.stack([np.einsum("rn,rn->r", counts_RN, term) for term in terms], -1))
 
 
 def pairs(x: Floats, y: Floats) -> Floats:
@@ -118,14 +123,13 @@ class Outcome:
     @property
     def value(self) -> float:
         """The figure over all examples."""
-        return float(OF_SUMS[self.metric](self.rows.sum(0))) if self.metric in OF_SUMS else spearman(self.rows)
+        return float(self.drawn(np.ones((1, len(self.rows))))[0])
 
-    def drawn(self, counts_RN: npt.NDArray[np.int64]) -> Floats:
+    def drawn(self, counts_RN: Floats) -> Floats:
         """The figure over draws of the examples, (R,): how often each example was drawn."""
         if self.metric in OF_SUMS:
             return OF_SUMS[self.metric](counts_RN @ self.rows)
-        numbers = np.arange(len(self.rows))
-        return np.array([spearman(self.rows[np.repeat(numbers, count_N)]) for count_N in counts_RN])
+        return spearman(self.rows, counts_RN)
 
 
 def _divided(above: Floats, below: Floats) -> Floats:
@@ -134,8 +138,10 @@ def _divided(above: Floats, below: Floats) -> Floats:
     return found
 
 
-def _ranks(values: Floats) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    found: Floats = (last - (counts - 1) / 2)[inverse].astype(np.float64)
+def _ranks(values_N: Floats, counts_RN: Floats) -> Floats:
+    """Ranks (R, N) of values that are there so many times: (3, 1, 3) once each -> 2.5, 1, 2.5."""
+    _, group_N, sizes_G = np.unique(values_N, return_inverse=True, return_counts=True)
+    starts_G = np.cumsum(sizes_G) - sizes_G
+    counts_RG = np.add.reduceat(counts_RN[:, np.argsort(group_N, kind="stable")], starts_G, axis=1)
+    found: Floats = (np.cumsum(counts_RG, 1) - (counts_RG - 1) / 2)[:, group_N]
     return found

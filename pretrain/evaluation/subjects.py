@@ -23,6 +23,7 @@ from data_prep.encoding import Tokenizer
 from data_prep.files import sha256_file, sha256_json
 from pretrain.feed.batch import Batch
 from pretrain.network.encoder import Model, build_encoder, encode
+from pretrain.network.kinds import restored
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.state.checkpoint import NAME, candidates
 from pretrain.state.importing import MLM_HEAD, encoder_config, read_pretrained
@@ -76,9 +77,11 @@ def identity(path: Path) -> str:
     """
     if not path.is_dir():
         raise ValueError(f"model {path}: no such folder (looked from {Path.cwd()})")
-    runs = candidates(path / "checkpoints") or (candidates(path) if path.name == "checkpoints" else [])
+    runs = candidates(path if path.name == "checkpoints" else path / "checkpoints")
     one = path if NAME.fullmatch(path.name) and (path / "state.json").is_file() else runs[-1] if runs else None
     if one is not None:
+        if not (one / "state.json").is_file():
+            raise ValueError(f"model {path}: the newest checkpoint {one.name} has no state.json; name another one")
         return sha256_json({"checkpoint": sha256_file(one / "state.json")})
     files = sorted({file for pattern in WEIGHTS for file in path.glob(pattern)} - {path / MANIFEST})
     if not files:
@@ -93,10 +96,8 @@ def open_subject(name: str, path: Path, tokenizer: Tokenizer | None = None) -> S
         tokenizer: of a Hugging Face folder that has only a ``vocab.txt``; otherwise its own is taken.
 
     Raises:
-        ValueError: as ``read_origin`` and ``read_pretrained``.
+        ValueError: as ``read_origin`` and ``read_pretrained``; the newest checkpoint of a run is not whole.
     """
-    from transformers import ErnieConfig
-
     origin = read_origin(path, False)
     if origin is None:
         own = tokenizer or Tokenizer(folder=path)
@@ -104,7 +105,9 @@ def open_subject(name: str, path: Path, tokenizer: Tokenizer | None = None) -> S
         config, tensors, head = encoder_config(pretrained.config, 1, Model()), pretrained.tensors, MLM_HEAD
         pooler = "ernie.pooler.dense.weight" in tensors
     else:
-        own, tensors, config = origin.tokenizer, origin.tensors, ErnieConfig(**origin.encoder)
+        if origin.kind == "run" and identity(path) != sha256_json({"checkpoint": origin.fingerprint}):
+            raise ValueError("\n".join([f"model {path}: name another checkpoint", *origin.notes]))
+        own, tensors, config = origin.tokenizer, origin.tensors, restored(origin.encoder)
         masked = [task for task in origin.learned if origin.config["tasks"][task]["kind"] == "knowledge_masking"]
         head = f"heads.{masked[0]}." if masked else ""
         pooler = bool(origin.record()["pooler"])

@@ -13,7 +13,7 @@ Shape legend: B rows, T = B * row_tokens positions, S samples, M hidden position
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,4 +122,28 @@ def to_batch(
         maskable_tokens=int(packed.units.maskable_T.sum()),
         given_up_units=packed.given_up,
         pairs=int((lengths_S.astype(np.int64) ** 2).sum()),
+    )
+
+
+def texts_batch(ids_S: Sequence[npt.NDArray[np.int64]]) -> Batch:
+    """A batch of whole samples that stand one behind the other, of one segment and task 0, with nothing hidden: for
+    comparing models."""
+    length_S = np.array([len(ids) for ids in ids_S], np.int64)
+    seams_S1 = starts(length_S)
+    ids_T = np.concatenate(list(ids_S)).astype(np.int64)
+    zeros_1T = torch.zeros(1, len(ids_T), dtype=torch.long)
+    return Batch(
+        input_ids=torch.from_numpy(ids_T)[None],
+        position_ids=torch.from_numpy(np.arange(len(ids_T)) - np.repeat(seams_S1[:-1], length_S))[None],
+        token_type_ids=zeros_1T,
+        task_type_ids=zeros_1T,
+        cu_seqlens=torch.from_numpy(seams_S1.astype(np.int32)),
+        max_seqlen=int(length_S.max()),
+        grids=grids_of(seams_S1[:-1], length_S, len(ids_T)),
+        cls_positions_S=torch.from_numpy(seams_S1[:-1].copy()),
+        targets={},
+        counts={},
+        real_tokens=len(ids_T),
+        masked_tokens=0,
+        maskable_tokens=0,
     )

@@ -49,8 +49,8 @@ class BatchMaker(Dataset[Batch]):
     """Separates the draws of training and evaluation."""
     segment_types: int | None = None
     """Rows of the model's segment table; None: not known."""
-    figures: str = ""
-    """Ends the names of the figures that an evaluation makes of these batches."""
+    figures: tuple[str, str] = ("", "")
+    """What the names of the figures begin and end with that an evaluation makes of these batches."""
 
     def samples(self, rows: Sequence[RowSpec]) -> tuple[Samples, Long]:
         """The samples of several rows, row by row, and how many each row has.

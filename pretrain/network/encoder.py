@@ -1,6 +1,7 @@
-"""transformers' ErnieModel over packed rows: attention that never crosses samples, at no cost in parameters or names.
+"""An encoder of transformers over packed rows: attention that never crosses samples, at no cost in parameters or
+names.
 
-    (1, T) ids, positions, segments, tasks  ->  ErnieModel  ->  hidden states (T, D)
+    (1, T) ids, positions, segments, tasks  ->  ErnieModel (or another, kinds.py)  ->  hidden states (T, D)
 
 The attention is registered with transformers' attention interface under ``kmask_packed``. On a GPU in half precision it
 is torch's variable-length flash attention; elsewhere samples of nearly equal lengths are gathered into grids
@@ -19,7 +20,9 @@ import torch
 from torch import nn
 
 from pretrain.feed.batch import Batch
+from pretrain.network.adapters import Adapter
 from pretrain.network.grid_attention import anywhere, fused
+from pretrain.network.kinds import architecture
 from pretrain.network.prefix import Prefix, prefix_of, variable_length
 
 ATTENTION = "kmask_packed"
@@ -40,6 +43,12 @@ class Model:
     has and an export or a BERT folder has not; `reset` begins them anew."""
     drop: list[str] = field(default_factory=list)
     """Tasks that the run or export at `path` learned and that are left behind; every other one must be in `tasks`."""
+    warm_up_head: int = 0
+    """Steps at the beginning in which the encoder of `path` stands still and only what `path` did not bring is trained:
+    heads of new tasks, a masked-LM head that is missing or looks untrained, such a pooler. 0: none."""
+    adapter: Adapter | None = None
+    """What is trained in place of the encoder that comes from `path`, beside the heads: `kind: lora` or
+    `kind: bottleneck`. None: all of it."""
     layers: int = 12
     """Number of transformer layers."""
     hidden: int = 768
@@ -75,9 +84,15 @@ class Model:
             raise ValueError(f"heads: {self.heads} does not divide hidden = {self.hidden}")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer: {self.optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
-        if not self.path and (self.optimizer == "keep" or self.drop):
-            named = "drop" if self.drop else "optimizer"
+        if self.warm_up_head < 0:
+            raise ValueError(f"warm_up_head: {self.warm_up_head} must not be negative")
+        if not self.path and (self.optimizer == "keep" or self.drop or self.warm_up_head):
+            named = "drop" if self.drop else "warm_up_head" if self.warm_up_head else "optimizer"
             raise ValueError(f"{named}: {getattr(self, named)} needs `path`, the run that it is about")
+        if self.adapter and not self.path:
+            raise ValueError(
+                "adapter: it is trained in place of an encoder that `path` names; leave it out, or give one"
+            )
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must lie in [0, 1)")
@@ -131,34 +146,43 @@ def packed_attention(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention inside each sample; returns (1, T, H, E)."""
+    """Attention inside each sample; returns (1, T, H, E). Layers with a ``sliding_window`` see less far than that to
+    both sides.
+
+    Raises:
+        ValueError: prefixes in such a layer on a GPU.
+    """
     batch: Batch = kwargs["packed"]
     prefix: Prefix | None = kwargs.get("prefix")
+    reach = (kwargs.get("sliding_window") or 1) - 1
     if query_1HTE.is_cuda and query_1HTE.dtype in (torch.bfloat16, torch.float16) and not (dropout and module.training):
         from torch.nn.attention.varlen import varlen_attn
 
         query, key, value = (tensor[0].transpose(0, 1).contiguous() for tensor in (query_1HTE, key_1HTE, value_1HTE))
+        if prefix is not None and reach:
+            raise ValueError("prefix attention has no kernel for layers that see a window only; leave prefix_lm out")
         if prefix is not None:
             return variable_length(batch, prefix, query, key, value, scaling).unsqueeze(0), None
         seams, longest = batch.cu_seqlens, batch.max_seqlen
-        out_THE: Any = varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling)
+        near: Any = {"window_size": (reach, reach)} if reach else {}
+        out_THE: Any = varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling, **near)
         return out_THE.unsqueeze(0), None
     flat = (query_1HTE[0].transpose(0, 1), key_1HTE[0].transpose(0, 1), value_1HTE[0].transpose(0, 1))
     prefix_S = None if prefix is None else prefix.line_S
     scale = query_1HTE.shape[-1] ** -0.5 if scaling is None else scaling
     if query_1HTE.device.type == "cpu" and not (dropout and module.training):
-        return fused(*flat, batch.grids, prefix_S, scale).unsqueeze(0), None
-    return anywhere(*flat, batch.grids, prefix_S, scale, dropout if module.training else 0.0).unsqueeze(0), None
+        return fused(*flat, batch.grids, prefix_S, scale, reach).unsqueeze(0), None
+    dropped = dropout if module.training else 0.0
+    return anywhere(*flat, batch.grids, prefix_S, scale, dropped, reach).unsqueeze(0), None
 
 
 def build_encoder(config: Any, pooler: bool = True) -> nn.Module:
-    """An ErnieModel with packed attention; weights are set by the caller. A second encoder, which nobody pools, has no
-    pooler."""
-    from transformers import ErnieModel
+    """The encoder of a configuration (kinds.py) with packed attention; weights are set by the caller. A second encoder,
+    which nobody pools, has no pooler."""
     from transformers.modeling_utils import AttentionInterface
 
     AttentionInterface.register(ATTENTION, packed_attention)
-    encoder: nn.Module = ErnieModel(config, add_pooling_layer=pooler)
+    encoder = architecture(config.model_type).build(config, pooler)
     encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
     return encoder
 

@@ -31,6 +31,7 @@ from pretrain.feed.texts import Long, Text, Texts
 from pretrain.forward.encoding import Encoding
 from pretrain.forward.loss import Loss, cross_entropy, over_vocabulary
 from pretrain.network.decoder import Decoder
+from pretrain.network.kinds import architecture, word_width
 
 WORDS = "ernie.embeddings.word_embeddings.weight"
 """The table that decoders over the vocabulary are tied to; a task that ties one predicts its targets' ``label``."""
@@ -124,7 +125,8 @@ class Objective(ABC):
 
     @abstractmethod
     def head(self, config: Any) -> nn.Module:
-        """Parameters of its own, a second encoder included; ``config`` is transformers' ErnieConfig.
+        """Parameters of its own, a second encoder included; ``config`` is transformers' ErnieConfig (or that
+        of another architecture, network/kinds.py).
 
         A layer whose weight is shared must belong to the head (see ``tied``): ZeRO-3 gathers a shared weight only for
         modules that own it.
@@ -167,10 +169,8 @@ class TokenPrediction(Objective):
         return {"decoder.weight": WORDS, "decoder.bias": f"heads.{name}.bias"}
 
     def head(self, config: Any) -> nn.Module:
-        from transformers.models.ernie.modeling_ernie import ErnieLMPredictionHead
-
-        head: nn.Module = ErnieLMPredictionHead(config)
-        head.decoder = Decoder(config.hidden_size, config.vocab_size)
+        head = architecture(config.model_type).head(config)
+        head.decoder = Decoder(word_width(config), config.vocab_size)
         return head
 
     def loss(self, encoding: Encoding, batch: Batch, targets: Mapping[str, torch.Tensor], head: nn.Module) -> Loss:

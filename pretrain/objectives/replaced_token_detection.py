@@ -65,6 +65,11 @@ class ReplacedTokenHead(nn.Module):
         from transformers.activations import ACT2FN
 
         super().__init__()
+        if config.model_type != "ernie":
+            raise ValueError(
+                f"replaced_token_detection makes its generator like an ErnieModel, and model.path is a "
+                f"{config.model_type}; leave the task out"
+            )
         small, wide, words = narrower(config, size), config.hidden_size, config.vocab_size
         self.generator = build_encoder(small, pooler=False)
         self.generator.embeddings.word_embeddings = Narrowed(words, wide, small.hidden_size, config.pad_token_id)  # type: ignore[union-attr]

@@ -21,20 +21,21 @@ from pretrain.feed.packed import Packed
 from pretrain.forward.encoding import Encoding
 from pretrain.forward.loss import Loss, over_vocabulary
 from pretrain.network.decoder import Decoder
+from pretrain.network.kinds import word_width
 from pretrain.objectives import WORDS, Objective
 
 
 class BoundaryHead(nn.Module):
     """Two layers over both boundary states and a learned position, decoder tied to the word embeddings plus a bias."""
 
-    def __init__(self, hidden: int, position: int, max_length: int, vocabulary: int, eps: float) -> None:
+    def __init__(self, hidden: int, words: int, position: int, max_length: int, vocabulary: int, eps: float) -> None:
         super().__init__()
         self.positions = nn.Embedding(max_length, position)
         self.first = nn.Linear(2 * hidden + position, hidden)
         self.first_norm = nn.LayerNorm(hidden, eps=eps)
-        self.second = nn.Linear(hidden, hidden)
-        self.second_norm = nn.LayerNorm(hidden, eps=eps)
-        self.decoder = Decoder(hidden, vocabulary)
+        self.second = nn.Linear(hidden, words)
+        self.second_norm = nn.LayerNorm(words, eps=eps)
+        self.decoder = Decoder(words, vocabulary)
 
     def forward(self, left_MD: torch.Tensor, right_MD: torch.Tensor, offset_M: torch.Tensor) -> torch.Tensor:
         """Logits (M, V)."""
@@ -81,8 +82,9 @@ class SpanBoundary(Objective):
         return arrays, len(found.position_M)
 
     def head(self, config: Any) -> nn.Module:
+        hidden, words = config.hidden_size, word_width(config)
         return BoundaryHead(
-            config.hidden_size, self.position_size, self.max_length, config.vocab_size, config.layer_norm_eps
+            hidden, words, self.position_size, self.max_length, config.vocab_size, config.layer_norm_eps
         )
 
     def tied(self, name: str) -> Mapping[str, str]:

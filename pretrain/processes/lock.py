@@ -22,20 +22,21 @@ POLL_SECONDS = 0.2
 
 
 @contextlib.contextmanager
-def held(folder: Path, wait_seconds: float, note: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of a run. A process that is just ending (after a kill of its launcher, say) is waited for.
+def held(folder: Path, wait_seconds: float, note: Callable[[str], None], what: str = "training") -> Iterator[None]:
+    """Hold the lock of a run, or of another folder that a ``what`` writes into. A process that is just ending (after a
+    kill of its launcher, say) is waited for.
 
     Raises:
-        ValueError: another process trains into this folder; names it.
+        ValueError: another process writes into this folder; names it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         deadline, told = time.monotonic() + wait_seconds, False
-        while not _taken(descriptor, folder, note):
+        while not _taken(descriptor, folder, note, what):
             holder = describe(folder)
             if time.monotonic() > deadline:
-                raise refusal(folder, holder)
+                raise refusal(folder, holder, what)
             if not told:
                 note(f"{folder} is held by {holder}; waiting up to {wait_seconds:.0f} s for its end")
                 told = True
@@ -49,10 +50,10 @@ def held(folder: Path, wait_seconds: float, note: Callable[[str], None]) -> Iter
         os.close(descriptor)
 
 
-def refusal(folder: Path, who: str) -> ValueError:
+def refusal(folder: Path, who: str, what: str = "training") -> ValueError:
     """What to tell the user whose output is held by somebody else."""
     return ValueError(
-        f"{folder}: another training writes into this folder ({who}). Stop that one, wait for its end, or choose "
+        f"{folder}: another {what} writes into this folder ({who}). Stop that one, wait for its end, or choose "
         "another output."
     )
 
@@ -80,13 +81,11 @@ def holder(folder: Path) -> str | None:
     return None
 
 
-def _taken(descriptor: int, folder: Path, note: Callable[[str], None]) -> bool:
+def _taken(descriptor: int, folder: Path, note: Callable[[str], None], what: str) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:  # a file system without locks
-        note(
-            f"{folder}: the file system takes no locks ({error.strerror}); see to it that only one training writes here"
-        )
+        note(f"{folder}: the file system takes no locks ({error.strerror}); see to it that only one {what} writes here")
     return True

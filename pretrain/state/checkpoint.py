@@ -23,7 +23,8 @@ import torch
 
 from data_prep.files import read_json, sha256_file, sha256_json
 from pretrain.feed.sampling import Cursor
-from pretrain.state.checkpoint_files import STATE_VERSION, check_hash, check_size, read_file
+from pretrain.state.checkpoint_files import STATE_VERSION, TENSOR_FILES, check_hash, check_size, read_file
+from pretrain.state.tensor_files import Weights, stored
 
 NAME = re.compile(r"step-\d{8}")
 Note = Callable[[str], None]
@@ -66,6 +67,8 @@ class State:
     """Parts of the model that existed before the present stage began (forgetting.py)."""
     ends: Mapping[str, int] = field(default_factory=dict)
     """Ends of stages that each part's weights are the mean of; absent: of one (optimization.average_stages)."""
+    best: Mapping[str, Any] = field(default_factory=dict)
+    """The best checkpoint so far and what it is judged by (pretrain/best.py); empty: none is kept."""
     window: Mapping[str, Any] = field(default_factory=dict)
     """Sums since the last line of metrics (metrics/sums.py)."""
     guard: Mapping[str, Any] = field(default_factory=dict)
@@ -103,6 +106,10 @@ class Checkpoint:
         if optimizer:
             found.update(load_file(self.folder / "optimizer.safetensors"))
         return found
+
+    def weights(self) -> Weights:
+        """Weights alone, each read when it is asked for."""
+        return stored(self.folder / TENSOR_FILES[0])
 
 
 def candidates(folder: Path) -> list[Path]:

@@ -7,7 +7,6 @@ write(module, ...)  ->  verify(folder, module)     the folder reloaded: the same
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from pretrain.state.export_parts import SENTENCES, TOLERANCE, exported_config, one_sample, write_tokenizer
+from pretrain.state.export_parts import (
+    SENTENCES,
+    TOLERANCE,
+    exported_config,
+    one_sample,
+    write_config,
+    write_tokenizer,
+)
+from pretrain.state.sealing import seal
+from pretrain.state.tensor_files import write as write_tensors
+from pretrain.state.verifying import quiet
 
 NAME = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 README = """\
@@ -65,18 +74,10 @@ def write(
     Raises:
         ValueError: the reloaded encoder is not the trained one.
     """
-    from safetensors.torch import save_file
-
     config = module.config
-    values = {**exported_config(config.to_dict(), {}), "architectures": [type(module).__name__]}
-    (folder / "config.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    named = module.named_parameters(remove_duplicate=False)
-    save_file(
-        {key: tensor.detach().cpu().clone().contiguous() for key, tensor in named},
-        folder / "model.safetensors",
-        metadata={"format": "pt"},
-    )
-    (folder / "model.safetensors").chmod(0o644)  # safetensors creates private files
+    write_config(folder, exported_config({**config.to_dict(), "architectures": [type(module).__name__]}, {}))
+    tensors = dict(module.named_parameters(remove_duplicate=False))
+    write_tensors(folder / "model.safetensors", tensors, "fp32")
     write_tokenizer(tokenizer, folder, config.max_position_embeddings)
     shape = {"layers": config.num_hidden_layers, "hidden": config.hidden_size, "vocabulary": config.vocab_size}
     pooler = (
@@ -88,11 +89,9 @@ def write(
         name=companion_folder(target, task, name).name, task=task, main=target.name, pooler=pooler, **shape
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-    text = json.dumps(
-        {**manifest, "companion": {"task": task, "name": name}}, indent=1, ensure_ascii=False, sort_keys=True
-    )
-    (folder / "training_manifest.json").write_text(text + "\n", encoding="utf-8")
-    return verify(folder, module)
+    worst = verify(folder, module)
+    seal(folder, {**manifest, "companion": {"task": task, "name": name}, "verified": {type(module).__name__: worst}})
+    return worst
 
 
 @torch.no_grad()
@@ -106,8 +105,9 @@ def verify(folder: Path, module: nn.Module) -> float:
 
     from pretrain.network.encoder import encode
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    reloaded, info = AutoModel.from_pretrained(folder, output_loading_info=True)
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        reloaded, info = AutoModel.from_pretrained(folder, output_loading_info=True)
     missing = [
         name
         for name in info["missing_keys"]

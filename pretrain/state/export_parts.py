@@ -3,14 +3,17 @@ verified on."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+
+from data_prep.encoding import Tokenizer
+from data_prep.files import write_atomic
 
 SENTENCES = (
     "北京是中华人民共和国的首都。",
@@ -22,13 +25,26 @@ SENTENCES = (
     "She said: “We will meet in London at 10:30.”",
     "自然语言处理是人工智能的一个重要方向。",
 )
+PAIR = (SENTENCES[0], SENTENCES[5])
+"""A sample of two segments."""
 TOLERANCE = 1e-4
+BOUNDS = {"fp32": TOLERANCE, "fp16": 0.02, "bf16": 0.1}
+"""What numbers of a reloaded model may differ by: fp32 by so much; halves, whose weights are rounded, by so large a share
+of the largest number (computed in fp32)."""
 FROM_SOURCE = ("classifier_dropout", "position_embedding_type", "bos_token_id", "eos_token_id")
 """Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not
 touch."""
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 DROPOUT_OF_BERT = 0.1
 """What a config.json that names no dropout means."""
+NORMALIZER = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+"""Settings of a BertTokenizer by the names that tokenizer.json has for them."""
+SPECIAL_NAMES = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+TORCH_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 DROPPED = (
     "id2label",
     "label2id",
@@ -41,52 +57,57 @@ DROPPED = (
 """Labels would clash with `num_labels` of whoever fine-tunes; the rest describes this process, not the model."""
 
 
-def exported_config(shape: Mapping[str, Any], source: Mapping[str, Any], masked_lm: bool = True) -> dict[str, Any]:
-    """config.json of an export, with or without a masked-LM head.
+def exported_config(shape: Mapping[str, Any], source: Mapping[str, Any], dtype: str = "fp32") -> dict[str, Any]:
+    """config.json of an export.
 
     Args:
-        shape: the encoder as trained (ErnieConfig.to_dict).
+        shape: the encoder as trained (to_dict of its configuration), with the `architectures` that read it.
         source: config.json of the start checkpoint; empty when training began from scratch.
+        dtype: what weights are written in; runtimes before transformers 5 read it as `torch_dtype`.
     """
     values = {name: value for name, value in shape.items() if name not in DROPPED}
-    values |= {"architectures": ["ErnieForMaskedLM" if masked_lm else "ErnieModel"], "torch_dtype": "float32"}
+    values |= {"torch_dtype": TORCH_DTYPES[dtype]}
     values |= {name: source[name] for name in FROM_SOURCE if name in source}
     if source:
-        values |= {name: DROPOUT_OF_BERT if source.get(name) is None else source[name] for name in DROPOUT}
+        names = [name for name in DROPOUT if name in values]
+        values |= {name: DROPOUT_OF_BERT if source.get(name) is None else source[name] for name in names}
     return values
 
 
+def write_config(folder: Path, values: Mapping[str, Any]) -> None:
+    """config.json, in the order of its keys."""
+    write_atomic(folder / "config.json", json.dumps(values, indent=2, sort_keys=True) + "\n")
+
+
 def write_tokenizer(source: Path, folder: Path, longest: int) -> None:
-    """The tokenizer of a run, for models that read ``longest`` tokens."""
-    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
-    settings = folder / "tokenizer_config.json"
-    values = json.loads(settings.read_text(encoding="utf-8")) if settings.is_file() else {}
-    values["model_max_length"] = longest
-    settings.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """The tokenizer of a run, for models that read ``longest`` tokens, with every file that a runtime looks for.
 
-
-def one_sample(ids: torch.Tensor) -> Any:
-    """A batch of one sample (T,), as training makes them."""
-    from pretrain.feed.batch import Batch
-    from pretrain.feed.grids import grids_of
-
-    length = len(ids)
-    steps = torch.arange(length)
-    zeros = torch.zeros(1, length, dtype=torch.long)
-    return Batch(
-        input_ids=ids[None],
-        position_ids=steps[None],
-        token_type_ids=zeros,
-        task_type_ids=zeros,
-        cu_seqlens=torch.tensor([0, length], dtype=torch.int32),
-        max_seqlen=length,
-        grids=grids_of(np.zeros(1, np.int64), np.array([length], np.int64), length),
-        cls_positions_S=torch.zeros(1, dtype=torch.long),
-        targets={},
-        counts={},
-        real_tokens=length,
-        masked_tokens=0,
-        maskable_tokens=0,
+    tokenizer.json is the truth. A WordPiece vocabulary is also written as vocab.txt, which runtimes before
+    tokenizer.json read, with the rules that it leaves open in tokenizer_config.json.
+    """
+    shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
+    rules = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    settings, special = (
+        json.loads((source / name).read_text(encoding="utf-8")) if (source / name).is_file() else {}
+        for name in ("tokenizer_config.json", "special_tokens_map.json")
     )
+    tokens = Tokenizer(folder=source).tokens
+    if rules["model"].get("type") == "WordPiece":
+        write_atomic(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens))
+        normalizer = rules.get("normalizer") or {}
+        if normalizer.get("type") == "BertNormalizer":
+            settings = {new: normalizer[old] for new, old in NORMALIZER.items()} | settings
+        if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # of transformers 5 alone
+            settings["tokenizer_class"] = "BertTokenizer"
+        special = special or {name: token for name, token in SPECIAL_NAMES.items() if token in tokens}
+    values = {**special, **settings, "model_max_length": longest}
+    for name, value in (("tokenizer_config.json", values), ("special_tokens_map.json", special)):
+        write_atomic(folder / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def one_sample(ids: torch.Tensor, segments: torch.Tensor | None = None) -> Any:
+    """A batch of one sample (T,), as training makes them; segments int64 (T,), all 0 where left out."""
+    from pretrain.feed.batch import texts_batch
+
+    batch = texts_batch([ids.numpy()])
+    return batch if segments is None else dataclasses.replace(batch, token_type_ids=segments[None])

@@ -16,7 +16,7 @@ from typing import Any
 
 from pretrain.state.checkpoint import State
 from pretrain.state.export_parts import TOLERANCE
-from pretrain.state.exporting import AUXILIARY
+from pretrain.state.heads import AUXILIARY
 
 POOLER = {
     "trained": "The pooler was trained by {pooled:,} targets of sentence-level tasks.",

@@ -4,7 +4,8 @@ checkpoints, or from an export.
     read_origin(path, moments)  ->  Origin       facts as the checkpoint's state has them, and tensors by our names
                                     None         the folder is not one of kmask's: a BERT or ERNIE (importing.py)
 
-    export  model.safetensors + auxiliary_heads.safetensors + training_manifest.json  ->  the same, without Adam
+    export  model.safetensors + auxiliary_heads.safetensors + training_manifest.json  ->  the same, without Adam (of one
+            as plain BERT also unfolded_embeddings.safetensors)
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from data_prep.encoding import Tokenizer
 from data_prep.files import read_json, sha256_file, sha256_json
 from pretrain.state import checkpoint
 from pretrain.state.checkpoint import Checkpoint
-from pretrain.state.exporting import AUXILIARY
+from pretrain.state.heads import AUXILIARY, MANIFEST, UNFOLDED
 from pretrain.state.importing import read_pretrained
+from pretrain.state.tensor_files import stored
 
-MANIFEST = "training_manifest.json"
 FACTS = ("step", "config", "encoder", "done", "learned", "task_ids", "seen", "source")
 """Fields of a state that an export's manifest has too."""
 
@@ -112,16 +113,16 @@ def _of_checkpoint(path: Path, found: Checkpoint, moments: bool, notes: Sequence
 
 
 def _of_export(path: Path, manifest: Mapping[str, Any]) -> Origin:
-    from safetensors.torch import load_file
-
     missing = [name for name in FACTS if name not in manifest and name != "task_ids"]
     if missing:
         raise ValueError(f"model.path {path}: {MANIFEST} does not say {', '.join(missing)}; export the run again")
     tokenizer = Tokenizer(folder=path)
     tensors = dict(read_pretrained(path, tokenizer).tensors)
-    files = [path / name for name in ("model.safetensors", AUXILIARY) if (path / name).is_file()]
+    files = [path / name for name in ("model.safetensors", AUXILIARY, UNFOLDED) if (path / name).is_file()]
     if (path / AUXILIARY).is_file():
-        tensors |= {f"heads.{name}": tensor.float() for name, tensor in load_file(path / AUXILIARY).items()}
+        tensors |= {f"heads.{name}": tensor.float() for name, tensor in stored(path / AUXILIARY).items()}
+    if (path / UNFOLDED).is_file():  # an export as plain BERT
+        tensors |= stored(path / UNFOLDED)
     return Origin(
         path=str(path),
         kind="export",

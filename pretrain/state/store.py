@@ -13,7 +13,7 @@ deleted.
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,12 @@ class Store:
         for aside in self.folder.glob("step-*.replaced*"):
             if not (own := aside.with_name(aside.name.partition(".")[0])).exists():
                 aside.rename(own)
-        return newest(self.folder, self.note, self._read)
+        found = newest(self.folder, self.note, self._read)
+        if found is None or not (step := found.state.best.get("step")) or (self.folder / f"step-{step:08d}").exists():
+            return found
+        self.note(f"the best checkpoint, that of step {step:,}, is not there any more; the best is looked for anew")
+        left = {name: value for name, value in found.state.best.items() if name not in ("step", "value")}
+        return replace(found, state=replace(found.state, best=left))
 
     def _read(self, path: Path) -> Snapshot:
         found = read(path)
@@ -48,7 +53,8 @@ class Store:
         return found
 
     def save(self, snapshot: Snapshot) -> Path:
-        """Publish a checkpoint and delete all valid ones but the newest ``keep`` and those that stay for ever.
+        """Publish a checkpoint and delete all valid ones but the newest ``keep``, the best and those that stay for
+        ever.
 
         A folder of this step that is there already is replaced; if it is damaged it stays, under another name.
 
@@ -72,25 +78,25 @@ class Store:
         for replaced in self.folder.glob(f"{target.name}.replaced*"):
             shutil.rmtree(replaced, ignore_errors=True)
         self._whole[target] = signature(target)
-        for old in self._superfluous(target):
+        for old in self._superfluous(target, snapshot.state.best.get("step", 0)):
             doomed = old.rename(self.folder / staging_name(old.name))  # never half a checkpoint
             shutil.rmtree(doomed, ignore_errors=True)
         return target
 
-    def _superfluous(self, target: Path) -> list[Path]:
-        """Valid checkpoints that are neither among the newest nor kept for ever nor just written."""
+    def _superfluous(self, target: Path, best: int) -> list[Path]:
+        """Valid checkpoints that are neither among the newest nor kept for ever nor the best nor just written."""
         newest, found = 0, []
         for path in reversed(candidates(self.folder)):
-            if newest >= self.keep and (path == target or self._stays(path)):
+            if newest >= self.keep and (path == target or self._stays(path, best)):
                 continue
             if self._is_whole(path):
                 newest += 1
                 found += [path] if newest > self.keep else []
         return found
 
-    def _stays(self, path: Path) -> bool:
+    def _stays(self, path: Path, best: int) -> bool:
         step = int(path.name[-8:])
-        return bool(self.keep_every and step) and step % self.keep_every == 0
+        return step == best > 0 or (bool(self.keep_every and step) and step % self.keep_every == 0)
 
     def _set_aside(self, target: Path) -> Path:
         whole = self._is_whole(target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from data_prep.blocks import Block
 from data_prep.documents import Document
 from data_prep.encoding import Tokenizer
 from data_prep.vocabularies import vocabulary_training
@@ -503,10 +505,10 @@ def test_text_that_was_known_is_cut_as_before_and_unknown_characters_are_known_n
     assert len(theirs) == len(Tokenizer(folder=tmp_path / "new").tokens)
 
 
-def test_unused_rows_are_filled_first_when_asked(tmp_path: Path) -> None:
+def test_unused_rows_are_filled_first(tmp_path: Path) -> None:
     old = small_folder(tmp_path / "old")
     before = Tokenizer(folder=old).tokens
-    done = extend(old, tmp_path / "new", ["山", "川", "河"], reuse_unused=True)
+    done = extend(old, tmp_path / "new", ["山", "川", "河"])
     assert (done.added, done.reused, done.rows) == ({"山": 5, "川": 6, "河": len(before)}, 2, len(before) + 1)
     assert Tokenizer(folder=tmp_path / "new").tokens == [*before[:5], "山", "川", *before[7:], "河"]
     assert (tmp_path / "new/vocab.txt").read_text(encoding="utf-8").splitlines() == Tokenizer(
@@ -524,10 +526,42 @@ def test_words_of_a_list_become_tokens_when_they_are_latin_and_characters_when_t
     (tmp_path / "words.txt").write_text("# names\nKubelet\tterm\n\nwater-rat\n长江水\n", encoding="utf-8")
     backend = backend_of(small_folder(tmp_path / "old"))
     wanted = tokens_of_words(backend, read_words(tmp_path / "words.txt"))
+    assert wanted == ["kubelet", "water", "rat", "-", "长江水"]
+    wanted = tokens_of_words(backend, read_words(tmp_path / "words.txt"), han=False)
     assert wanted == ["kubelet", "water", "rat", "-", "长", "江", "水"]
-    done = extend(tmp_path / "old", tmp_path / "new", wanted)
+    done = extend(tmp_path / "old", tmp_path / "new", wanted, reuse_unused=False)
     assert (list(done.added), done.already) == (["kubelet", "rat", "-", "长"], 3)
     assert tokens_of(tmp_path / "new", "Kubelet 长江") == ["kubelet", "长", "江"]
+
+
+def test_whole_words_are_found_alike_by_transformers_the_library_and_the_compiled_loops(
+    trained: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    lines = ["北京大学", "北京", "大学生", "Kubelet", "Naïve", "𠀀𠀁", "A股", "《民法典》"]
+    plain = Tokenizer(folder=trained).tokens
+    old = vocab_folder(tmp_path / "old", [*plain[:5], "[unused1]", "[unused2]", *plain[5:]])
+    wanted = tokens_of_words(backend_of(trained), lines)
+    done = extend(old, tmp_path / "new", wanted)
+    assert (done.added["北京大学"], done.added["北京"], done.reused) == (5, 6, 2)
+    ours, theirs = tokenizer(tmp_path / "new"), AutoTokenizer.from_pretrained(str(tmp_path / "new"))
+    assert ours._compiled is not None and len(theirs) == len(ours.tokens) == done.rows
+    assert (tmp_path / "new/vocab.txt").read_text(encoding="utf-8").splitlines() == ours.tokens
+    assert tokens_of(tmp_path / "new", "北京大学生 KUBELET nai\u0308ve") == ["北京大学", "生", "kubelet", "naive"]
+    generator = random.Random(1)
+    parts = [*lines, *"北京大学生。《》é\u0301\u200b½ ab\n", "[UNK]", *(text[:5] for text in texts()[:40])]
+    mixed = ["".join(generator.choices(parts, k=12)) for _ in range(300)]
+    for text in mixed:
+        ids_T, start_T, end_T = ours.encode(document(text))
+        library = ours._backend.encode(text, add_special_tokens=False)
+        assert library.ids == ids_T.tolist() and library.offsets == list(zip(start_T, end_T, strict=True))
+        assert "[UNK]" in text or theirs(text).input_ids[1:-1] == library.ids
+    together = ours.encode_block(Block([document(text) for text in mixed]))
+    assert together.ids_T.tolist() == [index for text in mixed for index in ids_of(tmp_path / "new", text)]
+    again = extend(tmp_path / "new", tmp_path / "newer", [*wanted, "三峡"])
+    assert (again.added, again.already) == ({"三峡": done.rows}, len(wanted))
+    assert tokens_of(tmp_path / "newer", "北京三峡") == ["北京", "三峡"]
 
 
 def test_a_folder_with_only_a_vocab_txt_can_be_extended(tmp_path: Path) -> None:

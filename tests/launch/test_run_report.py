@@ -164,10 +164,11 @@ def test_a_task_whose_accuracy_says_nothing_is_shown_by_its_loss(tmp_path: Path)
 
 def test_figures_under_own_masks_and_of_kinds_of_units_have_rows_of_their_own(tmp_path: Path) -> None:
     more = {"loss/words/own_masks": 2.0, "loss/words/entity": 3.0, "loss/words/entity/own_masks": 4.0}
+    more |= {"loss/control/words": 5.0, "loss/control/words/entity": 6.0}
     lines = [train_line(10, "one"), {**evaluation_line(10, "one", {"words": 0.1}), **more}]
     facts = read_run(write_lines(tmp_path / "run", lines))
-    assert list(cells_of(facts, "loss")) == ["words", "words/own_masks"]
-    assert facts.history.groups == {"words": ["entity"]}
+    assert list(cells_of(facts, "loss")) == ["words", "words/own_masks", "control/words"]
+    assert facts.history.groups["words"] == ["entity"] and facts.history.tasks == ["words"]
     assert matrix(facts.history, facts.plan, "loss", ["words/entity"]).rows[0].last == 3.0
     assert "entity" in "".join(text_of(run_lines(facts, 100)))
 

@@ -129,6 +129,16 @@ class RunFacts:
             found.append(f"no state of a checkpoint could be read: {self.plan.problem}")
         return found
 
+    def best(self) -> list[str]:
+        """A line about the best checkpoint, where one is kept."""
+        best = self.plan.best
+        if not best or not is_number(best.get("value")):
+            return ["best: no checkpoint that is good enough yet"] if best else []
+        text = f"best: step {best['step']:,}, {best['figure']} {best['value']:.4f}"
+        if is_number(best.get("control_value")) and is_number(best.get("begin")):
+            text += f", {best['control']} {best['control_value']:.4f} (at first {best['begin']:.4f})"
+        return [text]
+
     def events(self) -> str:
         """What happened on the way, counted: 3 skipped steps, 1 rollback."""
         words = {
@@ -169,6 +179,7 @@ class RunFacts:
             "seconds": self.seconds,
             "tokens_per_second": {"median": speed.middle, "last": speed.last} if speed else None,
             "events": dict(history.counts),
+            "best": dict(self.plan.best) or None,
             "bad_lines": history.lines.bad,
             "repeated_lines": history.lines.repeated_lines,
             "tasks": joined(history, self.plan),

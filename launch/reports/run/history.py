@@ -18,6 +18,8 @@ from launch.reports.run.pauses import Pauses
 
 OWN_MASKS = "/own_masks"
 """Ends the names of held-out figures under the run's own masks."""
+CONTROL = "control/"
+"""Begins the names of the figures of the control set."""
 SAVING = ("checkpoint", "not_saved")
 """Events that tell of a step which may lie behind: saves end while training goes on."""
 MARKS = ("skipped", "spike", "rollback", "not_saved", "resume")

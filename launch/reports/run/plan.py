@@ -36,6 +36,8 @@ class Plan:
     """Tasks that the run it continues had learned."""
     checkpoints: Sequence[int] = ()
     """Steps of the checkpoints on disk."""
+    best: Mapping[str, Any] = field(default_factory=dict)
+    """The best checkpoint and what it is judged by; empty: none is kept."""
     config: Mapping[str, Any] = field(default_factory=dict)
     trained_by: str | None = None
     """The process that trains in the folder now."""
@@ -70,6 +72,7 @@ def read_plan(folder: Path) -> Plan:
             learned=_names(state.get("learned")),
             before=_names(source.get("learned")),
             checkpoints=steps,
+            best=state["best"] if isinstance(state.get("best"), dict) else {},
             config=config,
             trained_by=trained_by,
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from launch.reports.run.curves import is_number
-from launch.reports.run.history import OWN_MASKS, History, StageSpan
+from launch.reports.run.history import CONTROL, OWN_MASKS, History, StageSpan
 from launch.reports.run.plan import Plan
 
 FIGURES = ("accuracy", "loss")
@@ -90,10 +90,18 @@ def matrix(history: History, plan: Plan, figure: str, names: Sequence[str] | Non
 
 
 def joined(history: History, plan: Plan) -> list[str]:
-    """All tasks in order of joining, each followed by the same under the run's own masks where that was measured."""
+    """All tasks in order of joining, each followed by the same under the run's own masks and of the control set, where
+    that was measured."""
     names = dict.fromkeys([*(task for task in plan.learned if task in history.tasks), *history.tasks])
     own = {name.partition("/")[2] for name in history.heldout if name.endswith(OWN_MASKS)}
-    return [one for name in names for one in (name, name + OWN_MASKS) if one == name or one in own]
+    own |= {name.partition("/")[2] for name in history.heldout if name.partition("/")[2].startswith(CONTROL)}
+    forms = (("", OWN_MASKS), (CONTROL, ""), (CONTROL, OWN_MASKS))
+    return [
+        one
+        for name in names
+        for one in (name, *(begin + name + end for begin, end in forms))
+        if one == name or one in own
+    ]
 
 
 def _evaluations(history: History, plan: Plan) -> list[tuple[Column, Mapping[str, Any]]]:
@@ -137,7 +145,7 @@ def _planned(plan: Plan, stage: StageSpan) -> Mapping[str, Any]:
 def _row(
     history: History, plan: Plan, figure: str, name: str, shown: Sequence[tuple[Column, Mapping[str, Any]]]
 ) -> Row:
-    first = learned_in(history, plan, name.partition("/")[0])
+    first = learned_in(history, plan, name.removeprefix(CONTROL).partition("/")[0])
     cells: list[float | None] = []
     ends: list[float] = []
     last_seen, majority, before = -1, None, None

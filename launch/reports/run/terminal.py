@@ -53,6 +53,7 @@ def summary_lines(facts: RunFacts, width: int) -> Iterator[Line]:
     yield [Word("  " + cut("   ".join(summary_words(facts)), width - 2))]
     if events := facts.events():
         yield [Word("  on the way: " + events)]
+    yield from ([Word(line)] for text in facts.best() for line in wrapped(text, width, 2))
     for text in facts.warnings():
         yield from ([Word(line, "bad")] for line in wrapped(f"! {text}", width, 2))
 

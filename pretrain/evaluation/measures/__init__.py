@@ -26,6 +26,8 @@ class Measure(ABC):
 
     PAPER: ClassVar[str] = ""
     """Where it was published."""
+    PIECES: ClassVar[str] = ""
+    """The field that lists the pieces, as `seeds`: one more of them leaves the results of the others as they are."""
 
     def pieces(self) -> Sequence[str]:
         """Parts that are measured and kept one by one, as the seeds of a fine-tuning: names without `/`."""

@@ -34,6 +34,7 @@ class FineTuning(Measure):
     """A task that the model is trained for, several times."""
 
     PAPER: ClassVar[str] = "Devlin et al. 2019, section 4; settings of Mosbach et al. 2021"
+    PIECES: ClassVar[str] = "seeds"
 
     task: Task
     """What is learned, from which files."""
