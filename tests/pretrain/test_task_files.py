@@ -121,6 +121,14 @@ def test_shares_keep_equal_texts_together_and_a_limit_cuts_training_only(tmp_pat
     assert [example for example in splits.train if example in small.train] == small.train
 
 
+def test_texts_that_are_tested_are_counted_or_left_out_of_training(tmp_path: Path) -> None:
+    test = written(tmp_path, "test.tsv", "text 1\t1\nnew\t0\ntext 4\t0\n")
+    splits = classes(tmp_path, GOOD, test=test, dev=0).bind().splits
+    assert splits.seen() == {"dev": 0, "test": 2} and len(splits.train) == 60
+    apart = classes(tmp_path, GOOD, test=test, dev=0, apart=True).bind().splits
+    assert apart.seen() == {"dev": 0, "test": 0} and len(apart.train) == 58
+
+
 def test_scores_must_be_numbers_and_labels_can_be_ignored(tmp_path: Path) -> None:
     train = written(tmp_path, "a.tsv", "".join(f"a{n}\tb\t{n}\n" for n in range(40)) + "a\tb\t-\n")
     columns: dict[str, str | int] = {"first": 0, "second": 1, "label": 2}

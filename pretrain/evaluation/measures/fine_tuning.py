@@ -109,6 +109,8 @@ class FineTuning(Measure):
         data = Data(
             *(problem.samples(part, subject.tokenizer, longest) for part in (splits.train, splits.dev, splits.test))
         )
+        if shown := ", ".join(f"{count} of {name}" for name, count in splits.seen().items() if count):
+            say(f"{self.task.train}: {shown} have texts that are trained on; task.apart leaves these out of training")
         tried: list[tuple[dict[str, Any], Trained]] = []
         for point in self.points():
             trial = Trial(subject, self.head, problem, replace(self.training, **point), int(piece), device)
@@ -134,6 +136,7 @@ class FineTuning(Measure):
             "dev": chosen.dev,
             "loss": chosen.loss,
             "examples": {name: len(part) for name, part in problem.splits._asdict().items() if name != "known"},
+            "seen": problem.splits.seen(),
             "samples": {name: len(part) for name, part in data._asdict().items()},
             "classes": problem.classes,
             **({"chosen": dict(point), "grid": [{**one, "dev": found.dev} for one, found in tried]} if point else {}),

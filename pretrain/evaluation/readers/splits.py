@@ -35,15 +35,21 @@ class Splits(NamedTuple):
     known: list[Example]
     """All examples of the training file, from which classes are named."""
 
+    def seen(self) -> dict[str, int]:
+        """How many examples of dev and test have texts that are trained on."""
+        trained = {example.texts for example in self.train}
+        return {name: sum(example.texts in trained for example in getattr(self, name)) for name in ("dev", "test")}
+
 
 def divide(
-    read: Callable[[Path], Iterable[Example]], train: str, dev: str | float, test: str | float, limit: int
+    read: Callable[[Path], Iterable[Example]], train: str, dev: str | float, test: str | float, limit: int, apart: bool
 ) -> Splits:
     """The splits.
 
     Args:
         dev: a file, or a share of ``train``; a share of 0 leaves it empty.
         test: a file, or a share of ``train``.
+        apart: leave out of training what stands in dev or test.
         limit: number of training examples that are kept, drawn by key; 0: all.
 
     Raises:
@@ -65,6 +71,9 @@ def divide(
         if not kept[name] and file != 0:
             where = file if isinstance(file, str) else f"{train}: a share of {file} of its {len(known)} examples"
             raise ValueError(f"{name}: {where} holds no examples")
+    if apart:
+        held = {example.texts for name in ("dev", "test") for example in kept[name]}
+        kept["train"] = [example for example in kept["train"] if example.texts not in held]
     if not kept["train"]:
         raise ValueError(f"train: {train} holds no examples" + (" beside dev and test" if known else ""))
     if limit:

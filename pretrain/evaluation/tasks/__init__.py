@@ -74,6 +74,9 @@ class Task(ABC):
     together. 0: none, and the last epoch is taken."""
     test: str | float = 0.1
     """File whose figures are reported, or a share of `train`."""
+    apart: bool = False
+    """Leave out of training what stands, with the same texts, in dev or test. Published splits often overlap, and
+    published figures were measured so; how many texts they share is kept with every result (`seen`)."""
     limit: int = 0
     """Number of training examples that are used, drawn by key: the same for all models and seeds. 0: all."""
 
@@ -104,7 +107,7 @@ class Task(ABC):
 
     def divided(self) -> Splits:
         """Its examples by split."""
-        return divide(self.examples, self.train, self.dev, self.test, self.limit)
+        return divide(self.examples, self.train, self.dev, self.test, self.limit, self.apart)
 
     @abstractmethod
     def examples(self, path: Path) -> list[Example]:
