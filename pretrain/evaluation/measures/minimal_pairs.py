@@ -98,7 +98,7 @@ class MinimalPairs(Measure):
         return Pair(row.place, (good, bad), tuple(f"{key}/{row.text(key)}" for key in self.groups))
 
     def _encoded(self, tokenizer: Tokenizer, pair: Pair, text: str) -> Ids:
-        ids_T = framed(tokenizer, tokenizer.encode_text(text)[0])
+        ids_T = framed(tokenizer, tokenizer.encode_text(text)[0].astype(np.int64))
         if not 3 <= len(ids_T) <= self.longest:
             raise ValueError(
                 f"{pair.place}: {text[:60]!r} has {len(ids_T)} tokens with [CLS] and [SEP]; 3 to `longest` = "
