@@ -15,6 +15,7 @@ when they are written (state/tensor_files.py).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from pretrain.formats import Format, Trained
 from pretrain.formats._native import Native
 from pretrain.objectives.next_sentence import NextSentence
 from pretrain.objectives.sentence_order import SentenceOrder
+from pretrain.state.card_sections import Made
 from pretrain.state.companions import companion_folder, companions_of
 from pretrain.state.companions import write as write_companion
 from pretrain.state.export_parts import write_tokenizer
@@ -91,7 +93,7 @@ def native(kind: str) -> Native:
 def export_run(
     source: Source,
     target: Path,
-    card: Callable[[Mapping[str, float]], str],
+    card: Callable[[Made], str],
     manifest: Mapping[str, Any],
     formats: Sequence[Format] = (),
     dtype: str = "fp32",
@@ -101,7 +103,7 @@ def export_run(
     the class that was asked.
 
     Args:
-        card: the README.md, from these differences.
+        card: the README.md, from what was made.
         manifest: what training_manifest.json will hold beside them; its ``source`` says what the start checkpoint's
             config.json was.
         formats: one of them at most an architecture; otherwise that of the encoder is taken.
@@ -151,7 +153,7 @@ def _write(
     formats: Sequence[Format],
     tokenizer: Path,
     folder: Path,
-    card: Callable[[Mapping[str, float]], str],
+    card: Callable[[Made], str],
     manifest: Mapping[str, Any],
 ) -> dict[str, float]:
     for item in formats:
@@ -163,13 +165,15 @@ def _write(
     for item in formats:
         found |= item.verify(folder, expected)
     cut = compare(tokenizer, folder, lines_like(tokens_of(tokenizer), LINES))
-    write_atomic(folder / "README.md", card(found))
-    facts = {
-        "formats": [name_of(item) for item in formats],
-        "dtype": trained.dtype,
-        "pair_task": trained.pair_task if expected.pair else "",
-    }
-    seal(folder, {**manifest, **facts, "verified": found, "same_tokens": cut})
+    made = Made(
+        formats=[name_of(item) for item in formats],
+        dtype=trained.dtype,
+        pair_task=trained.pair_task if expected.pair else "",
+        verified=found,
+        versions=manifest.get("versions", {}),
+    )
+    write_atomic(folder / "README.md", card(made))
+    seal(folder, {**manifest, **dataclasses.asdict(made), "same_tokens": cut})
     if trained.dtype == "fp32":
         check_returns(folder, trained.weights)
     return found

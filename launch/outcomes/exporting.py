@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def _exported(
     manifest |= {"tolerance": BOUNDS[how.dtype], "versions": versions()}
     source = exporting.Source(weights=weights, model=lambda: saved_model(run, found), tokenizer=tokenizer)
     verified = exporting.export_run(
-        source, folder, lambda _: model_card(card), manifest, formats, how.dtype, companions
+        source, folder, lambda made: model_card(card, made), manifest, formats, how.dtype, companions
     )
     result |= {"languages": list(card.languages), "license": card.licence.get("license"), "verified": verified}
     result |= {"base_model": card.base or None, "pooler": card.pooler}

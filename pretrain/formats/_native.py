@@ -18,7 +18,7 @@ from pretrain.formats import Format, Trained
 from pretrain.network.kinds import architecture
 from pretrain.state.export_parts import exported_config, write_config
 from pretrain.state.heads import PAIR_HEAD, UNFOLDED
-from pretrain.state.tensor_files import Weights, write
+from pretrain.state.tensor_files import write
 
 TABLES = ("ernie.embeddings.token_type_embeddings.weight", "ernie.embeddings.task_type_embeddings.weight")
 
