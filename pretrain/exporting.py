@@ -8,8 +8,8 @@
         README.md, training_manifest.json                     with what was measured, and the sha256 of every file
         training could go on from it                          in fp32: bit for bit what the checkpoint holds
 
-So no two models are in memory, whatever ran the training: checkpoints hold whole tensors, which are read from the file
-when they are written (state/tensor_files.py).
+So no two models are in memory, whatever ran the training: checkpoints hold whole tensors, which are read again when
+they are written (state/tensor_files.py).
 """
 
 from __future__ import annotations
@@ -117,7 +117,28 @@ def export_run(
     check_formats(formats)
     model = source.model()
     base = next((item for item in formats if isinstance(item, Native)), None) or native(model.config.model_type)
-    trained = Trained(
+    trained = _trained(model, source, manifest, dtype)
+    expected = expected_of(model, source.tokenizer, trained.pair_task if base.pairs(trained) else "", dtype)
+    found = companions_of(model) if companions else {}
+    places = {key: companion_folder(target, *key) for key in found}
+    if there := [path for path in (target, *places.values()) if path.exists()]:
+        raise ValueError(f"{there[0]} exists already; delete it or choose another folder")
+    differences: dict[str, float] = {}
+    with contextlib.ExitStack() as stack:
+        staging = stack.enter_context(staged_folder(target))
+        for (task, name), module in found.items():
+            folder = stack.enter_context(staged_folder(places[task, name]))
+            worst = write_companion(module, task, name, source.tokenizer, target, folder, manifest)
+            differences[f"{task}-{name}"] = worst
+            del module
+        found.clear()
+        del model  # before others are loaded
+        ordered = [base, *(item for item in formats if item is not base)]
+        return differences | _write(trained, expected, ordered, source.tokenizer, staging, card, manifest)
+
+
+def _trained(model: Any, source: Source, manifest: Mapping[str, Any], dtype: str) -> Trained:
+    return Trained(
         shape=model.config.to_dict(),
         source=manifest.get("source", {}).get("config", {}),
         weights=Weights.of(source.weights),
@@ -125,26 +146,6 @@ def export_run(
         pair_task=pair_task(model),
         dtype=dtype,
     )
-    expected = expected_of(model, source.tokenizer, trained.pair_task if base.pairs(trained) else "", dtype)
-    found = companions_of(model) if companions else {}
-    places = {key: companion_folder(target, *key) for key in found}
-    others = [item for item in formats if item is not base]
-    there = [path for path in (target, *places.values()) if path.exists()]
-    if there:
-        raise ValueError(f"{there[0]} exists already; delete it or choose another folder")
-    differences: dict[str, float] = {}
-    with contextlib.ExitStack() as stack:
-        staging = stack.enter_context(staged_folder(target))
-        for (task, name), module in found.items():
-            folder = stack.enter_context(staged_folder(places[task, name]))
-            differences[f"{task}-{name}"] = write_companion(
-                module, task, name, source.tokenizer, target, folder, manifest
-            )
-            del module
-        found.clear()
-        del model  # before others are loaded
-        differences |= _write(trained, expected, [base, *others], source.tokenizer, staging, card, manifest)
-    return differences
 
 
 def _write(

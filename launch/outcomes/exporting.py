@@ -113,7 +113,7 @@ def _exported(
     def read(found: Any) -> tuple[Any, Any, Any, str]:
         run = chosen.config(found.state)
         chosen.check(found.state, run, {})  # the data may be gone, or prepared again
-        return found, run, found.weights(), sha256_file(found.folder / "state.json")
+        return found, run, found.weights(), sha256_file(found.state_file)
 
     (found, run, weights, digest), passed_over = open_checkpoint(chosen, read)
     state = found.state
