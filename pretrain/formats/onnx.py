@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,23 +96,23 @@ class Onnx(Format):
 
     def verify(self, folder: Path, expected: Expected) -> Mapping[str, float]:
         """States and logits by onnxruntime, each sample alone and all of them padded to one batch."""
-        import numpy as np
         import onnxruntime
 
         session = onnxruntime.InferenceSession(str(folder / FILE), providers=["CPUExecutionProvider"])
-        ids = [item["input_ids"][0].numpy() for item in expected.inputs]
-        segments = [item["token_type_ids"][0].numpy() for item in expected.inputs]
-        worst = 0.0
-        for rows in ([[row] for row in range(len(ids))], [list(range(len(ids)))]):
-            for batch in rows:
-                longest = max(len(ids[row]) for row in batch)
-                inputs = {name: np.zeros((len(batch), longest), np.int64) for name in INPUTS}
-                for place, row in enumerate(batch):
-                    size = len(ids[row])
-                    inputs["input_ids"][place, :size], inputs["attention_mask"][place, :size] = ids[row], 1
-                    inputs["token_type_ids"][place, :size] = segments[row]
-                outputs = session.run(None, inputs)
-                for what, values, wanted in zip(("states", "logits"), outputs, (expected.hidden, expected.logits)):
-                    found = [torch.from_numpy(values[place, : len(ids[row])]) for place, row in enumerate(batch)]
-                    worst = max(worst, expected.difference(f"{what} of ONNX", found, [wanted[row] for row in batch]))
+        names = [item.name for item in session.get_outputs()]
+        references = {"last_hidden_state": expected.hidden, "logits": expected.logits}
+        worst, rows = 0.0, range(len(expected.inputs))
+        for batch in (*([row] for row in rows), list(rows)):
+            outputs = session.run(None, padded([expected.inputs[row] for row in batch]))
+            for name, values in zip(names, outputs, strict=True):
+                wanted = [references[name][row] for row in batch]
+                found = [torch.from_numpy(value)[: len(like)] for value, like in zip(values, wanted, strict=True)]
+                worst = max(worst, expected.difference(f"{name} of ONNX", found, wanted))
         return {"onnxruntime": worst}
+
+
+def padded(samples: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, Any]:
+    """The three inputs for a batch of samples, arrays int64 (samples, longest)."""
+    rows = {name: [sample[name][0] for sample in samples] for name in ("input_ids", "token_type_ids")}
+    rows["attention_mask"] = [torch.ones_like(row) for row in rows["input_ids"]]
+    return {name: nn.utils.rnn.pad_sequence(rows[name], batch_first=True).numpy() for name in INPUTS}

@@ -4,8 +4,9 @@ transformers loads the folder by itself, so that no two models are in memory.
     expected_of(model, tokenizer)   ->  Expected        states, logits and pooled states of fixed samples
     verify(folder, expected)        ->  {"AutoModelForMaskedLM": 1.4e-06, ...}: the largest differences, or an error
 
-Weights of a half are computed with in fp32: what is measured is what rounding them did. Shape legend: T tokens, D width,
-V vocabulary.
+Weights of a half are computed with in fp32: what is measured is what rounding them did.
+
+Shape legend: T tokens, D width, V vocabulary.
 """
 
 from __future__ import annotations
