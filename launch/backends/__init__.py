@@ -10,6 +10,7 @@ for all of them (cluster/watch.py, cluster/starts.py).
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from typing import NamedTuple
 from launch.backends._variables import SECRET, VARIABLE
 
 INTERFACE = re.compile(r"[\w.:@-]+")
+PORT = 29500
+"""Where processes meet when nobody says otherwise."""
 
 
 class Command(NamedTuple):
@@ -117,6 +120,14 @@ class Backend(ABC):
     @abstractmethod
     def begin(self, start: Start) -> Session:
         """Start it."""
+
+    def interpreter(self) -> str:
+        """Python on the machines: that of `python` where there is such a key, or this one."""
+        return getattr(self, "python", "") or sys.executable
+
+    def workplace(self) -> str:
+        """Folder to work in on the machines: that of `folder` where there is such a key, or this one."""
+        return getattr(self, "folder", "") or str(Path.cwd())
 
     def variables(self) -> dict[str, str]:
         """What every process gets."""

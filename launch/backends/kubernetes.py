@@ -13,11 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from launch.backends import Backend, Command, Session, Start
+from launch.backends import PORT, Backend, Command, Session, Start
 from launch.backends.slurm import Submitted
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
-PORT = 29500
 MOUNT = re.compile(r"/[\w./-]*")
 
 

@@ -13,7 +13,6 @@ Snapshot        in memory: what a stage hands to the next, and what a checkpoint
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +23,8 @@ import torch
 from data_prep.files import read_json, sha256_file, sha256_json
 from pretrain.feed.sampling import Cursor
 from pretrain.state.checkpoint_files import STATE_VERSION, check_hash, check_size, read_file
+from pretrain.state.names import candidates
 
-NAME = re.compile(r"step-\d{8}")
 Note = Callable[[str], None]
 T = TypeVar("T")
 
@@ -103,11 +102,6 @@ class Checkpoint:
         if optimizer:
             found.update(load_file(self.folder / "optimizer.safetensors"))
         return found
-
-
-def candidates(folder: Path) -> list[Path]:
-    """Folders that are named like checkpoints, oldest first."""
-    return sorted(path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and path.is_dir())
 
 
 def latest(folder: Path, warn: Note) -> Checkpoint | None:
