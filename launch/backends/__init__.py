@@ -9,6 +9,7 @@ for all of them (cluster/watch.py, cluster/starts.py).
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from abc import ABC, abstractmethod
@@ -95,6 +96,15 @@ class Backend(ABC):
     """How often a run that failed is started again from its newest checkpoint. Two starts in a row that save nothing
     new end it."""
 
+    device: str = ""
+    """The GPUs of the machines as `nvidia-smi` names them (`H200`), for --plan: kmask knows what many do at most."""
+    bandwidth: float = 0.0
+    """Gigabytes (10^9 bytes) a second from one machine to another over all its links together, for --plan; 0: as `kmask
+    doctor --cluster` measured it."""
+    latency: float = 0.0
+    """Microseconds for a message from a process to its neighbour, for --plan; 0: as `kmask doctor --cluster` measured
+    it."""
+
     def __post_init__(self) -> None:
         for name in self.environment:
             if not VARIABLE.fullmatch(name):
@@ -110,6 +120,9 @@ class Backend(ABC):
             raise ValueError(f"max_restarts: {self.max_restarts} must not be negative")
         if not self.quiet_seconds > 0:
             raise ValueError(f"quiet_seconds: {self.quiet_seconds} must be positive")
+        for name in ("bandwidth", "latency"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: {getattr(self, name)} must be 0 (as measured) or positive")
         if self.timeout_minutes < 0:
             raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be 0 (as the run says) or positive")
 
@@ -137,6 +150,10 @@ class Backend(ABC):
     def world(self) -> tuple[int, int]:
         """(all processes, those on one machine) where that is known before a start, else (0, 0)."""
         return 0, 0
+
+    def machine_count(self) -> int:
+        """On how many machines its processes are."""
+        return 1
 
     def where(self) -> str:
         """The machines, for a person."""

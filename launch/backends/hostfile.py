@@ -103,8 +103,11 @@ class Hostfile(Backend):
             return self.hosts()[self.place()][1]
         return sum(slots for host, slots in self.hosts() if host not in start.left_out)
 
+    def machine_count(self) -> int:
+        return len(self.hosts())
+
     def where(self) -> str:
-        count = len(self.hosts())
+        count = self.machine_count()
         return f"on {count} machine{'s' if count > 1 else ''}"
 
     def machines(self) -> list[str]:

@@ -77,6 +77,9 @@ class Kubernetes(Backend):
     def submits(self) -> bool:
         return True
 
+    def machine_count(self) -> int:
+        return self.hosts
+
     def where(self) -> str:
         return f"in {self.hosts} pod{'s' if self.hosts > 1 else ''}"
 

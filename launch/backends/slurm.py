@@ -91,6 +91,9 @@ class Slurm(Backend):
     def submits(self) -> bool:
         return not inside()
 
+    def machine_count(self) -> int:
+        return self.nodes
+
     def where(self) -> str:
         return f"on {self.nodes} node{'s' if self.nodes > 1 else ''}"
 

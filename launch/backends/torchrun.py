@@ -68,6 +68,9 @@ class Torchrun(Backend):
     def watched(self, start: Start) -> int:
         return self._here()
 
+    def machine_count(self) -> int:
+        return self._hosts()[1]
+
     def where(self) -> str:
         return f"of which {self._here()} on this machine"
 
