@@ -41,6 +41,17 @@ LAUNCHER_SECONDS = 120.0
 """A launcher whose own file has not changed for so long is gone: its processes stop, with everything saved."""
 
 
+def pulse_of(folder: Path, host: str, process: int) -> object:
+    """What changes in the files of a process while it lives; None where it has left none in this run's folder."""
+    found = []
+    for file in (folder / FOLDER).glob("*/rank-*.json"):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            value = json.loads(file.read_text(encoding="utf-8"))
+            if (value["host"], value["process"]) == (host, process):
+                found.append((file.name, value["pulse"], file.stat().st_mtime_ns))
+    return found or None
+
+
 class Heartbeat:
     """The file of one process, and the thread that writes it.
 
