@@ -1,13 +1,13 @@
 """The model of step time (pretrain/scaling.py) against real steps on 1, 2 and 4 hosts with shaped links; its error.
 
-    python benchmarks/bench_scaling.py PREPARED [--work FOLDER] [--steps 6] [--processors 0.4] [--rates 200mbit 800mbit]
+    python benchmarks/bench_scaling.py PREPARED [--work FOLDER] [--steps 6] [--processors 0.25] [--rates 100mbit 400mbit]
 
 Needs root and what `make test-cluster` needs: the hosts are Linux namespaces (tests/cluster/hosts.py), every link is
 limited by tc's tbf in both directions, every host may use the same part of a processor, one process runs on each. Each
 (hosts, rate) is measured once and kept in FOLDER; started again, the script goes on with what is missing.
 
 Fitted are, by least squares of relative errors with no part below zero: operations a second, weights a second that the
-optimiser moves, the share of the link's rate that payload gets, what a carried byte costs the processor, seconds a hop.
+optimiser moves, gradients a second that DeepSpeed takes into its buffers, the share of the link's rate that payload gets, what a carried byte costs the processor, seconds a hop.
 First from 1 and 2 hosts alone, whose prediction for 4 is the honest error; then from all.
 """
 
@@ -27,13 +27,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/cluster")]
 
 from hosts import Hosts  # noqa: E402
+from slowness import Quota  # noqa: E402
 
 from pretrain.scaling import Traffic, traffic  # noqa: E402
 from pretrain.settings import DeepSpeed  # noqa: E402
 from pretrain.sizes import Sizes  # noqa: E402
 
 COUNTS = (1, 2, 4)
-COLUMNS = ("compute", "update", "link", "carrying", "hops")
+COLUMNS = ("compute", "update", "handling", "link", "carrying", "hops")
 
 
 def measure(prepared: Path, work: Path, rates: list[str], steps: int, processors: float) -> None:
@@ -45,6 +46,8 @@ def measure(prepared: Path, work: Path, rates: list[str], steps: int, processors
     with Hosts(max(COUNTS)) as hosts:
         for host in hosts:
             host.slow(processors)
+        if isinstance(host.slowness, Quota):  # as if nothing else ran here: they get their part first
+            (host.slowness.group.parent / "cpu.shares").write_text("100000")
         for count, rate in missing:
             result = work / f"{count}-{rate}.json"
             members = [hosts[name] for name in hosts.names[:count]]
@@ -80,7 +83,7 @@ def exchanged(point: dict[str, Any]) -> Traffic:
         linear=point["linear"],
         large=point["large"],
     )
-    return traffic(size, DeepSpeed(zero_stage=point["stage"], precision="fp32"), point["micro"])
+    return traffic(size, DeepSpeed(zero_stage=point["stage"], precision="fp32"), point["micro"]).over_gloo()
 
 
 def row(point: dict[str, Any]) -> list[float]:
@@ -88,7 +91,8 @@ def row(point: dict[str, Any]) -> list[float]:
     world, sent = point["world"], point["exchanged"]
     carried = sent.carried(world)
     moved = point["trained"] / (1 if point["stage"] == 0 else world)
-    return [point["micro"] * point["flops"], moved, carried / point["rate"], carried, float(sent.hops(world))]
+    handled = point["micro"] * point["trained"] if point["stage"] else 0
+    return [point["micro"] * point["flops"], moved, handled, carried / point["rate"], carried, float(sent.hops(world))]
 
 
 def taken(point: dict[str, Any]) -> float:
@@ -124,8 +128,9 @@ def tell(found: list[dict[str, Any]]) -> None:
     for name, item in (("1 and 2 hosts", numbers), ("all", whole)):
         told = [f"{1 / item[0] / 1e9:.2f} GFLOP/s" if item[0] else "compute: none"]
         told += [f"{1 / item[1] / 1e6:.0f} M weights/s" if item[1] else "update: none"]
-        told += [f"payload gets {1 / item[2]:.0%} of the link" if item[2] else "link: none"]
-        told += [f"{1e9 * item[3]:.1f} ns a carried byte", f"{1e3 * item[4]:.2f} ms a hop"]
+        told += [f"{1 / item[2] / 1e6:.0f} M gradients/s into buffers" if item[2] else "buffers: none"]
+        told += [f"payload gets {1 / item[3]:.0%} of the link" if item[3] else "link: none"]
+        told += [f"{1e9 * item[4]:.1f} ns a carried byte", f"{1e3 * item[5]:.2f} ms a hop"]
         print(f"fitted on {name}: {', '.join(told)}")
     for name, part, item in (
         ("1 and 2 hosts", few, numbers),
@@ -152,8 +157,8 @@ def main() -> None:
     parser.add_argument("prepared", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/bench_scaling"))
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--processors", type=float, default=0.4)
-    parser.add_argument("--rates", nargs="+", default=["200mbit", "800mbit"])
+    parser.add_argument("--processors", type=float, default=0.25)
+    parser.add_argument("--rates", nargs="+", default=["100mbit", "400mbit"])
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
     measure(asked.prepared.absolute(), asked.work.absolute(), asked.rates, asked.steps, asked.processors)

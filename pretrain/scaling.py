@@ -4,7 +4,8 @@
     step_time(...)                     seconds = max(compute + update + exchange, data)
 
     compute     operations of a process / its rate
-    update      trained weights that a process moves (all at ZeRO 0, its share above) / their rate
+    update      trained weights that a process moves (all at ZeRO 0, its share above) / their rate, and from ZeRO 1 on
+                gradients of every micro-batch that DeepSpeed puts into its buffers / the rate of that
     exchange    bytes through the narrowest link / its bandwidth + hops x latency, and none of it beside the compute
     data        tokens of a process / the rate of its loader, which works ahead
 
@@ -43,6 +44,10 @@ class Traffic(NamedTuple):
     """Bytes that all-gathers put together."""
     halves: int
     """Messages: an all-reduce counts twice, because it is a reduce-scatter and an all-gather."""
+
+    def over_gloo(self) -> Traffic:
+        """As gloo carries it, which sends a reduce-scatter as an all-reduce; NCCL does not."""
+        return self._replace(summed=self.summed + self.scattered, scattered=0)
 
     def carried(self, processes: int) -> float:
         """Bytes through every link of the ring, in each direction that it is used."""
@@ -113,6 +118,8 @@ class Speed(NamedTuple):
     """Operations a second while it computes."""
     update: float = math.inf
     """Weights a second that its optimiser moves."""
+    handling: float = math.inf
+    """Gradients a second that DeepSpeed takes into its buffers, from ZeRO 1 on in every micro-batch."""
     loader: float = math.inf
     """Tokens a second that its loader brings."""
 
@@ -146,10 +153,11 @@ def step_time(
         micro: micro-batches of a process.
         flops: operations of one micro-batch, and ``tokens`` the real ones in it.
     """
-    moved = found.trained if settings.zero_stage == 0 else found.trained / machines.processes
+    sharded = settings.zero_stage > 0
+    moved, handled = found.trained / (machines.processes if sharded else 1), micro * found.trained * sharded
     return StepTime(
         compute=micro * flops / speed.flops,
-        update=moved / speed.update,
+        update=moved / speed.update + handled / speed.handling,
         exchange=machines.seconds(traffic(found, settings, micro)),
         data=micro * tokens / speed.loader,
     )

@@ -9,7 +9,6 @@ for all of them (cluster/watch.py, cluster/starts.py).
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 from abc import ABC, abstractmethod
@@ -121,7 +120,7 @@ class Backend(ABC):
         if not self.quiet_seconds > 0:
             raise ValueError(f"quiet_seconds: {self.quiet_seconds} must be positive")
         for name in ("bandwidth", "latency"):
-            if not 0 <= getattr(self, name) < math.inf:
+            if getattr(self, name) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must be 0 (as measured) or positive")
         if self.timeout_minutes < 0:
             raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be 0 (as the run says) or positive")

@@ -151,6 +151,7 @@ def test_a_step_follows_its_parts(stage: int) -> None:
     alone = step(Machines(1, 1, 1.0))
     assert alone.exchange == 0 and alone.compute == 2.0 and alone.share == 1
     assert alone.update == 0.1 and step().update == pytest.approx(0.1 if stage == 0 else 0.025)
+    assert step(handling=1e9).update - step().update == pytest.approx(0.2 if stage else 0)
     assert step(flops=3e12).compute == 3 * step().compute and step().share < 1
     faster = step(LINK._replace(bandwidth=2e9, latency=0.0)).exchange
     assert faster == pytest.approx(step(LINK._replace(latency=0.0)).exchange / 2)
@@ -169,6 +170,7 @@ def test_carried_bytes_grow_towards_a_limit_and_hops_without_one() -> None:
     given = Traffic(summed=1e6, scattered=0, gathered=1e6, halves=3)
     carried = [given.carried(count) for count in (1, 2, 4, 64)]
     assert carried[0] == 0 and carried == sorted(carried) and carried[-1] < 3e6
+    assert Traffic(1, 2, 3, 4).over_gloo() == Traffic(3, 0, 3, 4)
     assert [given.hops(count) for count in (1, 2, 64)] == [0, 3, 189]
 
 
