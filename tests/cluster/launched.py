@@ -89,8 +89,11 @@ class Launched:
             time.sleep(0.05)
 
     def rank(self, number: int) -> dict[str, object]:
-        newest = max((self.output / "ranks").iterdir())
-        return json.loads((newest / f"rank-{number}.json").read_text())  # type: ignore[no-any-return]
+        files = (self.output / "ranks").glob(f"*/rank-{number}.json")
+        newest = max(
+            files, key=lambda file: file.stat().st_mtime_ns
+        )  # where each host starts its own, it has its own folder
+        return json.loads(newest.read_text())  # type: ignore[no-any-return]
 
     def starts(self) -> int:
         return len(list((self.output / "attempts").iterdir()))
