@@ -28,7 +28,7 @@ from tiny import ROOT
 Done = subprocess.CompletedProcess[str]
 READ_LATER = (
     *("PYTHONPATH", "PYTEST_", "COLUMNS", "NO_COLOR", "TORCHINDUCTOR_", "HF_DATASETS_CACHE"),
-    *("RANK", "WORLD_SIZE", "LOCAL_", "MASTER_", "SLURM_", "KMASK_"),
+    *("RANK", "WORLD_SIZE", "LOCAL_", "MASTER_", "SLURM_", "KMASK_", "GLOO_"),
 )
 """Beginnings of the variables that no module reads while it is imported: these may change between commands."""
 SPAWN = multiprocessing.util.spawnv_passfds

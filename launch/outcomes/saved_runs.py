@@ -91,8 +91,8 @@ def choose_run(target: Path, overrides: Sequence[str], step: int | None, exports
         ValueError: there is no such run, or overrides were given for a run folder.
     """
     from pretrain.config import Run
-    from pretrain.state.checkpoint import NAME
     from pretrain.state.exported import is_export
+    from pretrain.state.names import NAME
 
     if target.is_file():
         run: Any = read_config(Run, target, list(overrides))
@@ -136,13 +136,9 @@ def step_of(target: Path, overrides: Sequence[str], step: int | None, best: bool
 
 def steps_of(folder: Path) -> list[int]:
     """Steps of the checkpoints of a run, damaged ones included, oldest first."""
-    from pretrain.state.checkpoint import NAME
+    from pretrain.state.names import candidates, step_of
 
-    return sorted(
-        int(path.name[-8:])
-        for path in (folder / "checkpoints").glob("step-*")
-        if NAME.fullmatch(path.name) and path.is_dir()
-    )
+    return [step_of(path) for path in candidates(folder / "checkpoints")]
 
 
 def open_checkpoint(chosen: ChosenRun, read: Callable[[Any], T]) -> tuple[T, list[dict[str, Any]]]:

@@ -23,6 +23,7 @@ from pretrain.state import checkpoint
 from pretrain.state.checkpoint import Checkpoint
 from pretrain.state.heads import AUXILIARY, MANIFEST, UNFOLDED
 from pretrain.state.importing import read_pretrained
+from pretrain.state.names import NAME
 from pretrain.state.tensor_files import stored
 
 FACTS = ("step", "config", "encoder", "done", "learned", "task_ids", "seen", "source")
@@ -80,7 +81,7 @@ def read_origin(path: Path, moments: bool) -> Origin | None:
         ValueError: it has no usable checkpoint, its files do not belong together, or ``moments`` of an export.
     """
     notes: list[str] = []
-    if checkpoint.NAME.fullmatch(path.name) and (path / "state.json").is_file():
+    if NAME.fullmatch(path.name) and (path / "state.json").is_file():
         return _of_checkpoint(path, checkpoint.load(path), moments, notes)
     folder = path if path.name == "checkpoints" else path / "checkpoints"
     if folder.is_dir():
