@@ -33,6 +33,7 @@ import threading
 import time
 import traceback
 import types
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -153,6 +154,7 @@ def main() -> None:
     del sys.modules[MODULE]  # what it imports stays; it runs anew as each command
     load_compiled()
     make_tables()
+    keep_operators()
     gc.collect()
     gc.freeze()
     join_pages()
@@ -220,6 +222,15 @@ def make_tables() -> None:
 
     for table in (_bearing, _kind_bytes, languages, inner_bytes):
         table()
+
+
+def keep_operators() -> None:
+    """A process does not take torch's operators apart one by one before it ends: it would write to all their pages."""
+    import torch
+
+    for finalizer, held in weakref.finalize._registry.items():  # type: ignore[attr-defined]
+        if held.func is torch.library._del_library:
+            finalizer.atexit = False
 
 
 def join_pages() -> None:
