@@ -53,7 +53,7 @@ HEAVY = (
     "data_prep.preparing.pipeline",
     *("data_prep.segmenters.rjieba", "rjieba", "data_prep.annotating.word_spans", "data_prep.cleaning.letters"),
     *("pytest", "hypothesis"),  # workers import the test module whose functions they are sent
-    *("deepspeed.runtime.zero.muon.muon_optimizer", "deepspeed.ops.op_builder.all_ops", "setuptools"),
+    "deepspeed.runtime.zero.muon.muon_optimizer",
     *("deepspeed.module_inject.auto_ep_layer", "deepspeed.utils.pin_memory"),
     *("transformers.activations", "transformers.models.auto.tokenization_auto"),
     *(f"transformers.models.{name}" for name in ("ernie.modeling_ernie", "bert.modeling_bert")),
