@@ -85,10 +85,11 @@ def _quiet_deepspeed() -> Any:
     warnings.filterwarnings(
         "ignore", category=FutureWarning, module=r"torch\.distributed"
     )  # names that DeepSpeed still uses
-    # Without this DeepSpeed compiles a shared-memory all-reduce at the first start on a CPU; gloo needs no compiler.
+    # Without this DeepSpeed tries out a compiler for each of its operators at every start, and compiles a
+    # shared-memory all-reduce at the first one on a CPU; gloo needs no compiler.
     import deepspeed.ops
 
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.ops.__compatible_ops__ = {"deepspeed_shm_comm": False}
     _import_muon_uncompiled()
     return deepspeed
 
