@@ -119,7 +119,7 @@ def choose_run(target: Path, overrides: Sequence[str], step: int | None, exports
     return ChosenRun(folder=target, step=step, export=export)
 
 
-def step_of(target: Path, overrides: Sequence[str], step: int | None, best: bool) -> int | None:
+def chosen_step(target: Path, overrides: Sequence[str], step: int | None, best: bool) -> int | None:
     """The step that was asked for, by number or as the best.
 
     Raises:
