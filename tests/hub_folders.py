@@ -18,6 +18,12 @@ OWN: dict[str, dict[str, Any]] = {
     "roberta": {"max_position_embeddings": 515, "type_vocab_size": 1, "layer_norm_eps": 1e-5},
     "electra": {"max_position_embeddings": 512, "embedding_size": 32},
     "electra_small": {"max_position_embeddings": 512, "embedding_size": 16},
+    "modernbert": {
+        "num_hidden_layers": 4,
+        "local_attention": 8,
+        "max_position_embeddings": 512,
+        **dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")),
+    },
 }
 
 

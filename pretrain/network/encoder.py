@@ -34,9 +34,9 @@ class Model:
 
     path: str = ""
     """What a new run begins from, read once at its start (`kmask train --continue-from PATH` writes it): another run of
-    kmask (its newest checkpoint), one checkpoint in it, an export of kmask, or a BERT or ERNIE folder in Hugging Face
-    format. Its shape and vocabulary replace the fields below. A run or an export also gives its heads and its rows of
-    the task table, by the names of its tasks."""
+    kmask (its newest checkpoint), one checkpoint in it, an export of kmask, or a folder in Hugging Face format
+    (docs/continue.md: bert, ernie, roberta, electra, modernbert). Its shape and vocabulary replace the fields below. A
+    run or an export also gives its heads and its rows of the task table, by the names of its tasks."""
     optimizer: str = "reset"
     """What Adam knows of parameters that come from `path`: `keep` takes over its moments and step counts, which a run
     has and an export or a BERT folder has not; `reset` begins them anew."""
@@ -138,24 +138,34 @@ def packed_attention(
     dropout: float = 0.0,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention inside each sample; returns (1, T, H, E)."""
+    """Attention inside each sample; returns (1, T, H, E). Layers with a ``sliding_window`` see less far than that to
+    both sides.
+
+    Raises:
+        ValueError: prefixes in such a layer on a GPU.
+    """
     batch: Batch = kwargs["packed"]
     prefix: Prefix | None = kwargs.get("prefix")
+    reach = (kwargs.get("sliding_window") or 1) - 1
     if query_1HTE.is_cuda and query_1HTE.dtype in (torch.bfloat16, torch.float16) and not (dropout and module.training):
         from torch.nn.attention.varlen import varlen_attn
 
         query, key, value = (tensor[0].transpose(0, 1).contiguous() for tensor in (query_1HTE, key_1HTE, value_1HTE))
+        if prefix is not None and reach:
+            raise ValueError("prefix attention has no kernel for layers that see a window only; leave prefix_lm out")
         if prefix is not None:
             return variable_length(batch, prefix, query, key, value, scaling).unsqueeze(0), None
         seams, longest = batch.cu_seqlens, batch.max_seqlen
-        out_THE: Any = varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling)
+        near: Any = {"window_size": (reach, reach)} if reach else {}
+        out_THE: Any = varlen_attn(query, key, value, seams, seams, longest, longest, scale=scaling, **near)
         return out_THE.unsqueeze(0), None
     flat = (query_1HTE[0].transpose(0, 1), key_1HTE[0].transpose(0, 1), value_1HTE[0].transpose(0, 1))
     prefix_S = None if prefix is None else prefix.line_S
     scale = query_1HTE.shape[-1] ** -0.5 if scaling is None else scaling
     if query_1HTE.device.type == "cpu" and not (dropout and module.training):
-        return fused(*flat, batch.grids, prefix_S, scale).unsqueeze(0), None
-    return anywhere(*flat, batch.grids, prefix_S, scale, dropout if module.training else 0.0).unsqueeze(0), None
+        return fused(*flat, batch.grids, prefix_S, scale, reach).unsqueeze(0), None
+    dropped = dropout if module.training else 0.0
+    return anywhere(*flat, batch.grids, prefix_S, scale, dropped, reach).unsqueeze(0), None
 
 
 def build_encoder(config: Any, pooler: bool = True) -> nn.Module:

@@ -23,22 +23,28 @@ FLASH = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 FLASH_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
-def mask_of(bias_NL: torch.Tensor, prefix_N: torch.Tensor | None) -> torch.Tensor | None:
+def mask_of(bias_NL: torch.Tensor, prefix_N: torch.Tensor | None, reach: int = 0) -> torch.Tensor | None:
     """What is added to the scores of a grid, (N, 1, 1 or L, L); None: nothing.
 
     Args:
         bias_NL: 0, or minus infinity for places behind the end of a sample.
         prefix_N: how many first tokens of each sample see each other (prefix.py); None: all.
+        reach: how far a token sees to both sides; 0: as far as its sample goes.
     """
-    if prefix_N is None:
-        return bias_NL[:, None, None, :] if bool(torch.isinf(bias_NL[-1, -1])) else None
     place_L = torch.arange(bias_NL.shape[1], device=bias_NL.device)
+    near_LL = (place_L[None, :] - place_L[:, None]).abs() <= reach if 0 < reach < len(place_L) - 1 else None
+    if prefix_N is None and near_LL is None:
+        return bias_NL[:, None, None, :] if bool(torch.isinf(bias_NL[-1, -1])) else None
+    if prefix_N is None:
+        return bias_NL[:, None, None, :].masked_fill(~near_LL, float("-inf"))  # type: ignore[operator]
     visible_NLL = (place_L < prefix_N[:, None])[:, None, :] | (place_L[None, :] <= place_L[:, None])[None]
+    if near_LL is not None:
+        visible_NLL = visible_NLL & near_LL
     return bias_NL[:, None, None, :].masked_fill(~visible_NLL[:, None], float("-inf"))
 
 
 def _grids(
-    shape_G2: torch.Tensor, bias_P: torch.Tensor, prefix_S: torch.Tensor | None
+    shape_G2: torch.Tensor, bias_P: torch.Tensor, prefix_S: torch.Tensor | None, reach: int
 ) -> Iterator[tuple[slice, int, int, torch.Tensor | None]]:
     """Places, samples, longest sample and mask of each grid."""
     place = line = 0
@@ -47,7 +53,7 @@ def _grids(
             break
         here = slice(place, place + samples * longest)
         prefix_N = None if prefix_S is None else prefix_S[line : line + samples]
-        yield here, samples, longest, mask_of(bias_P[here].view(samples, longest), prefix_N)
+        yield here, samples, longest, mask_of(bias_P[here].view(samples, longest), prefix_N, reach)
         place, line = here.stop, line + samples
 
 
@@ -67,6 +73,7 @@ def _forward(
     shape_G2: torch.Tensor,
     prefix_S: torch.Tensor | None,
     scale: float,
+    reach: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Output (T, H, E); for the backward pass query, key, value and output in places (4, P, H, E), and the log-sums
     (P, H)."""
@@ -75,7 +82,7 @@ def _forward(
         torch.index_select(tensor, 0, pack_P, out=kept[index])
     kept[3, -1] = 0
     sums = torch.empty(len(pack_P), query.shape[1], dtype=torch.float32)
-    for here, samples, longest, mask in _grids(shape_G2, bias_P, prefix_S):
+    for here, samples, longest, mask in _grids(shape_G2, bias_P, prefix_S, reach):
         q, k, v = (_grid(kept[index], here, samples, longest) for index in range(3))
         out_NHLE, sum_NHL = FLASH(q, k, v, 0.0, False, attn_mask=mask, scale=scale)
         _grid(kept[3], here, samples, longest).copy_(out_NHLE)
@@ -94,12 +101,13 @@ def _backward(
     shape_G2: torch.Tensor,
     prefix_S: torch.Tensor | None,
     scale: float,
+    reach: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gradients of query, key and value, (T, H, E)."""
     pull = grad.index_select(0, pack_P).masked_fill_(torch.isinf(bias_P)[:, None, None], 0.0)
     found = torch.empty_like(kept[:3])
     found[:, -1] = 0
-    for here, samples, longest, mask in _grids(shape_G2, bias_P, prefix_S):
+    for here, samples, longest, mask in _grids(shape_G2, bias_P, prefix_S, reach):
         q, k, v, out = (_grid(kept[index], here, samples, longest) for index in range(4))
         sum_NHL = sums[here].view(samples, longest, -1).transpose(1, 2).contiguous()
         pulled = _grid(pull, here, samples, longest)
@@ -111,26 +119,28 @@ def _backward(
 
 
 @_forward.register_fake
-def _(query, key, value, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale):  # type: ignore[no-untyped-def]
+def _(query, key, value, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale, reach):  # type: ignore[no-untyped-def]
     kept = query.new_empty(4, pack_P.shape[0], *query.shape[1:])
     return torch.empty_like(query), kept, query.new_empty(pack_P.shape[0], query.shape[1], dtype=torch.float32)
 
 
 @_backward.register_fake
-def _(grad, kept, sums, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale):  # type: ignore[no-untyped-def]
+def _(grad, kept, sums, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale, reach):  # type: ignore[no-untyped-def]
     return tuple(grad.new_empty(grad.shape) for _ in range(3))
 
 
 def _save(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    *_, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale = inputs
+    *_, pack_P, unpack_T, bias_P, shape_G2, prefix_S, scale, reach = inputs
     ctx.save_for_backward(output[1], output[2], pack_P, unpack_T, bias_P, shape_G2, prefix_S)
-    ctx.scale = scale
+    ctx.scale, ctx.reach = scale, reach
     ctx.set_materialize_grads(False)
 
 
 def _pull(ctx, grad, *_):  # type: ignore[no-untyped-def]
-    found = (None, None, None) if grad is None else _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale)
-    return (*found, *[None] * 6)
+    found = (
+        (None, None, None) if grad is None else _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale, ctx.reach)
+    )
+    return (*found, *[None] * 7)
 
 
 _forward.register_autograd(_pull, setup_context=_save)
@@ -143,10 +153,12 @@ def fused(
     grids: Grids,
     prefix_S: torch.Tensor | None,
     scale: float,
+    reach: int = 0,
 ) -> torch.Tensor:
-    """Attention on a CPU, (T, H, E); 0 at positions of no sample. ``prefix_S`` in the order of the grids' lines."""
+    """Attention on a CPU, (T, H, E); 0 at positions of no sample. ``prefix_S`` in the order of the grids' lines,
+    ``reach`` as ``mask_of`` has it."""
     tables = grids.pack_P, grids.unpack_T, grids.bias_P, grids.shape_G2
-    out: torch.Tensor = _forward(query_THE, key_THE, value_THE, *tables, prefix_S, scale)[0]
+    out: torch.Tensor = _forward(query_THE, key_THE, value_THE, *tables, prefix_S, scale, reach)[0]
     return out
 
 
@@ -158,11 +170,12 @@ def anywhere(
     prefix_S: torch.Tensor | None,
     scale: float,
     dropout: float,
+    reach: int = 0,
 ) -> torch.Tensor:
     """The same on any device and with dropout of attention weights."""
     packed = [tensor.index_select(0, grids.pack_P) for tensor in (query_THE, key_THE, value_THE)]
     outs = []
-    for here, samples, longest, mask in _grids(grids.shape_G2, grids.bias_P, prefix_S):
+    for here, samples, longest, mask in _grids(grids.shape_G2, grids.bias_P, prefix_S, reach):
         q, k, v = (_grid(tensor, here, samples, longest) for tensor in packed)
         mask = mask if mask is None else mask.to(q.dtype)
         out_NHLE = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale)

@@ -30,29 +30,33 @@ def tensors(total: int, dtype: torch.dtype = torch.float32) -> list[torch.Tensor
     return [torch.randn(total, HEADS, WIDTH, generator=generator, dtype=dtype) for _ in range(4)]
 
 
-def alone(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, starts, lengths, prefixes) -> torch.Tensor:  # type: ignore[no-untyped-def]
+def alone(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, starts, lengths, prefixes, reach=0
+) -> torch.Tensor:  # type: ignore[no-untyped-def]
     """Each sample by itself, pair by pair, in the words of the definition."""
     out = torch.zeros_like(query)
     for start, length, prefix in zip(starts, lengths, prefixes, strict=True):
         here = slice(start, start + length)
         scores = torch.einsum("qhe,khe->hqk", query[here], key[here]) * 0.3
         for asks, seen in itertools.product(range(length), range(length)):
-            if seen >= prefix and seen > asks:
+            if (seen >= prefix and seen > asks) or (reach and abs(seen - asks) > reach):
                 scores[:, asks, seen] = -torch.inf
         out[here] = torch.einsum("hqk,khe->qhe", scores.softmax(-1), value[here])
     return out
 
 
 @pytest.mark.parametrize("prefixes", [None, [2, 0, 8, 3, 99, 1, 30, 0, 33, 5, 40, 16]])
-@pytest.mark.parametrize("way", [fused, anywhere])
-def test_outputs_and_gradients_equal_those_of_each_sample_alone(way: object, prefixes: list[int] | None) -> None:
+@pytest.mark.parametrize(("way", "reach"), [(fused, 0), (anywhere, 0), (fused, 5), (anywhere, 39)])
+def test_outputs_and_gradients_equal_those_of_each_sample_alone(
+    way: object, reach: int, prefixes: list[int] | None
+) -> None:
     starts, total, grids = laid(MIXED)
     *inputs, pull = tensors(total)
     line_S = None if prefixes is None else torch.tensor(prefixes)[grids.order_S]
     mine, theirs = ([tensor.clone().requires_grad_() for tensor in inputs] for _ in range(2))
-    arguments = (grids, line_S, 0.3) if way is fused else (grids, line_S, 0.3, 0.0)
+    arguments = (grids, line_S, 0.3, reach) if way is fused else (grids, line_S, 0.3, 0.0, reach)
     found = way(*mine, *arguments)  # type: ignore[operator]
-    expected = alone(*theirs, starts, MIXED, prefixes or MIXED)
+    expected = alone(*theirs, starts, MIXED, prefixes or MIXED, reach)
     assert torch.allclose(found, expected, atol=1e-5)
     (found * pull).sum().backward()
     (expected * pull).sum().backward()
