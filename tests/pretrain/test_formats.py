@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from hub_folders import hub_folder
 from safetensors.torch import load_file, save_file
 from saved_run import save_run
 from tiny import TINY_RUN
@@ -102,6 +103,23 @@ def test_an_architecture_gives_the_trained_numbers_and_training_goes_on_from_it_
         names = {name.removeprefix(f"heads.{task}.") for name in trained if name.startswith(f"heads.{task}.")}
         assert heads[task].keys() == names
         assert all(torch.equal(tensor, trained[f"heads.{task}.{name}"]) for name, tensor in heads[task].items())
+
+
+@pytest.mark.parametrize("kind", ["electra_small", "modernbert"])
+def test_an_encoder_of_another_class_goes_out_as_what_it_is(prepared: Path, tmp_path: Path, kind: str) -> None:
+    hub_folder(tmp_path / "start", kind, prepared / "tokenizer")
+    file = tmp_path / "run.yaml"
+    file.write_text(TINY_RUN.format(output=tmp_path / "run", data=prepared), encoding="utf-8")
+    config = json.loads((tmp_path / "start/config.json").read_text())
+    start = {"path": str(tmp_path / "start"), "config": config}
+    run = save_run(file, overrides=(f"model.path={tmp_path / 'start'}",), source=start)
+    manifest = export(run, tmp_path / "out")
+    trained, origin = checkpoint_of(run).tensors(optimizer=False), read_origin(tmp_path / "out", False)
+    assert manifest["formats"] == [kind.removesuffix("_small")] and max(manifest["verified"].values()) < 1e-4
+    assert origin is not None and origin.tensors.keys() == trained.keys()
+    assert all(torch.equal(origin.tensors[name], trained[name]) for name in trained)
+    with pytest.raises(ValueError, match="cannot be written as bert"):
+        export(run, tmp_path / "bert", "bert")
 
 
 def test_plain_bert_computes_the_pair_head_too(exported: Callable[[str], Path]) -> None:
