@@ -12,14 +12,19 @@ from typing import Any
 
 import pytest
 import torch
+from hub_folders import hub_folder
 from safetensors.torch import load_file, save_file
 from saved_run import save_run
 from tiny import TINY_RUN
 
 from launch.outcomes.exporting import How, run_export
+from launch.settings.kinds import kinds
 from pretrain import setup
-from pretrain.exporting import check_formats
+from pretrain.exporting import check_formats, name_of, native
+from pretrain.formats import Format
+from pretrain.formats._native import Native
 from pretrain.formats.onnx import Onnx
+from pretrain.network.kinds import architecture
 from pretrain.state import verifying
 from pretrain.state.checkpoint import Checkpoint, load
 from pretrain.state.export_parts import write_tokenizer
@@ -104,6 +109,23 @@ def test_an_architecture_gives_the_trained_numbers_and_training_goes_on_from_it_
         assert all(torch.equal(tensor, trained[f"heads.{task}.{name}"]) for name, tensor in heads[task].items())
 
 
+@pytest.mark.parametrize("kind", ["electra_small", "modernbert"])
+def test_an_encoder_of_another_class_goes_out_as_what_it_is(prepared: Path, tmp_path: Path, kind: str) -> None:
+    hub_folder(tmp_path / "start", kind, prepared / "tokenizer")
+    file = tmp_path / "run.yaml"
+    file.write_text(TINY_RUN.format(output=tmp_path / "run", data=prepared), encoding="utf-8")
+    config = json.loads((tmp_path / "start/config.json").read_text())
+    start = {"path": str(tmp_path / "start"), "config": config}
+    run = save_run(file, overrides=(f"model.path={tmp_path / 'start'}",), source=start)
+    manifest = export(run, tmp_path / "out")
+    trained, origin = checkpoint_of(run).tensors(optimizer=False), read_origin(tmp_path / "out", False)
+    assert manifest["formats"] == [kind.removesuffix("_small")] and max(manifest["verified"].values()) < 1e-4
+    assert origin is not None and origin.tensors.keys() == trained.keys()
+    assert all(torch.equal(origin.tensors[name], trained[name]) for name in trained)
+    with pytest.raises(ValueError, match="cannot be written as bert"):
+        export(run, tmp_path / "bert", "bert")
+
+
 def test_plain_bert_computes_the_pair_head_too(exported: Callable[[str], Path]) -> None:
     from transformers import AutoModelForMaskedLM, AutoModelForPreTraining, AutoTokenizer, BertForPreTraining
 
@@ -182,6 +204,14 @@ def test_a_folder_that_sentence_transformers_opens(exported: Callable[[str], Pat
     if not SENTENCE_TRANSFORMERS:
         pytest.skip("sentence-transformers is not installed: the folder was checked as JSON only")
     assert manifest["verified"]["SentenceTransformer"] < 1e-5
+
+
+@pytest.mark.parametrize("name", kinds(Format))
+def test_every_format_is_made_without_settings_and_an_architecture_is_named_as_its_file(name: str) -> None:
+    found = How(formats=[name.replace("_", "-")]).decoded()[0]
+    assert isinstance(found, Format) and name_of(found) == name
+    if isinstance(found, Native):
+        assert found.KIND == architecture(name).KIND == name and native(name) == found
 
 
 @pytest.mark.skipif(not ONNX, reason="needs kmask[onnx]")
