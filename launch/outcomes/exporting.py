@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def _exported(
     def read(found: Any) -> tuple[Any, Any, Any, str]:
         run = chosen.config(found.state)
         chosen.check(found.state, run, {})  # the data may be gone, or prepared again
-        return found, run, found.weights(), sha256_file(found.folder / "state.json")
+        return found, run, found.weights(), sha256_file(found.state_file)
 
     (found, run, weights, digest), passed_over = open_checkpoint(chosen, read)
     state = found.state
@@ -132,7 +132,7 @@ def _exported(
         weights=plain_weights(run, weights), model=lambda: plain_model(run, found), tokenizer=tokenizer
     )
     verified = exporting.export_run(
-        source, folder, lambda _: model_card(card), manifest, formats, how.dtype, companions
+        source, folder, lambda made: model_card(card, made), manifest, formats, how.dtype, companions
     )
     if run.model.adapter and run.model.adapter.BESIDE:
         result["adapter"] = export_adapter(run, found, tokenizer, folder, BOUNDS[how.dtype])

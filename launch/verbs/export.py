@@ -15,8 +15,8 @@ LICENCE_HELP = "For the model card, as in `apache-2.0`; otherwise that of the st
 LANGUAGES_HELP = "For the model card, repeatable; otherwise those of the data."
 COMPANIONS_HELP = "Also second encoders inside heads, to FOLDER-TASK-NAME each."
 FORMATS_HELP = (
-    "An architecture of transformers (`ernie`, `bert`, `roberta`, `electra`; left out: the one that was trained) and, "
-    "besides, `sentence-transformers` or `onnx`. Repeatable."
+    "An architecture of transformers (`ernie`, `bert`, `roberta`, `electra`, `modernbert`; left out: the one that was "
+    "trained) and, besides, `sentence-transformers` or `onnx`. Repeatable."
 )
 DTYPE_HELP = "Of the weights: fp32, bf16 or fp16."
 POOLING_HELP = "Of sentence-transformers: mean (default) or cls."

@@ -18,7 +18,7 @@ from pretrain.formats import Format, Trained
 from pretrain.network.kinds import architecture
 from pretrain.state.export_parts import exported_config, write_config
 from pretrain.state.heads import PAIR_HEAD, UNFOLDED
-from pretrain.state.tensor_files import Weights, write
+from pretrain.state.tensor_files import write
 
 TABLES = ("ernie.embeddings.token_type_embeddings.weight", "ernie.embeddings.task_type_embeddings.weight")
 
@@ -46,4 +46,5 @@ class Native(Format):
             write(folder / UNFOLDED, trained.weights.renamed({name: name for name in TABLES}), "fp32")
 
     def pairs(self, trained: Trained) -> bool:
+        """Does a folder of this architecture hold `cls.seq_relationship`?"""
         return bool(self.PAIRS and trained.masked_lm and trained.pair_task)

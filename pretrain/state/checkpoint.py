@@ -107,6 +107,11 @@ class Checkpoint:
             found.update(load_file(self.folder / "optimizer.safetensors"))
         return found
 
+    @property
+    def state_file(self) -> Path:
+        """The file that holds the hashes of all others."""
+        return self.folder / "state.json"
+
     def weights(self) -> Weights:
         """Weights alone, each read when it is asked for."""
         return stored(self.folder / TENSOR_FILES[0])

@@ -29,8 +29,8 @@ PAIR = (SENTENCES[0], SENTENCES[5])
 """A sample of two segments."""
 TOLERANCE = 1e-4
 BOUNDS = {"fp32": TOLERANCE, "fp16": 0.02, "bf16": 0.1}
-"""What numbers of a reloaded model may differ by: fp32 by so much; halves, whose weights are rounded, by so large a share
-of the largest number (computed in fp32)."""
+"""What numbers of a reloaded model may differ by: fp32 by so much; halves, whose weights are rounded, by so large a
+share of the largest number (computed in fp32)."""
 FROM_SOURCE = ("classifier_dropout", "position_embedding_type", "bos_token_id", "eos_token_id")
 """Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not
 touch."""

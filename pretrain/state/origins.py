@@ -48,6 +48,8 @@ class Origin:
     seen: Mapping[str, float]
     source: Mapping[str, Any]
     """What it began from itself."""
+    fingerprints: Mapping[str, str]
+    """Of the prepared folders."""
     loss_scale: Mapping[str, Any]
     fingerprint: str
     """sha256 of the checkpoint's state.json, which holds those of its tensors; of an export, of its weights."""
@@ -104,6 +106,7 @@ def _of_checkpoint(path: Path, found: Checkpoint, moments: bool, notes: Sequence
         path=str(path),
         kind="run",
         **{name: getattr(state, name) for name in FACTS},
+        fingerprints=state.fingerprints,
         loss_scale=state.loss_scale if moments else {},
         fingerprint=sha256_file(found.folder / "state.json"),
         tokenizer=Tokenizer(folder=found.folder.parent.parent / "tokenizer"),
@@ -127,6 +130,7 @@ def _of_export(path: Path, manifest: Mapping[str, Any]) -> Origin:
         path=str(path),
         kind="export",
         **{"task_ids": {}, **{name: manifest[name] for name in FACTS if name in manifest}},
+        fingerprints=manifest.get("fingerprints", {}),
         loss_scale={},
         fingerprint=sha256_json({file.name: sha256_file(file) for file in files}),
         tokenizer=tokenizer,

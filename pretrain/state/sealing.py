@@ -15,7 +15,6 @@ from typing import Any
 from data_prep.files import read_json, sha256_file, write_atomic
 from pretrain.state.heads import MANIFEST
 
-
 PROSE = "README.md"
 """People edit it; nothing was verified of it."""
 
