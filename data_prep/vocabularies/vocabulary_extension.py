@@ -24,6 +24,7 @@ from data_prep.files import staged_folder, write_atomic
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.vocabularies.vocabulary import adopt
 from data_prep.vocabularies.vocabulary_training import WordTally
+from data_prep.vocabularies.word_table import LONGEST_WORD
 from data_prep.whole_words import PLAIN, can_be_whole
 
 UNUSED = re.compile(r"\[unused\d+\]")
@@ -93,16 +94,17 @@ def missing_characters(backend: Any, texts: Iterable[str]) -> tuple[Counter[str]
 
 
 def tokens_of_words(backend: Any, lines: Sequence[str], *, han: bool = True) -> list[str]:
-    """The tokens that give each word of a list one token: Latin words and, with ``han``, words of Chinese characters
-    alone; of other lines the Latin words and the characters. In order, each once."""
+    """The tokens that give each word of a list one token: Latin words (but those too long for WordPiece) and, with
+    ``han``, words of Chinese characters alone; of other lines the Latin words and the characters. In order, each
+    once."""
     wanted: dict[str, None] = {}
     for line in lines:
-        if han and can_be_whole(backend, line) and HAN.search(line):
+        if han and all(HAN.match(character) for character in line) and can_be_whole(backend, line):
             wanted[line] = None
             continue
         normal = backend.normalizer.normalize_str(line) if backend.normalizer else line
         words = [normal[start:end] for start, end in Pretokenizer().words(normal).tolist()]
-        wanted.update(dict.fromkeys(words))
+        wanted.update(dict.fromkeys(word for word in words if len(word) <= LONGEST_WORD))
         for word in words:
             normal = normal.replace(word, " ", 1)
         wanted.update(dict.fromkeys(character for character in normal if not character.isspace()))

@@ -37,7 +37,7 @@ written)
 output: runs/{name}/run
 data:
   - {{path: runs/{name}/data, name: {name}}}
-model:
+{replay}model:
 {model}
 masking:
   strategy: {{kind: whole_unit, units: [{units}]}}   # add entity, phrase once your lexicons are in data.yaml
@@ -58,7 +58,7 @@ optimization: {{lr: {lr}, warmup: {warmup}, schedule: linear{decay}}}{why}
 engine: {{zero_stage: 1, precision: auto}}   # auto: bf16 where the machine has units for it, else fp32
 evaluation: {{every: 1000, rows: 64}}
 checkpoints: {{every: 1000, keep: 2}}
-tracking: {{every: 50, sinks: [wandb]}}
+{best}tracking: {{every: 50, sinks: [wandb]}}
 """
 
 SCRATCH = {
@@ -68,6 +68,8 @@ SCRATCH = {
     "warmup": 4000,
     "length": 512,
     "units": "word",
+    "replay": "",
+    "best": "",
     "decay": "",
     "why": "",
 }
@@ -85,6 +87,10 @@ RECIPES: dict[str, dict[str, object]] = {
         "why": "   # docs/continue.md says where these are from",
         "length": 256,
         "units": "word",
+        "replay": "  # general text, replayed against forgetting and watched beside (docs/continue.md):\n"
+        "  # - {path: runs/general/data, name: general, weight: 0.3}\n",
+        "best": "  # and with evaluation.control: [general]\n"
+        "  # best: {control: loss/control/knowledge_masking, tolerance: 0.05}   # kmask export --best\n",
     },
 }
 
