@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from launch.backends import Backend
 from launch.cluster.measured import read_measured
 from launch.processes.dry_run import LABEL, row
-from launch.shell.formatting import byte_size, short
+from launch.shell.formatting import byte_size, counted, short
 
 if TYPE_CHECKING:
     from pretrain.config import Run
@@ -151,7 +151,9 @@ def scaling_lines(setting: Setting | None, told: str) -> Iterator[str]:
     yield from step_lines(setting)
     yield from machine_lines(setting)
     yield from paying_lines(setting)
-    yield row("", "a model (docs/scaling.md): nothing is overlapped, data are there in time")
+    yield row(
+        "", "a model (docs/scaling.md): exchange is not overlapped, data are there in time; one machine: hops alone"
+    )
 
 
 def step_lines(setting: Setting) -> Iterator[str]:
@@ -185,7 +187,7 @@ def machine_lines(setting: Setting) -> Iterator[str]:
 
 def paying_lines(setting: Setting) -> Iterator[str]:
     """How much text a step needs before exchanging hardly matters."""
-    from pretrain.scaling import paying_micro
+    from pretrain.scaling import MOST_MICRO, paying_micro
 
     now, step = round(setting.micro(setting.machines)), setting.tokens * setting.machines.processes
     assert setting.stage.sizes is not None
@@ -194,13 +196,16 @@ def paying_lines(setting: Setting) -> Iterator[str]:
         flops = setting.tokens * setting.stage.load.flops
         enough = paying_micro(setting.stage.sizes, engine, setting.machines, setting.speed, flops, ENOUGH)
         label = "more text" if zero == setting.stages()[0] else ""
-        if not enough:
-            yield row(
-                label, f"ZeRO {zero}: never; it exchanges in every micro-batch, larger ones pay (rows_per_process)"
-            )
+        if enough:
+            needed = counted(enough, "micro-batch", "es")
+            told = f"from {needed}, {short(enough * step)} tokens a step (now {now:,}, {short(now * step)})"
+            yield row(label, f"ZeRO {zero}: {ENOUGH:.0%} of a step are computing {told}")
+        elif zero < 2:
+            yield row(label, f"ZeRO {zero}: not with {MOST_MICRO:,} micro-batches a step either")
         else:
-            told = f"{enough} micro-batches, {short(enough * step)} tokens a step (now {now}, {short(now * step)})"
-            yield row(label, f"ZeRO {zero}: {ENOUGH:.0%} of a step are computing from {told}")
+            yield row(
+                label, f"ZeRO {zero}: never, it exchanges in each micro-batch; larger ones pay (rows_per_process)"
+            )
 
 
 def seconds(value: float) -> str:

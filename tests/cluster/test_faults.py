@@ -45,7 +45,7 @@ def test_a_host_ten_times_slower_is_named_by_status_and_the_run_goes_on(
     assert code == 0 and launched.starts() == 1, text
     same = launched.losses()
     assert {step: same[step] for step in range(1, 31)} == {step: undisturbed[step] for step in range(1, 31)}
-    said = next(line for line in line.splitlines() if "slowest" in line or "wait" in line)
+    said = next(words.strip() for words in line.splitlines() if "is the slowest" in words)
     told(f"a host ten times slower ({hosts['b'].slowness.how})", f"kmask status: {said}", seen, 0, "none (bitwise)")
 
 

@@ -50,7 +50,7 @@ def test_a_plan_tells_steps_at_every_stage_and_on_fewer_machines(
         "computing exchanging carried tokens/s computing",
         "* ZeRO 1",
         "the model of its steps, below",
-        "ZeRO 0: 90% of a step are computing from 1 micro-batches",
+        "ZeRO 0: 90% of a step are computing from 1 micro-batch, ",
     ):
         assert part in text, part
     rates = [
