@@ -100,6 +100,7 @@ FLOORS = (
     "pretrain/evaluation/heads",
     "pretrain/evaluation/tuning",
     "pretrain/evaluation/questions",
+    "pretrain/evaluation/probing",
     "pretrain/evaluation/measures",
     "pretrain/stages",
     "pretrain/methods",

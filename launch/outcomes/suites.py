@@ -63,8 +63,8 @@ def run_suite(file: Path, overrides: Sequence[str], as_json: bool, dry_run: bool
 
     suite: Suite = read_config(Suite, file, list(overrides))
     with contextlib.redirect_stdout(sys.stderr):
-        models = identities(suite)
-        jobs = plan(suite, models)
+        models, files = looked_at(suite)
+        jobs = plan(suite, models, files)
         missing = [job for job in jobs if not _is_done(job)]
         print(f"{counted(len(jobs), 'piece')}, {len(jobs) - len(missing)} of them done")
         if not dry_run:
@@ -85,16 +85,17 @@ def run_suite(file: Path, overrides: Sequence[str], as_json: bool, dry_run: bool
     return DONE
 
 
-def identities(suite: Any) -> dict[str, str]:
-    """What every model is recognised by; all models and files are looked at before anything is computed.
+def looked_at(suite: Any) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """What every model is recognised by, and the hash of every file of every measure; nothing is computed before.
 
     Raises:
-        ValueError: a model or a file is missing; every fault on a line.
+        ValueError: a model or a file is missing, or not what it should be; every fault on a line.
     """
+    from data_prep.files import sha256_file
     from pretrain.evaluation.subjects import identity
 
     faults: list[str] = []
-    models = {}
+    models, files = {}, {}
     for name, path in suite.models.items():
         try:
             models[name] = identity(Path(path))
@@ -102,29 +103,27 @@ def identities(suite: Any) -> dict[str, str]:
             faults.append(f"models.{name}: {error}")
     for name, measure in suite.measures.items():
         try:
-            missing = [str(path) for path in measure.files() if not path.is_file()]
-            faults += [f"measures.{name}: no file {path} (looked from {Path.cwd()})" for path in missing]
-        except (ValueError, OSError) as error:
+            files[name] = {str(path): sha256_file(path) for path in measure.files()}
+        except ValueError as error:
             faults.append(f"measures.{name}: {error}")
+        except OSError as error:
+            faults.append(f"measures.{name}: {error.filename}: {error.strerror} (looked from {Path.cwd()})")
     if faults:
         raise ValueError("\n".join(faults))
-    return models
+    return models, files
 
 
-def plan(suite: Any, models: Mapping[str, str]) -> list[Job]:
+def plan(suite: Any, models: Mapping[str, str], files: Mapping[str, dict[str, str]]) -> list[Job]:
     """Every piece, with what would be measured."""
-    from data_prep.files import sha256_file, sha256_json
+    from data_prep.files import sha256_json
     from pretrain.evaluation.results import Source
 
     jobs = []
-    contents = {
-        name: {str(path): sha256_file(path) for path in measure.files()} for name, measure in suite.measures.items()
-    }
     for model in suite.models:
         for name, measure in suite.measures.items():
             settings = {key: value for key, value in plain(measure).items() if key != measure.PIECES}
-            what = {"version": VERSION, "model": models[model], "measure": settings, "files": contents[name]}
-            source = Source(fingerprint=sha256_json(what), settings=settings, files=contents[name])
+            what = {"version": VERSION, "model": models[model], "measure": settings, "files": files[name]}
+            source = Source(fingerprint=sha256_json(what), settings=settings, files=files[name])
             jobs += [Job(model, name, piece, Path(suite.output) / model / name, source) for piece in measure.pieces()]
     return jobs
 

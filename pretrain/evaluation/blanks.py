@@ -31,6 +31,20 @@ EVERY_SECONDS = 30.0
 """How often a long measurement says how far it is."""
 
 
+class Pace:
+    """Says how far a long measurement is, not too often."""
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.told = time.monotonic()
+
+    def tell(self, words: str) -> None:
+        """Say it, unless something was said a short while ago."""
+        if (now := time.monotonic()) - self.told > EVERY_SECONDS:
+            self.told = now
+            self.say(words)
+
+
 class Blanked(NamedTuple):
     """A sample with hidden tokens, and what is asked of it."""
 
@@ -89,16 +103,16 @@ def ask(subject: Subject, samples: Sequence[Blanked], device: torch.device, say:
     lengths = [len(sample.ids_T) for sample in samples]
     offsets_S1 = starts([len(sample.token_M) for sample in samples])
     log_probability_M, first_M = np.empty(offsets_S1[-1]), np.empty(offsets_S1[-1], np.bool_)
-    began = told = time.monotonic()
+    began, pace = time.monotonic(), Pace(say) if say else None
     done, total = 0, sum(lengths)
     for numbers in groups(lengths, TOKENS):
         chosen = [samples[number] for number in numbers.tolist()]
         where_M = np.concatenate([np.arange(*offsets_S1[number : number + 2]) for number in numbers.tolist()])
         log_probability_M[where_M], first_M[where_M] = _ask_batch(subject, chosen, device)
         done += sum(len(sample.ids_T) for sample in chosen)
-        if say and (now := time.monotonic()) - told > EVERY_SECONDS:
-            told = now
-            say(f"{done / total:.0%} of {total:,} tokens read, {done / (now - began):,.0f} a second")
+        if pace:
+            speed = done / (time.monotonic() - began)
+            pace.tell(f"{done / total:.0%} of {total:,} tokens read, {speed:,.0f} a second")
     return Answers(log_probability_M, first_M, offsets_S1)
 
 

@@ -44,7 +44,7 @@ class Pattern(NamedTuple):
 
 def _relation(row: Row, file: Path, name: str) -> str:
     if name in row.values:
-        return row.text(name)
+        return row.name(name)
     stem = file.name.partition(".")[0]
     if not NAMED.fullmatch(stem):
         raise ValueError(f"{row.place}: lacks `{name}`, and {file.name} is not named after a relation (P19.jsonl)")

@@ -44,6 +44,8 @@ def open_training(folders: Sequence[Path], like: Prepared) -> list[Prepared]:
         folder.check_tokenizer(like.tokenizer)
         if LEVEL not in folder.levels:
             raise ValueError(f"training: {folder.folder} has no entities; its levels are {', '.join(folder.levels)}")
+        if not folder.tokens("train"):
+            raise ValueError(f"training: {folder.folder} holds no training document")
     return opened
 
 

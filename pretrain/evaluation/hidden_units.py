@@ -74,8 +74,8 @@ def check_vocabulary(prepared: Prepared, subject: Subject) -> None:
         )
 
 
-def heldout_windows(source: Source, limit: int) -> Windows:
-    """Windows of the held-out documents: all, or of the stretches of text that come first in keyed order so many.
+def keyed_windows(source: Source, limit: int) -> Windows:
+    """Windows of a split: all, or of the stretches of text that come first in keyed order so many.
 
     Raises:
         ValueError: there is no held-out text.
@@ -93,8 +93,8 @@ def heldout_windows(source: Source, limit: int) -> Windows:
 
 def probes(source: Source, windows: int, units: int, kinds: Collection[str]) -> tuple[list[Probe], dict[str, int]]:
     """(units to ask, how many there were of each kind): at most so many of each kind, window by window."""
-    texts = source.texts(heldout_windows(source, windows))
-    start_U, end_U, kind_U = _divided(texts, source.prepared.tokenizer)
+    texts = source.texts(keyed_windows(source, windows))
+    start_U, end_U, kind_U = divided(texts, source.prepared.tokenizer)
     window_U = np.searchsorted(texts.tokens.offsets_S1, start_U, "right") - 1
     chosen: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
     found: dict[str, int] = {}
@@ -109,22 +109,25 @@ def probes(source: Source, windows: int, units: int, kinds: Collection[str]) -> 
     return [_probe(texts, source.prepared.tokenizer, start_U[u], end_U[u], kind_U[u]) for u in order_U.tolist()], found
 
 
-def _divided(
-    texts: Texts, tokenizer: Tokenizer
+def divided(
+    texts: Texts, tokenizer: Tokenizer, levels: Collection[str] | None = None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """(start_U, end_U, kind_U) of all units without [UNK], in the tokens of all windows."""
+    """(start_U, end_U, kind_U) of all units without [UNK], in the tokens of all windows; only of some ``levels``, where
+    they are given."""
     offsets_W1, total = texts.tokens.offsets_S1, len(texts.tokens.values)
-    levels = {}
+    found = {}
     for level, (start_U, end_U, units_W1) in texts.units.items():
+        if levels is not None and level not in levels:
+            continue
         shift_U = np.repeat(offsets_W1[:-1], np.diff(units_W1))
-        levels[level] = ((start_U + shift_U).astype(np.int32), (end_U + shift_U).astype(np.int32))
+        found[level] = ((start_U + shift_U).astype(np.int32), (end_U + shift_U).astype(np.int32))
     units = Units(
         sample_start_S=offsets_W1[:-1].astype(np.int32),
         sample_end_S=offsets_W1[1:].astype(np.int32),
         maskable_T=np.ones(total, np.bool_),
-        levels=levels,
+        levels=found,
     )
-    unit_end_T, kind_T = units.partition(precedence(levels))
+    unit_end_T, kind_T = units.partition(precedence(found))
     start_U = np.flatnonzero(unit_end_T).astype(np.int64)
     end_U = unit_end_T[start_U].astype(np.int64)
     unknown_T1 = np.concatenate([[0], np.cumsum(texts.tokens.values == tokenizer.special_ids["[UNK]"])])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,17 @@ class Row(NamedTuple):
         if not isinstance(value, str) or not value.strip():
             what = f"`{name}` is {json.dumps(value, ensure_ascii=False)}" if name in self.values else f"lacks `{name}`"
             raise ValueError(f"{self.place}: {what}, where a text is needed; it has {', '.join(self.values) or 'none'}")
+        return value
+
+    def name(self, name: str) -> str:
+        """A text that must be there and can be part of the name of a figure.
+
+        Raises:
+            ValueError: as ``text``, or it holds characters that cannot be printed.
+        """
+        value = self.text(name)
+        if not value.isprintable():
+            raise ValueError(f"{self.place}: `{name}` is {value!r}, which cannot be printed")
         return value
 
     def texts(self, name: str) -> list[str]:
@@ -77,7 +89,7 @@ def lines(file: Path) -> Iterator[tuple[str, str]]:
                     yield f"{file}:{number}", line
     except UnicodeDecodeError as error:
         raise ValueError(f"{file}:{number}: not UTF-8 ({error.reason} at byte {error.start} of the line)") from None
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ValueError(f"{file}: cannot be decompressed ({error}); copy it again") from None
     if empty:
         raise ValueError(f"{file}: there is nothing in it")
@@ -92,7 +104,9 @@ def json_rows(file: Path) -> Iterator[Row]:
     for place, line in lines(file):
         try:
             value = json.loads(line)
-        except ValueError as error:
+            if "\\ud" in line.lower():  # half of a character that takes two is no text
+                json.dumps(value, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{place}: not JSON ({error})") from None
         if not isinstance(value, dict):
             raise ValueError(f"{place}: a JSON object is needed, found {type(value).__name__}")

@@ -167,6 +167,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("chid", {**PASSAGE, "candidates": [["一"]]}, r"a:1: 2 blanks, 2 answers; `candidates` needs a list for each"),
     ("chid", PASSAGES, r"a:1: no answer to #idiom000378# \(files of answers: none"),
     ("trex", {"predicate_id": "P19", "sub_label": "Dante"}, r"a:1: lacks `obj_label`"),
+    ("trex", {**FACT, "predicate_id": "P\0"}, r"a:1: `predicate_id` is .* cannot be printed"),
+    ("chid", r'{"content": "\ud800#idiom#"}', r"a:1: not JSON .*surrogates"),
     ("trex", {**FACT, "obj_label": " "}, r"a:1: `obj_label` is \" \""),
     ("trex", {"sub_label": "Dante", "obj_label": "x"}, r"a:1: lacks `predicate_id`, and a is not named after a relation"),
     ("trex", FACT, r"a:1: all facts of P19 have one object"),

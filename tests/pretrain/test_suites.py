@@ -147,7 +147,7 @@ def test_all_faults_of_models_and_files_are_told_before_anything_is_measured(roo
         run(root, f"models.two={root}/none", f"measures.sign.path={root}/no.txt", f"measures.size.path={root}")
     lines = str(caught.value).splitlines()
     assert len(lines) == 3 and "models.two" in lines[0] and "no such folder" in lines[0]
-    assert "measures.sign: no file" in lines[1] and "measures.size: no file" in lines[2]
+    assert "measures.sign:" in lines[1] and "No such file" in lines[1] and "measures.size:" in lines[2]
     assert not (root / "out").exists()
     with pytest.raises(ValueError, match=r"measures\.sign, models\.one: model one has no head"):
         run(root, "measures.sign.headless=true")

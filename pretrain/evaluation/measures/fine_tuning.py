@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from data_prep.files import sha256_json
 from pretrain.evaluation.heads import Head
 from pretrain.evaluation.heads.linear import Linear
 from pretrain.evaluation.measures import Measure, Say
@@ -129,6 +130,7 @@ class FineTuning(Measure):
         return Found(
             outcomes={f"{name}{note}": outcome for name, outcome in chosen.outcomes.items()},
             facts=self._facts(problem, data, tried, point, chosen),
+            examples=sha256_json([repr(example[1:]) for example in splits.test]),
         )
 
     def _facts(

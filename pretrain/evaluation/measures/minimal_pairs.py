@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from data_prep.encoding import Tokenizer
-from pretrain.evaluation.blanks import Blanked, ask, blanked, check_head, framed, left_to_right
+from pretrain.evaluation.blanks import Blanked, Pace, ask, blanked, check_head, framed, left_to_right
 from pretrain.evaluation.inputs import Ids
 from pretrain.evaluation.measures import Measure, Say
 from pretrain.evaluation.metrics import Floats, Outcome
@@ -76,14 +76,14 @@ class MinimalPairs(Measure):
     def measure(self, subject: Subject, piece: str, device: torch.device, say: Say) -> Found:
         pairs = [self._pair(row) for file in self.files() for row in json_rows(file)]
         right: list[bool] = []
-        tokens = 0
+        tokens, pace = 0, Pace(say)
         for first in range(0, len(pairs), CHUNK):
             chunk = pairs[first : first + CHUNK]
             encoded = [self._encoded(subject.tokenizer, pair, text) for pair in chunk for text in pair.sentences]
             score_S = sentence_scores(subject, encoded, self.hide, device)
             right += (score_S[0::2] > score_S[1::2]).tolist()
             tokens += sum(len(ids_T) * (len(ids_T) - 2) for ids_T in encoded)
-            say(f"{len(right):,} of {len(pairs):,} pairs")
+            pace.tell(f"{len(right):,} of {len(pairs):,} pairs")
         rows_N2 = np.stack([right, np.ones(len(pairs))], 1).astype(np.float64)
         outcomes = {"accuracy": Outcome(metric="ratio", rows=rows_N2)}
         for group in sorted({group for pair in pairs for group in pair.groups}):
@@ -95,10 +95,10 @@ class MinimalPairs(Measure):
         good, bad = (row.text(side) for side in SIDES)
         if good == bad:
             raise ValueError(f"{row.place}: the two sentences are the same")
-        return Pair(row.place, (good, bad), tuple(f"{key}/{row.text(key)}" for key in self.groups))
+        return Pair(row.place, (good, bad), tuple(f"{key}/{row.name(key)}" for key in self.groups))
 
     def _encoded(self, tokenizer: Tokenizer, pair: Pair, text: str) -> Ids:
-        ids_T = framed(tokenizer, tokenizer.encode_text(text)[0])
+        ids_T = framed(tokenizer, tokenizer.encode_text(text)[0].astype(np.int64))
         if not 3 <= len(ids_T) <= self.longest:
             raise ValueError(
                 f"{pair.place}: {text[:60]!r} has {len(ids_T)} tokens with [CLS] and [SEP]; 3 to `longest` = "

@@ -27,7 +27,7 @@ import torch
 
 from data_prep.encoding import Tokenizer
 from masking.keyed import hash_keys
-from pretrain.evaluation.blanks import Blanked, ask, check_head
+from pretrain.evaluation.blanks import Blanked, Pace, ask, check_head
 from pretrain.evaluation.inputs import Ids
 from pretrain.evaluation.measures import Measure, Say
 from pretrain.evaluation.metrics import Outcome
@@ -75,7 +75,7 @@ class ClozeQuestions(Measure):
         if not asked:
             raise ValueError(f"questions: {', '.join(map(str, self.files()))} hold no question that can be asked")
         encoded = Candidates(subject.tokenizer)
-        answers, right, unknown = [], [], 0
+        answers, right, unknown, pace = [], [], 0, Pace(say)
         for first in range(0, len(asked), CHUNK):
             chunk = asked[first : first + CHUNK]
             for question, answer in zip(chunk, self._answers(subject, chunk, encoded, device), strict=True):
@@ -83,7 +83,7 @@ class ClozeQuestions(Measure):
                 answers.append(answer)
                 right.append(bool(ids) and ids[answer] == ids[question.answer])
                 unknown += not encoded[question.candidates[question.answer]]
-            say(f"{len(answers):,} of {len(asked):,} questions")
+            pace.tell(f"{len(answers):,} of {len(asked):,} questions")
         facts: dict[str, float] = {
             "questions": len(asked),
             "candidates": sum(len(question.candidates) for question in asked) / len(asked),

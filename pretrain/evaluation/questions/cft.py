@@ -59,7 +59,7 @@ class Cft(Questions):
                         raise ValueError(f"{place}: a query ({BLANK}) without `||| answer` at its end")
                     document.append(parts[1])
                     continue
-                if (question := self._question(document, *parts[1:], place)) is not None:
+                if (question := self._question(document, parts[1], parts[2], place)) is not None:
                     yield question
                 document = []
             if document:
