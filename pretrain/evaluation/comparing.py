@@ -4,9 +4,10 @@
 
 One draw takes as many examples as there are, with replacement, the same ones for both models (Koehn 2004), and, where
 a measurement has several pieces, as many pieces less one as there are, again the same for both: with one less the
-spread of the mean is not too narrow (Rao & Wu 1988). The interval holds the middle 95 % of 10,000 draws; p is twice the
-share of draws on the rarer side of 0, and never below 2^(1-m), what a sign test could show at most when the two models
-differ on m examples only. Holm's correction (1979) is for the figures of one model.
+spread of the mean is not too narrow (Rao & Wu 1988). What is random in both at once is counted twice. The interval
+holds the middle 95 % of 10,000 draws; p is twice the share of draws on the rarer side of 0, and never below 2^(1-m),
+what a sign test could show at most when the two models differ on m examples only. Holm's correction (1979) is for the
+figures of one model.
 
 Draws are a function of (examples, draw), so every figure of the same examples sees the same draws, on every machine.
 More than 2,000 examples are drawn in groups of equal size, made at random once: the spread is known to 1.6 % from so
@@ -37,6 +38,8 @@ CHUNK = 1 << 18
 TOGETHER = 400
 """Figures, models and pieces whose draws are kept at a time: 80 kB each."""
 LEAST_DEFINED = 0.5
+"""Share of the draws in which a figure must be defined."""
+LEAST_EXAMPLES = 5
 
 
 Name = TypeVar("Name", bound=Hashable)
@@ -120,6 +123,8 @@ def why_not(first: Mapping[str, Sample], other: Mapping[str, Sample]) -> str:
             return "other examples"
         if one.outcome.metric != two.outcome.metric or one.outcome.rows.shape != two.outcome.rows.shape:
             return "another metric, or other classes"
+        if len(one.outcome.rows) < LEAST_EXAMPLES:
+            return f"fewer than {LEAST_EXAMPLES} examples"
         if not np.isfinite([one.outcome.value, two.outcome.value]).all():
             return "not defined for one of the two"
     return ""

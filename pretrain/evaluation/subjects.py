@@ -23,7 +23,7 @@ from data_prep.encoding import Tokenizer
 from data_prep.files import sha256_file, sha256_json
 from pretrain.feed.batch import Batch
 from pretrain.network.encoder import Model, build_encoder, encode
-from pretrain.network.kinds import restored
+from pretrain.network.kinds import architecture, restored
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
 from pretrain.state.importing import MLM_HEAD, encoder_config, read_pretrained
 from pretrain.state.names import NAME, candidates
@@ -64,9 +64,15 @@ class Subject:
         self.encoder.eval()
         return encode(self.encoder, batch)
 
-    def fresh_encoder(self) -> nn.Module:
-        """A copy of the encoder whose weights may be trained."""
-        return copy.deepcopy(self.encoder).requires_grad_(True)
+    def fresh_encoder(self, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
+        """A copy of the encoder whose weights may be trained, in the processor's memory."""
+        config = copy.deepcopy(self.encoder.config)
+        for name, value in architecture(config.model_type).dropouts(dropout, attention_dropout).items():  # type: ignore[union-attr, arg-type]
+            setattr(config, name, value)
+        with torch.random.fork_rng(devices=[]):
+            encoder = build_encoder(config)
+        encoder.load_state_dict(self.encoder.state_dict())
+        return encoder
 
 
 def identity(path: Path) -> str:

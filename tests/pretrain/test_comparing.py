@@ -132,7 +132,7 @@ def test_few_examples_that_differ_prove_nothing_even_if_all_speak_for_one_model(
     for differing, p in ((1, 1.0), (3, 0.25), (5, 0.0625)):
         found = one({"all": hits(base)}, {"all": hits(np.arange(1000) < 500 + differing)})
         assert found.differing == differing and found.p >= p
-    assert one({"all": hits([0])}, {"all": hits([1])}).p == 1.0
+    assert one({"all": hits([0] * 5)}, {"all": hits([1] * 5)}).p == 0.0625
 
 
 def test_many_examples_are_drawn_in_groups_with_the_same_spread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,10 +165,11 @@ def test_pieces_that_only_one_model_has_are_left_out() -> None:
             "another metric, or other classes",
         ),
         (
-            Sample(hits([1]), "x"),
-            Sample(Outcome(metric="ratio", rows=np.zeros((1, 2))), "x"),
+            Sample(hits([1] * 5), "x"),
+            Sample(Outcome(metric="ratio", rows=np.zeros((5, 2))), "x"),
             "not defined for one of the two",
         ),
+        (Sample(hits([1] * 4), "x"), Sample(hits([0] * 4), "x"), "fewer than 5 examples"),
     ],
 )
 def test_what_cannot_be_compared_says_why(first: Sample, other: Sample, why: str) -> None:
@@ -190,7 +191,7 @@ def test_no_piece_in_common_and_a_figure_that_most_draws_leave_undefined_say_why
 
 def test_holm_corrects_as_worked_by_hand() -> None:
     """.01 x 4; .013 x 3 is less than that, so .04 again; .03 x 2 = .06; .2."""
-    template = one({"all": hits([1, 0])}, {"all": hits([0, 1])}, draws=10)
+    template = one({"all": hits([1, 0, 0, 0, 0])}, {"all": hits([0, 1, 1, 0, 0])}, draws=10)
     p = {"d": 0.2, "b": 0.013, "a": 0.01, "c": 0.03}
     found = holm({name: replace(template, p=value) for name, value in p.items()})
     assert list(found) == ["d", "b", "a", "c"]

@@ -28,6 +28,7 @@ from pretrain.evaluation.tasks.token_labels import TokenLabels
 from pretrain.evaluation.tuning import trial as trials
 from pretrain.evaluation.tuning.training import Training, depth_of, parameter_groups
 from pretrain.evaluation.tuning.trial import Data, Trial, train
+from pretrain.network.adapters import Adapter, is_own
 
 CPU = torch.device("cpu")
 WORDS = [
@@ -413,3 +414,60 @@ def test_every_task_and_head_is_a_choice_with_documented_settings(base: type) ->
         assert set(field_docs(cls)) >= {item.name for item in dataclasses.fields(cls)}
         built = cls(**({"train": "a.tsv"} if base is Task else {}), **CHOICES[kind])
         assert decode(base, Source(plain(built), {})) == built
+
+
+@pytest.mark.parametrize("kind", ["lora", "bottleneck"])
+def test_beside_an_adapter_the_encoder_stays_and_the_task_is_learned(folder: Path, subject: Subject, kind: str) -> None:
+    if kind == "lora":
+        pytest.importorskip("peft")
+    adapter = decode(Adapter, Source({"kind": kind}, {}))  # type: ignore[type-abstract]
+    measure = sentiment(folder, training={"lr": 2e-2, "epochs": 3, "dropout": 0.0})
+    problem, data = data_of(measure, subject)
+    trial = Trial(subject, Linear(), problem, measure.training, 1, CPU, adapter)
+    before = {name: p.detach().clone() for name, p in trial.tuned.named_parameters()}
+    losses = train(trial, data, lambda text: None).loss
+    moved = {name for name, p in trial.tuned.named_parameters() if not torch.equal(before[name], p)}
+    assert {name.partition(".")[0] for name in moved} == {"head", "encoder"}
+    assert all(is_own(name) for name in moved if name.startswith("encoder."))
+    assert losses[-1] < losses[0] - 0.05
+    with pytest.raises(ValueError, match=r"adapter: training\.frozen trains the head alone"):
+        sentiment(folder, training={"frozen": True}, adapter=adapter)
+
+
+@pytest.mark.parametrize("kind", ["electra", "modernbert"])
+def test_other_architectures_are_tuned_and_read_layer_by_layer(folder: Path, tmp_path: Path, kind: str) -> None:
+    import shutil
+
+    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
+
+    shape: dict[str, Any] = {
+        "vocab_size": len(WORDS) + 5,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 48,
+        "max_position_embeddings": 32,
+        "pad_token_id": 0,
+        **({"embedding_size": 16} if kind == "electra" else {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2}),
+    }
+    torch.manual_seed(0)
+    AutoModelForMaskedLM.from_config(AutoConfig.for_model(kind, **shape)).save_pretrained(tmp_path)
+    shutil.copy(folder / "tokenizer.json", tmp_path)
+    subject = open_subject(kind, tmp_path)
+    measure = sentiment(folder, training={"layers": "mix", "pooling": "cls", "epochs": 1, "layer_decay": 0.9})
+    problem, data = data_of(measure, subject)
+    trial = Trial(subject, Linear(), problem, measure.training, 1, CPU)
+    plain = AutoModel.from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        found = trial.tuned.eval().features(data.train[:2], CPU)
+        for number, sample in enumerate(data.train[:2]):
+            ids = torch.from_numpy(sample.input.ids_T)[None]
+            output = plain(input_ids=ids, output_hidden_states=True)
+            expected = [*output.hidden_states[:-1], output.last_hidden_state]
+            torch.testing.assert_close(
+                found[:, number], torch.stack([layer[0, 0] for layer in expected]), atol=1e-5, rtol=1e-4
+            )
+    assert len({group["peak"] for group in trial.optimizer.param_groups}) == 4
+    dropped = [module.p for module in trial.tuned.encoder.modules() if isinstance(module, torch.nn.Dropout)]
+    assert 0.1 in dropped
+    assert np.isfinite(train(trial, data, lambda text: None).loss).all()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from launch.views.curve_plots import WIDTH, ticks
+from launch.views.curve_plots import WIDTH, tick_text, ticks
 
 NAME_WIDTH, ROW, TOP, FOOT, PAD = 190, 17, 6, 22, 14
 STEP = re.compile(r"(?P<kind>[^\d/]*?) ?(?P<from>\d+)(?P<to>-\d+|\+)?")
@@ -95,7 +95,7 @@ def _dot(dot: Dot, places: Sequence[float], y: float) -> str:
 def _upright(value: float, x: float, bottom: float) -> str:
     kind = "axis" if abs(value) > 1e-12 else "zero"
     line = f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{bottom:.1f}"/>'
-    text = f"{value:+.3g}" if kind == "axis" else "0"
+    text = f"{value:+,.0f}" if abs(value) >= 1000 else f"{value:+.3g}" if kind == "axis" else "0"
     return f'{line}<text x="{x:.1f}" y="{bottom + 15:.1f}" text-anchor="middle">{text}</text>'
 
 
@@ -124,7 +124,9 @@ def ladder_plot(ladder: Ladder, values: Mapping[str, Mapping[str, float]], colou
     parts = []
     for value in ticks(low, high):
         line = f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
-        parts.append(f'{line}<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+        parts.append(
+            f'{line}<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{tick_text(value, abs(high))}</text>'
+        )
     for place, step in enumerate(ladder.steps):
         parts.append(f'<text x="{x(place):.1f}" y="{HEIGHT - 24}" text-anchor="middle">{escape(step)}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 7}" text-anchor="middle">{escape(ladder.unit)}</text>')

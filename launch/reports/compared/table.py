@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from launch.reports.compared.differences import Comparison
 from launch.reports.compared.reading import Results
+from launch.shell.formatting import counted
 from launch.views.grid import Column, grid, wrapped
 from launch.views.words import Line, Word
 
@@ -37,8 +38,9 @@ class Row(NamedTuple):
     layers: Sequence[str] = ()
 
 
-def rows_of(results: Results) -> Iterator[Row]:
-    """Measure by measure, `accuracy/word` as `word` below `accuracy`; the layers of a probe are one row."""
+def rows_of(results: Results, inner: bool = True) -> Iterator[Row]:
+    """Measure by measure, `accuracy/word` below `accuracy` as `word`, or left out where ``inner`` is false; the layers
+    of a probe are one row."""
     for measure in results.measures:
         figures = results.figures(measure)
         layers: dict[str, list[str]] = {}
@@ -48,13 +50,29 @@ def rows_of(results: Results) -> Iterator[Row]:
         names = list(dict.fromkeys(found[1] if (found := LAYER.fullmatch(figure)) else figure for figure in figures))
         if len(names) > 1:
             yield Row(measure, measure, "")
-        for name in names:
-            above, _, last = name.rpartition("/")
-            shown = f"{measure} {name}" if len(names) == 1 else f"    {last}" if above in names else f"  {name}"
+        for depth, name in _nested(names):
+            if depth and not inner:
+                continue
+            last = name.rpartition("/")[2]
+            title = f"{measure} {name}" if len(names) == 1 else f"{'  ' * depth}  {last if depth else name}"
             if name in figures:
-                yield Row(shown, measure, name)
+                yield Row(title, measure, name)
             if name in layers:
-                yield Row(f"{shown}, best layer", measure, name, layers[name])
+                yield Row(f"{title}, best layer", measure, name, layers[name])
+
+
+def _nested(names: Sequence[str], above: str = "", depth: int = 0) -> Iterator[tuple[int, str]]:
+    """Every name with how many others it is part of, behind these."""
+    for name in names:
+        parent = name.rpartition("/")[0]
+        if (parent if parent in names else "") == above:
+            yield depth, name
+            yield from _nested(names, name, depth + 1)
+
+
+def inner_figures(results: Results) -> int:
+    """How many figures are parts of others."""
+    return len(list(rows_of(results))) - len(list(rows_of(results, inner=False)))
 
 
 def shown(values: Sequence[float]) -> str:
@@ -87,13 +105,17 @@ def mark(better: bool | None, significant: bool) -> str:
 
 def figures_lines(results: Results, width: int) -> Iterator[Line]:
     """The figures alone, models across."""
-    rows = list(rows_of(results))
+    rows = list(rows_of(results, inner=False))
     yield from grid([row.name for row in rows], [_values(results, rows, model) for model in results.folders], width)
+    if parts := inner_figures(results):
+        yield from (
+            [Word(line, "dim")] for line in wrapped(f"{counted(parts, 'part')} of these figures: --json", width, 0)
+        )
 
 
 def compared_lines(results: Results, comparison: Comparison, width: int) -> Iterator[Line]:
     """Figures and differences, then what the marks mean and what was left out."""
-    rows = list(rows_of(results))
+    rows = list(rows_of(results, inner=False))
     columns = [_values(results, rows, comparison.baseline)]
     for model in comparison.others:
         columns.append(_values(results, rows, model)._replace(above=model, head=""))
@@ -102,7 +124,9 @@ def compared_lines(results: Results, comparison: Comparison, width: int) -> Iter
         columns.append(Column("95 %", [second for _, second in cells], model))
     yield from grid([row.name for row in rows], columns, width)
     yield []
-    for text in [*explained(comparison), *comparison.left_out]:
+    parts = inner_figures(results)
+    more = [f"{counted(parts, 'part')} of these figures, by length and the like: --html, --json."] if parts else []
+    for text in [*explained(comparison), *more, *comparison.left_out]:
         yield from ([Word(line, "dim")] for line in wrapped(text, width, 0))
 
 

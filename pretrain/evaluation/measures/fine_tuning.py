@@ -25,6 +25,7 @@ from pretrain.evaluation.subjects import Subject
 from pretrain.evaluation.tasks import Problem, Task
 from pretrain.evaluation.tuning.training import Training
 from pretrain.evaluation.tuning.trial import Data, Trained, Trial, train
+from pretrain.network.adapters import Adapter
 
 LEAST = 8
 """Tokens of the shortest window that makes sense."""
@@ -46,6 +47,9 @@ class FineTuning(Measure):
     windows."""
     head: Head = field(default_factory=Linear)
     """What stands on the states."""
+    adapter: Adapter | None = None
+    """Trained in place of the encoder, which stays as it is: `lora` or `bottleneck`, as under `model.adapter` of a
+    run. Wants a higher `lr`, 3.0e-4 or so."""
     training: Training = field(default_factory=Training)
     """Rates, epochs, what is frozen."""
     grid: dict[str, list[int | float | str]] = field(default_factory=dict)
@@ -56,6 +60,8 @@ class FineTuning(Measure):
             raise ValueError(f"seeds: {self.seeds} must be different numbers, 0 or more")
         if self.longest < LEAST:
             raise ValueError(f"longest: {self.longest} must be at least {LEAST}")
+        if self.adapter is not None and self.training.frozen:
+            raise ValueError("adapter: training.frozen trains the head alone; leave one of the two out")
         types = {item.name: type(item.default) for item in fields(Training)}
         for name, values in self.grid.items():
             if name not in types:
@@ -115,7 +121,9 @@ class FineTuning(Measure):
             raise ValueError(f"task: train: no example of {self.task.train} has a token of this model's tokenizer")
         tried: list[tuple[dict[str, Any], Trained]] = []
         for point in self.points():
-            trial = Trial(subject, self.head, problem, replace(self.training, **point), int(piece), device)
+            trial = Trial(
+                subject, self.head, problem, replace(self.training, **point), int(piece), device, self.adapter
+            )
             tried.append((point, train(trial, data, lambda text: say(f"{subject.name} {piece}: {text}"))))
         point, chosen = max(tried, key=lambda one: _dev(one[1]))
         note = f" (best of {len(tried)} by dev)" if len(tried) > 1 else ""

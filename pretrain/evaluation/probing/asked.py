@@ -155,7 +155,7 @@ def _windows(prepared: Prepared, question: str, split: str, tokens: int, longest
         label_T[start:end] = 1 if question == WORDS else kind
     if question == WORDS:
         label_T[start_U] = 0
-    found = []
+    found = list[Item]()
     for number in range(len(texts)):
         begin, end = texts.tokens.offsets_S1[number : number + 2]
         here = np.flatnonzero(label_T[begin:end] >= 0)

@@ -75,7 +75,7 @@ class Reader:
             )
             lengths_S = [len(item.ids_T) for item in chosen]
             if self.mean:
-                means = [part_LTD.mean(1) for part_LTD in states_LTD.split(lengths_S, 1)]
+                means = [part_LTD.mean(1) for part_LTD in torch.split(states_LTD, lengths_S, 1)]
                 yield numbers.tolist(), torch.stack(means, 1)
                 continue
             begin_S = np.cumsum([0, *lengths_S[:-1]])
@@ -94,7 +94,7 @@ def fit(reader: Reader, asked: Asked) -> Fit:
     right_RLQ = _shares_right(reader, asked, chosen, share_K, [first.solved(ridge) for ridge in RIDGES])
     best_LQ = right_RLQ.argmax(0)
     tried = [first.together(kept).solved(ridge) for ridge in RIDGES]
-    weight_RLDQK = torch.stack([one.weight_LDK.unflatten(-1, (best_LQ.shape[1], -1)) for one in tried])
+    weight_RLDQK = torch.stack([torch.unflatten(one.weight_LDK, -1, (best_LQ.shape[1], -1)) for one in tried])
     index = best_LQ[None, :, None, :, None].expand(1, *weight_RLDQK.shape[1:])
     weights = tried[0]._replace(weight_LDK=weight_RLDQK.gather(0, index)[0].flatten(2))
     return Fit(weights, int(right_RLQ.max(0).values[:, 0].argmax()), share_K)
@@ -155,6 +155,6 @@ def _shares_right(
         target_MQ = _classes(asked, [items[number] for number in numbers], share_K).to(reader.device)
         count += len(target_MQ)
         for place, weights in enumerate(tried):
-            answer_LMQ = weights.scores(states_LMD).unflatten(-1, (-1, len(share_K))).argmax(-1)
+            answer_LMQ = torch.unflatten(weights.scores(states_LMD), -1, (-1, len(share_K))).argmax(-1)
             right_RLQ[place] += (answer_LMQ == target_MQ).sum(1)
     return right_RLQ / count

@@ -54,7 +54,8 @@ class Moments:
 
     def together(self, other: Moments) -> Moments:
         """Both."""
-        found = Moments(*self.cross_LDK.shape, self.sum_LD.device)
+        layers, width, classes = self.cross_LDK.shape
+        found = Moments(layers, width, classes, self.sum_LD.device)
         found.count = self.count + other.count
         for name in ("sum_LD", "square_LDD", "cross_LDK", "class_K"):
             setattr(found, name, getattr(self, name) + getattr(other, name))

@@ -69,10 +69,10 @@ def divide(
         if isinstance(file, str):
             kept[name] = list(read(Path(file)))
         if not kept[name] and file != 0:
-            share = (
+            where = (
                 f"{train}: a share of {file} of its {len(known)} examples, of which equal first texts stay together,"
             )
-            raise ValueError(f"{name}: {file if isinstance(file, str) else share} holds no examples")
+            raise ValueError(f"{name}: {file if isinstance(file, str) else where} holds no examples")
     if apart:
         held = {example.texts for name in ("dev", "test") for example in kept[name]}
         kept["train"] = [example for example in kept["train"] if example.texts not in held]

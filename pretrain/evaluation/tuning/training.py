@@ -21,6 +21,7 @@ LAYERS = ("last", "mix")
 PRECISIONS = ("fp32", "bf16")
 CUT_SHARE, RATIO = 0.1, 32.0
 LAYER = re.compile(r"encoder\.encoder\.layer\.(\d+)\.")
+"""Every architecture has its layers under this name (network/architectures)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from pretrain.evaluation.subjects import Subject
 from pretrain.evaluation.tasks import Problem, Sample
 from pretrain.evaluation.tuning.training import Training, depth_of, parameter_groups
 from pretrain.evaluation.tuning.tuned import Tuned
+from pretrain.network.adapters import Adapter
 
 FEATURE_BYTES = 2 << 30
 """Frozen features above this size are computed anew in every epoch, and not kept."""
@@ -59,10 +60,17 @@ class Trial:
     """A training under way."""
 
     def __init__(
-        self, subject: Subject, head: Head, problem: Problem, training: Training, seed: int, device: torch.device
+        self,
+        subject: Subject,
+        head: Head,
+        problem: Problem,
+        training: Training,
+        seed: int,
+        device: torch.device,
+        adapter: Adapter | None = None,
     ) -> None:
         self.problem, self.training, self.seed, self.device = problem, training, seed, device
-        self.tuned = Tuned(subject, head, problem, training, seed).to(device)
+        self.tuned = Tuned(subject, head, problem, training, seed, adapter).to(device)
         named = list(self.tuned.named_parameters())
         self.layers = subject.layers
         self.depths = {name: depth_of(name, subject.layers) for name, _ in named}

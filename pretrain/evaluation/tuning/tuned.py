@@ -21,9 +21,8 @@ from pretrain.evaluation.subjects import TASK_TABLE, Subject
 from pretrain.evaluation.tasks import Problem, Sample
 from pretrain.evaluation.tuning.training import Training
 from pretrain.feed.batch import Batch
+from pretrain.network.adapters import Adapter
 from pretrain.network.encoder import encode
-
-ATTENTION_DROPOUT = "attention.self.dropout"
 
 
 class ScalarMix(nn.Module):
@@ -39,25 +38,35 @@ class ScalarMix(nn.Module):
 
 
 class Tuned(nn.Module):
-    """What is trained: encoder, perhaps a mix of its layers, head."""
+    """What is trained: encoder or an adapter in it, perhaps a mix of its layers, head."""
 
-    def __init__(self, subject: Subject, head: Head, problem: Problem, training: Training, seed: int) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        head: Head,
+        problem: Problem,
+        training: Training,
+        seed: int,
+        adapter: Adapter | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder, self.pooling, self.tokens = subject.fresh_encoder(), training.pooling, problem.TOKENS
-        self.layers = subject.layers
+        self.encoder = subject.fresh_encoder(training.dropout, training.attention_dropout)
+        self.pooling, self.tokens, self.layers = training.pooling, problem.TOKENS, subject.layers
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(hash_key("head", seed) % 2**63)
             self.head = head.build(subject.width, problem, training.dropout)
             if not subject.pooler:
                 pooler: Any = self.encoder.pooler
                 nn.init.normal_(pooler.dense.weight, std=INIT_RANGE)
-        task_table = self.encoder.get_parameter(TASK_TABLE)
-        self.fixed = {f"encoder.{TASK_TABLE}"} if not bool(task_table.any()) else set[str]()
-        """What never moves: the task table of a model that has none."""
         self.mix = ScalarMix(subject.layers + 1) if training.layers == "mix" else None
-        for name, module in self.encoder.named_modules():
-            if isinstance(module, nn.Dropout):
-                module.p = training.attention_dropout if name.endswith(ATTENTION_DROPOUT) else training.dropout
+        if adapter is not None:
+            adapter.attach(self.encoder, seed)
+        self.fixed = {
+            f"encoder.{name}"
+            for name, parameter in self.encoder.named_parameters()
+            if not (_learns(name, adapter, subject.pooler) and (name != TASK_TABLE or bool(parameter.any())))
+        }
+        """What never moves: the task table of a model that has none, and beside an adapter the encoder."""
 
     def freeze(self, depth: int, depths: dict[str, int]) -> None:
         """Let only parameters at ``depth`` or above it move."""
@@ -82,16 +91,19 @@ class Tuned(nn.Module):
         return found
 
     def _layers(self, batch: Batch) -> torch.Tensor:
-        """States of every layer, (L, T, D)."""
-        output = self.encoder(
-            input_ids=batch.input_ids,
-            position_ids=batch.position_ids,
-            token_type_ids=batch.token_type_ids,
-            task_type_ids=batch.task_type_ids,
-            packed=batch,
-            output_hidden_states=True,
-        )
-        return torch.cat(output.hidden_states)
+        """States of every layer, (L, T, D): what the first one reads, what each gives."""
+        found: list[torch.Tensor] = []
+        first: Any = self.encoder.get_submodule("encoder.layer.0")
+        hooks = [first.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0][0]))]
+        for number in range(self.layers - 1):
+            layer: Any = self.encoder.get_submodule(f"encoder.layer.{number}")
+            hooks.append(layer.register_forward_hook(lambda _, __, output: found.append(_state(output))))
+        try:
+            last = encode(self.encoder, batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return torch.stack([*found, last])
 
     def logits(self, features: torch.Tensor, counts_S: Sequence[int]) -> torch.Tensor:
         """(M, K) of features."""
@@ -105,3 +117,14 @@ def _means(states: torch.Tensor, batch: Batch) -> torch.Tensor:
     sample_T = torch.repeat_interleave(torch.arange(len(counts_S), device=states.device), counts_S)
     sums = states.new_zeros(*states.shape[:-2], len(counts_S), states.shape[-1]).index_add(-2, sample_T, states)
     return sums / counts_S[:, None]
+
+
+def _state(output: Any) -> torch.Tensor:
+    """(T, D) of what a layer gives."""
+    found: torch.Tensor = (output[0] if isinstance(output, tuple) else output)[0]
+    return found
+
+
+def _learns(name: str, adapter: Adapter | None, pooler: bool) -> bool:
+    """Does a parameter of the encoder move? Beside an adapter only what it says, and a pooler that begins anew."""
+    return adapter is None or adapter.trains(name) or (not pooler and name.startswith("pooler."))
