@@ -30,7 +30,9 @@ def tensors(total: int, dtype: torch.dtype = torch.float32) -> list[torch.Tensor
     return [torch.randn(total, HEADS, WIDTH, generator=generator, dtype=dtype) for _ in range(4)]
 
 
-def alone(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, starts, lengths, prefixes, reach=0) -> torch.Tensor:  # type: ignore[no-untyped-def]
+def alone(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, starts, lengths, prefixes, reach=0
+) -> torch.Tensor:  # type: ignore[no-untyped-def]
     """Each sample by itself, pair by pair, in the words of the definition."""
     out = torch.zeros_like(query)
     for start, length, prefix in zip(starts, lengths, prefixes, strict=True):
