@@ -11,6 +11,7 @@ from test_beginning import Runs, equal
 
 from pretrain.processes.world import World
 from pretrain.state.checkpoint import load as load_checkpoint
+from pretrain.state.inspecting import inspect
 
 STAGES = "stages=[{name: one, steps: 5, tasks: {knowledge_masking: 1, span_boundary: 0, sentence_reordering: 1}}]"
 SETTINGS = (
@@ -77,6 +78,8 @@ def test_other_encoders_go_on_bit_for_bit_and_are_begun_from(runs: Runs, prepare
     runs.killed("killed", *settings, at=("checkpoint", 3))
     runs.train("killed", *settings)
     assert equal(runs.tensors("killed"), runs.tensors("whole"))
+    facts = inspect(runs.folder / "whole").facts
+    assert (facts["what"], facts["step"], facts["task_rows"]) == ("run of kmask", 5, 0) and facts["hidden"] == 32
     shape = ["model.layers=12", "model.hidden=768", "model.heads=12", "model.max_positions=512"]  # not written
     runs.train("next", *SETTINGS, "evaluation.every=5", "model.warm_up_head=0", *shape, runs.path("whole"))
     ends, begins = runs.evaluations("whole")[-1], runs.evaluations("next")[0]
