@@ -44,7 +44,6 @@ NORMALIZER = {
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
 """Settings of a BertTokenizer by the names that tokenizer.json has for them."""
-SPECIAL_NAMES = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 TORCH_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 DROPPED = (
     "id2label",
@@ -93,15 +92,16 @@ def write_tokenizer(source: Path, folder: Path, longest: int) -> None:
         json.loads((source / name).read_text(encoding="utf-8")) if (source / name).is_file() else {}
         for name in ("tokenizer_config.json", "special_tokens_map.json")
     )
-    tokens = Tokenizer(folder=source).tokens
-    if rules["model"].get("type") == "WordPiece":
+    found = Tokenizer(folder=source)
+    tokens, wordpiece = found.tokens, rules["model"].get("type") == "WordPiece"
+    if wordpiece:
         write_atomic(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens))
         normalizer = rules.get("normalizer") or {}
         if normalizer.get("type") == "BertNormalizer":
             settings = {new: normalizer[old] for new, old in NORMALIZER.items()} | settings
-        if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # of transformers 5 alone
-            settings["tokenizer_class"] = "BertTokenizer"
-        special = special or {name: token for name, token in SPECIAL_NAMES.items() if token in tokens}
+    if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # of transformers 5 alone
+        settings["tokenizer_class"] = "BertTokenizer" if wordpiece else "PreTrainedTokenizerFast"
+    special = special or {f"{name[1:-1].lower()}_token": tokens[number] for name, number in found.special_ids.items()}
     values = {**special, **settings, "model_max_length": longest}
     for name, value in (("tokenizer_config.json", values), ("special_tokens_map.json", special)):
         write_atomic(folder / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
