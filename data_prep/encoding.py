@@ -30,6 +30,8 @@ from data_prep.sentences import character_kinds
 from data_prep.wordpiece import Tokens, Wordpiece
 
 MAX_UNIT_TOKENS = 65535
+SPECIAL = {"[PAD]": "<pad>", "[UNK]": "<unk>", "[CLS]": "<s>", "[SEP]": "</s>", "[MASK]": "<mask>"}
+"""Special tokens as BERT and as RoBERTa calls them."""
 FLAG_CAPITAL = 1
 """The token's first character is an upper-case letter in the raw text (known even when the vocabulary is uncased)."""
 
@@ -67,20 +69,45 @@ class Tokenizer(Portable):
 
     @cached_property
     def special_ids(self) -> dict[str, int]:
-        """Ids of [PAD], [UNK], [CLS], [SEP] and [MASK], under those names.
+        """Ids of [PAD], [UNK], [CLS], [SEP] and [MASK], under those names; RoBERTa's <pad>, <unk>, <s>, </s> and <mask>
+        where a vocabulary has these.
 
         Raises:
             ValueError: one is missing from the vocabulary.
         """
         vocabulary = self._backend.get_vocab(with_added_tokens=True)
-        names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-        missing = [name for name in names if name not in vocabulary]
+        of_bert = {name: name for name in SPECIAL}
+        names = next((names for names in (of_bert, SPECIAL) if vocabulary.keys() >= {*names.values()}), of_bert)
+        missing = [name for name in names.values() if name not in vocabulary]
         if missing:
             raise ValueError(
                 f"tokenizer {self.folder}: {', '.join(missing)} missing from the vocabulary; a BERT-style vocabulary "
                 "is needed"
             )
-        return {name: vocabulary[name] for name in names}
+        return {name: vocabulary[theirs] for name, theirs in names.items()}
+
+    @cached_property
+    def all_special_ids(self) -> list[int]:
+        """The five, and every other token that the tokenizer was told is no text."""
+        added = json.loads(self._backend.to_str()).get("added_tokens", [])
+        return sorted({*self.special_ids.values(), *(token["id"] for token in added if token["special"])})
+
+    @cached_property
+    def byte_level(self) -> bool:
+        """Are its tokens pieces of UTF-8 bytes, as those of RoBERTa and ModernBERT?"""
+        value = json.loads(self._backend.to_str())
+        cutter = value.get("pre_tokenizer") or {}
+        kinds = {item.get("type") for item in (cutter, *cutter.get("pretokenizers", []))}
+        return value["model"].get("type") == "BPE" and "ByteLevel" in kinds
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """What each token stands for, without marks of where words begin: `##ing` and `Ġing` are `ing`."""
+        if not self.byte_level:
+            return [token.removeprefix("##") or token for token in self.tokens]
+        special = set(self.all_special_ids)
+        read: Any = self._backend.decoder.decode
+        return [token if number in special else read([token]).strip() for number, token in enumerate(self.tokens)]
 
     def ids_of(self, text: str) -> list[int]:
         """Ids of a short text, without special tokens."""
@@ -116,11 +143,10 @@ class Tokenizer(Portable):
             return found
         encoding = self._backend.encode(document.text, add_special_tokens=False)
         offsets_T2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
-        return (
-            np.array(encoding.ids, np.int32),
-            np.ascontiguousarray(offsets_T2[:, 0]),
-            np.ascontiguousarray(offsets_T2[:, 1]),
-        )
+        start_T, end_T = np.ascontiguousarray(offsets_T2[:, 0]), np.ascontiguousarray(offsets_T2[:, 1])
+        if self.byte_level and len(start_T):
+            start_T = _without_spaces(document.characters, start_T, end_T)
+        return np.array(encoding.ids, np.int32), start_T, end_T
 
     def encode_block(self, block: Block) -> Tokens:
         """The tokens of several documents."""
@@ -143,6 +169,17 @@ class Tokenizer(Portable):
         return Tokens(
             ids_T, start_T, end_T, offsets_of([len(ids) for ids, _, _ in found]), np.zeros(len(block), np.bool_)
         )
+
+
+def _without_spaces(
+    characters_N: npt.NDArray[np.uint32], start_T: npt.NDArray[np.int32], end_T: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Where tokens begin behind the white space that byte-level ones take in front of a word; one of white space alone
+    keeps its last character."""
+    space_N = np.char.isspace(characters_N.view("<U1"))
+    while (leading_T := space_N[start_T] & (start_T < end_T - 1)).any():
+        start_T = start_T + leading_T.astype(np.int32)
+    return start_T
 
 
 def encode(annotated: Annotated, tokenizer: Tokenizer, classes: Sequence[str] = ()) -> Encoded:

@@ -33,6 +33,7 @@ def specials(folders: list[Prepared], masking: Masking) -> Specials:
     """
     tokenizer = folders[0].tokenizer
     ids, ordinary_V = tokenizer.special_ids, ordinary_ids(tokenizer.tokens)
+    ordinary_V = ordinary_V[~np.isin(ordinary_V, tokenizer.all_special_ids)]
     similar, notes = None, []
     tables = {
         corruption.similar_words for corruption in masking.laws if corruption.similar > 0 and corruption.similar_words

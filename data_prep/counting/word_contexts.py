@@ -72,7 +72,13 @@ class Traits(NamedTuple):
 
     @staticmethod
     def of(tokenizer: Tokenizer) -> Traits:
-        """The traits of a tokenizer's tokens."""
+        """The traits of a tokenizer's tokens.
+
+        Raises:
+            ValueError: its tokens are bytes: which of them are words cannot be told.
+        """
+        if tokenizer.byte_level:
+            raise ValueError(f"tokenizer {tokenizer.folder}: similar words are found in WordPiece vocabularies only")
         special, tokens = set(tokenizer.special_ids), tokenizer.tokens
         columns = (
             [token.startswith("##") for token in tokens],

@@ -19,7 +19,10 @@ def check_folder(source: Path) -> None:
         )
     if not any((source / name).is_file() for name in ("tokenizer.json", "vocab.txt")):
         if all((source / name).is_file() for name in ("vocab.json", "merges.txt")):
-            raise byte_pairs(source)
+            raise ValueError(
+                f"{source} holds vocab.json and merges.txt without tokenizer.json; write it with transformers: "
+                f"AutoTokenizer.from_pretrained({str(source)!r}).save_pretrained({str(source)!r})"
+            )
         raise ValueError(f"{source}: neither tokenizer.json nor vocab.txt in this folder")
 
 
@@ -40,17 +43,17 @@ def check_tokenizer(source: Path) -> None:
         raise
     except Exception as error:  # the tokenizers library raises bare exceptions for damaged files
         raise ValueError(f"{file} cannot be read as a tokenizer ({error})") from None
-    if pairs:
+    if pairs and not tokenizer.byte_level:
         raise byte_pairs(source)
     _ = tokenizer.special_ids
 
 
 def byte_pairs(source: Path) -> ValueError:
-    """The error about RoBERTa's kind of vocabulary."""
+    """The error about pairs of anything else than bytes."""
     return ValueError(
-        f"{source} holds a byte-level BPE vocabulary (as of RoBERTa or GPT-2), whose tokens are no whole characters. "
-        "Give a folder with a BERT-style "
-        "vocabulary (WordPiece, as of BERT, ERNIE, MacBERT, Chinese RoBERTa-wwm), or leave `path` out to train one."
+        f"{source} holds a BPE vocabulary that does not cut text into bytes. Give a folder with a WordPiece vocabulary "
+        "(BERT, ERNIE, MacBERT, Chinese RoBERTa-wwm) or a byte-level one (RoBERTa, ModernBERT), or leave `path` out to "
+        "train one."
     )
 
 

@@ -35,7 +35,8 @@ class Vocabulary:
     """Where the vocabulary comes from."""
 
     path: str = ""
-    """An existing folder with a BERT-style tokenizer (tokenizer.json or vocab.txt). When set, nothing is trained."""
+    """An existing folder with a BERT-style tokenizer (tokenizer.json or vocab.txt), or a byte-level one as of RoBERTa
+    and ModernBERT (tokenizer.json). When set, nothing is trained."""
     size: int = 12000
     """Entries of a trained vocabulary, special tokens included."""
     lowercase: bool = True

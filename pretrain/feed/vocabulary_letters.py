@@ -18,7 +18,6 @@ from data_prep.encoding import Tokenizer
 from data_prep.shards import Prepared
 
 Flags = npt.NDArray[np.bool_]
-CONTINUES = "##"
 
 
 def cased_tokens(prepared: Prepared) -> Flags:
@@ -34,9 +33,9 @@ def spoken_tokens(prepared: Prepared) -> Flags:
 @lru_cache(maxsize=4)
 def _tables(tokenizer: Tokenizer, vocabulary: str) -> tuple[Flags, Flags]:
     cased_V, spoken_V = (np.zeros(len(tokenizer.tokens), np.bool_) for _ in range(2))
-    for number, token in enumerate(tokenizer.tokens):
-        if not (len(token) > 2 and token.startswith("[") and token.endswith("]")):
-            text = token.removeprefix(CONTINUES) or token
+    special = set(tokenizer.all_special_ids)
+    for number, (token, text) in enumerate(zip(tokenizer.tokens, tokenizer.texts, strict=True)):
+        if number not in special and not (len(token) > 2 and token.startswith("[") and token.endswith("]")):
             cased_V[number] = text[:1].upper() != text[:1].lower()
             spoken_V[number] = any(character.isalnum() for character in text)
     return cased_V, spoken_V

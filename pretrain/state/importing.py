@@ -122,6 +122,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     missing = [name for name in SHAPE if type(config.get(name)) is not int]
     if missing:
         raise ValueError(f"model.path {folder}: config.json does not say {', '.join(missing)}")
+    encoder_of(folder, config)
     if reason := architecture(kind).refusal(config):
         raise ValueError(f"model.path {folder}: model_type {kind!r} cannot be continued: {reason}")
     return config
@@ -194,13 +195,25 @@ def our_tensors(folder: Path, config: Mapping[str, Any]) -> dict[str, torch.Tens
     return found
 
 
+def encoder_of(folder: Path, config: Mapping[str, Any]) -> torch.nn.Module:
+    """The encoder that config.json describes, shapes alone.
+
+    Raises:
+        ValueError: transformers cannot build it.
+    """
+    try:
+        shape = encoder_config(config, 1, Model())
+        with torch.device("meta"):
+            return architecture(shape.model_type).build(shape, pooler=False)
+    except Exception as error:  # KeyError for an activation, and what the checks of configurations raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"model.path {folder}: config.json describes no encoder ({reason})") from None
+
+
 def _check_encoder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
     """Raise ValueError when a tensor of the encoder is missing, which would silently begin from random weights, or has
     another shape than config.json says."""
-    shape = encoder_config(config, 1, Model())
-    with torch.device("meta"):
-        encoder = architecture(shape.model_type).build(shape, pooler=False)
-    for name, parameter in encoder.named_parameters():
+    for name, parameter in encoder_of(folder, config).named_parameters():
         if "task_type_embeddings" in name:
             continue
         found = tensors.get(ENCODER + name)

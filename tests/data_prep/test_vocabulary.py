@@ -257,14 +257,29 @@ def roberta(folder: Path, form: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("form", ["tokenizer.json", "tokenizer.json without a type", "vocab.json and merges.txt"])
-def test_the_vocabulary_of_roberta_is_refused_with_what_would_do(form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["tokenizer.json", "tokenizer.json without a type"])
+def test_the_vocabulary_of_roberta_is_taken(form: str, tmp_path: Path) -> None:
     source = roberta(tmp_path / "roberta", form)
-    with pytest.raises(
-        ValueError,
-        match=r"^path: .*roberta holds a byte-level BPE vocabulary .* Chinese RoBERTa-wwm\), or leave `path` out to train one",
-    ):
-        Vocabulary(path=str(source))
+    Vocabulary(path=str(source)).make(tmp_path / "made", iter(()))
+    assert Tokenizer(folder=tmp_path / "made").byte_level
+
+
+def test_pairs_that_cannot_be_taken_say_what_would_do(tmp_path: Path) -> None:
+    old = roberta(tmp_path / "roberta", "vocab.json and merges.txt")
+    with pytest.raises(ValueError, match=r"^path: .*without tokenizer.json; write it with transformers: AutoTokenizer"):
+        Vocabulary(path=str(old))
+    assert bpe_of_characters(tmp_path / "pairs")
+    with pytest.raises(ValueError, match=r"^path: .*BPE vocabulary that does not cut text into bytes.* train one"):
+        Vocabulary(path=str(tmp_path / "pairs"))
+
+
+def bpe_of_characters(folder: Path) -> Path:
+    """Pairs of characters, not of bytes."""
+    source = roberta(folder, "tokenizer.json")
+    value = json.loads((source / "tokenizer.json").read_text())
+    value["pre_tokenizer"] = {"type": "Whitespace"}
+    (source / "tokenizer.json").write_text(json.dumps(value))
+    return source
 
 
 def test_chinese_roberta_is_a_bert_vocabulary_and_accepted(trained: Path, tmp_path: Path) -> None:
@@ -325,19 +340,19 @@ def test_a_folder_that_cannot_be_used_is_refused_when_the_settings_are_made(
 
 
 @pytest.mark.parametrize("command", [(), ("plan",)])
-def test_the_vocabulary_of_roberta_is_named_with_its_line_before_anything_is_read(
+def test_a_vocabulary_that_cannot_be_taken_is_named_with_its_line_before_anything_is_read(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
     from launch.settings.components import ConfigError
     from launch.verbs.prepare import plan_command, run_command
 
-    source = roberta(tmp_path / "roberta", "tokenizer.json")
+    source = bpe_of_characters(tmp_path / "roberta")
     config = tmp_path / "data.yaml"
     config.write_text(
         f"output: {tmp_path}/out\ncorpora: [{{kind: jsonl, paths: [{tmp_path}/nowhere.jsonl]}}]\nvocabulary:\n  path: {source}\n"
     )
     with pytest.raises(
-        ConfigError, match=rf"^{config}:4: vocabulary\.path: {source} holds a byte-level BPE vocabulary"
+        ConfigError, match=rf"^{config}:4: vocabulary\.path: {source} holds a BPE vocabulary that does not"
     ):
         (plan_command if command else run_command)(config, [])
     assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from test_beginning import Runs, equal
 
 from pretrain.processes.world import World
 from pretrain.state.checkpoint import load as load_checkpoint
+from pretrain.state.inspecting import inspect
 
 STAGES = "stages=[{name: one, steps: 5, tasks: {knowledge_masking: 1, span_boundary: 0, sentence_reordering: 1}}]"
 SETTINGS = (
@@ -66,6 +67,24 @@ def test_a_warm_up_with_nothing_to_warm_up_is_none(runs: Runs, prepared: Path) -
     only = [*SETTINGS, "stages=[{name: one, steps: 3, tasks: {knowledge_masking: 1}}]", runs.path("bert")]
     assert "stands still" not in runs.train("only", *only)
     assert not equal(weights(at(runs, "only", 1), "ernie.encoder"), weights(at(runs, "only", 2), "ernie.encoder"))
+
+
+@pytest.mark.parametrize(("kind", "zero"), [("modernbert", 0), ("electra_small", 3)])
+def test_other_encoders_go_on_bit_for_bit_and_are_begun_from(runs: Runs, prepared: Path, kind: str, zero: int) -> None:
+    hub_folder(runs.folder / kind, kind, prepared / "tokenizer")
+    settings = [*SETTINGS, "evaluation.every=5", f"engine.zero_stage={zero}", runs.path(kind)]
+    notes = runs.train("whole", *settings)
+    assert "this encoder knows no tasks: sentence_reordering have no task embedding" in notes
+    runs.killed("killed", *settings, at=("checkpoint", 3))
+    runs.train("killed", *settings)
+    assert equal(runs.tensors("killed"), runs.tensors("whole"))
+    facts = inspect(runs.folder / "whole").facts
+    assert (facts["what"], facts["step"], facts["task_rows"]) == ("run of kmask", 5, 0) and facts["hidden"] == 32
+    shape = ["model.layers=12", "model.hidden=768", "model.heads=12", "model.max_positions=512"]  # not written
+    runs.train("next", *SETTINGS, "evaluation.every=5", "model.warm_up_head=0", *shape, runs.path("whole"))
+    ends, begins = runs.evaluations("whole")[-1], runs.evaluations("next")[0]
+    losses = [name for name in ends if name.startswith("loss/")]
+    assert losses and all(ends[name] == begins[name] for name in losses)
 
 
 def test_a_warm_up_that_cannot_be_is_refused(runs: Runs) -> None:
