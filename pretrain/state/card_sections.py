@@ -163,6 +163,15 @@ def measured(state: State, heldout: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
+def task_embedding(made: Made, encoder: Mapping[str, Any], plain: str) -> str:
+    """What became of the task table, where the encoder has one."""
+    if encoder.get("model_type", "ernie") != "ernie":
+        return ""
+    if "ernie" in made.formats:
+        return f"Task embedding 0, the default of `ErnieModel`, is {plain}: leave `task_type_ids` out.\n"
+    return f"It computes what the trained ERNIE does with task embedding 0, which is {plain}.\n"
+
+
 def contents(made: Made) -> str:
     """What lies in the folder beside the model, and how equal it is to the training model."""
     lines = [MODULES[name] for name in made.formats if name in MODULES]

@@ -35,6 +35,7 @@ FROM_SOURCE = ("classifier_dropout", "position_embedding_type", "bos_token_id", 
 """Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not
 touch."""
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+DROPOUT_OF_MODERNBERT = ("embedding_dropout", "mlp_dropout", "attention_dropout")
 DROPOUT_OF_BERT = 0.1
 """What a config.json that names no dropout means."""
 NORMALIZER = {
@@ -43,7 +44,6 @@ NORMALIZER = {
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
 """Settings of a BertTokenizer by the names that tokenizer.json has for them."""
-SPECIAL_NAMES = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 TORCH_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 DROPPED = (
     "id2label",
@@ -71,6 +71,7 @@ def exported_config(shape: Mapping[str, Any], source: Mapping[str, Any], dtype: 
     if source:
         names = [name for name in DROPOUT if name in values]
         values |= {name: DROPOUT_OF_BERT if source.get(name) is None else source[name] for name in names}
+        values |= {name: source[name] for name in DROPOUT_OF_MODERNBERT if name in values and name in source}
     return values
 
 
@@ -91,15 +92,16 @@ def write_tokenizer(source: Path, folder: Path, longest: int) -> None:
         json.loads((source / name).read_text(encoding="utf-8")) if (source / name).is_file() else {}
         for name in ("tokenizer_config.json", "special_tokens_map.json")
     )
-    tokens = Tokenizer(folder=source).tokens
-    if rules["model"].get("type") == "WordPiece":
+    found = Tokenizer(folder=source)
+    tokens, wordpiece = found.tokens, rules["model"].get("type") == "WordPiece"
+    if wordpiece:
         write_atomic(folder / "vocab.txt", "".join(f"{token}\n" for token in tokens))
         normalizer = rules.get("normalizer") or {}
         if normalizer.get("type") == "BertNormalizer":
             settings = {new: normalizer[old] for new, old in NORMALIZER.items()} | settings
-        if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # of transformers 5 alone
-            settings["tokenizer_class"] = "BertTokenizer"
-        special = special or {name: token for name, token in SPECIAL_NAMES.items() if token in tokens}
+    if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # of transformers 5 alone
+        settings["tokenizer_class"] = "BertTokenizer" if wordpiece else "PreTrainedTokenizerFast"
+    special = special or {f"{name[1:-1].lower()}_token": tokens[number] for name, number in found.special_ids.items()}
     values = {**special, **settings, "model_max_length": longest}
     for name, value in (("tokenizer_config.json", values), ("special_tokens_map.json", special)):
         write_atomic(folder / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

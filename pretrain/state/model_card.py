@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pretrain.state.card_sections import Folder, Made, cell, citation, contents, data, measured, settings, verified
+from pretrain.state.card_sections import (
+    Folder,
+    Made,
+    cell,
+    citation,
+    contents,
+    data,
+    measured,
+    settings,
+    task_embedding,
+    verified,
+)
 from pretrain.state.checkpoint import State
 from pretrain.state.export_parts import BOUNDS
 from pretrain.state.heads import AUXILIARY
@@ -36,8 +47,7 @@ CARD = """\
 ```
 
 {layers} layers, width {hidden}, {heads} heads, vocabulary {vocabulary:,}, samples up to {length} tokens.
-Task embedding 0, the default of `ErnieModel`, is {plain}: leave `task_type_ids` out.
-{pooler} {auxiliary}{contents}
+{embedding}{pooler} {auxiliary}{contents}
 
 ## Data
 
@@ -119,7 +129,7 @@ def model_card(card: Card, made: Made = Made()) -> str:  # noqa: B008  (frozen)
         name=card.name,
         what=f"An ERNIE-style encoder {hidden if masking else others}.",
         usage=(FILL_MASK if masking else ENCODE).format(name=quoted(card.name), example=quoted(card.example)),
-        plain="knowledge masking" if masking else "that of plain text",
+        embedding=task_embedding(made, encoder, "knowledge masking" if masking else "that of plain text"),
         compared="logits" if masking else "hidden states",
         began=_began(card),
         layers=encoder["num_hidden_layers"],

@@ -18,9 +18,13 @@ from saved_run import save_run
 from tiny import TINY_RUN
 
 from launch.outcomes.exporting import How, run_export
+from launch.settings.kinds import kinds
 from pretrain import setup
-from pretrain.exporting import check_formats
+from pretrain.exporting import check_formats, name_of, native
+from pretrain.formats import Format
+from pretrain.formats._native import Native
 from pretrain.formats.onnx import Onnx
+from pretrain.network.kinds import architecture
 from pretrain.state import verifying
 from pretrain.state.checkpoint import Checkpoint, load
 from pretrain.state.export_parts import write_tokenizer
@@ -200,6 +204,14 @@ def test_a_folder_that_sentence_transformers_opens(exported: Callable[[str], Pat
     if not SENTENCE_TRANSFORMERS:
         pytest.skip("sentence-transformers is not installed: the folder was checked as JSON only")
     assert manifest["verified"]["SentenceTransformer"] < 1e-5
+
+
+@pytest.mark.parametrize("name", kinds(Format))
+def test_every_format_is_made_without_settings_and_an_architecture_is_named_as_its_file(name: str) -> None:
+    found = How(formats=[name.replace("_", "-")]).decoded()[0]
+    assert isinstance(found, Format) and name_of(found) == name
+    if isinstance(found, Native):
+        assert found.KIND == architecture(name).KIND == name and native(name) == found
 
 
 @pytest.mark.skipif(not ONNX, reason="needs kmask[onnx]")

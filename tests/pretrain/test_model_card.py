@@ -296,6 +296,7 @@ def test_what_else_lies_in_the_folder_and_how_equal_it_is(card: Callable[..., st
     text = model_card(Card(**{**card_values(state), "state": state}), made)
     assert "opset 18" in text and "class 0 says that the second segment" in text and "stored as bf16" in text
     assert "AutoModel 1.2e-03" in text or "AutoModel 1.3e-03" in text
+    assert "does with task embedding 0" in text and "leave `task_type_ids` out" not in text
     assert "10% of the largest number" in text and "sentence-transformers" not in text
     trained = card(state=replace(state, machine={"processes": 2, "device": "cpu", "torch": "2.13"}))
     assert "- ZeRO 1, fp32, 2 processes, cpu" in trained and "- trained with torch 2.13" in trained
