@@ -23,6 +23,7 @@ from pretrain.config import Run
 from pretrain.engine import Engine
 from pretrain.forgetting import TABLE, begin_weights, factors, parts_of
 from pretrain.model import PretrainingModel
+from pretrain.network.adapters import is_own
 from pretrain.network.architectures import HEAD
 from pretrain.network.kinds import restored
 from pretrain.optimization import layer_factors
@@ -141,8 +142,10 @@ def saved_model(run: Run, found: Checkpoint) -> PretrainingModel:
     """The model of a checkpoint, as it was when it was saved, with the heads of all learned tasks."""
     learned = found.state.learned
     objectives = {name: run.tasks[name] for name in learned}
-    model = PretrainingModel(restored(found.state.encoder), objectives, learned, run.seed, run.model.adapter)
-    missing = load_weights(model, found.weights())
+    weights = found.weights()
+    adapter = run.model.adapter if any(map(is_own, weights)) else None  # an export holds plain weights
+    model = PretrainingModel(restored(found.state.encoder), objectives, learned, run.seed, adapter)
+    missing = load_weights(model, weights)
     if missing:
         raise ValueError(
             f"checkpoint {found.folder} lacks {', '.join(missing[:3])}; it does not belong to this configuration"

@@ -5,13 +5,16 @@
     grown(...)              ->  word embeddings, the decoder (which is tied to them) and its bias, Adam's moments, each
                                 with a row for every token
 
-A row that an `[unusedN]` token had is overwritten. No token moves: every other row stays as it is, bit for bit.
+A row that an `[unusedN]` token had is overwritten. Of n words that had the same pieces each has log n less in the bias.
+No token moves: every other row stays as it is, bit for bit.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,10 +54,17 @@ class NewWords:
         return NewWords(pieces=pieces, rows=len(new), tokens=list(words.values()))
 
     def table(self, value: torch.Tensor) -> torch.Tensor:
-        """A table of weights (rows, ...) with the rows of the new words; others that it lacks are the mean of all."""
+        """A table of weights (rows, ...) with the rows of the new words; others that it lacks are the mean of all.
+
+        Words of the same pieces, as all that were [UNK], would each get the probability of the one: in a bias (rows,)
+        they share it.
+        """
         found = _longer(value, self.rows, value.mean(0))
+        alike = Counter(tuple(pieces) for pieces in self.pieces.values())
         for index, pieces in self.pieces.items():
             found[index] = value[list(pieces)].mean(0)
+            if value.dim() == 1:
+                found[index] -= math.log(alike[tuple(pieces)])
         return found
 
     def moment(self, value: torch.Tensor, square: bool) -> torch.Tensor:

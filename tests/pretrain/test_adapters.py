@@ -14,6 +14,7 @@ from test_beginning import Runs, equal
 from test_trainer import bert_folder
 
 from data_prep.encoding import Tokenizer
+from launch.outcomes.evaluating import run_eval
 from launch.outcomes.exporting import run_export
 from launch.settings.kinds import find_kind, kinds
 from pretrain.network.adapters import Adapter, is_own
@@ -69,8 +70,7 @@ def test_an_adapter_is_a_documented_component(kind: str) -> None:
     assert found().trains("x.adapter_up.weight") and not found().trains("encoder.layer.0.output.dense.weight")
 
 
-@pytest.mark.parametrize("zero", [0, 3])
-@pytest.mark.parametrize("adapter", [LORA, NECK], ids=["lora", "bottleneck"])
+@pytest.mark.parametrize(("adapter", "zero"), [(LORA, 3), (NECK, 0)], ids=["lora", "bottleneck"])
 def test_the_encoder_stays_bit_for_bit_and_a_killed_run_goes_on_bitwise(
     runs: Runs, bert: Path, adapter: str, zero: int
 ) -> None:
@@ -98,6 +98,10 @@ def test_lora_is_merged_by_an_export_and_by_a_run_that_goes_on_without_it(
     assert json.loads(capsys.readouterr().out)["largest_logit_difference"] < 1e-5  # against the model with LoRA
     exported = load_file(runs.folder / "out/model.safetensors")
     assert torch.equal(exported[f"{QUERY}.weight"], query) and not any("lora" in name for name in exported)
+    for target in ("lora", "out"):
+        run_eval(runs.folder / target, [], None, True, False)
+    merged, alone = (json.loads(line)["values"] for line in reversed(capsys.readouterr().out.splitlines()[-2:]))
+    assert merged.keys() == alone.keys() and all(abs(merged[name] - alone[name]) < 1e-4 for name in merged)
     told = runs.train("plain", *SETTINGS, f"model.path={runs.folder / 'lora'}")
     assert "its LoRA is merged into the weights" in told
     begun = runs.begun("plain")

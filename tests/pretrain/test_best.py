@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_beginning import Killed, Runs, equal
+from test_beginning import Runs, equal
 
 from launch.outcomes.saved_runs import chosen_step
 from launch.reports.run.facts import read_run
@@ -111,14 +111,12 @@ def test_the_best_is_kept_over_kills_and_taken_by_eval_and_export(
         chosen_step(folder, [], 3, True)
     wanted = load(folder / f"checkpoints/step-{best:08d}")
     assert wanted.state.best == runs.found("whole").state.best
-    for name, at in (("measured", ("evaluation", best)), ("later", ("train", best + 1))):
-        with pytest.raises(Killed):
-            runs.train(name, *usual, kill=lambda event, step, at=at: (event, step) == at)  # type: ignore[misc]
-        runs.train(name, *usual)
-        assert best_step(runs.folder / name, print) == best
-        kept = load(runs.folder / name / f"checkpoints/step-{best:08d}")
-        assert equal(kept.tensors(), wanted.tensors()) and equal(runs.tensors(name), runs.tensors("whole"))
-        assert runs.found(name).state.best == runs.found("whole").state.best
+    runs.killed("killed", *usual, at=("evaluation", best))  # measured, not saved
+    runs.train("killed", *usual)
+    assert best_step(runs.folder / "killed", print) == best
+    kept = load(runs.folder / f"killed/checkpoints/step-{best:08d}")
+    assert equal(kept.tensors(), wanted.tensors()) and equal(runs.tensors("killed"), runs.tensors("whole"))
+    assert runs.found("killed").state.best == runs.found("whole").state.best
     save = Store.save
 
     def full(store: Store, snapshot: Snapshot) -> Path:

@@ -108,6 +108,9 @@ def test_moments_of_new_rows_are_those_of_rows_that_join() -> None:
     assert found["t"].tolist() == [[2], [2], [4], [3]]
     assert found["t#exp_avg"].tolist() == [[2], [0], [4], [0]]
     assert found["t#exp_avg_sq"].tolist() == [[2], [3], [4], [3]]
+    alike = NewWords(pieces={3: [1], 4: [1], 5: [0]}, rows=6)
+    bias, logits = alike.table(torch.tensor([1.0, 2.0, 3.0])), torch.tensor([1.0, 2.0, 3.0]).exp()
+    assert torch.allclose(bias[3:].exp(), torch.stack([logits[1] / 2, logits[1] / 2, logits[0]]))  # 3 and 4 share
     assert found["t#step"] == 7 and torch.equal(found["other"], tensors["other"])
 
 
@@ -135,25 +138,22 @@ def test_a_bert_gains_the_words_of_the_shards_and_its_export_knows_them(
     assert model.config.vocab_size == len(new.tokens) == model(**theirs(text, return_tensors="pt")).logits.shape[-1]
 
 
-@pytest.mark.parametrize("origin", ["run", "export"])
 def test_a_run_that_goes_on_with_more_words_keeps_every_old_row(
-    runs: Runs, folders: tuple[Path, Path], shards: Path, tmp_path: Path, origin: str
+    runs: Runs, folders: tuple[Path, Path], shards: Path, tmp_path: Path
 ) -> None:
     old = corpus(tmp_path, folders[0])
     runs.train("first", *TASKS, *SETTINGS, data(old))
-    path = runs.folder / (runs.export("first") if origin == "export" else "first")
-    keep = ("model.optimizer=keep",) if origin == "run" else ()
-    told = runs.train("more", *TASKS, *SETTINGS, data(shards), f"model.path={path}", *keep)
+    keep = ("model.optimizer=keep", f"model.path={runs.folder / 'first'}")
+    told = runs.train("more", *TASKS, *SETTINGS, data(shards), *keep)
     assert "4 new words" in told
     before, after = runs.tensors("first"), runs.begun("more")
     for name in (WORDS, BIAS):
         assert torch.allclose(after[name], wanted(before[name], folders), atol=1e-6)
         kept = [index for index in range(len(before[name])) if index not in (5, 6)]
         assert torch.equal(after[name][kept], before[name][kept])
-        if keep:
-            moment, square = after[f"{name}#exp_avg"], after[f"{name}#exp_avg_sq"]
-            assert not moment[[5, 6, -2, -1]].any() and torch.equal(moment[kept], before[f"{name}#exp_avg"][kept])
-            assert torch.allclose(square[-1], before[f"{name}#exp_avg_sq"][kept].mean(0))
+        moment, square = after[f"{name}#exp_avg"], after[f"{name}#exp_avg_sq"]
+        assert not moment[[5, 6, -2, -1]].any() and torch.equal(moment[kept], before[f"{name}#exp_avg"][kept])
+        assert torch.allclose(square[-1], before[f"{name}#exp_avg_sq"][kept].mean(0))
     still = [name for name in before if "#" not in name and name not in (WORDS, BIAS)]
     assert all(torch.equal(before[name], after[name]) for name in still)
     assert runs.found("more").state.encoder["vocab_size"] == len(after[WORDS]) == len(before[WORDS]) + 2
