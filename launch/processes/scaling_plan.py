@@ -138,7 +138,7 @@ def setting_of(found: Preflight, backend: Backend, cluster: Path, rate: float) -
     if speed is None:
         return None, f"not known: name the GPUs in {cluster} (device: H200; for 16 bits), or give --rate of one process"
     fast = machines.bandwidth < math.inf
-    link = f"{machines.bandwidth / 1e9:,.3g} GB/s, {1e6 * machines.latency:,.3g} us a hop ({why})" if fast else why
+    link = f"{machines.bandwidth / 1e9:,.3g} GB/s, {1e6 * machines.latency:,.0f} us a hop ({why})" if fast else why
     setting = Setting(found.dearest, machines, speed, found.run.engine)
     return setting, f"{machines.processes} processes {backend.where()}: {link}; one process {told}"
 
@@ -151,9 +151,8 @@ def scaling_lines(setting: Setting | None, told: str) -> Iterator[str]:
     yield from step_lines(setting)
     yield from machine_lines(setting)
     yield from paying_lines(setting)
-    yield row(
-        "", "a model (docs/scaling.md): exchange is not overlapped, data are there in time; one machine: hops alone"
-    )
+    alone = "; within one machine only hops cost" if setting.machines.local == math.inf else ""
+    yield row("", f"a model (docs/scaling.md): nothing is overlapped, data are there in time{alone}")
 
 
 def step_lines(setting: Setting) -> Iterator[str]:
