@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from launch.packages import check_packages
-from launch.processes.rank import LostPeerError, end_at_once, has_joined
+from launch.processes.rank import LostPeerError, LostProcessError, end_at_once, has_joined
 from launch.shell.exit_codes import FAILED, INTERRUPTED, USER_ERROR
 from launch.verbs.bench import bench
 from launch.verbs.compare import compare
@@ -89,9 +89,10 @@ def main() -> None:
         rank = os.environ.get("RANK", "0")
         what = "note" if isinstance(error, LostPeerError) else "error" if rank == "0" else f"rank {rank}"
         print(f"{what}: {message_of(error)}", file=sys.stderr)
+        code = FAILED if isinstance(error, LostProcessError) else USER_ERROR
         if has_joined():
-            end_at_once(FAILED if isinstance(error, LostPeerError) else USER_ERROR)
-        sys.exit(USER_ERROR)
+            end_at_once(code)
+        sys.exit(code)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -29,7 +29,8 @@ from pretrain.optimization import MOMENTS
 from pretrain.origin_checks import check_algorithm, check_heads, check_shape, check_tasks, check_tokenizer, task_ids
 from pretrain.processes.world import World
 from pretrain.setup import learned_tasks, task_rows
-from pretrain.state.checkpoint import NAME, Snapshot, State
+from pretrain.state.checkpoint import Snapshot, State
+from pretrain.state.names import NAME
 from pretrain.state.new_words import NewWords, grown, vocabulary_tables
 from pretrain.state.origins import Origin, read_origin
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pretrain.run_parts import Best
-from pretrain.state.checkpoint import Note, candidates, latest
+from pretrain.state.checkpoint import Note, latest
+from pretrain.state.names import candidates
 
 
 def judged(

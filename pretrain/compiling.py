@@ -11,10 +11,14 @@ import os
 import shutil
 from dataclasses import replace
 
+import torch
 from torch import nn
 
 from pretrain.processes.world import World
 from pretrain.settings import DeepSpeed
+
+GRAPHS = 32
+"""Graphs of a layer's function: kinds of layers times shapes."""
 
 
 def with_compilation(settings: DeepSpeed, world: World) -> tuple[DeepSpeed, list[str]]:
@@ -45,6 +49,8 @@ def missing(gpu: bool) -> str:
 
 
 def compile_layers(model: nn.Module, backend: str = "inductor") -> None:
-    """Compile every layer of ``model.ernie``; names of parameters stay."""
+    """Compile every layer of ``model.ernie``; names of parameters stay. Layers that differ (ModernBERT has three kinds)
+    share the graphs that torch allows a function: 8 by default, and one more is an error."""
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, GRAPHS)
     for layer in model.ernie.encoder.layer:  # type: ignore[union-attr]
         layer.compile(fullgraph=True, backend=backend)

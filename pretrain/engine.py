@@ -15,6 +15,7 @@ import datetime
 import logging
 import math
 import os
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from pretrain.network.encoder import keep_less
 from pretrain.optimization import Optimization, parameter_groups
 from pretrain.optimizer_state import Memory
 from pretrain.precision import Choice, automatic, check_possible, emulated
+from pretrain.processes.heartbeat import computed
 from pretrain.processes.world import World, free_port
 from pretrain.settings import DeepSpeed, deepspeed_config
 from pretrain.unsharded import Gradients
@@ -83,10 +85,11 @@ def _quiet_deepspeed() -> Any:
     warnings.filterwarnings(
         "ignore", category=FutureWarning, module=r"torch\.distributed"
     )  # names that DeepSpeed still uses
-    # Without this DeepSpeed compiles a shared-memory all-reduce at the first start on a CPU; gloo needs no compiler.
+    # Without this DeepSpeed tries out a compiler for each of its operators at every start, and compiles a
+    # shared-memory all-reduce at the first one on a CPU; gloo needs no compiler.
     import deepspeed.ops
 
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.ops.__compatible_ops__ = {"deepspeed_shm_comm": False}
     _import_muon_uncompiled()
     return deepspeed
 
@@ -185,7 +188,10 @@ class Engine:
         for micro, (batch, seed) in enumerate(zip(batches, seeds, strict=True)):
             self.world.seed(seed)
             self.engine.set_gradient_accumulation_boundary(micro == len(batches) - 1)  # steps may differ in length
+            begun = time.perf_counter()
             loss, found = self.forward(batch, summed)
+            if self.settings.zero_stage < 3:  # there it gathers weights, and waits
+                computed(time.perf_counter() - begun)
             # A loss that is not finite may have a finite gradient: make it visible in the gradient, where every rank
             # sees it. The product is also needed when it is 1: given the very tensor that forward returned, stage 0 of
             # DeepSpeed 0.19.8 divides it once more.

@@ -8,13 +8,14 @@
         README.md, training_manifest.json                     with what was measured, and the sha256 of every file
         training could go on from it                          in fp32: bit for bit what the checkpoint holds
 
-So no two models are in memory, whatever ran the training: checkpoints hold whole tensors, which are read from the file
-when they are written (state/tensor_files.py).
+So no two models are in memory, whatever ran the training: checkpoints hold whole tensors, which are read again when
+they are written (state/tensor_files.py).
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from pretrain.formats import Format, Trained
 from pretrain.formats._native import Native
 from pretrain.objectives.next_sentence import NextSentence
 from pretrain.objectives.sentence_order import SentenceOrder
+from pretrain.state.card_sections import Made
 from pretrain.state.companions import companion_folder, companions_of
 from pretrain.state.companions import write as write_companion
 from pretrain.state.export_parts import write_tokenizer
@@ -91,7 +93,7 @@ def native(kind: str) -> Native:
 def export_run(
     source: Source,
     target: Path,
-    card: Callable[[Mapping[str, float]], str],
+    card: Callable[[Made], str],
     manifest: Mapping[str, Any],
     formats: Sequence[Format] = (),
     dtype: str = "fp32",
@@ -101,7 +103,7 @@ def export_run(
     the class that was asked.
 
     Args:
-        card: the README.md, from these differences.
+        card: the README.md, from what was made.
         manifest: what training_manifest.json will hold beside them; its ``source`` says what the start checkpoint's
             config.json was.
         formats: one of them at most an architecture; otherwise that of the encoder is taken.
@@ -115,7 +117,28 @@ def export_run(
     check_formats(formats)
     model = source.model()
     base = next((item for item in formats if isinstance(item, Native)), None) or native(model.config.model_type)
-    trained = Trained(
+    trained = _trained(model, source, manifest, dtype)
+    expected = expected_of(model, source.tokenizer, trained.pair_task if base.pairs(trained) else "", dtype)
+    found = companions_of(model) if companions else {}
+    places = {key: companion_folder(target, *key) for key in found}
+    if there := [path for path in (target, *places.values()) if path.exists()]:
+        raise ValueError(f"{there[0]} exists already; delete it or choose another folder")
+    differences: dict[str, float] = {}
+    with contextlib.ExitStack() as stack:
+        staging = stack.enter_context(staged_folder(target))
+        for (task, name), module in found.items():
+            folder = stack.enter_context(staged_folder(places[task, name]))
+            worst = write_companion(module, task, name, source.tokenizer, target, folder, manifest)
+            differences[f"{task}-{name}"] = worst
+            del module
+        found.clear()
+        del model  # before others are loaded
+        ordered = [base, *(item for item in formats if item is not base)]
+        return differences | _write(trained, expected, ordered, source.tokenizer, staging, card, manifest)
+
+
+def _trained(model: Any, source: Source, manifest: Mapping[str, Any], dtype: str) -> Trained:
+    return Trained(
         shape=model.config.to_dict(),
         source=manifest.get("source", {}).get("config", {}),
         weights=Weights.of(source.weights),
@@ -123,26 +146,6 @@ def export_run(
         pair_task=pair_task(model),
         dtype=dtype,
     )
-    expected = expected_of(model, source.tokenizer, trained.pair_task if base.pairs(trained) else "", dtype)
-    found = companions_of(model) if companions else {}
-    places = {key: companion_folder(target, *key) for key in found}
-    others = [item for item in formats if item is not base]
-    there = [path for path in (target, *places.values()) if path.exists()]
-    if there:
-        raise ValueError(f"{there[0]} exists already; delete it or choose another folder")
-    differences: dict[str, float] = {}
-    with contextlib.ExitStack() as stack:
-        staging = stack.enter_context(staged_folder(target))
-        for (task, name), module in found.items():
-            folder = stack.enter_context(staged_folder(places[task, name]))
-            differences[f"{task}-{name}"] = write_companion(
-                module, task, name, source.tokenizer, target, folder, manifest
-            )
-            del module
-        found.clear()
-        del model  # before others are loaded
-        differences |= _write(trained, expected, [base, *others], source.tokenizer, staging, card, manifest)
-    return differences
 
 
 def _write(
@@ -151,7 +154,7 @@ def _write(
     formats: Sequence[Format],
     tokenizer: Path,
     folder: Path,
-    card: Callable[[Mapping[str, float]], str],
+    card: Callable[[Made], str],
     manifest: Mapping[str, Any],
 ) -> dict[str, float]:
     for item in formats:
@@ -163,13 +166,15 @@ def _write(
     for item in formats:
         found |= item.verify(folder, expected)
     cut = compare(tokenizer, folder, lines_like(tokens_of(tokenizer), LINES))
-    write_atomic(folder / "README.md", card(found))
-    facts = {
-        "formats": [name_of(item) for item in formats],
-        "dtype": trained.dtype,
-        "pair_task": trained.pair_task if expected.pair else "",
-    }
-    seal(folder, {**manifest, **facts, "verified": found, "same_tokens": cut})
+    made = Made(
+        formats=[name_of(item) for item in formats],
+        dtype=trained.dtype,
+        pair_task=trained.pair_task if expected.pair else "",
+        verified=found,
+        versions=manifest.get("versions", {}),
+    )
+    write_atomic(folder / "README.md", card(made))
+    seal(folder, {**manifest, **dataclasses.asdict(made), "same_tokens": cut})
     if trained.dtype == "fp32":
         check_returns(folder, trained.weights)
     return found

@@ -20,7 +20,8 @@ from pretrain.corpus import Corpus
 from pretrain.feed.sampling import Cursor, MicroBatchSpec, Sampler, micro_batches
 from pretrain.stage_cursors import beginning
 from pretrain.stages.schedule import position, total_steps
-from pretrain.state.checkpoint import NAME, State
+from pretrain.state.checkpoint import State
+from pretrain.state.names import candidates
 
 FARTHEST = 2000
 """Steps up to which the next anchor is asked whether it agrees."""
@@ -49,8 +50,8 @@ class Found(NamedTuple):
 def states_of(folder: Path) -> list[State]:
     """The states of the checkpoints of a run, oldest first; their tensors are not looked at, damaged ones left out."""
     found = []
-    for path in sorted((folder / "checkpoints").glob("step-*")):
-        if not NAME.fullmatch(path.name) or not (path / "state.json").is_file():
+    for path in candidates(folder / "checkpoints"):
+        if not (path / "state.json").is_file():
             continue
         try:
             value = read_json(path / "state.json")

@@ -95,7 +95,7 @@ def start_model(run: Run, tokenizer: Tokenizer, stage: int = 0) -> tuple[Pretrai
         "pooler": POOLER + "dense.weight" not in new and POOLER not in pretrained.untrained,
         "parts": parts_of(name for name in pretrained.tensors if name in names and not name.startswith(untrained)),
     }
-    return model, source, _told(run.model.path, pretrained, model, new)
+    return model, source, _told(run, pretrained, model, new)
 
 
 def build_model(run: Run, stage: int, tokenizer: Tokenizer) -> PretrainingModel:
@@ -103,7 +103,7 @@ def build_model(run: Run, stage: int, tokenizer: Tokenizer) -> PretrainingModel:
     return start_model(run, tokenizer, stage)[0]
 
 
-def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, new: Sequence[str]) -> str:
+def _told(run: Run, pretrained: exchange.Pretrained, model: PretrainingModel, new: Sequence[str]) -> str:
     """path: 101 tensors read; new: heads.span_boundary (12), embeddings.task_type_embeddings (1); not used: ernie.x
     (1)"""
     names = {name for name, _ in model.named_parameters()}
@@ -114,10 +114,10 @@ def _told(path: str, pretrained: exchange.Pretrained, model: PretrainingModel, n
         return ", ".join(f"{name} ({count})" for name, count in counts.items()) or "nothing"
 
     line = (
-        f"{path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; left "
-        f"unused: {grouped(unused)}"
+        f"{run.model.path}: {len(names) - len(new)} of {len(names)} tensors of the model read; new: {grouped(new)}; "
+        f"left unused: {grouped(unused)}"
     )
-    own = [name for name, task in model.objectives.items() if task.HAS_TASK_ID]
+    own = [name for name, task in run.tasks.items() if task.HAS_TASK_ID]
     without = [f"this encoder knows no tasks: {', '.join(own)} have no task embedding"] if TABLE not in names else []
     words = [pretrained.words.told()] if pretrained.words.tokens else []
     return "; ".join([line, *pretrained.notes, *(without if own else ()), *words])

@@ -23,6 +23,8 @@ from pretrain.settings import DeepSpeed
 ITEM = {"F32": 4, "I64": 8}
 BUCKET = 25_000_000
 """Elements of DeepSpeed's buffer for gradients on their way (settings.deepspeed_config)."""
+PERSISTENT = 100_000
+"""Elements of the largest tensor that every process keeps whole at ZeRO 3 (DeepSpeed's default)."""
 COPIES = ("bf16_parameters", "fp16")
 """Precisions in which the model holds 16-bit copies of fp32 masters."""
 
@@ -43,6 +45,11 @@ class Sizes:
     """Parameters that Adam knows at the end of the stage."""
     momentum: int = 0
     """Those of the trained ones that Muon moves: it remembers one number of each, Adam two."""
+    linear: int = 0
+    """Those of the trained ones that belong to linear layers, of torch's own class: DeepSpeed exchanges them in 16 bits
+    under autocast."""
+    large: int = 0
+    """Tensors of weights that ZeRO 3 gathers one by one."""
     begun: int = 0
     """Parameters whose weights at the beginning of the stage are kept (optimization.average_stages): in fp32, in the
     main memory of every process and in its checkpoints."""
@@ -85,6 +92,8 @@ def sizes(
     trained = {name for name, parameter in named.items() if parameter.requires_grad}
     known = frozenset(trained.union(remembered).intersection(named))
     shapes = {name: tuple(parameter.shape) for name, parameter in named.items()}
+    layers = [module for module in model.modules() if type(module) is nn.Linear]
+    linear = {id(parameter) for module in layers for parameter in module.parameters(recurse=False)}
     return Sizes(
         encoder=sum(parameter.numel() for name, parameter in named.items() if not name.startswith("heads.")),
         heads=heads,
@@ -94,6 +103,8 @@ def sizes(
         momentum=sum(
             named[name].numel() for name in trained if moments_of(name, len(shapes[name]), algorithm) != MOMENTS
         ),
+        linear=sum(named[name].numel() for name in trained if id(named[name]) in linear),
+        large=sum(parameter.numel() > PERSISTENT for parameter in named.values()),
         begun=sum(math.prod(shape) for shape in kept.values()),
     )
 

@@ -99,14 +99,13 @@ class StageLoop:
         trouble = self.around.trouble(LAST_LOOK_SECONDS if progress.step == self.total else 0.0)
         if self.world.any(trouble is not None):
             raise ValueError(trouble or OTHERS)
-        progress.guard = self.guard.memory()
+        progress.guard, progress.window = self.guard.memory(), self.sums.kept()
         if progress.going_back:
             return None
         end_of_stage(self.around, self.index, self.maker.streams)
         if progress.step == self.end and run.optimization.average_stages:
             self._average()
         snapshot = self.saver.snapshot(self.sums, self.guard, everywhere=True)
-        progress.window = snapshot.state.window if progress.step < self.end else {}
         self.saver.save(snapshot, must=progress.stopping or progress.step == self.total)
         return snapshot
 

@@ -2,6 +2,7 @@
 
     run("train", FILE, ...)       wait for its end; a CompletedProcess
     start("train", FILE, ...)     a Popen
+    killed("train", FILE, ..., when=...)    started, and killed as soon as something is there
     script(CODE, ...)             `python -c CODE ...` to its end
 
 Both are real processes with their own ids, signals, files and exit codes; see fork_server.py. ``started=True`` starts
@@ -18,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -28,7 +30,7 @@ from tiny import ROOT
 Done = subprocess.CompletedProcess[str]
 READ_LATER = (
     *("PYTHONPATH", "PYTEST_", "COLUMNS", "NO_COLOR", "TORCHINDUCTOR_", "HF_DATASETS_CACHE"),
-    *("RANK", "WORLD_SIZE", "LOCAL_", "MASTER_", "SLURM_", "KMASK_"),
+    *("RANK", "WORLD_SIZE", "LOCAL_", "MASTER_", "SLURM_", "KMASK_", "GLOO_"),
 )
 """Beginnings of the variables that no module reads while it is imported: these may change between commands."""
 SPAWN = multiprocessing.util.spawnv_passfds
@@ -117,6 +119,21 @@ def start(*arguments: Any, started: bool = False, **settings: Any) -> subprocess
 def run(*arguments: Any, started: bool = False, timeout: float = 240, **settings: Any) -> Done:
     """`kmask ARGUMENTS` to its end; ``settings`` are those of Popen."""
     return finished(partial(start, *arguments, started=started), timeout, settings)
+
+
+def killed(
+    *arguments: Any, when: Callable[[], object], timeout: float = 240, whole: bool = False, **settings: Any
+) -> None:
+    """`kmask ARGUMENTS`, killed with signal 9 as soon as ``when()``: it alone, or with its whole session."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    process = start(*arguments, **{**quiet, **settings})
+    deadline = time.monotonic() + timeout
+    while not when():
+        assert process.poll() is None or when(), f"{process.args} ended with {process.returncode} before"
+        assert time.monotonic() < deadline, f"{process.args} did not come so far in {timeout} seconds"
+        time.sleep(0.01)
+    (os.killpg if whole else os.kill)(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def script(code: str, *arguments: Any, timeout: float = 240, **settings: Any) -> Done:

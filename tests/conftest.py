@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing.util
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import commands
@@ -19,6 +20,7 @@ os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # files run side by side; threads that wait for each other cost them all
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # those of a run alone on its machine do not spin while they wait
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # DeepSpeed sets it where it is imported, so for all
+os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")  # scikit-learn does the same
 os.environ.setdefault("WANDB_SILENT", "true")  # runs within a test set it; forked commands may not see a change
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -36,6 +38,23 @@ DEAREST = (
     ),
 )
 """The files that take longest, begun first: none is left to run alone at the end."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported while tests are found is garbage of no test: it is never searched."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Neither is what is left when this process is about to end."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

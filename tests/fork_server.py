@@ -33,6 +33,7 @@ import threading
 import time
 import traceback
 import types
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -53,7 +54,7 @@ HEAVY = (
     "data_prep.preparing.pipeline",
     *("data_prep.segmenters.rjieba", "rjieba", "data_prep.annotating.word_spans", "data_prep.cleaning.letters"),
     *("pytest", "hypothesis"),  # workers import the test module whose functions they are sent
-    *("deepspeed.runtime.zero.muon.muon_optimizer", "deepspeed.ops.op_builder.all_ops", "setuptools"),
+    "deepspeed.runtime.zero.muon.muon_optimizer",
     *("deepspeed.module_inject.auto_ep_layer", "deepspeed.utils.pin_memory"),
     *("transformers.activations", "transformers.models.auto.tokenization_auto"),
     *(f"transformers.models.{name}" for name in ("ernie.modeling_ernie", "bert.modeling_bert")),
@@ -154,6 +155,7 @@ def main() -> None:
     del sys.modules[MODULE]  # what it imports stays; it runs anew as each command
     load_compiled()
     make_tables()
+    keep_operators()
     gc.collect()
     gc.freeze()
     join_pages()
@@ -221,6 +223,15 @@ def make_tables() -> None:
 
     for table in (_bearing, _kind_bytes, languages, inner_bytes):
         table()
+
+
+def keep_operators() -> None:
+    """A process does not take torch's operators apart one by one before it ends: it would write to all their pages."""
+    import torch
+
+    for finalizer, held in weakref.finalize._registry.items():  # type: ignore[attr-defined]
+        if held.func is torch.library._del_library:
+            finalizer.atexit = False
 
 
 def join_pages() -> None:

@@ -5,8 +5,8 @@
 
 New characters never change how text is cut that was fully known before: a token of one character is chosen only where
 no old token matched. A new whole word does: it, and longer words that begin with it, are cut anew. BERT's rule cuts
-every Han character out first, so a Chinese word of several is listed as an added token besides (whole_words.py); who
-reads vocab.txt alone does not find it and cuts it into characters, as before.
+every Han character out first, so a Chinese word of several is listed as an added token besides (whole_words.py), in
+tokenizer.json and in tokenizer_config.json; who reads vocab.txt alone cuts it into characters, as before.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from data_prep.files import staged_folder, write_atomic
 from data_prep.segmenters.pretokenizer import Pretokenizer
 from data_prep.vocabularies.vocabulary import adopt
 from data_prep.vocabularies.vocabulary_training import WordTally
+from data_prep.vocabularies.word_table import LONGEST_WORD
 from data_prep.whole_words import PLAIN, can_be_whole
 
 UNUSED = re.compile(r"\[unused\d+\]")
@@ -93,16 +94,17 @@ def missing_characters(backend: Any, texts: Iterable[str]) -> tuple[Counter[str]
 
 
 def tokens_of_words(backend: Any, lines: Sequence[str], *, han: bool = True) -> list[str]:
-    """The tokens that give each word of a list one token: Latin words and, with ``han``, words of Chinese characters
-    alone; of other lines the Latin words and the characters. In order, each once."""
+    """The tokens that give each word of a list one token: Latin words (but those too long for WordPiece) and, with
+    ``han``, words of Chinese characters alone; of other lines the Latin words and the characters. In order, each
+    once."""
     wanted: dict[str, None] = {}
     for line in lines:
-        if han and can_be_whole(backend, line) and HAN.search(line):
+        if han and all(HAN.match(character) for character in line) and can_be_whole(backend, line):
             wanted[line] = None
             continue
         normal = backend.normalizer.normalize_str(line) if backend.normalizer else line
         words = [normal[start:end] for start, end in Pretokenizer().words(normal).tolist()]
-        wanted.update(dict.fromkeys(words))
+        wanted.update(dict.fromkeys(word for word in words if len(word) <= LONGEST_WORD))
         for word in words:
             normal = normal.replace(word, " ", 1)
         wanted.update(dict.fromkeys(character for character in normal if not character.isspace()))
@@ -159,6 +161,8 @@ def extend(source: Path, target: Path, wanted: Sequence[str], *, reuse_unused: b
         value["added_tokens"].sort(key=lambda item: item["id"])  # the order in which the library takes them
         write_atomic(staging / "tokenizer.json", json.dumps(value, indent=2, ensure_ascii=False))
         _write_vocab_txt(staging, vocabulary | listed)
+        if any(not item["special"] for item in value["added_tokens"]):
+            _list_added(staging, value["added_tokens"])
     return Extension(
         added=added,
         reused=min(len(free), len(added)),
@@ -170,6 +174,16 @@ def extend(source: Path, target: Path, wanted: Sequence[str], *, reuse_unused: b
 def _whole(backend: Any, added: Mapping[str, int]) -> list[dict[str, Any]]:
     """The entries of the new tokens that WordPiece alone would never find."""
     return [{"id": index, "content": token, **PLAIN} for token, index in added.items() if can_be_whole(backend, token)]
+
+
+def _list_added(folder: Path, added: Sequence[Mapping[str, Any]]) -> None:
+    """Tell runtimes that read vocab.txt of the added tokens, as transformers writes it."""
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    config["added_tokens_decoder"] = {
+        str(item["id"]): {name: value for name, value in item.items() if name != "id"} for item in added
+    }
+    write_atomic(file, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
 def _write_vocab_txt(folder: Path, ids: dict[str, int]) -> None:

@@ -10,6 +10,7 @@ for all of them (cluster/watch.py, cluster/starts.py).
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from typing import NamedTuple
 from launch.backends._variables import SECRET, VARIABLE
 
 INTERFACE = re.compile(r"[\w.:@-]+")
+PORT = 29500
+"""Where processes meet when nobody says otherwise."""
 
 
 class Command(NamedTuple):
@@ -92,6 +95,15 @@ class Backend(ABC):
     """How often a run that failed is started again from its newest checkpoint. Two starts in a row that save nothing
     new end it."""
 
+    device: str = ""
+    """The GPUs of the machines as `nvidia-smi` names them (`H200`), for --plan: kmask knows what many do at most."""
+    bandwidth: float = 0.0
+    """Gigabytes (10^9 bytes) a second from one machine to another over all its links together, for --plan; 0: as `kmask
+    doctor --cluster` measured it."""
+    latency: float = 0.0
+    """Microseconds for a message from a process to its neighbour, for --plan; 0: as `kmask doctor --cluster` measured
+    it."""
+
     def __post_init__(self) -> None:
         for name in self.environment:
             if not VARIABLE.fullmatch(name):
@@ -107,6 +119,9 @@ class Backend(ABC):
             raise ValueError(f"max_restarts: {self.max_restarts} must not be negative")
         if not self.quiet_seconds > 0:
             raise ValueError(f"quiet_seconds: {self.quiet_seconds} must be positive")
+        for name in ("bandwidth", "latency"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} must be 0 (as measured) or positive")
         if self.timeout_minutes < 0:
             raise ValueError(f"timeout_minutes: {self.timeout_minutes} must be 0 (as the run says) or positive")
 
@@ -118,6 +133,14 @@ class Backend(ABC):
     def begin(self, start: Start) -> Session:
         """Start it."""
 
+    def interpreter(self) -> str:
+        """Python on the machines: that of `python` where there is such a key, or this one."""
+        return getattr(self, "python", "") or sys.executable
+
+    def workplace(self) -> str:
+        """Folder to work in on the machines: that of `folder` where there is such a key, or this one."""
+        return getattr(self, "folder", "") or str(Path.cwd())
+
     def variables(self) -> dict[str, str]:
         """What every process gets."""
         sockets = ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME") if self.interface else ()
@@ -126,6 +149,10 @@ class Backend(ABC):
     def world(self) -> tuple[int, int]:
         """(all processes, those on one machine) where that is known before a start, else (0, 0)."""
         return 0, 0
+
+    def machine_count(self) -> int:
+        """On how many machines its processes are."""
+        return 1
 
     def where(self) -> str:
         """The machines, for a person."""

@@ -9,12 +9,11 @@ import json
 import os
 import re
 import socket
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from launch.backends import Backend, Command, Session, Start
+from launch.backends import PORT, Backend, Command, Session, Start
 from launch.backends._starter import Starter, ended_elsewhere, place_of
 from launch.backends._variables import SECRET
 from launch.shell.remote import QUICK, on_all, ssh, within
@@ -24,7 +23,6 @@ PLAIN = re.compile(r"[\w@%+=:,./-]+")
 """What a shell takes as it is."""
 OVER_DEEPSPEED = ("pdsh", "openmpi", "mpich", "impi", "mvapich")
 LAUNCHERS = (*OVER_DEEPSPEED, "ssh", "none")
-PORT = 29500
 HEXADECIMAL = re.compile(r"[0-9a-f]+")
 EXPORTED = ("PYTHON", "NCCL", "MLFLOW", "MV2", "UCX")
 """Variables that DeepSpeed writes into the remote command line, and into its log, by itself."""
@@ -105,8 +103,11 @@ class Hostfile(Backend):
             return self.hosts()[self.place()][1]
         return sum(slots for host, slots in self.hosts() if host not in start.left_out)
 
+    def machine_count(self) -> int:
+        return len(self.hosts())
+
     def where(self) -> str:
-        count = len(self.hosts())
+        count = self.machine_count()
         return f"on {count} machine{'s' if count > 1 else ''}"
 
     def machines(self) -> list[str]:
@@ -124,7 +125,7 @@ class Hostfile(Backend):
 
     def commands(self, start: Start) -> list[Command]:
         hosts = [(host, slots) for host, slots in self.hosts() if host not in start.left_out]
-        python, folder = self.python or sys.executable, self.folder or str(Path.cwd())
+        python, folder = self.interpreter(), self.workplace()
         inner = ["--no_local_rank", "--module", "launch.processes.enter", str(start.folder)]
         meeting = ["--master_addr", self.master_address or hosts[0][0], "--master_port", str(self.port_of(start))]
         if self.launcher in ("ssh", "none"):
@@ -170,7 +171,7 @@ class Hostfile(Backend):
         hosts = [(host, slots) for host, slots in self.hosts() if host not in start.left_out]
         (start.folder / "hosts.txt").write_text("".join(f"{host} slots={slots}\n" for host, slots in hosts))
         names = [] if self.launcher == "none" else [host for host, _ in hosts]
-        python, folder = self.python or sys.executable, self.folder or str(Path.cwd())
+        python, folder = self.interpreter(), self.workplace()
         return Starter(
             self.commands(start),
             start,

@@ -13,11 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from launch.backends import Backend, Command, Session, Start
+from launch.backends import PORT, Backend, Command, Session, Start
 from launch.backends.slurm import Submitted
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
-PORT = 29500
 MOUNT = re.compile(r"/[\w./-]*")
 
 
@@ -77,6 +76,9 @@ class Kubernetes(Backend):
 
     def submits(self) -> bool:
         return True
+
+    def machine_count(self) -> int:
+        return self.hosts
 
     def where(self) -> str:
         return f"in {self.hosts} pod{'s' if self.hosts > 1 else ''}"

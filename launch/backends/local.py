@@ -18,6 +18,7 @@ from pathlib import Path
 
 from launch.backends import Backend, Command, Session, Start
 from launch.backends._variables import read_variables
+from launch.shell.console import last_lines
 from launch.shell.exit_codes import DONE, FAILED, STOPPED
 
 GRACE_SECONDS = 60
@@ -136,8 +137,7 @@ class LocalSession(Session):
         advice = ADVICE.get(-code, "run the same command again to continue from the last checkpoint")
         print(f"error: rank {failed} {how}. Training stopped; {advice}.", file=sys.stderr)
         if failed and self.logs[failed].is_file():
-            tail = self.logs[failed].read_text(errors="replace").splitlines()[-12:]
-            print("\n".join([f"last lines of {self.logs[failed]}:", *(f"  {line}" for line in tail)]), file=sys.stderr)
+            print(last_lines(self.logs[failed]), file=sys.stderr)
         return FAILED if code < 0 else code
 
 

@@ -14,7 +14,6 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from launch.backends import Backend, Command, Session, Start
 from launch.backends._starter import Starter
@@ -92,6 +91,9 @@ class Slurm(Backend):
     def submits(self) -> bool:
         return not inside()
 
+    def machine_count(self) -> int:
+        return self.nodes
+
     def where(self) -> str:
         return f"on {self.nodes} node{'s' if self.nodes > 1 else ''}"
 
@@ -120,7 +122,7 @@ class Slurm(Backend):
         return [*lines, "#SBATCH --requeue", *(f"#SBATCH {option}" for option in self.options)]
 
     def script(self, start: Start) -> str:
-        python, folder = self.python or sys.executable, self.folder or str(Path.cwd())
+        python, folder = self.interpreter(), self.workplace()
         given = sys.argv[1:] if sys.argv[1:2] == ["launch"] else ["launch", "CLUSTER.yaml", *start.arguments[1:]]
         command = shlex.join([python, "-m", "launch.cli", *(item for item in given if item != "--dry-run")])
         lines = "\n".join(self.directives(start))
@@ -131,8 +133,8 @@ class Slurm(Backend):
             return [Command(["sbatch", str(start.folder / "job.sbatch")], {})]
         argv = ["srun", f"--nodes={self.nodes}", f"--ntasks-per-node={self.processes_per_host}", "--kill-on-bad-exit=0"]
         argv += [f"--cpus-per-task={self.cpus_per_process}"] if self.cpus_per_process else []
-        python = self.python or sys.executable
-        return [Command([*argv, "--unbuffered", python, "-m", "launch.processes.enter", str(start.folder)], {})]
+        argv += ["--unbuffered", self.interpreter(), "-m", "launch.processes.enter", str(start.folder)]
+        return [Command(argv, {})]
 
     def begin(self, start: Start) -> Session:
         if inside():
@@ -146,7 +148,7 @@ class Slurm(Backend):
 
     def _end_all(self, start: Start) -> list[str]:
         """End what is left of a step on every node."""
-        argv = ["srun", "--overlap", f"--nodes={self.nodes}", "--ntasks-per-node=1", self.python or sys.executable]
+        argv = ["srun", "--overlap", f"--nodes={self.nodes}", "--ntasks-per-node=1", self.interpreter()]
         done = on_all({"srun": [*argv, "-m", "launch.cluster.end_ranks", str(start.output), start.name]}, 120)["srun"]
         return [done.stderr.strip() or "processes of the step may be left"] if done.returncode else []
 

@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from launch.backends import Backend, Command, Session, Start
+from launch.backends import PORT, Backend, Command, Session, Start
 from launch.backends._starter import Starter, ended_elsewhere, place_of
 from launch.backends.local import CPU_PROCESSES, gpus
 
 HOSTS = re.compile(r"(?P<least>[1-9]\d*)(:(?P<most>[1-9]\d*))?")
 ADDRESS = re.compile(r"(?P<host>[\w.\-]+|\[[0-9a-fA-F:]+\])(:(?P<port>\d+))?")
-PORT = 29500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +67,9 @@ class Torchrun(Backend):
 
     def watched(self, start: Start) -> int:
         return self._here()
+
+    def machine_count(self) -> int:
+        return self._hosts()[1]
 
     def where(self) -> str:
         return f"of which {self._here()} on this machine"

@@ -17,7 +17,6 @@ import secrets
 import shlex
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,8 +42,8 @@ def new_start(backend: Backend, arguments: Sequence[str], output: Path, left_out
         "arguments": told,
         "environment": backend.variables(),
         "environment_file": backend.environment_file,
-        "python": getattr(backend, "python", "") or sys.executable,
-        "folder": getattr(backend, "folder", "") or str(Path.cwd()),
+        "python": backend.interpreter(),
+        "folder": backend.workplace(),
     }
     (folder / "start.json").write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
     return Start(told, output.absolute(), folder, tuple(left_out))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,8 @@ def look(backend: Backend, file: Path | None, settings: Any) -> tuple[list[Machi
         files=[str(file.absolute())] if file else [],
         data=[str(Path(path).absolute()) for path in paths],
         interface=backend.interface,
-        python=getattr(backend, "python", "") or sys.executable,
-        folder=getattr(backend, "folder", "") or str(Path.cwd()),
+        python=backend.interpreter(),
+        folder=backend.workplace(),
         ssh=getattr(backend, "ssh", []),
         port=getattr(backend, "port", 0) or free_port(),
     )

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from launch.backends import PORT
 from launch.cluster.probe import TOKEN
 from launch.shell.formatting import byte_size
 from launch.shell.remote import on_all, ssh, within
@@ -45,7 +46,7 @@ class Asked(NamedTuple):
     python: str
     folder: str
     ssh: Sequence[str]
-    port: int = 29500
+    port: int = PORT
     """Where processes will meet, as far as that is known."""
 
     def over(self, module: str, value: Any) -> list[str]:

@@ -35,8 +35,8 @@ def commands(backend: Backend, file: Path, overrides: Sequence[str]) -> list[lis
             "this cluster file starts training alone; prepare with a hostfile (launcher: ssh or pdsh), with slurm, or "
             "with the Ray engine (`engine: {kind: ray}` in the data YAML)"
         )
-    argv = [backend.python or sys.executable, "-m", "launch.cli", "prepare", str(file), *overrides]
-    there = within(backend.folder or str(Path.cwd()), argv)
+    argv = [backend.interpreter(), "-m", "launch.cli", "prepare", str(file), *overrides]
+    there = within(backend.workplace(), argv)
     return [ssh(host, there, ["-tt", *backend.ssh]) for host, _ in backend.hosts()]
 
 

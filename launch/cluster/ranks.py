@@ -44,6 +44,8 @@ class Rank(NamedTuple):
     world: int
     total: int
     spent: dict[str, float]
+    forward: float = 0.0
+    """Seconds of its steps that it computed and waited for nobody, where that is known."""
     changed: int = 0
     """When its file was written or touched last, by the file system's clock."""
 
@@ -68,7 +70,7 @@ def read_ranks(folder: Path) -> list[Rank]:
     for file in folder.glob("rank-*.json"):
         try:
             value = json.loads(file.read_text(encoding="utf-8"))
-            value["changed"] = file.stat().st_mtime_ns
+            value = {**Rank._field_defaults, **value, "changed": file.stat().st_mtime_ns}
             found.append(Rank._make(value[name] for name in Rank._fields))
         except (OSError, ValueError, KeyError, TypeError):
             continue

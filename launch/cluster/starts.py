@@ -25,6 +25,7 @@ from launch.backends import Backend, Session, Start
 from launch.cluster.attempts import new_start, record
 from launch.cluster.ranks import code_of, diagnosis, first_failure
 from launch.cluster.watch import Watch
+from launch.shell.console import last_lines
 from launch.shell.exit_codes import FAILED, INTERRUPTED, STOPPED, USER_ERROR
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
@@ -183,8 +184,9 @@ def away(backend: Backend, stop: Stop) -> list[str] | None:
 
 def newest(output: Path) -> int:
     """Step of the newest checkpoint, -1 without any."""
-    names = [path.name for path in (output / "checkpoints").glob("step-*") if path.is_dir()]
-    return max((int(name[5:]) for name in names if name[5:].isdigit()), default=-1)
+    from pretrain.state.names import candidates, step_of
+
+    return max(map(step_of, candidates(output / "checkpoints")), default=-1)
 
 
 def again(step: int) -> str:
@@ -196,8 +198,7 @@ def tell_log(log: Path, rank: int) -> None:
     """Where the rest stands, and its last lines when they have not been on the terminal."""
     if not rank or not log.is_file():
         return
-    tail = log.read_text(errors="replace").splitlines()[-12:]
-    say("\n".join([f"last lines of {log}:", *(f"  {line}" for line in tail)]))
+    say(last_lines(log))
 
 
 def say(text: str) -> None:

@@ -23,6 +23,10 @@ from launch.shell.formatting import clock, percent
 SILENT_SECONDS = 30.0
 TAIL_BYTES = 1 << 20
 WAITS = ("gradients", "sum over processes")
+NOTICEABLE = 0.05
+"""Part of the time from which on a process counts as slower than others, by how long they wait for it."""
+LONGER = 2.0
+"""So many times the others' part of a step goes into the forward pass of a process that counts as slower."""
 SHOWN = 16
 """Processes that are listed one by one; of more, those that differ."""
 
@@ -115,16 +119,33 @@ def time_left(lines: list[dict[str, Any]], total: int) -> float | None:
 
 
 def slowest(ranks: list[Rank]) -> dict[str, Any] | None:
-    """The process that the others wait for: the one that waits least, when the others wait noticeably longer."""
-    shares = {rank.rank: share(rank.spent, WAITS) for rank in ranks if rank.spent}
-    if len(shares) < 2:
+    """The process that the others wait for: the one that waits least, when the others wait noticeably longer; or, where
+    they wait within their steps (from ZeRO 1 on), the one whose forward pass takes the largest part of a step."""
+    known = [rank for rank in ranks if sum(rank.spent.values()) > 0]
+    if len(known) < 2:
         return None
-    least = min(shares, key=lambda number: shares[number])
-    others = [value for number, value in shares.items() if number != least]
-    if (mean := sum(others) / len(others)) - shares[least] < 0.05:
-        return None
-    host = next(rank.host for rank in ranks if rank.rank == least)
-    return {"rank": least, "host": host, "waits": round(shares[least], 3), "others_wait": round(mean, 3)}
+    waits = {rank.rank: share(rank.spent, WAITS) for rank in known}
+    forward = {rank.rank: rank.forward / sum(rank.spent.values()) for rank in known}
+    slow = max(known, key=lambda rank: forward[rank.rank])
+    if forward[slow.rank] > max(LONGER * mean_of_others(forward, slow.rank), NOTICEABLE):
+        values = forward[slow.rank], mean_of_others(forward, slow.rank)
+        names = "forward", "others_forward"
+    else:
+        slow = min(known, key=lambda rank: waits[rank.rank])
+        values = waits[slow.rank], mean_of_others(waits, slow.rank)
+        names = "waits", "others_wait"
+        if values[1] - values[0] < NOTICEABLE:
+            return None
+    return {
+        "rank": slow.rank,
+        "host": slow.host,
+        **{name: round(value, 3) for name, value in zip(names, values, strict=True)},
+    }
+
+
+def mean_of_others(shares: Mapping[int, float], number: int) -> float:
+    """The mean over all other processes."""
+    return (sum(shares.values()) - shares[number]) / (len(shares) - 1)
 
 
 def share(spent: Mapping[str, float], names: tuple[str, ...]) -> float:
@@ -166,8 +187,9 @@ def status_lines(found: Mapping[str, Any]) -> Iterator[str]:
     saved = found["checkpoint"]
     yield f"  newest checkpoint: step {saved:,}" if saved is not None else "  no checkpoint yet"
     if slow := found["slowest"]:
-        waits, others = percent(slow["waits"], 1), percent(slow["others_wait"], 1)
-        yield f"  rank {slow['rank']} on {slow['host']} is the slowest: it waits {waits} of its time, others {others}"
+        verb = "waits" if "waits" in slow else "computes its forward pass"
+        mine, others = (percent(slow[name], 1) for name in list(slow)[2:])
+        yield f"  rank {slow['rank']} on {slow['host']} is the slowest: it {verb} {mine} of its time, others {others}"
     shown = found["ranks"][:SHOWN]
     for rank in shown:
         end = (

@@ -1,6 +1,7 @@
 """`kmask eval`: held-out rows of all learned tasks -> a table or JSON on stdout, and RUN/evaluation.json.
 
-stdout holds the result alone; what else is to be said goes to stderr.
+stdout holds the result alone; what else is to be said goes to stderr. An exported folder is measured too, and
+stays as it was verified.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ COLUMNS = {"loss": "{:.3f}", "accuracy": "{:.3f}", "majority": "{:.3f}", "target
 
 def run_eval(target: Path, overrides: Sequence[str], step: int | None, as_json: bool, dry_run: bool) -> int:
     """Measure a checkpoint on held-out documents, in this process."""
-    chosen = choose_run(target, overrides, step)
+    chosen = choose_run(target, overrides, step, exports=True)
     with contextlib.redirect_stdout(sys.stderr):
         result = _measured(chosen, dry_run)
     if as_json:
@@ -48,7 +49,7 @@ def _measured(chosen: ChosenRun, dry_run: bool) -> dict[str, Any]:
         corpus = _corpus(run)
         contents = {name: digest.partition(" ")[0] for name, digest in corpus.fingerprints.items()}  # in any order
         chosen.check(found.state, run, contents)
-        return found, corpus, None if dry_run else saved_model(run, found), sha256_file(found.folder / "state.json")
+        return found, corpus, None if dry_run else saved_model(run, found), sha256_file(found.state_file)
 
     (found, corpus, model, digest), passed_over = open_checkpoint(chosen, read)
     run = corpus.run
@@ -67,11 +68,10 @@ def _measured(chosen: ChosenRun, dry_run: bool) -> dict[str, Any]:
     if measured is None:
         raise ValueError("there are no held-out documents; raise `heldout` in the data configuration and prepare again")
     values = finite(measured.values(world))
+    kept = {"step": found.state.step, "checkpoint": digest, "rows": run.evaluation.rows, **values}
     try:
-        write_json(
-            chosen.folder / "evaluation.json",
-            {"step": found.state.step, "checkpoint": digest, "rows": run.evaluation.rows, **values},
-        )
+        if not chosen.export:
+            write_json(chosen.folder / "evaluation.json", kept)
     except OSError as error:
         tell(
             f"{chosen.folder / 'evaluation.json'} could not be written ({error.strerror}); the figures stand below only"

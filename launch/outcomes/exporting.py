@@ -113,7 +113,7 @@ def _exported(
     def read(found: Any) -> tuple[Any, Any, Any, str]:
         run = chosen.config(found.state)
         chosen.check(found.state, run, {})  # the data may be gone, or prepared again
-        return found, run, found.weights(), sha256_file(found.folder / "state.json")
+        return found, run, found.weights(), sha256_file(found.state_file)
 
     (found, run, weights, digest), passed_over = open_checkpoint(chosen, read)
     state = found.state
@@ -128,28 +128,28 @@ def _exported(
     manifest = {name: getattr(state, name) for name in RECORDED}
     manifest |= {"languages": list(card.languages), "pooler": card.pooler, "heldout": dict(card.heldout)}
     manifest |= {"tolerance": BOUNDS[how.dtype], "versions": versions()}
-    source = exporting.Source(
-        weights=plain_weights(run, weights), model=lambda: plain_model(run, found), tokenizer=tokenizer
-    )
+    plain = plain_weights(run, weights)
+    source = exporting.Source(weights=plain, model=lambda: plain_model(run, found), tokenizer=tokenizer)
     verified = exporting.export_run(
-        source, folder, lambda _: model_card(card), manifest, formats, how.dtype, companions
+        source, folder, lambda made: model_card(card, made), manifest, formats, how.dtype, companions
     )
-    if run.model.adapter and run.model.adapter.BESIDE:
-        result["adapter"] = export_adapter(run, found, tokenizer, folder, BOUNDS[how.dtype])
+    result |= export_adapter(run, found, tokenizer, folder, BOUNDS[how.dtype])
     result |= {"languages": list(card.languages), "license": card.licence.get("license"), "verified": verified}
     result |= {"base_model": card.base or None, "pooler": card.pooler}
     return {**result, "largest_logit_difference": max(verified.values()), "tolerance": BOUNDS[how.dtype]}
 
 
 def export_adapter(run: Any, found: Any, tokenizer: Path, folder: Path, allowed: float) -> dict[str, Any]:
-    """The adapter of a run beside its export."""
+    """The adapter of a run beside its export, where it has one that is kept apart."""
     from pretrain.setup import saved_model
     from pretrain.state.adapter_files import adapter_folder, write_adapter
 
+    if not (run.model.adapter and run.model.adapter.BESIDE):
+        return {}
     model = saved_model(run, found)
     worst = write_adapter(run.model.adapter, model, tokenizer, folder, found.state.step, allowed)
     tell(f"{adapter_folder(folder)}: the adapter; largest difference of a hidden state {worst:.1e}")
-    return {"folder": str(adapter_folder(folder)), "largest_difference": worst}
+    return {"adapter": {"folder": str(adapter_folder(folder)), "largest_difference": worst}}
 
 
 def versions() -> dict[str, str]:

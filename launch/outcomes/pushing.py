@@ -46,14 +46,11 @@ def run_push(folder: Path, repo: str, endpoint: str, private: bool, as_json: boo
         print(json.dumps(result, ensure_ascii=False))
     else:
         sent, kept = (len(result[name]) for name in ("uploaded", "kept"))
+        listed, commit = ", ".join(result["uploaded"]) or "nothing", result["commit"] or "nothing had changed"
         if dry_run:
-            print(
-                f"would upload {sent} files to {result['repo']}: {', '.join(result['uploaded']) or 'nothing'}; {kept} are there"
-            )
+            print(f"would upload {sent} files to {result['repo']}: {listed}; {kept} are there")
         else:
-            print(
-                f"{result['repo']}: {sent} files uploaded, {kept} were there; {result['commit'] or 'nothing had changed'}"
-            )
+            print(f"{result['repo']}: {sent} files uploaded, {kept} were there; {commit}")
     return DONE
 
 

@@ -30,6 +30,8 @@ class ChosenRun:
     """The configuration of a YAML; None: the one that the checkpoint recorded."""
     step: int | None = None
     """None: the newest."""
+    export: bool = False
+    """Is the folder an export?"""
 
     def config(self, state: Any) -> Any:
         """The configuration to work with."""
@@ -79,14 +81,18 @@ def tell(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
-def choose_run(target: Path, overrides: Sequence[str], step: int | None) -> ChosenRun:
+def choose_run(target: Path, overrides: Sequence[str], step: int | None, exports: bool = False) -> ChosenRun:
     """What the arguments name.
+
+    Args:
+        exports: may it be an exported folder?
 
     Raises:
         ValueError: there is no such run, or overrides were given for a run folder.
     """
     from pretrain.config import Run
-    from pretrain.state.checkpoint import NAME
+    from pretrain.state.exported import is_export
+    from pretrain.state.names import NAME
 
     if target.is_file():
         run: Any = read_config(Run, target, list(overrides))
@@ -105,10 +111,15 @@ def choose_run(target: Path, overrides: Sequence[str], step: int | None) -> Chos
         )
     if NAME.fullmatch(target.name):
         raise ValueError(f"{target} is a single checkpoint; give its run folder and --step {int(target.name[-8:])}")
-    return ChosenRun(folder=target, step=step)
+    if export := is_export(target):
+        if not exports:
+            raise ValueError(f"{target} is an exported model; give the run folder that it came from")
+        if step is not None:
+            raise ValueError(f"--step: {target} is an exported model, which has one step")
+    return ChosenRun(folder=target, step=step, export=export)
 
 
-def step_of(target: Path, overrides: Sequence[str], step: int | None, best: bool) -> int | None:
+def chosen_step(target: Path, overrides: Sequence[str], step: int | None, best: bool) -> int | None:
     """The step that was asked for, by number or as the best.
 
     Raises:
@@ -125,13 +136,9 @@ def step_of(target: Path, overrides: Sequence[str], step: int | None, best: bool
 
 def steps_of(folder: Path) -> list[int]:
     """Steps of the checkpoints of a run, damaged ones included, oldest first."""
-    from pretrain.state.checkpoint import NAME
+    from pretrain.state.names import candidates, step_of
 
-    return sorted(
-        int(path.name[-8:])
-        for path in (folder / "checkpoints").glob("step-*")
-        if NAME.fullmatch(path.name) and path.is_dir()
-    )
+    return [step_of(path) for path in candidates(folder / "checkpoints")]
 
 
 def open_checkpoint(chosen: ChosenRun, read: Callable[[Any], T]) -> tuple[T, list[dict[str, Any]]]:
@@ -143,6 +150,10 @@ def open_checkpoint(chosen: ChosenRun, read: Callable[[Any], T]) -> tuple[T, lis
     Raises:
         ValueError: there is no such checkpoint, or none is whole.
     """
+    if chosen.export:
+        from pretrain.state.exported import exported
+
+        return read(exported(chosen.folder)), []
     there = steps_of(chosen.folder)
     if not there:
         raise ValueError(

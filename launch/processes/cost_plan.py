@@ -1,4 +1,5 @@
-"""`kmask train --plan`: what a run would cost before it is started: memory by ZeRO stage, operations, hours, disk.
+"""`kmask train --plan`, `kmask launch --plan`: what a run would cost before it is started: memory by ZeRO stage,
+operations, hours, disk; on a cluster also how its steps scale (scaling_plan.py).
 
     YAML --preflight--> Preflight --pretrain/costs.py--> lines; an error at the end when memory cannot suffice
 
@@ -11,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from launch.backends.local import Local
+from launch.backends import Backend
 from launch.processes.dry_run import batch_lines, missing, row, show, stage_lines, starting_point
+from launch.processes.scaling_plan import on_device, scaling_lines, setting_of
 from launch.settings.components import decode, plain
 from launch.settings.yaml_files import load
 from launch.shell.exit_codes import DONE
@@ -29,13 +31,16 @@ class Asked(NamedTuple):
     """What is asked about a run."""
 
     rate: float = 0.0
-    """Tokens a second; 0: as the run did, or guessed."""
+    """Tokens a second, on a cluster those of one process alone; 0: as the run did, or guessed."""
     memory: float = 0.0
     """GiB of a device; 0: what this machine's GPU has."""
 
 
-def tell_plan(file: Path, overrides: Sequence[str], processes: int, asked: Asked) -> int:
-    """Print what a run would cost on this machine; returns the exit code.
+def tell_plan(backend: Backend, file: Path, overrides: Sequence[str], asked: Asked, cluster: Path | None = None) -> int:
+    """Print what a run would cost where ``backend`` starts it; returns the exit code.
+
+    Args:
+        cluster: the file that the backend was read from; it is told how steps scale on its machines.
 
     Raises:
         ValueError: it would not start, or memory cannot suffice.
@@ -43,18 +48,20 @@ def tell_plan(file: Path, overrides: Sequence[str], processes: int, asked: Asked
     if lacking := missing():
         raise ValueError(f"{' and '.join(lacking)} cannot be imported here; `kmask doctor` says what to install")
     from pretrain.config import Run
-    from pretrain.costs import check_memory, costs, device_memory, rate_of, zero_table
+    from pretrain.costs import Rate, check_memory, costs, device_memory, rate_of, zero_table
     from pretrain.metrics.lines import Lines
     from pretrain.preflight import Place, preflight
 
     for name, value in asked._asdict().items():
         if value < 0:
             raise ValueError(f"--{name}: {value:g} must be positive")
-    backend = Local(processes=processes)
     run = decode(Run, load(file, list(overrides)))
     place, where = backend.world(), backend.where()
-    found = preflight(run, plain(run), Place(*place))
-    rate = rate_of(found, asked.rate, Lines(Path(found.run.output) / "metrics.jsonl", print).read())
+    found = preflight(on_device(run, backend.device), plain(run), Place(*place))
+    rate = rate_of(found, 0.0 if cluster else asked.rate, Lines(Path(found.run.output) / "metrics.jsonl", print).read())
+    setting, told = setting_of(found, backend, cluster, asked.rate) if cluster else (None, "")
+    if setting:
+        rate = Rate(setting.rate(setting.machines, run.engine.zero_stage), "the model of its steps, below")
     table, there = zero_table(found), device_memory(asked.memory)
     show([f"{file}: nothing was written", row("run", starting_point(found)), row("processes", f"{place[0]} {where}")])
     for stage in found.stages:
@@ -64,6 +71,8 @@ def tell_plan(file: Path, overrides: Sequence[str], processes: int, asked: Asked
     show(size_lines(found))
     print("\n".join(memory_lines(found, table)))
     show(cost_lines(found, costs(found), rate, there))
+    if cluster:
+        show(scaling_lines(setting, told))
     if there:
         check_memory(found, table, there[0])
     return DONE

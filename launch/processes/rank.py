@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from pretrain.config import Run
 
 
-class LostPeerError(ValueError):
-    """Another process of the run has gone; its own message says why."""
+class LostProcessError(ValueError):
+    """A process that this one needs has gone: another start may go better, so the code is 1."""
+
+
+class LostPeerError(LostProcessError):
+    """Another process of the run; its own message says why."""
+
+
+class LostWorkerError(LostProcessError):
+    """A process that makes batches for this one: killed, or it hangs."""
 
 
 def is_rank() -> bool:
@@ -108,6 +116,8 @@ def ending(error: BaseException) -> tuple[int, str, bool]:
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(error, LostPeerError):
         return FAILED, text, True
+    if isinstance(error, LostWorkerError):
+        return FAILED, text, False
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted", False
     if isinstance(error, (ValueError, OSError)):
@@ -133,7 +143,7 @@ def _train(run: Run, resolved: Mapping[str, Any]) -> NoReturn:
         finished = Trainer(run, resolved, world, console).train()
     except RuntimeError as error:
         text = lost_peer_message(error, run.engine.timeout_minutes)
-        raise (ValueError if "data_workers" in text else LostPeerError)(text) from error
+        raise (LostWorkerError if "data_workers" in text else LostPeerError)(text) from error
     finally:
         console.close()
     leave()

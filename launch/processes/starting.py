@@ -13,11 +13,12 @@ from launch.cluster import before, starts
 from launch.cluster.preparation import prepare_on
 from launch.preparing.planning import show_plan
 from launch.preparing.running import run_prepare
+from launch.processes.cost_plan import Asked, tell_plan
 from launch.processes.dry_run import dry_run as tell_start
 from launch.processes.rank import is_rank, run_rank
 from launch.settings.components import plain, read_config
 from launch.settings.config_classes import config_class, recognise
-from launch.settings.yaml_files import load
+from launch.settings.yaml_files import ConfigError, load
 from launch.shell.exit_codes import DONE, USER_ERROR
 
 TIMEOUT_MINUTES = 10.0
@@ -47,6 +48,14 @@ def launch(cluster: Path, file: Path, overrides: list[str], dry_run: bool) -> in
             return run_prepare(file, overrides)
         return prepare_on(backend, file, overrides, dry_run)
     return start(backend, file, overrides, dry_run, remote=True)
+
+
+def plan(cluster: Path, file: Path, overrides: list[str], asked: Asked) -> int:
+    """`kmask launch --plan`: what a run would cost on the machines of a cluster file. Returns the exit code."""
+    if recognise(load(file, overrides).value) == "data":
+        raise ConfigError(f"--plan: {file} is prepared, not trained; give the YAML of a run")
+    backend: Backend = read_config(Backend, cluster, [])  # type: ignore[type-abstract]
+    return tell_plan(backend, file, overrides, asked, cluster)
 
 
 def start(backend: Backend, file: Path, overrides: list[str], dry_run: bool, remote: bool) -> int:

@@ -37,7 +37,7 @@ written)
 output: runs/{name}/run
 data:
   - {{path: runs/{name}/data, name: {name}}}
-model:
+{replay}model:
 {model}
 masking:
   strategy: {{kind: whole_unit, units: [{units}]}}   # add entity, phrase once your lexicons are in data.yaml
@@ -54,11 +54,11 @@ batch:
   max_sample_tokens: {length}
   rows_per_step: 64           # rows of 8 x max_sample_tokens; processes x rows_per_process must divide it
   rows_per_process: 4         # what fits into one GPU at once; the rest is accumulated
-optimization: {{lr: {lr}, warmup: {warmup}, schedule: linear}}
+optimization: {{lr: {lr}, warmup: {warmup}, schedule: linear{decay}}}{why}
 engine: {{zero_stage: 1, precision: auto}}   # auto: bf16 where the machine has units for it, else fp32
 evaluation: {{every: 1000, rows: 64}}
 checkpoints: {{every: 1000, keep: 2}}
-tracking: {{every: 50, sinks: [wandb]}}
+{best}tracking: {{every: 50, sinks: [wandb]}}
 """
 
 SCRATCH = {
@@ -68,18 +68,29 @@ SCRATCH = {
     "warmup": 4000,
     "length": 512,
     "units": "word",
+    "replay": "",
+    "best": "",
+    "decay": "",
+    "why": "",
 }
 RECIPES: dict[str, dict[str, object]] = {
     "zh": {**SCRATCH, "vocabulary": "  size: 21000\n  lowercase: true "},
     "en": {**SCRATCH, "vocabulary": "  size: 30000\n  lowercase: true "},
     "continue": {
         "vocabulary": "  path: checkpoints/my-bert   # the tokenizer of the checkpoint you continue from",
-        "model": "  path: checkpoints/my-bert   # a BERT or ERNIE folder in Hugging Face format",
+        "model": "  path: checkpoints/my-bert   # a Hugging Face folder; `kmask doctor --model` tells what it is"
+        "\n  warm_up_head: 0               # 500 where the folder has no trained masked-LM head",
         "lr": "2.0e-5",
         "steps": 10000,
-        "warmup": 1000,
+        "warmup": 600,
+        "decay": ", layer_decay: 1.0",
+        "why": "   # docs/continue.md says where these are from",
         "length": 256,
         "units": "word",
+        "replay": "  # general text, replayed against forgetting and watched beside (docs/continue.md):\n"
+        "  # - {path: runs/general/data, name: general, weight: 0.3}\n",
+        "best": "  # and with evaluation.control: [general]\n"
+        "  # best: {control: loss/control/knowledge_masking, tolerance: 0.05}   # kmask export --best\n",
     },
 }
 

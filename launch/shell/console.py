@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from launch.shell.formatting import clock
 
 LINE_SECONDS = 10.0
+TAIL = 12
+"""Lines of a log that are shown."""
 BAR, BESIDE = 24, 24
 """Columns of the bar, and of percent, time left and the spaces between all."""
 
@@ -33,6 +36,12 @@ def fitting(parts: Sequence[str], room: int) -> str:
 
     widths = accumulate(cell_len(part) + 1 for part in parts)
     return " ".join(part for part, width in zip(parts, widths, strict=True) if width - 1 <= room)
+
+
+def last_lines(log: Path) -> str:
+    """The end of a log file, with its name above."""
+    tail = log.read_text(errors="replace").splitlines()[-TAIL:]
+    return "\n".join([f"last lines of {log}:", *(f"  {line}" for line in tail)])
 
 
 class Bar:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from launch.outcomes.evaluating import run_eval
-from launch.outcomes.saved_runs import step_of
+from launch.outcomes.saved_runs import chosen_step
 from launch.outcomes.suites import is_suite, run_suite
 from launch.verbs.arguments import Best, DryRun, Step, YamlChanges
 
@@ -32,4 +32,4 @@ def evaluate(
                 "--step, --best: a suite names checkpoints itself, as models: {ours: RUN/checkpoints/step-...}"
             )
         raise typer.Exit(run_suite(what, changes, as_json, dry_run))
-    raise typer.Exit(run_eval(what, changes, step_of(what, changes, step, best), as_json, dry_run))
+    raise typer.Exit(run_eval(what, changes, chosen_step(what, changes, step, best), as_json, dry_run))

@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 
 from launch.outcomes.exporting import How, run_export
-from launch.outcomes.saved_runs import step_of
+from launch.outcomes.saved_runs import chosen_step
 from launch.verbs.arguments import Best, DryRun, Step, TrainedRun, YamlChanges
 
 LICENCE_HELP = "For the model card, as in `apache-2.0`; otherwise that of the start checkpoint."
 LANGUAGES_HELP = "For the model card, repeatable; otherwise those of the data."
 COMPANIONS_HELP = "Also second encoders inside heads, to FOLDER-TASK-NAME each."
 FORMATS_HELP = (
-    "An architecture of transformers (`ernie`, `bert`, `roberta`, `electra`; left out: the one that was trained) and, "
-    "besides, `sentence-transformers` or `onnx`. Repeatable."
+    "An architecture of transformers (`ernie`, `bert`, `roberta`, `electra`, `modernbert`; left out: the one that was "
+    "trained) and, besides, `sentence-transformers` or `onnx`. Repeatable."
 )
 DTYPE_HELP = "Of the weights: fp32, bf16 or fp16."
 POOLING_HELP = "Of sentence-transformers: mean (default) or cls."
@@ -42,7 +42,7 @@ def export(
 ) -> None:
     """Write a Hugging Face folder and check that it gives the same logits as the training model."""
     how = How(formats=formats or [], dtype=dtype, pooling=pooling, normalize=normalize)
-    step = step_of(run, overrides or [], step, best)
+    step = chosen_step(run, overrides or [], step, best)
     raise typer.Exit(
         run_export(run, folder, overrides or [], step, licence, languages or [], as_json, dry_run, companions, how)
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from launch.backends.local import Local
 from launch.processes import starting
 from launch.processes.cost_plan import Asked, tell_plan
 from launch.settings.yaml_files import ConfigError
@@ -37,7 +38,7 @@ def train(
     """Pretrain; run again to continue where it stopped. Under torchrun, srun or deepspeed each process is one rank."""
     given = [*(overrides or []), *beginning(continue_from, optimizer)]
     if plan:
-        raise typer.Exit(tell_plan(config, given, processes, Asked(rate, memory)))
+        raise typer.Exit(tell_plan(Local(processes=processes), config, given, Asked(rate, memory)))
     if rate or memory:
         raise ConfigError("--rate and --memory belong to --plan")
     raise typer.Exit(starting.train(config, given, processes, dry_run))

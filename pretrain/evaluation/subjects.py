@@ -25,9 +25,10 @@ from pretrain.feed.batch import Batch
 from pretrain.network.encoder import Model, build_encoder, encode
 from pretrain.network.kinds import architecture, restored
 from pretrain.objectives.knowledge_masking import KnowledgeMasking
-from pretrain.state.checkpoint import NAME, candidates
+from pretrain.state.heads import MANIFEST
 from pretrain.state.importing import MLM_HEAD, encoder_config, read_pretrained
-from pretrain.state.origins import MANIFEST, read_origin
+from pretrain.state.names import NAME, candidates
+from pretrain.state.origins import read_origin
 
 TASK_TABLE = "embeddings.task_type_embeddings.weight"
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.txt")

@@ -46,4 +46,5 @@ class Native(Format):
             write(folder / UNFOLDED, trained.weights.renamed({name: name for name in TABLES}), "fp32")
 
     def pairs(self, trained: Trained) -> bool:
+        """Does a folder of this architecture hold `cls.seq_relationship`?"""
         return bool(self.PAIRS and trained.masked_lm and trained.pair_task)

@@ -1,4 +1,4 @@
-"""Plain BERT, for runtimes that know no ERNIE: BertForPreTraining, BertForMaskedLM or BertModel, by what was learned."""
+"""Plain BERT, for runtimes that know no ERNIE: BertForPreTraining, ForMaskedLM or BertModel, by what was learned."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """ONNX beside the model, for runtimes without torch: onnx/model.onnx, opset 18, in fp32.
 
-    input_ids, attention_mask, token_type_ids   int64 (batch, length)
+    input_ids, attention_mask, token_type_ids   int64 (batch, length); a ModernBERT takes the first two
     last_hidden_state                           float32 (batch, length, D)
     logits                                      float32 (batch, length, V), where a masked-LM head was learned (of an
                                                 ELECTRA or ModernBERT: not)
@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,10 @@ class Outputs(nn.Module):
         super().__init__()
         self.encoder, self.head = model.base_model, head_of(model) if masked_lm else None
 
-    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> tuple[torch.Tensor, ...]:
+    def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any = None) -> tuple[torch.Tensor, ...]:
         """Last states, and logits of every position."""
-        hidden = self.encoder(
-            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
-        ).last_hidden_state
+        segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **segments).last_hidden_state
         return (hidden,) if self.head is None else (hidden, self.head(hidden))
 
 
@@ -73,6 +72,7 @@ class Onnx(Format):
         }
         mask = torch.ones(2, 8, dtype=torch.long)
         mask[1, 4:] = 0
+        inputs = INPUTS if "type_vocab_size" in trained.shape else INPUTS[:2]
         examples = (mask * 2, mask, torch.zeros_like(mask))  # three tensors: one given thrice would be one input
         before = logging.root.manager.disable
         logging.disable(logging.WARNING)  # what torchvision lacks, and so on
@@ -81,11 +81,11 @@ class Onnx(Format):
                 warnings.simplefilter("ignore")
                 torch.onnx.export(
                     outputs,
-                    examples,
+                    examples[: len(inputs)],
                     folder / FILE,
-                    input_names=list(INPUTS),
+                    input_names=list(inputs),
                     output_names=["last_hidden_state", *(["logits"] if outputs.head is not None else [])],
-                    dynamic_shapes=[axes] * len(INPUTS),
+                    dynamic_shapes=[axes] * len(inputs),
                     opset_version=OPSET,
                     dynamo=True,
                     external_data=sum(item.nbytes for item in model.parameters()) > LARGEST_FILE,
@@ -96,23 +96,23 @@ class Onnx(Format):
 
     def verify(self, folder: Path, expected: Expected) -> Mapping[str, float]:
         """States and logits by onnxruntime, each sample alone and all of them padded to one batch."""
-        import numpy as np
         import onnxruntime
 
         session = onnxruntime.InferenceSession(str(folder / FILE), providers=["CPUExecutionProvider"])
-        ids = [item["input_ids"][0].numpy() for item in expected.inputs]
-        segments = [item["token_type_ids"][0].numpy() for item in expected.inputs]
-        worst = 0.0
-        for rows in ([[row] for row in range(len(ids))], [list(range(len(ids)))]):
-            for batch in rows:
-                longest = max(len(ids[row]) for row in batch)
-                inputs = {name: np.zeros((len(batch), longest), np.int64) for name in INPUTS}
-                for place, row in enumerate(batch):
-                    size = len(ids[row])
-                    inputs["input_ids"][place, :size], inputs["attention_mask"][place, :size] = ids[row], 1
-                    inputs["token_type_ids"][place, :size] = segments[row]
-                outputs = session.run(None, inputs)
-                for what, values, wanted in zip(("states", "logits"), outputs, (expected.hidden, expected.logits)):
-                    found = [torch.from_numpy(values[place, : len(ids[row])]) for place, row in enumerate(batch)]
-                    worst = max(worst, expected.difference(f"{what} of ONNX", found, [wanted[row] for row in batch]))
+        names = [item.name for item in session.get_outputs()]
+        references = {"last_hidden_state": expected.hidden, "logits": expected.logits}
+        worst, rows = 0.0, range(len(expected.inputs))
+        for batch in (*([row] for row in rows), list(rows)):
+            outputs = session.run(None, padded([expected.inputs[row] for row in batch]))
+            for name, values in zip(names, outputs, strict=True):
+                wanted = [references[name][row] for row in batch]
+                found = [torch.from_numpy(value)[: len(like)] for value, like in zip(values, wanted, strict=True)]
+                worst = max(worst, expected.difference(f"{name} of ONNX", found, wanted))
         return {"onnxruntime": worst}
+
+
+def padded(samples: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, Any]:
+    """The inputs for a batch of samples, arrays int64 (samples, longest)."""
+    rows = {name: [sample[name][0] for sample in samples] for name in samples[0]}
+    rows["attention_mask"] = [torch.ones_like(row) for row in rows["input_ids"]]
+    return {name: nn.utils.rnn.pad_sequence(row, batch_first=True).numpy() for name, row in rows.items()}

@@ -35,9 +35,9 @@ class Model:
 
     path: str = ""
     """What a new run begins from, read once at its start (`kmask train --continue-from PATH` writes it): another run of
-    kmask (its newest checkpoint), one checkpoint in it, an export of kmask, or a BERT or ERNIE folder in Hugging Face
-    format. Its shape and vocabulary replace the fields below. A run or an export also gives its heads and its rows of
-    the task table, by the names of its tasks."""
+    kmask (its newest checkpoint), one checkpoint in it, an export of kmask, or a folder in Hugging Face format
+    (docs/continue.md: bert, ernie, roberta, electra, modernbert). Its shape and vocabulary replace the fields below. A
+    run or an export also gives its heads and its rows of the task table, by the names of its tasks."""
     optimizer: str = "reset"
     """What Adam knows of parameters that come from `path`: `keep` takes over its moments and step counts, which a run
     has and an export or a BERT folder has not; `reset` begins them anew."""

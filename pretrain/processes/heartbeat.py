@@ -6,7 +6,7 @@
 
     {"rank": 1, "host": "b", "process": 4711, "started": 99120, "attempt": "0002-9f3c", "pulse": 88, "doing": "step",
      "step": 412, "seconds": 0.8, "longest": 1.9, "long": false, "code": null, "text": "", "lost": false, "world": 4,
-     "total": 1000, "spent": {"step": 40.1, "batches": 0.2, "sum over processes": 3.0}}
+     "total": 1000, "spent": {"step": 40.1, "batches": 0.2, "sum over processes": 3.0}, "forward": 12.7}
 
 No clock is compared with another machine's: a reader sees ``pulse`` change, or not, by its own clock, and ``seconds``
 is how long the main thread has been at it by the writer's. Where nothing can be written (a full disk), the file is
@@ -41,6 +41,17 @@ LAUNCHER_SECONDS = 120.0
 """A launcher whose own file has not changed for so long is gone: its processes stop, with everything saved."""
 
 
+def pulse_of(folder: Path, host: str, process: int) -> object:
+    """What changes in the files of a process while it lives; None where it has left none in this run's folder."""
+    found = []
+    for file in (folder / FOLDER).glob("*/rank-*.json"):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            value = json.loads(file.read_text(encoding="utf-8"))
+            if (value["host"], value["process"]) == (host, process):
+                found.append((file.name, value["pulse"], file.stat().st_mtime_ns))
+    return found or None
+
+
 class Heartbeat:
     """The file of one process, and the thread that writes it.
 
@@ -58,6 +69,7 @@ class Heartbeat:
         self.what, self.step, self.since, self.long = "starting", 0, time.monotonic(), True
         self.longest, self.pulse, self.total = 0.0, 0, 0
         self.spent: dict[str, float] = {}
+        self.forward = 0.0
         self.code: int | None = None
         self.text, self.lost = "", False
         self._ended = threading.Event()
@@ -78,6 +90,7 @@ class Heartbeat:
             self.spent[self.what] = self.spent.get(self.what, 0.0) + now - self.since
             if sum(self.spent.values()) > WINDOW_SECONDS:
                 self.spent = {name: seconds / 2 for name, seconds in self.spent.items()}
+                self.forward /= 2
         self.what, self.since, self.long = what, now, long
         if step is not None:
             self.step = step
@@ -106,6 +119,7 @@ class Heartbeat:
             **{"long": self.long, "code": self.code, "text": self.text, "lost": self.lost, "world": self.world},
             "total": self.total,
             "spent": {name: round(seconds, 3) for name, seconds in self.spent.copy().items()},
+            "forward": round(self.forward, 3),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f"rank-{self.rank}.part"
@@ -153,6 +167,12 @@ def doing(what: str, step: int | None = None, long: bool = True) -> None:
     """The main thread begins something (``Heartbeat.doing``); nothing where no heartbeat has begun."""
     if _own is not None:
         _own.doing(what, step, long)
+
+
+def computed(seconds: float) -> None:
+    """So long the main thread took for a forward pass, in which it waits for nobody: a part of its step."""
+    if _own is not None:
+        _own.forward += seconds
 
 
 def plan(total: int) -> None:

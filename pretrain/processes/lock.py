@@ -4,6 +4,10 @@
 
 The lock is the kernel's (flock), so it is gone the moment its process is, however it ended, and it reaches across
 machines on file systems that pass it on (NFS 4, Lustre with -o flock). The file only tells who holds it.
+
+A machine that is lost gives nothing back: the file server takes its locks when their lease has passed (NFS 4: 90 s),
+and a process that still runs there, cut off, ends when it has missed its launcher for 120 s. So a holder on another
+machine that gives no sign of life (heartbeat.py) is waited for until both have passed.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from pathlib import Path
 
 NAME = "lock"
 POLL_SECONDS = 0.2
+LEASE_SECONDS = 180.0
+"""How long a machine that says nothing may hold a lock: 120 s until its processes miss their launcher, and a minute in
+which they save; a lease of NFS 4 is shorter."""
 
 
 @contextlib.contextmanager
@@ -32,15 +39,7 @@ def held(folder: Path, wait_seconds: float, note: Callable[[str], None], what: s
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        deadline, told = time.monotonic() + wait_seconds, False
-        while not _taken(descriptor, folder, note, what):
-            holder = describe(folder)
-            if time.monotonic() > deadline:
-                raise refusal(folder, holder, what)
-            if not told:
-                note(f"{folder} is held by {holder}; waiting up to {wait_seconds:.0f} s for its end")
-                told = True
-            time.sleep(POLL_SECONDS)
+        _wait(descriptor, folder, wait_seconds, note, what)
         os.ftruncate(descriptor, 0)
         value = {"host": socket.gethostname(), "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         os.pwrite(descriptor, json.dumps(value).encode(), 0)
@@ -48,6 +47,37 @@ def held(folder: Path, wait_seconds: float, note: Callable[[str], None], what: s
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _wait(descriptor: int, folder: Path, seconds: float, note: Callable[[str], None], what: str) -> None:
+    """Until the lock is ours.
+
+    Raises:
+        ValueError: its holder lives, or its machine has held it for longer than a lost one can.
+    """
+    begun, sign, told = time.monotonic(), _life(folder), 0
+    while not _taken(descriptor, folder, note, what):
+        holder, waited = describe(folder), time.monotonic() - begun
+        lost = sign is not None and _life(folder) == sign and seconds > 0
+        if waited > (max(seconds, LEASE_SECONDS) if lost else seconds):
+            raise refusal(folder, holder, what)
+        if told == 0 or (told == 1 and waited > seconds):
+            limit = LEASE_SECONDS if told else seconds
+            why = ", whose machine says nothing" if told else ""
+            note(f"{folder} is held by {holder}{why}; waiting up to {limit:.0f} s for its end")
+            told += 1
+        time.sleep(POLL_SECONDS)
+
+
+def _life(folder: Path) -> object:
+    """Changes while the holder lives; None where it is on this machine, whose kernel knows, or tells nothing."""
+    from pretrain.processes.heartbeat import pulse_of
+
+    try:
+        value = json.loads((folder / NAME).read_bytes())
+        return None if value["host"] == socket.gethostname() else pulse_of(folder, value["host"], value["process"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def refusal(folder: Path, who: str, what: str = "training") -> ValueError:

@@ -20,6 +20,7 @@ from data_prep.code_points import HAN
 from data_prep.encoding import Tokenizer
 from data_prep.files import read_json
 from pretrain.metrics.lines import Lines
+from pretrain.state.card_sections import Folder
 from pretrain.state.checkpoint import State
 from pretrain.state.model_card import Card
 from pretrain.state.origins import chain
@@ -84,26 +85,33 @@ def describe(
         licence={"license": licence} if licence else source_licence(state.source),
         stated=bool(licence),
         heldout=heldout_figures(folder, state, digest),
+        folders=folders_of(state),
     )
+
+
+def folders_of(state: State) -> list[Folder]:
+    """The prepared folders, with their manifests where they are there and are those of the checkpoint."""
+    found = []
+    for data in state.config["data"]:
+        label = data.get("name") or str(data["path"]).rstrip("/").rsplit("/", 1)[-1]
+        fingerprint = state.fingerprints.get(label, "").partition(" ")[0]
+        try:
+            manifest = read_json(Path(data["path"]) / "manifest.json")
+            same = manifest["fingerprint"] == fingerprint and isinstance(manifest["counts"], dict)
+        except (OSError, ValueError, KeyError, TypeError):
+            same = False
+        found.append(Folder(name=label, fingerprint=fingerprint, facts=manifest if same else {}))
+    return found
 
 
 def data_languages(state: State) -> list[str]:
     """Languages of the prepared folders by characters; none unless all folders are there and are those of the
     checkpoint."""
     characters: Counter[str] = Counter()
-    for data in state.config["data"]:
-        label = data.get("name") or str(data["path"]).rstrip("/").rsplit("/", 1)[-1]
-        try:
-            manifest = read_json(Path(data["path"]) / "manifest.json")
-            counts, same = (
-                manifest["counts"],
-                manifest["fingerprint"] == state.fingerprints.get(label, "").partition(" ")[0],
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            same = False
-        if not same:
+    for folder in folders_of(state):
+        if not folder.facts:
             return []  # from a part of the data alone it would be a guess
-        for key, count in counts.items():
+        for key, count in folder.facts["counts"].items():
             if key.startswith("characters.") and (language := key.rpartition(".")[2]):
                 characters[language] += count
     least = LEAST_SHARE * characters.total()

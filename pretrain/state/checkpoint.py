@@ -13,7 +13,6 @@ Snapshot        in memory: what a stage hands to the next, and what a checkpoint
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +23,9 @@ import torch
 from data_prep.files import read_json, sha256_file, sha256_json
 from pretrain.feed.sampling import Cursor
 from pretrain.state.checkpoint_files import STATE_VERSION, TENSOR_FILES, check_hash, check_size, read_file
+from pretrain.state.names import candidates
 from pretrain.state.tensor_files import Weights, stored
 
-NAME = re.compile(r"step-\d{8}")
 Note = Callable[[str], None]
 T = TypeVar("T")
 
@@ -107,14 +106,14 @@ class Checkpoint:
             found.update(load_file(self.folder / "optimizer.safetensors"))
         return found
 
+    @property
+    def state_file(self) -> Path:
+        """The file that holds the hashes of all others."""
+        return self.folder / "state.json"
+
     def weights(self) -> Weights:
         """Weights alone, each read when it is asked for."""
         return stored(self.folder / TENSOR_FILES[0])
-
-
-def candidates(folder: Path) -> list[Path]:
-    """Folders that are named like checkpoints, oldest first."""
-    return sorted(path for path in folder.glob("step-*") if NAME.fullmatch(path.name) and path.is_dir())
 
 
 def latest(folder: Path, warn: Note) -> Checkpoint | None:

@@ -29,12 +29,13 @@ PAIR = (SENTENCES[0], SENTENCES[5])
 """A sample of two segments."""
 TOLERANCE = 1e-4
 BOUNDS = {"fp32": TOLERANCE, "fp16": 0.02, "bf16": 0.1}
-"""What numbers of a reloaded model may differ by: fp32 by so much; halves, whose weights are rounded, by so large a share
-of the largest number (computed in fp32)."""
+"""What numbers of a reloaded model may differ by: fp32 by so much; halves, whose weights are rounded, by so large a
+share of the largest number (computed in fp32)."""
 FROM_SOURCE = ("classifier_dropout", "position_embedding_type", "bos_token_id", "eos_token_id")
 """Fields of the start checkpoint's config.json that fine-tuning or other programs read and that training does not
 touch."""
 DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+DROPOUT_OF_MODERNBERT = ("embedding_dropout", "mlp_dropout", "attention_dropout")
 DROPOUT_OF_BERT = 0.1
 """What a config.json that names no dropout means."""
 NORMALIZER = {
@@ -71,6 +72,7 @@ def exported_config(shape: Mapping[str, Any], source: Mapping[str, Any], dtype: 
     if source:
         names = [name for name in DROPOUT if name in values]
         values |= {name: DROPOUT_OF_BERT if source.get(name) is None else source[name] for name in names}
+        values |= {name: source[name] for name in DROPOUT_OF_MODERNBERT if name in values and name in source}
     return values
 
 

@@ -1,9 +1,9 @@
 """The README.md of an exported folder, for the Hugging Face hub: what the run knows, as front matter (YAML) and text
 (Markdown).
 
-    model_card(Card(name=..., state=..., languages=["zh"], ...))  ->  str
+    model_card(Card(name=..., state=..., languages=["zh"], ...), Made(verified=..., ...))  ->  str
 
-card_facts.py looks up what goes into a Card.
+card_facts.py looks up what goes into a Card, card_sections.py writes its tables.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pretrain.state.card_sections import Folder, Made, cell, citation, contents, data, measured, settings, verified
 from pretrain.state.checkpoint import State
-from pretrain.state.export_parts import TOLERANCE
+from pretrain.state.export_parts import BOUNDS
 from pretrain.state.heads import AUXILIARY
 
 POOLER = {
@@ -36,7 +37,11 @@ CARD = """\
 
 {layers} layers, width {hidden}, {heads} heads, vocabulary {vocabulary:,}, samples up to {length} tokens.
 Task embedding 0, the default of `ErnieModel`, is {plain}: leave `task_type_ids` out.
-{pooler} {auxiliary}
+{pooler} {auxiliary}{contents}
+
+## Data
+
+{data}
 
 ## Training
 
@@ -45,6 +50,8 @@ Task embedding 0, the default of `ErnieModel`, is {plain}: leave `task_type_ids`
 {stages}
 
 Trained for {step:,} steps on {tokens:,} tokens.{skipped}
+
+{settings}
 
 ## Held-out documents
 
@@ -56,7 +63,11 @@ Trained for {step:,} steps on {tokens:,} tokens.{skipped}
 
 `training_manifest.json` holds the configuration, the fingerprints of the data and the versions. \
 The export was reloaded with the Auto classes and
-its {compared} compared with the training model (largest difference allowed: {tolerance}).
+its {compared} compared with the training model (largest difference allowed: {tolerance}).{verified}
+
+## Citation
+
+{citation}
 """
 FILL_MASK = """\
 from transformers import pipeline
@@ -90,16 +101,19 @@ class Card:
     """Was the licence stated at export (or is it that of the start checkpoint)?"""
     heldout: Mapping[str, float]
     """Figures of exactly this step; empty when there are none."""
+    folders: Sequence[Folder] = ()
+    """What was trained on."""
 
 
-def model_card(card: Card) -> str:
+def model_card(card: Card, made: Made = Made()) -> str:  # noqa: B008  (frozen)
     """A Hugging Face model card."""
     state, encoder = card.state, card.state.encoder
+    beside = contents(made)
     skipped = int(state.seen["skipped"])
     masking = "knowledge_masking" in state.learned
     hidden = "pretrained with knowledge masking by kmask: whole words, phrases and entities were hidden"
     others = (
-        f"pretrained by kmask with {', '.join(f'`{_cell(task)}`' for task in state.learned)}; it has no masked-LM head"
+        f"pretrained by kmask with {', '.join(f'`{cell(task)}`' for task in state.learned)}; it has no masked-LM head"
     )
     return front_matter(card) + CARD.format(
         name=card.name,
@@ -116,14 +130,19 @@ def model_card(card: Card) -> str:
         pooler=POOLER[card.pooler].format(pooled=int(state.seen["pooled"])),
         auxiliary=_auxiliary(state),
         stages="\n".join(
-            f"| {_cell(stage['name'])} | {stage['steps']:,} | {_shares(stage['tasks'])} |" for stage in state.done
+            f"| {cell(stage['name'])} | {stage['steps']:,} | {_shares(stage['tasks'])} |" for stage in state.done
         ),
         step=state.step,
         tokens=int(state.seen["tokens"]),
         skipped=f" {skipped:,} of these steps changed nothing: their numbers were not finite." if skipped else "",
-        measured=_measured(card),
+        measured=measured(state, card.heldout),
         licence=_licence(card),
-        tolerance=TOLERANCE,
+        tolerance=BOUNDS[made.dtype] if made.dtype == "fp32" else f"{BOUNDS[made.dtype]:.0%} of the largest number",
+        contents=f"\n{beside}" if beside else "",
+        data=data(card.folders),
+        settings=settings(state),
+        verified=verified(made),
+        citation=citation(state),
     )
 
 
@@ -158,14 +177,9 @@ def quoted(text: Any) -> str:
     )
 
 
-def _cell(text: Any) -> str:
-    """Text inside a Markdown table."""
-    return " ".join(str(text).split()).replace("|", "\\|")
-
-
 def _shares(tasks: Mapping[str, Any]) -> str:
     """knowledge_masking 3, sentence_reordering 2,000 iterations"""
-    return ", ".join(f"{_cell(task)} {_amount(amount)}" for task, amount in tasks.items())
+    return ", ".join(f"{cell(task)} {_amount(amount)}" for task, amount in tasks.items())
 
 
 def _amount(amount: Any) -> str:
@@ -189,8 +203,8 @@ def _began(card: Card) -> str:
     source = card.state.source
     if "kind" not in source:
         return f" Training began from the checkpoint {_origin(card)}." if source else ""
-    path, learned = Path(str(source["path"])), ", ".join(f"`{_cell(task)}`" for task in source["learned"])
-    stages = ", ".join(f"{_cell(stage['name'])} ({stage['steps']:,} steps)" for stage in source["done"])
+    path, learned = Path(str(source["path"])), ", ".join(f"`{cell(task)}`" for task in source["learned"])
+    stages = ", ".join(f"{cell(stage['name'])} ({stage['steps']:,} steps)" for stage in source["done"])
     base = f" That one goes back to `{card.base}`." if card.base else ""
     return (
         f" Training began from step {source['step']:,} of the {source['kind']} `{path.name or path}` (sha256 "
@@ -201,33 +215,6 @@ def _began(card: Card) -> str:
 def _origin(card: Card) -> str:
     path = str(card.state.source["path"])
     return f"`{card.base}`" if card.base else f"`{Path(path).name or path}`"
-
-
-def _measured(card: Card) -> str:
-    heldout = card.heldout
-    names = [task for task in card.state.learned if f"loss/{task}" in heldout]
-    names += [
-        name.removeprefix("loss/")
-        for task in card.state.learned
-        for name in heldout
-        if name.startswith(f"loss/{task}/")
-    ]
-    if not names:
-        return f"No held-out measurement was made at step {card.state.step:,}."
-    majority = any(name.startswith("majority/") for name in heldout)
-    wanted = ["loss", "accuracy", *(["majority"] if majority else []), "targets"]
-    shown = {"loss": "{:.3f}", "accuracy": "{:.3f}", "majority": "{:.3f}", "targets": "{:,.0f}"}
-    lines = [f"Step {card.state.step:,}; 15 % hidden by whole units, the same masks in every evaluation.", ""]
-    lines += ["| task or group | " + " | ".join(wanted) + " |", "|" + "---|" * (1 + len(wanted))]
-    for name in names:
-        cells = [
-            shown[column].format(heldout[f"{column}/{name}"]) if heldout.get(f"{column}/{name}") is not None else ""
-            for column in wanted
-        ]
-        lines.append(f"| {_cell(name)} | " + " | ".join(cells) + " |")
-    if majority:
-        lines += ["", "`majority` is the accuracy of always answering the most frequent class."]
-    return "\n".join(lines)
 
 
 def _licence(card: Card) -> str:

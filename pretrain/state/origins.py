@@ -23,6 +23,7 @@ from pretrain.state import checkpoint
 from pretrain.state.checkpoint import Checkpoint
 from pretrain.state.heads import AUXILIARY, MANIFEST, UNFOLDED
 from pretrain.state.importing import read_pretrained
+from pretrain.state.names import NAME
 from pretrain.state.tensor_files import stored
 
 FACTS = ("step", "config", "encoder", "done", "learned", "task_ids", "seen", "source")
@@ -48,6 +49,8 @@ class Origin:
     seen: Mapping[str, float]
     source: Mapping[str, Any]
     """What it began from itself."""
+    fingerprints: Mapping[str, str]
+    """Of the prepared folders."""
     loss_scale: Mapping[str, Any]
     fingerprint: str
     """sha256 of the checkpoint's state.json, which holds those of its tensors; of an export, of its weights."""
@@ -78,7 +81,7 @@ def read_origin(path: Path, moments: bool) -> Origin | None:
         ValueError: it has no usable checkpoint, its files do not belong together, or ``moments`` of an export.
     """
     notes: list[str] = []
-    if checkpoint.NAME.fullmatch(path.name) and (path / "state.json").is_file():
+    if NAME.fullmatch(path.name) and (path / "state.json").is_file():
         return _of_checkpoint(path, checkpoint.load(path), moments, notes)
     folder = path if path.name == "checkpoints" else path / "checkpoints"
     if folder.is_dir():
@@ -104,6 +107,7 @@ def _of_checkpoint(path: Path, found: Checkpoint, moments: bool, notes: Sequence
         path=str(path),
         kind="run",
         **{name: getattr(state, name) for name in FACTS},
+        fingerprints=state.fingerprints,
         loss_scale=state.loss_scale if moments else {},
         fingerprint=sha256_file(found.folder / "state.json"),
         tokenizer=Tokenizer(folder=found.folder.parent.parent / "tokenizer"),
@@ -127,6 +131,7 @@ def _of_export(path: Path, manifest: Mapping[str, Any]) -> Origin:
         path=str(path),
         kind="export",
         **{"task_ids": {}, **{name: manifest[name] for name in FACTS if name in manifest}},
+        fingerprints=manifest.get("fingerprints", {}),
         loss_scale={},
         fingerprint=sha256_json({file.name: sha256_file(file) for file in files}),
         tokenizer=tokenizer,

@@ -12,7 +12,8 @@ import torch
 
 from pretrain.processes.heartbeat import doing
 from pretrain.processes.world import World
-from pretrain.state.checkpoint import Snapshot, candidates
+from pretrain.state.checkpoint import Snapshot
+from pretrain.state.names import candidates
 from pretrain.state.store import Store
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.files import STAGING_PREFIX, staged_folder, staging_name
-from pretrain.state.checkpoint import Note, Snapshot, State, candidates, load, newest, read
+from pretrain.state.checkpoint import Note, Snapshot, State, load, newest, read
 from pretrain.state.checkpoint_files import free_name, signature, write_files
+from pretrain.state.names import candidates
 
 
 class Store:

@@ -1,7 +1,7 @@
 """safetensors files, read and written one tensor at a time: a model goes from file to file without being in memory.
 
-    stored(file)                    ->  Weights      names, shapes, and each tensor when it is asked for; the file may be
-                                                     deleted meanwhile
+    stored(file)                    ->  Weights      names, shapes, and each tensor when it is asked for; the file may
+                                                     be deleted meanwhile
     weights.renamed({"a": "b"})     ->  Weights      what an export calls `a` is `b` here
     write(file, weights, "fp16")                     the same bytes as safetensors' own writer
 

@@ -4,8 +4,9 @@ transformers loads the folder by itself, so that no two models are in memory.
     expected_of(model, tokenizer)   ->  Expected        states, logits and pooled states of fixed samples
     verify(folder, expected)        ->  {"AutoModelForMaskedLM": 1.4e-06, ...}: the largest differences, or an error
 
-Weights of a half are computed with in fp32: what is measured is what rounding them did. Shape legend: T tokens, D width,
-V vocabulary.
+Weights of a half are computed with in fp32: what is measured is what rounding them did.
+
+Shape legend: T tokens, D width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pretrain.state.export_parts import BOUNDS, PAIR, SENTENCES, one_sample
 MASKING = "knowledge_masking"
 NEW_HEAD = "classifier."
 """Where names begin of what whoever fine-tunes begins anew; nothing else may be missing."""
-TIED = ("cls.predictions.decoder.", "lm_head.decoder.", "generator_lm_head.weight")
+TIED = ("cls.predictions.decoder.", "lm_head.decoder.", "generator_lm_head.weight", "decoder.weight")
 """transformers ties them to the word embeddings: they are in no file."""
 
 
@@ -33,7 +34,8 @@ class Expected:
     """What the training model gives for one sample after the other, computed in fp32."""
 
     inputs: Sequence[Mapping[str, torch.Tensor]]
-    """`input_ids` and `token_type_ids`, int64 (1, T); samples of the sentences, then one of a pair."""
+    """`input_ids`, and `token_type_ids` where the encoder knows segments, int64 (1, T); samples of the sentences, then
+    one of a pair."""
     hidden: Sequence[torch.Tensor]
     """Last states, (T, D)."""
     pooled: Sequence[torch.Tensor]
@@ -76,8 +78,9 @@ def expected_of(model: Any, tokenizer: Path, pair_task: str = "", dtype: str = "
     with quiet():
         loaded = AutoTokenizer.from_pretrained(tokenizer)
     samples = [*(loaded(sentence, **cut) for sentence in SENTENCES), loaded(*PAIR, **cut)]
-    inputs = [{name: sample[name] for name in ("input_ids", "token_type_ids")} for sample in samples]
-    hidden = [encode(model.ernie, one_sample(item["input_ids"][0], item["token_type_ids"][0])) for item in inputs]
+    names = ("input_ids", *(("token_type_ids",) if hasattr(model.config, "type_vocab_size") else ()))
+    inputs = [{name: sample.get(name, torch.zeros_like(sample["input_ids"])) for name in names} for sample in samples]
+    hidden = [encode(model.ernie, one_sample(*(item[name][0] for name in names))) for item in inputs]
     pooled = [model.ernie.pooler(states[None])[0] for states in hidden]
     return Expected(
         inputs=inputs,
@@ -129,8 +132,9 @@ def load(folder: Path, auto_class: str) -> Any:
 def _compared(name: str, model: Any, expected: Expected) -> float:
     found: dict[str, list[torch.Tensor]] = {"hidden states": [], "pooled states": [], "logits": [], "pair logits": []}
     for item in expected.inputs:
-        output = model(**item, output_hidden_states=True)
-        found["hidden states"].append(output.hidden_states[-1][0])
+        output = model(**item)
+        states = output if name == "AutoModel" else model.base_model(**item)
+        found["hidden states"].append(states.last_hidden_state[0])
         if name == "AutoModel":
             pooled = getattr(output, "pooler_output", None)  # an ELECTRA has no pooler
             found["pooled states"] += [] if pooled is None else [pooled[0]]

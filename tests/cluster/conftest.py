@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faults_told import HEAD, ROWS
 from hosts import Hosts
+from launched import Launched
 from machine import why_no_hosts, why_no_slurm
 from slurm import Slurm
 
@@ -52,6 +54,25 @@ def slurm(slurm_possible: None, hosts: Hosts) -> Iterator[Slurm]:
     """Slurm on the two hosts."""
     with Slurm(hosts) as made:
         yield made
+
+
+@pytest.fixture
+def nothing_left(hosts: Hosts) -> Iterator[None]:
+    """What a failed test left running ends."""
+    yield
+    for host in hosts:
+        for process in host.processes(r"launch\.cli|deepspeed\.launcher") if host.init else ():
+            host.signal(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(hosts: Hosts, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, float]]:
+    """The losses of a run that nobody disturbs, on the two hosts."""
+    launched = Launched(hosts, tmp_path_factory.mktemp("undisturbed"), "whole", prepared, restarts=0)
+    launched.start()
+    code, text = launched.wait()
+    assert code == 0, text
+    yield launched.losses()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

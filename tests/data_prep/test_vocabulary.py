@@ -539,10 +539,12 @@ def test_whole_words_are_found_alike_by_transformers_the_library_and_the_compile
 ) -> None:
     from transformers import AutoTokenizer
 
-    lines = ["北京大学", "北京", "大学生", "Kubelet", "Naïve", "𠀀𠀁", "A股", "《民法典》"]
+    lines = ["北京大学", "北京", "大学生", "Kubelet", "Naïve", "𠀀𠀁", "A股", "[北]", "x" * 101]
     plain = Tokenizer(folder=trained).tokens
     old = vocab_folder(tmp_path / "old", [*plain[:5], "[unused1]", "[unused2]", *plain[5:]])
     wanted = tokens_of_words(backend_of(trained), lines)
+    assert wanted[:6] == ["北京大学", "北京", "大学生", "kubelet", "naive", "𠀀𠀁"]
+    assert wanted[6:] == ["a", "股", "[", "北", "]"]  # a [word] would pass for a special token
     done = extend(old, tmp_path / "new", wanted)
     assert (done.added["北京大学"], done.added["北京"], done.reused) == (5, 6, 2)
     ours, theirs = tokenizer(tmp_path / "new"), AutoTokenizer.from_pretrained(str(tmp_path / "new"))

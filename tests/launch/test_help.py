@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import commands
 import pytest
 from in_process import Result, command
 
@@ -59,11 +60,12 @@ def test_an_unknown_view_is_refused_with_those_that_there_are(kmask: Callable[..
     )
 
 
-def test_a_start_that_is_refused_leaves_no_folder(kmask: Callable[..., Result], tiny_run: Path, tmp_path: Path) -> None:
+def test_a_start_that_is_refused_leaves_no_folder(tiny_run: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    assert kmask("train", tiny_run, "--processes", 2, f"data.0.path={tmp_path}/nowhere").code == 2
+    start = ("train", tiny_run, "--processes", 2, f"data.0.path={tmp_path}/nowhere")
+    assert commands.run(*start).returncode == 2
     assert sorted(tmp_path.rglob("*")) == before
     (tmp_path / "run").mkdir()
     (tmp_path / "run/notes.txt").write_text("mine")
-    assert kmask("train", tiny_run, "--processes", 2, f"data.0.path={tmp_path}/nowhere").code == 2
+    assert commands.run(*start).returncode == 2
     assert (tmp_path / "run/notes.txt").read_text() == "mine"

@@ -65,6 +65,17 @@ def test_eval_gives_json_alone_on_stdout_and_the_same_figures_for_folder_and_yam
     assert "optimization.lr: 0.001 -> 0.5" in by_yaml.err and not by_folder.err
 
 
+def test_eval_of_an_export_gives_the_figures_of_its_run(kmask: Kmask, saved: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert kmask("export", saved, folder).code == 0
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    of_run, of_export = (json.loads(kmask("eval", place, "--json").out) for place in (saved, folder))
+    assert of_export["values"] == of_run["values"] and of_export["step"] == 6
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    assert "--step: " in kmask("eval", folder, "--step", 4).err
+    assert "is an exported model" in kmask("export", folder, tmp_path / "again").err
+
+
 def test_eval_with_a_yaml_that_does_not_belong_to_the_run_is_refused(kmask: Kmask, saved: Path, tiny_run: Path) -> None:
     done = kmask("eval", tiny_run, "seed=7")
     assert done.code == 2 and "seed: 1 -> 7" in done.err

@@ -22,7 +22,7 @@ from pretrain.processes import heartbeat, stopping
 BASE: dict[str, Any] = {
     **{"rank": 0, "host": "a", "process": 1, "started": 1, "attempt": "0001-x", "pulse": 9, "doing": "step"},
     **{"step": 7, "seconds": 0.5, "longest": 2.0, "long": False, "code": None, "text": "", "lost": False, "world": 2},
-    **{"total": 10, "spent": {}, "changed": 0},
+    **{"total": 10, "spent": {}, "forward": 0.0, "changed": 0},
 }
 
 
@@ -323,6 +323,19 @@ def test_only_the_processes_of_a_start_are_ended_with_their_children_and_no_late
         subprocess.run(["pkill", "-9", "-P", str(other.pid)], check=False)
         other.kill()
         other.wait()
+
+
+def test_the_slowest_process_shows_by_its_forward_pass_where_all_wait_within_their_steps(tmp_path: Path) -> None:
+    """From ZeRO 1 on the others wait for its gradients in the middle of a step: no time of waiting tells them apart."""
+    (tmp_path / "metrics.jsonl").write_text("")
+    for host, forward, told in (("b", 4.0, True), ("b", 0.7, False), ("a", 0.4, False)):
+        write(tmp_path / "ranks/0001-x", rank=0, host="a", world=3, spent={"step": 10.0}, forward=0.4)
+        write(tmp_path / "ranks/0001-x", rank=1, host=host, world=3, spent={"step": 10.0}, forward=forward)
+        write(tmp_path / "ranks/0001-x", rank=2, host="c", world=3, spent={"step": 0.0}, forward=0.0)
+        found = status(tmp_path)
+        assert found["slowest"] == ({"rank": 1, "host": "b", "forward": 0.4, "others_forward": 0.04} if told else None)
+        line = "rank 1 on b is the slowest: it computes its forward pass 40 % of its time, others 4.0 %"
+        assert (line in "\n".join(status_lines(found))) == told
 
 
 def test_status_says_how_a_run_is_doing(tmp_path: Path) -> None:

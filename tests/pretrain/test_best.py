@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_beginning import Killed, Runs, equal
 
-from launch.outcomes.saved_runs import step_of
+from launch.outcomes.saved_runs import chosen_step
 from launch.reports.run.facts import read_run
 from pretrain.best import best_step, judged
 from pretrain.processes.world import World
@@ -104,11 +104,11 @@ def test_the_best_is_kept_over_kills_and_taken_by_eval_and_export(
     assert 0 < best < 7 and min(losses) < losses[0], losses  # a rate that is too high: the end is not the best
     names = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert names == [f"step-{best:08d}", "step-00000007"]
-    assert best_step(folder, print) == step_of(folder, [], None, True) == best
+    assert best_step(folder, print) == chosen_step(folder, [], None, True) == best
     facts = read_run(folder)
     assert facts.best()[0].startswith(f"best: step {best}, {LOSS} ") and facts.plain()["best"]["step"] == best
     with pytest.raises(ValueError, match="--best and --step 3: give one"):
-        step_of(folder, [], 3, True)
+        chosen_step(folder, [], 3, True)
     wanted = load(folder / f"checkpoints/step-{best:08d}")
     assert wanted.state.best == runs.found("whole").state.best
     for name, at in (("measured", ("evaluation", best)), ("later", ("train", best + 1))):

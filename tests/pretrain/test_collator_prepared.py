@@ -5,19 +5,16 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import os
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import commands
 import datasets
 import numpy as np
 import pytest
 import torch
 from collating import tokenizer as toy_tokenizer
-from tiny import ROOT
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
@@ -255,9 +252,8 @@ def test_the_trainer_of_transformers_trains_with_finite_losses_and_equal_masks_f
 
 @NEEDS_ACCELERATE
 def test_the_example_trains_on_a_prepared_folder(prepared: Path, tmp_path: Path) -> None:
-    argv = [sys.executable, "examples/train_with_trainer.py", str(prepared), str(tmp_path / "model"), "3"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    run = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False, env=environment)
+    example = "import runpy; runpy.run_path('examples/train_with_trainer.py', run_name='__main__')"
+    run = commands.script(example, prepared, tmp_path / "model", 3)
     assert run.returncode == 0 and "after 3 steps" in run.stdout, run.stderr
     assert BertForMaskedLM.from_pretrained(tmp_path / "model").config.vocab_size == len(
         AutoTokenizer.from_pretrained(tmp_path / "model")

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import commands
 import pytest
@@ -33,14 +28,6 @@ def train_lines(run: Path) -> list[int]:
     return [item["step"] for item in map(json.loads, lines) if item["event"] == "train"]
 
 
-def eventually(what: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + 120
-    while not what():
-        assert process.poll() is None and time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests/pretrain"))
@@ -54,15 +41,8 @@ def test_a_kill_while_the_writer_writes_leaves_the_checkpoint_before_and_a_run_t
     train(kmask, slow_run, tmp_path / "whole", *settings)
     killed = tmp_path / "killed"
     plugged.setenv("KMASK_SLOW_SAVE", "4")
-    process = commands.start(
-        *("train", slow_run, f"output={killed}", *settings, "--processes", 1),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    eventually(lambda: 6 in train_lines(killed), process)  # two steps on, where the next save waits
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    start = ("train", slow_run, f"output={killed}", *settings, "--processes", 1)
+    commands.killed(*start, when=lambda: 6 in train_lines(killed))  # two steps on, where the next save waits
     assert wait_for_no_rank(killed), "a rank survived its launcher"
     plugged.delenv("KMASK_SLOW_SAVE")
     assert train_lines(killed)[-1] == 6

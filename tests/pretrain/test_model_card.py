@@ -20,10 +20,12 @@ from pretrain.state.card_facts import (
     base_model,
     data_languages,
     example,
+    folders_of,
     heldout_figures,
     pooler_origin,
     source_licence,
 )
+from pretrain.state.card_sections import Made
 from pretrain.state.checkpoint import State
 from pretrain.state.model_card import Card, model_card
 
@@ -39,20 +41,26 @@ def state(tmp_path: Path) -> State:
     return toy_state(read_config(Run, tmp_path / "run.yaml", []), 6, ENCODER, {"demo": "f"})
 
 
+def card_values(state: State) -> dict[str, Any]:
+    return {
+        "name": "toy",
+        "state": state,
+        "languages": ["zh", "en"],
+        "example": "[MASK]",
+        "pooler": "trained",
+        "base": "",
+        "licence": {},
+        "stated": False,
+        "heldout": {},
+    }
+
+
 @pytest.fixture
 def card(state: State) -> Callable[..., str]:
     """The text of a card of a trained state, with some things changed."""
 
     def write(**changes: Any) -> str:
-        values: dict[str, Any] = {
-            "name": "toy",
-            "state": state,
-            "languages": ["zh", "en"],
-            "example": "[MASK]",
-            "pooler": "trained",
-            "base": "",
-        }
-        return model_card(Card(**{**values, "licence": {}, "stated": False, "heldout": {}, **changes}))
+        return model_card(Card(**{**card_values(state), **changes}))
 
     return write
 
@@ -70,8 +78,8 @@ def test_headings_stand_alone_and_no_placeholder_is_left(card: Callable[..., str
     )
     lines = text.split("---\n", 2)[2].splitlines()
     headings = [index for index, line in enumerate(lines) if line.startswith("#")]
-    assert len(headings) == 4 and all(not lines[index + 1] and not lines[index - 1] for index in headings)
-    assert "{" not in text.replace('"{"', "") and "\n\n\n" not in text
+    assert len(headings) == 6 and all(not lines[index + 1] and not lines[index - 1] for index in headings)
+    assert "{" not in text.partition("## Citation")[0].replace('"{"', "") and "\n\n\n" not in text
 
 
 def test_the_table_of_stages_shows_what_was_done_and_skipped_steps_are_told(
@@ -254,3 +262,40 @@ def test_the_example_is_in_the_language_of_the_model_and_hides_one_token() -> No
 
 def test_a_state_of_huge_counts_is_still_readable(card: Callable[..., str], state: State) -> None:
     assert "1,234,567,890,123 tokens" in card(state=replace(state, seen={**state.seen, "tokens": 1234567890123.0}))
+
+
+def test_data_units_and_lexicons_are_those_of_the_prepared_folders_that_are_still_there(
+    card: Callable[..., str], state: State, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    assert "| demo |  |  |  | `f` |" in card(folders=folders_of(state))
+    counts = {"characters.a.b.zh": 700, "characters.c.en": 300, "units.word.-.segmenter": 5000}
+    counts |= {"units.entity.PER.lexicon": 1234, "units.entity.LOC.ner": 7}
+    lexicon = {"kind": "lexicon", "level": "entity", "files": ["a" * 64, "b" * 64]}
+    settings = {"segmenters": {"zh": {"kind": "rjieba", "version": "rjieba 1"}}, "annotators": [lexicon]}
+    shards = [
+        {"split": "train", "documents": 1000, "tokens": 99999},
+        {"split": "heldout", "documents": 5, "tokens": 50},
+    ]
+    manifest = {"fingerprint": "f", "counts": counts, "settings": settings, "shards": shards}
+    (tmp_path / "data/manifest.json").write_text(json.dumps(manifest))
+    text = card(folders=folders_of(state))
+    assert "| demo | 1,000 | 99,999 | zh 70%, en 30% | `f` |" in text
+    assert "Units in `demo`: word 5,000; entity PER 1,234, LOC 7." in text and "Words by rjieba 1 (zh)." in text
+    assert "Lexicons of `demo`: entity from 2 files (sha256 aaaaaaaaaaaa, bbbbbbbbbbbb)." in text
+
+
+def test_the_papers_are_those_of_what_was_learned(card: Callable[..., str], state: State) -> None:
+    assert all(number in card() for number in ("1904.09223", "1907.12412", "1907.10529"))  # three tasks, SBO among them
+    alone = card(state=replace(state, learned=["knowledge_masking"]))
+    assert "1904.09223" in alone and "1907.12412" not in alone and "1907.10529" not in alone
+
+
+def test_what_else_lies_in_the_folder_and_how_equal_it_is(card: Callable[..., str], state: State) -> None:
+    made = Made(formats=["bert", "onnx"], dtype="bf16", pair_task="nsp", verified={"AutoModel": 1.25e-3})
+    text = model_card(Card(**{**card_values(state), "state": state}), made)
+    assert "opset 18" in text and "class 0 says that the second segment" in text and "stored as bf16" in text
+    assert "AutoModel 1.2e-03" in text or "AutoModel 1.3e-03" in text
+    assert "10% of the largest number" in text and "sentence-transformers" not in text
+    trained = card(state=replace(state, machine={"processes": 2, "device": "cpu", "torch": "2.13"}))
+    assert "- ZeRO 1, fp32, 2 processes, cpu" in trained and "- trained with torch 2.13" in trained

@@ -25,7 +25,7 @@ SCHEDULE = (
     "schedule={kind: continual_multi_task, order: [[knowledge_masking, span_boundary], [sentence_reordering]],"
     " iterations: {knowledge_masking: 5, sentence_reordering: 4}}"
 )
-SETTINGS = ("stages=[]", SCHEDULE, "evaluation.every=0", "engine.zero_stage=0")
+SETTINGS = ("stages=[]", SCHEDULE, "evaluation.every=0", "engine.zero_stage=0", "batch.rows_per_process=2")
 Events = list[tuple[str, int, Mapping[str, Any]]]
 
 

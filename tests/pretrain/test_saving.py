@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 import torch
 from test_trainer import Runs, equal, notes
@@ -317,7 +318,7 @@ def test_one_rank_reads_the_newest_checkpoint_once_and_all_have_it(tmp_path: Pat
     (tmp_path / "closed/step-00000002/state.json").unlink()
     (tmp_path / "closed/step-00000001/state.json").unlink()
     ranks = [
-        subprocess.Popen(
+        commands.Forked(
             [sys.executable, "-c", TWO_RANKS, str(rank), str(tmp_path / "meeting"), *map(str, folders)],
             cwd=ROOT,
             stdout=subprocess.PIPE,

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 import torch
 from tiny import ROOT
@@ -86,6 +87,67 @@ def test_a_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "lock").read_text())["process"] == os.getpid()
 
 
+@pytest.mark.parametrize(
+    ("host", "lives", "waits"),
+    [
+        ("another-host", False, 1.2),
+        ("another-host", True, 0.2),
+        (os.uname().nodename, False, 0.2),
+    ],
+    ids=["lost", "lives", "here"],
+)
+def test_a_machine_that_says_nothing_is_waited_for_until_its_lock_lapses(
+    tmp_path: Path, host: str, lives: bool, waits: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock of another descriptor stands for that of another machine; its heartbeat goes on, or does not."""
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 1.2)
+    (tmp_path / "ranks/0001-x").mkdir(parents=True)
+    pulse, told = 0, list[str]()
+
+    def look(seconds: float) -> None:
+        nonlocal pulse
+        pulse += lives
+        value = {"host": host, "process": 17, "pulse": pulse}
+        (tmp_path / "ranks/0001-x/rank-0.json").write_text(json.dumps(value))
+        os.utime(tmp_path / "ranks/0001-x/rank-0.json", ns=(pulse, pulse))
+        pause(0.05)
+
+    pause = time.sleep
+    look(0)
+    with lock.held(tmp_path, 0, print):
+        value = {"host": host, "process": 17, "since": "yesterday"}
+        (tmp_path / "lock").write_text(json.dumps(value))
+        monkeypatch.setattr(time, "sleep", look)
+        begun = time.monotonic()
+        with pytest.raises(ValueError, match="since yesterday"), lock.held(tmp_path, 0.2, told.append):
+            pass
+        waited = time.monotonic() - begun
+        monkeypatch.setattr(time, "sleep", pause)
+    assert waited >= waits and (waited >= 1.2) == (waits > 1)
+    assert ("whose machine says nothing; waiting up to 1 s" in told[-1]) == (waits > 1)
+
+
+def test_a_data_worker_that_is_killed_is_a_failure_that_a_restart_mends(kmask: Any, tiny_run: Path) -> None:
+    cluster = tiny_run.parent / "cluster.yaml"
+    cluster.write_text("kind: local\nprocesses: 1\nmax_restarts: 1\n")
+    output = tiny_run.parent / "run"
+    changes = ("data_workers=1", "stages.0.steps=30", "stages.1.steps=1", "evaluation.every=0", "checkpoints.every=8")
+    process = commands.start("launch", cluster, tiny_run, *changes, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list((output / "checkpoints").glob("step-*")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    (file,) = (output / "ranks").glob("*/rank-0.json")
+    rank = json.loads(file.read_text())["process"]
+    children = Path(f"/proc/{rank}/task/{rank}/children").read_text().split()
+    workers = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    assert "a process that makes batches (data_workers) has ended or hangs" in told and "starting again (1 of 1" in told
+    assert len(list((output / "attempts").iterdir())) == 2
+
+
 def test_every_process_group_gets_the_patience_of_the_run() -> None:
     """DeepSpeed clones the default group; the clone keeps torch's 30 minutes."""
     code = """
@@ -99,8 +161,7 @@ from torch.distributed import distributed_c10d
 groups = list(distributed_c10d._world.pg_map)
 print(len(groups), *{group._get_backend(torch.device("cpu")).options._timeout for group in groups})
 """
-    environment = {**os.environ, "DS_ACCELERATOR": "cpu"}
-    assert python(code, env=environment).communicate(timeout=120)[0].strip() == f"2 {datetime.timedelta(seconds=30)}"
+    assert commands.script(code).stdout.strip() == f"2 {datetime.timedelta(seconds=30)}"
 
 
 def test_bad_steps_in_a_row_stop_and_a_good_one_begins_anew() -> None:

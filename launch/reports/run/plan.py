@@ -5,13 +5,10 @@ RUN/checkpoints/step-*/state.json  ->  Plan      read as JSON: no model is loade
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-CHECKPOINT = re.compile(r"step-\d{8}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +51,10 @@ class Plan:
 def read_plan(folder: Path) -> Plan:
     """The plan of the newest checkpoint whose state can be read."""
     from pretrain.processes.lock import holder
+    from pretrain.state.names import candidates, step_of
 
-    paths = sorted(
-        path for path in (folder / "checkpoints").glob("step-*") if CHECKPOINT.fullmatch(path.name) and path.is_dir()
-    )
-    steps, trained_by, problem = [int(path.name[-8:]) for path in paths], holder(folder), ""
+    paths = candidates(folder / "checkpoints")
+    steps, trained_by, problem = [step_of(path) for path in paths], holder(folder), ""
     for path in reversed(paths):
         try:
             state = _state(path / "state.json")

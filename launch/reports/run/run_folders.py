@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from launch.reports.run.plan import CHECKPOINT
-
 
 def folder_of(target: Path) -> Path:
     """The run folder behind a folder or a YAML.
@@ -14,6 +12,8 @@ def folder_of(target: Path) -> Path:
     Raises:
         ValueError: there is none; says what to give instead.
     """
+    from pretrain.state.names import NAME
+
     if target.is_file():
         from launch.settings.yaml_files import load
 
@@ -31,7 +31,7 @@ def folder_of(target: Path) -> Path:
         return Path(output)
     if not target.is_dir():
         raise ValueError(f"{target}: no such run folder or YAML file (looked from {Path.cwd()})")
-    if CHECKPOINT.fullmatch(target.name):
+    if NAME.fullmatch(target.name):
         raise ValueError(f"{target} is a single checkpoint; give the run folder above it")
     return target
 

@@ -70,7 +70,7 @@ class Layers(nn.Module):
         return found
 
 
-class ModernBertEncoder(ModernBertPreTrainedModel):
+class ModernBertEncoder(ModernBertPreTrainedModel):  # type: ignore[misc]
     """Embeddings, layers and a pooler of BERT's kind, which ModernBERT itself has not."""
 
     def __init__(self, config: Any, pooler: bool) -> None:
