@@ -76,6 +76,28 @@ class Subject:
         return encoder
 
 
+def layer_states(encoder: nn.Module, batch: Batch) -> torch.Tensor:
+    """States of every layer, (L, T, D) with one more than there are layers: what the first one reads, what each
+    gives."""
+    layers: Any = encoder.get_submodule("encoder.layer")
+    found: list[torch.Tensor] = []
+    hooks = [layers[0].register_forward_pre_hook(lambda _, inputs: found.append(inputs[0][0]))]
+    for layer in layers[:-1]:
+        hooks.append(layer.register_forward_hook(lambda _, __, output: found.append(_state(output))))
+    try:
+        last = encode(encoder, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.stack([*found, last])
+
+
+def _state(output: Any) -> torch.Tensor:
+    """(T, D) of what a layer gives."""
+    found: torch.Tensor = (output[0] if isinstance(output, tuple) else output)[0]
+    return found
+
+
 def identity(path: Path) -> str:
     """What a model is recognised by: of a run its newest checkpoint, of another folder the contents of its files.
 

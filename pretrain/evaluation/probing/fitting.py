@@ -19,7 +19,7 @@ from masking.keyed import hash_key, uniform
 from pretrain.evaluation.inputs import flat, groups
 from pretrain.evaluation.probing.asked import Asked, Item, by_lot
 from pretrain.evaluation.probing.ridge import RIDGES, Moments, Weights
-from pretrain.evaluation.subjects import Subject
+from pretrain.evaluation.subjects import Subject, layer_states
 
 CHOOSE_SHARE, CHOOSE_MOST = 0.2, 4_000
 """Share of the training samples, and most positions of them, by which ridge and layer are chosen."""
@@ -63,16 +63,7 @@ class Reader:
         for numbers in groups([len(item.ids_T) for item in items]):
             chosen = [items[number] for number in numbers.tolist()]
             batch = flat([item.ids_T for item in chosen], [item.segments_T for item in chosen]).to(self.device)
-            states_LTD = torch.cat(
-                self.subject.encoder(
-                    input_ids=batch.input_ids,
-                    position_ids=batch.position_ids,
-                    token_type_ids=batch.token_type_ids,
-                    task_type_ids=batch.task_type_ids,
-                    packed=batch,
-                    output_hidden_states=True,
-                ).hidden_states
-            )
+            states_LTD = layer_states(self.subject.encoder, batch)
             lengths_S = [len(item.ids_T) for item in chosen]
             if self.mean:
                 means = [part_LTD.mean(1) for part_LTD in torch.split(states_LTD, lengths_S, 1)]

@@ -17,7 +17,7 @@ from torch import nn
 from masking.keyed import hash_key
 from pretrain.evaluation.heads import INIT_RANGE, Head
 from pretrain.evaluation.inputs import flat
-from pretrain.evaluation.subjects import TASK_TABLE, Subject
+from pretrain.evaluation.subjects import TASK_TABLE, Subject, layer_states
 from pretrain.evaluation.tasks import Problem, Sample
 from pretrain.evaluation.tuning.training import Training
 from pretrain.feed.batch import Batch
@@ -79,7 +79,7 @@ class Tuned(nn.Module):
         """What mix and head read: (M, D), before a mix (L, M, D)."""
         batch = flat([sample.input.ids_T for sample in samples], [sample.input.segments_T for sample in samples])
         batch = batch.to(device)
-        states = self._layers(batch) if self.mix is not None else encode(self.encoder, batch)
+        states = layer_states(self.encoder, batch) if self.mix is not None else encode(self.encoder, batch)
         if not self.tokens and self.pooling == "mean":
             return _means(states, batch)
         starts = batch.cu_seqlens.tolist()
@@ -89,21 +89,6 @@ class Tuned(nn.Module):
             pooler: Any = self.encoder.pooler
             found = pooler(found[:, None])
         return found
-
-    def _layers(self, batch: Batch) -> torch.Tensor:
-        """States of every layer, (L, T, D): what the first one reads, what each gives."""
-        found: list[torch.Tensor] = []
-        first: Any = self.encoder.get_submodule("encoder.layer.0")
-        hooks = [first.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0][0]))]
-        for number in range(self.layers - 1):
-            layer: Any = self.encoder.get_submodule(f"encoder.layer.{number}")
-            hooks.append(layer.register_forward_hook(lambda _, __, output: found.append(_state(output))))
-        try:
-            last = encode(self.encoder, batch)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return torch.stack([*found, last])
 
     def logits(self, features: torch.Tensor, counts_S: Sequence[int]) -> torch.Tensor:
         """(M, K) of features."""
@@ -117,12 +102,6 @@ def _means(states: torch.Tensor, batch: Batch) -> torch.Tensor:
     sample_T = torch.repeat_interleave(torch.arange(len(counts_S), device=states.device), counts_S)
     sums = states.new_zeros(*states.shape[:-2], len(counts_S), states.shape[-1]).index_add(-2, sample_T, states)
     return sums / counts_S[:, None]
-
-
-def _state(output: Any) -> torch.Tensor:
-    """(T, D) of what a layer gives."""
-    found: torch.Tensor = (output[0] if isinstance(output, tuple) else output)[0]
-    return found
 
 
 def _learns(name: str, adapter: Adapter | None, pooler: bool) -> bool:
