@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,13 +61,8 @@ def test_prepare_train_kill_continue_eval_export(kmask: Kmask, tmp_path: Path) -
     run = tmp_path / "run.yaml"
     run.write_text(TINY_RUN.format(output=tmp_path / "run", data=tmp_path / "data"), encoding="utf-8")
     settings = ("stages.0.steps=20", "stages.1.steps=10")
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = commands.start("train", run, *settings, "--processes", 1, **silent)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "run/checkpoints").glob("step-*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    saves = tmp_path / "run/checkpoints"
+    commands.killed("train", run, *settings, "--processes", 1, when=lambda: list(saves.glob("step-*")))
     trained = kmask("train", run, *settings, "--processes", 1, started=True)
     assert trained.returncode == 0 and "continuing at step" in trained.stderr, trained.stderr
     steps = [

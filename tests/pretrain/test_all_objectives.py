@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,7 @@ from typing import Any
 import commands
 import pytest
 from pair_folders import folder_of
-from test_training import Kmask, assert_same_weights, train, values, wait_for_no_rank
+from test_training import Kmask, assert_same_weights, saved, train, values, wait_for_no_rank
 
 from launch.settings.kinds import find_kind, kinds
 from pretrain.objectives import Objective
@@ -74,26 +70,11 @@ def test_all_kinds_together_continue_bitwise_after_kill_9(
     seen = {key for line in lines if line["event"] == "train" for key, value in line.items() if value is not None}
     assert {f"loss/{name}" for name in kinds(Objective)} <= seen
     killed = tmp_path / "killed"
-    kill_after_first_save(run_of_all, killed, settings)
+    start = ("train", run_of_all, f"output={killed}", *settings, "--processes", 2)
+    commands.killed(*start, when=lambda: saved(killed, 2))
+    assert wait_for_no_rank(killed), "a rank survived its launcher"
     done = max(int(folder.name[-8:]) for folder in (killed / "checkpoints").glob("step-*"))
     second = train(kmask, run_of_all, killed, *settings, processes=2)
     assert done == STEPS or f"continuing at step {done}" in second.stderr
     assert len(values(killed)) == STEPS and values(killed) == values(tmp_path / "whole")
     assert_same_weights(tmp_path / "whole", killed)
-
-
-def kill_after_first_save(file: Path, output: Path, settings: list[str]) -> None:
-    """Train until there is a checkpoint, and kill the launcher alone: its ranks must not outlive it."""
-    process = commands.start(
-        *("train", file, f"output={output}", *settings, "--processes", 2),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 200
-    saves = output / "checkpoints"
-    while not list(saves.glob("step-*2")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert list(saves.glob("step-*2")) and wait_for_no_rank(output), "no checkpoint, or a rank survived its launcher"

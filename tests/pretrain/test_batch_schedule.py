@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from seen_ids import Ids, ids_of
 
 from launch.outcomes.seen_step import read_step, step_json
 from launch.settings.components import Source, decode, plain, read_config
@@ -29,7 +30,6 @@ from pretrain.feed.step_rows import StepRows
 from pretrain.order import rows_of_step
 from pretrain.preflight import Place, preflight
 from pretrain.processes.world import World
-from pretrain.stability import Guard, Verdict
 from pretrain.stage_cursors import beginning
 from pretrain.stages.schedule import position, total_steps
 from pretrain.state.checkpoint import State, latest
@@ -43,7 +43,6 @@ STAGES = f"stages=[{{name: short, steps: 6, tasks: {TASKS}, batch: {SHORT}}}, {{
 SETTINGS = (STAGES, "checkpoints={every: 2, keep: 100}", "tracking={every: 1, sinks: []}", "evaluation.every=0")
 """Six steps of samples of 40 tokens, with 4, 4, 4, 8, 8, 8 rows, then five of samples of 64, with 4 rows."""
 ROWS = (4, 4, 4, 8, 8, 8, 4, 4, 4, 4, 4)
-Ids = dict[int, list[list[int]]]
 
 
 # --- the law
@@ -286,30 +285,8 @@ class Trained:
         self, name: str, *overrides: str, spikes: Mapping[int, int] | None = None, stop_after: int = -1
     ) -> Ids:
         """Train, to the end or to a step from 2 on; ids of the micro-batches by step, as it was done last."""
-        seen: Ids = {}
-        left = dict(spikes or {})
-        original, look = Engine.train_step, Guard.look
-
-        def spy(engine: Engine, batches: Any, *rest: Any, **more: Any) -> Any:
-            seen[made.progress.step + 1] = [batch.input_ids[0].tolist() for batch in batches]
-            return original(engine, batches, *rest, **more)
-
-        def judge(guard: Guard, *rest: Any) -> Verdict:
-            step = made.progress.step
-            if left.get(step, 0):
-                left[step] -= 1
-                return Verdict(applied=True, reason="a jump", spike=True)
-            return look(guard, *rest)
-
-        with self.patch.context() as patched:
-            patched.setattr(Engine, "train_step", spy)
-            patched.setattr(Guard, "look", judge)
-            run = self.run(name, *overrides)
-            made = Trainer(
-                run, plain(run), self.world, lambda *_: None, asked=lambda: made.progress.step + 1 >= stop_after >= 0
-            )
-            made.train()
-        return seen
+        run = self.run(name, *overrides)
+        return ids_of(run, self.world, self.patch, spikes, lambda step: step + 1 >= stop_after >= 0)
 
     def run(self, name: str, *overrides: str) -> Run:
         return read_config(Run, self.file, [*SETTINGS, f"output={self.folder / name}", *overrides])
@@ -379,28 +356,30 @@ def card(state: State) -> str:
     return f"samples up to {longest}"
 
 
-@pytest.mark.parametrize(("zero", "stops"), [(0, (2, 8)), (0, (6,)), (2, (3, 5, 7, 10))], ids=str)
-def test_a_run_that_is_stopped_anywhere_goes_on_bitwise(train: Trained, zero: int, stops: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("zero", "stopped"), [(0, ((2, 8), (6,))), (2, ((3, 5, 7, 10),))], ids=str)
+def test_a_run_that_is_stopped_anywhere_goes_on_bitwise(
+    train: Trained, zero: int, stopped: tuple[tuple[int, ...], ...]
+) -> None:
     setting = f"engine.zero_stage={zero}"
     seen = train("whole", setting)
-    parts: Ids = {}
-    for stop in stops:
-        parts |= train("parts", setting, stop_after=stop)
-        assert train.state("parts").step == stop
-    parts |= train("parts", setting)
-    assert parts == seen
-    assert train.values("parts") == train.values("whole")
-    assert equal(train.tensors("parts"), train.tensors("whole"))
-    assert all(train.shown("parts", step) == ids for step, ids in seen.items())
+    for stops in stopped:
+        name, parts = f"stopped at {stops}", Ids()
+        for stop in stops:
+            parts |= train(name, setting, stop_after=stop)
+            assert train.state(name).step == stop
+        parts |= train(name, setting)
+        assert parts == seen, name
+        assert train.values(name) == train.values("whole"), name
+        assert equal(train.tensors(name), train.tensors("whole")), name
+        assert all(train.shown(name, step) == ids for step, ids in seen.items()), name
 
 
 class Killed(BaseException):
     """Ends a training where it stands."""
 
 
-@pytest.mark.parametrize("at", [3, 9])
 def test_a_run_that_dies_goes_on_bitwise_from_its_last_checkpoint(
-    train: Trained, monkeypatch: pytest.MonkeyPatch, at: int
+    train: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train("whole")
     original = Engine.train_step
@@ -411,13 +390,15 @@ def test_a_run_that_dies_goes_on_bitwise_from_its_last_checkpoint(
             raise Killed
         return original(engine, *rest, **more)
 
-    calls: list[int] = []
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(Engine, "train_step", dies)
-        run = train.run("run")
-        Trainer(run, plain(run), train.world, lambda *_: None, asked=lambda: False).train()
-    train("run")
-    assert train.values("run") == train.values("whole") and equal(train.tensors("run"), train.tensors("whole"))
+    for at in (3, 9):
+        name, calls = f"died at {at}", list[int]()
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(Engine, "train_step", dies)
+            run = train.run(name)
+            Trainer(run, plain(run), train.world, lambda *_: None, asked=lambda: False).train()
+        train(name)
+        assert train.values(name) == train.values("whole"), name
+        assert equal(train.tensors(name), train.tensors("whole")), name
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ from typing import Any
 import commands
 import pytest
 import torch
-from test_training import assert_same_weights, train, values, wait_for_no_rank
+from test_training import assert_same_weights, saved, train, values, wait_for_no_rank
 from tiny import TINY_RUN
 
 from launch.settings.components import plain, read_config
@@ -278,21 +275,28 @@ def test_a_dry_run_counts_a_second_encoder(toy_run: Path) -> None:
 
 
 @pytest.mark.parametrize("zero_stage", [0, 3])
-def test_tasks_one_after_the_other_train_on_two_ranks_as_on_one(
+def test_tasks_one_after_the_other_train_on_two_ranks_as_on_one_and_a_killed_run_continues_bitwise(
     kmask: Kmask, toy_run: Path, tmp_path: Path, zero_stage: int
 ) -> None:
-    settings = [f"engine.zero_stage={zero_stage}", "checkpoints.every=100"]
+    """A kill in the second stage, whose task has a generator."""
+    settings = [
+        *(f"engine.zero_stage={zero_stage}", "checkpoints.keep=100", "evaluation.every=5"),
+        "stages.1.tasks.replaced.iterations=6",
+    ]
     for name, processes in (("single", 1), ("double", 2)):
         train(kmask, toy_run, tmp_path / name, *settings, processes=processes)
     one, two = (
         [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         for name in ("single", "double")
     )
+    saves = [sorted(line["step"] for line in lines if line["event"] == "checkpoint") for lines in (one, two)]
+    assert saves[0] == saves[1]  # when they are told hangs on the clock
+    one, two = ([line for line in lines if line["event"] != "checkpoint"] for lines in (one, two))
     assert [(line["event"], line["step"]) for line in one] == [(line["event"], line["step"]) for line in two]
     trained = [line for line in one if line["event"] == "train"]
     assert (
         ["loss/prefix" in line for line in trained]
-        == [True] * 4 + [False] * 4
+        == [True] * 4 + [False] * 6
         == ["loss/replaced" not in line for line in trained]
     )
     assert (
@@ -306,35 +310,13 @@ def test_tasks_one_after_the_other_train_on_two_ranks_as_on_one(
     measured = [line for line in one if line["event"] == "evaluation"]
     assert "loss/prefix" in measured[0] and "loss/replaced" not in measured[0]
     assert measured[-1]["at"] == "end" and {"loss/replaced/detector", "loss/prefix"} <= measured[-1].keys()
-
-
-@pytest.mark.parametrize("zero_stage", [0, 3])
-def test_a_killed_run_with_a_generator_continues_bitwise(
-    kmask: Kmask, toy_run: Path, tmp_path: Path, zero_stage: int
-) -> None:
-    settings = [
-        f"engine.zero_stage={zero_stage}",
-        "checkpoints.keep=100",
-        "stages.0.steps=2",
-        "stages.1.tasks.replaced.iterations=6",
-    ]
-    train(kmask, toy_run, tmp_path / "whole", *settings, processes=2)
     killed = tmp_path / "killed"
-    process = commands.start(
-        *("train", toy_run, f"output={killed}", *settings, "--processes", 2),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 120
-    while not list((killed / "checkpoints").glob("step-*4")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    start = ("train", toy_run, f"output={killed}", *settings, "--processes", 2)
+    commands.killed(*start, when=lambda: saved(killed, 6))
     assert wait_for_no_rank(killed), "a rank survived its launcher"
     train(kmask, toy_run, killed, *settings, processes=2)
-    assert values(killed) == values(tmp_path / "whole") and len(values(killed)) == 8
-    assert_same_weights(tmp_path / "whole", killed)
+    assert values(killed) == values(tmp_path / "double") and len(values(killed)) == 10
+    assert_same_weights(tmp_path / "double", killed)
 
 
 def test_an_export_without_a_masked_lm_head_gives_the_same_states_and_its_generator_a_folder(

@@ -6,56 +6,29 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
+from seen_ids import Ids, ids_of
 
 from launch.outcomes.seen_step import read_step, step_json, step_lines
-from launch.settings.components import plain, read_config
+from launch.settings.components import read_config
 from pretrain.config import Run
-from pretrain.engine import Engine
 from pretrain.processes.world import World
-from pretrain.stability import Guard, Verdict
-from pretrain.trainer import Trainer
 
 STAGES = (
     "stages=[{name: one, steps: 7, tasks: {knowledge_masking: 1, span_boundary: 0}},"
     "{name: two, steps: 5, tasks: {knowledge_masking: 1, span_boundary: 0, sentence_reordering: 2}}]"
 )
 SETTINGS = [STAGES, "checkpoints={every: 3, keep: 2}", "tracking={every: 2, sinks: []}", "evaluation.every=0"]
-Ids = dict[int, list[list[int]]]
 
 
 @pytest.fixture
 def train(tiny_run: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ids]:
-    """Train, and return the ids of the micro-batches of every step; a step that was done again counts as it was done
-    last."""
+    """Train, to the end or to a step, and return the ids of the micro-batches of every step."""
 
     def run(*overrides: str, spikes: Mapping[int, int] | None = None, stop_after: int = -1) -> Ids:
-        seen: Ids = {}
-        left = dict(spikes or {})
-        original, look = Engine.train_step, Guard.look
-
-        def spy(self: Engine, batches: Any, *rest: Any, **more: Any) -> Any:
-            seen[made.progress.step + 1] = [batch.input_ids[0].tolist() for batch in batches]
-            return original(self, batches, *rest, **more)
-
-        def judge(self: Guard, *rest: Any) -> Verdict:
-            step = made.progress.step
-            if left.get(step, 0):
-                left[step] -= 1
-                return Verdict(applied=True, reason="a jump", spike=True)
-            return look(self, *rest)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Engine, "train_step", spy)
-            patched.setattr(Guard, "look", judge)
-            settings = read_config(Run, tiny_run, [*SETTINGS, *overrides])
-            made = Trainer(
-                settings, plain(settings), world, lambda *_: None, asked=lambda: made.progress.step >= stop_after >= 0
-            )
-            made.train()
-        return seen
+        settings = read_config(Run, tiny_run, [*SETTINGS, *overrides])
+        return ids_of(settings, world, monkeypatch, spikes, lambda step: step >= stop_after >= 0)
 
     return run
 
@@ -76,7 +49,7 @@ def without_cursors(folder: Path) -> None:
 @pytest.mark.parametrize("spikes", [{}, {5: 1}, {9: 1}, {5: 2, 11: 1}], ids=str)
 def test_every_step_is_redrawn_as_it_was(train: Callable[..., Ids], tmp_path: Path, spikes: Mapping[int, int]) -> None:
     """From the cursors of the lines, and from those of the checkpoints alone."""
-    seen = train("stability.on_spike=rollback", spikes=spikes)
+    seen = train("stability.on_spike=rollback", "batch.rows_per_process=2", spikes=spikes)
     assert sorted(seen) == list(range(1, 13))
     for known in ("lines with cursors", "checkpoints only"):
         for step, ids in seen.items():
