@@ -155,7 +155,7 @@ class Tokenizer(Portable):
         offsets_T2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
         start_T, end_T = np.ascontiguousarray(offsets_T2[:, 0]), np.ascontiguousarray(offsets_T2[:, 1])
         if self.byte_level and len(start_T):
-            start_T = _without_spaces(document.characters, start_T, end_T)
+            start_T = _without_spaces(characters_N, start_T, end_T)
         return np.array(encoding.ids, np.int32), start_T, end_T
 
     def encode_block(self, block: Block) -> Tokens:
