@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.blocks import AnnotatedBlock, Block, Offsets, offsets_of
+from data_prep.byte_level import without_spaces
 from data_prep.code_points import code_points
 from data_prep.documents import SEGMENT, Annotated, Document
 from data_prep.encoded import Encoded, EncodedBlock, TokenUnits
@@ -155,7 +156,7 @@ class Tokenizer(Portable):
         offsets_T2 = np.array(encoding.offsets, np.int32).reshape(-1, 2)
         start_T, end_T = np.ascontiguousarray(offsets_T2[:, 0]), np.ascontiguousarray(offsets_T2[:, 1])
         if self.byte_level and len(start_T):
-            start_T = _without_spaces(characters_N, start_T, end_T)
+            start_T = without_spaces(characters_N, start_T, end_T)
         return np.array(encoding.ids, np.int32), start_T, end_T
 
     def encode_block(self, block: Block) -> Tokens:
@@ -179,17 +180,6 @@ class Tokenizer(Portable):
         return Tokens(
             ids_T, start_T, end_T, offsets_of([len(ids) for ids, _, _ in found]), np.zeros(len(block), np.bool_)
         )
-
-
-def _without_spaces(
-    characters_N: npt.NDArray[np.uint32], start_T: npt.NDArray[np.int32], end_T: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int32]:
-    """Where tokens begin behind the white space that byte-level ones take in front of a word; one of white space alone
-    keeps its last character."""
-    space_N = np.char.isspace(characters_N.view("<U1"))
-    while (leading_T := space_N[start_T] & (start_T < end_T - 1)).any():
-        start_T = start_T + leading_T.astype(np.int32)
-    return start_T
 
 
 def encode(annotated: Annotated, tokenizer: Tokenizer, classes: Sequence[str] = ()) -> Encoded:
