@@ -182,12 +182,10 @@ def test_a_setting_that_changes_within_a_stage_acts_where_it_can(runs: Runs) -> 
 def test_weights_of_a_bert_are_old_in_the_first_stage_and_what_it_lacks_is_not(
     runs: Runs, prepared: Path, tmp_path: Path
 ) -> None:
-    from test_trainer import bert_folder
+    from hub_folders import hub_folder
 
-    from data_prep.encoding import Tokenizer
-
-    start = bert_folder(tmp_path / "bert", Tokenizer(folder=prepared / "tokenizer").tokens)
-    settings = (*FIRST, f"model.path={start}")
+    hub_folder(tmp_path / "bert", "bert", prepared / "tokenizer")
+    settings = (*FIRST, f"model.path={tmp_path / 'bert'}")
     runs.train("still", *settings, "optimization.old_parameters=0")
     runs.train("mean", *settings, "optimization.average_stages=true")
     runs.train("usual", *settings)
