@@ -8,6 +8,7 @@ from pathlib import Path
 import commands
 import pytest
 import torch
+from hub_folders import hub_folder
 
 from launch.settings.components import read_config
 from pretrain.compiling import compile_layers
@@ -134,3 +135,17 @@ def test_the_vocabulary_is_made_up_to_a_multiple_of_64(tiny_run: Path) -> None:
     words = model.config.vocab_size
     assert logits.shape[1] % 64 == 0 and logits.shape[1] - words < 64
     assert bool(torch.isinf(logits[:, words:]).all()) and int(logits.argmax(-1).max()) < words
+
+
+def test_layers_that_see_a_window_equal_the_masked_reference(tiny_run: Path, prepared: Path, tmp_path: Path) -> None:
+    hub_folder(tmp_path / "modern", "modernbert", prepared / "tokenizer", hidden_size=64, intermediate_size=96)
+    run = read_config(Run, tiny_run, ["model.dropout=0", f"model.path={tmp_path / 'modern'}"])
+    corpus = Corpus(run=run)
+    maker = corpus.maker(run.stages[1], "train", run.masking)
+    rows, _ = Sampler(streams=maker.streams, rows_per_step=4).step({})
+    batch = maker[MicroBatchSpec(0, rows, 0.0)]
+    model = build_model(run, 1, corpus.tokenizer).eval()
+    reference = encode(model.ernie, batch)
+    device, real = torch.device("cuda"), batch.grids.real_T
+    found = encode(model.to(device, torch.bfloat16).ernie, batch.to(device)).float().cpu()
+    assert torch.allclose(found[real], reference[real], atol=0.1 * float(reference.abs().max()))
