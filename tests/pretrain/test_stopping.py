@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import math
 import os
@@ -102,18 +103,18 @@ def test_a_machine_that_says_nothing_is_waited_for_until_its_lock_lapses(
     """The lock of another descriptor stands for that of another machine; its heartbeat goes on, or does not."""
     monkeypatch.setattr(lock, "LEASE_SECONDS", 1.2)
     (tmp_path / "ranks/0001-x").mkdir(parents=True)
-    pulse, told = 0, list[str]()
+    pulse, told, pause = itertools.count(), list[str](), time.sleep
 
-    def look(seconds: float) -> None:
-        nonlocal pulse
-        pulse += lives
-        value = {"host": host, "process": 17, "pulse": pulse}
-        (tmp_path / "ranks/0001-x/rank-0.json").write_text(json.dumps(value))
-        os.utime(tmp_path / "ranks/0001-x/rank-0.json", ns=(pulse, pulse))
+    def look(seconds: float) -> None:  # other threads may sleep, too
+        if lives:
+            beat()
         pause(0.05)
 
-    pause = time.sleep
-    look(0)
+    def beat() -> None:
+        value = {"host": host, "process": 17, "pulse": next(pulse)}
+        (tmp_path / "ranks/0001-x/rank-0.json").write_text(json.dumps(value))
+
+    beat()
     with lock.held(tmp_path, 0, print):
         value = {"host": host, "process": 17, "since": "yesterday"}
         (tmp_path / "lock").write_text(json.dumps(value))
