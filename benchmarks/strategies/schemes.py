@@ -1,6 +1,6 @@
 """What is compared, and at which size: everything that differs between two runs of the comparison stands here.
 
-    configuration(scheme, language, size, seed, folder)  ->  the values of a training YAML
+configuration(scheme, language, size, seed, folder)  ->  the values of a training YAML
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ a new model on them, each for LAW_STEPS steps."""
 def continuing(kind: str, scheme: str, seed: int, folder: Path) -> dict[str, Any]:
     """A run on the law texts, from the small Chinese model of a strategy and seed or from scratch."""
     values, told = configuration(scheme, "zh", "small", seed, folder), LAW[kind]
-    values["output"] = str(folder / "law" / "small" / f"{kind}-{seed}")
+    values["output"] = str(law_folder(kind, seed, folder))
     values["data"] = [
         {"path": str(folder / name / "data"), "name": name, "weight": told[name]}
         for name in ("law", "zh")
@@ -121,6 +121,11 @@ def continuing(kind: str, scheme: str, seed: int, folder: Path) -> dict[str, Any
     values["evaluation"] = {**values["evaluation"], "every": LAW_STEPS}
     values["checkpoints"] = {**values["checkpoints"], "every": LAW_STEPS}
     return values
+
+
+def law_folder(kind: str, seed: int, folder: Path) -> Path:
+    """Where a run on the law texts lies."""
+    return folder / "law" / "small" / f"{kind}-{seed}"
 
 
 def run_folder(scheme: str, language: str, size: str, seed: int, folder: Path) -> Path:
