@@ -90,7 +90,9 @@ def measure(language: str, schemes: Sequence[str], size: str, seeds: Sequence[in
             models |= {kind: law_folder(kind, seed, folder) for kind in LAW if law_folder(kind, seed, folder).is_dir()}
         place = folder / language / size
         file = place / f"suite-{seed}.yaml"
-        write_suite(suite(models, measures_of(language, folder), seed, place / "results"), file)
+        write_suite(
+            suite(models, measures_of(language, folder, SIZES[size].tuning_rate), seed, place / "results"), file
+        )
         kmask("eval", str(file))
 
 

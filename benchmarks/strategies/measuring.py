@@ -17,8 +17,11 @@ HERE = Path(__file__).parent
 
 
 def suite(models: Mapping[str, Path], measures: Mapping[str, Any], seed: int, output: Path) -> dict[str, Any]:
-    """The values of a suite; measures with ``seeds`` get this one."""
-    own = {name: {**measure, "seeds": [seed]} if "seeds" in measure else measure for name, measure in measures.items()}
+    """The values of a suite; fine-tuning gets this seed."""
+    own = {
+        name: {**measure, "seeds": [seed]} if measure["kind"] == "fine_tuning" else measure
+        for name, measure in measures.items()
+    }
     return {
         "output": str(output / f"seed-{seed}"),
         "models": {name: str(path) for name, path in models.items()},
@@ -26,15 +29,19 @@ def suite(models: Mapping[str, Path], measures: Mapping[str, Any], seed: int, ou
     }
 
 
-def measures_of(language: str, folder: Path) -> dict[str, Any]:
-    """Cloze on the held-out text, and the tasks of a language."""
+TASKS = {"zh": ("chnsenticorp", "cluener", "ocnli", "sts_b"), "en": ("sst2", "cola", "mrpc", "wnut17")}
+
+
+def measures_of(language: str, folder: Path, rate: float) -> dict[str, Any]:
+    """Cloze on the held-out text, and the tasks of a language, fine-tuned at ``rate``."""
     from ruamel.yaml import YAML
 
     cloze = {"cloze": {"kind": "cloze", "data": str(folder / language / "data")}}
     if language == "zh" and (folder / "law" / "data" / "manifest.json").exists():
         cloze["cloze_law"] = {"kind": "cloze", "data": str(folder / "law" / "data")}
     tasks = YAML(typ="safe").load((HERE / f"{language}_tasks.yaml").read_text(encoding="utf-8"))
-    return {**cloze, **tasks["measures"]}
+    tuned = {name: tasks["measures"][name] for name in TASKS[language]}
+    return cloze | {name: {**item, "training": {**item["training"], "lr": rate}} for name, item in tuned.items()}
 
 
 def write_suite(values: Mapping[str, Any], file: Path) -> None:
