@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # files run side by side; threads
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # those of a run alone on its machine do not spin while they wait
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # DeepSpeed sets it where it is imported, so for all
 os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")  # scikit-learn does the same
+os.environ.setdefault("KMP_INIT_AT_FORK", "FALSE")
 os.environ.setdefault("WANDB_SILENT", "true")  # runs within a test set it; forked commands may not see a change
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

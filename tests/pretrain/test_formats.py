@@ -19,7 +19,7 @@ from tiny import TINY_RUN
 
 from launch.outcomes.exporting import How, run_export
 from launch.settings.kinds import kinds
-from pretrain import setup
+from pretrain import adapted
 from pretrain.exporting import check_formats, name_of, native
 from pretrain.formats import Format
 from pretrain.formats._native import Native
@@ -146,7 +146,7 @@ def test_no_two_models_are_in_memory_and_halves_hold_the_rounded_weights(
     from transformers import AutoModel
 
     made: list[Any] = []
-    build, reload = setup.saved_model, verifying.load
+    build, reload = adapted.saved_model, verifying.load
 
     def watched(*arguments: Any) -> Any:
         model = build(*arguments)
@@ -159,7 +159,7 @@ def test_no_two_models_are_in_memory_and_halves_hold_the_rounded_weights(
         made.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(setup, "saved_model", watched)
+    monkeypatch.setattr(adapted, "saved_model", watched)
     monkeypatch.setattr(verifying, "load", alone)
     manifest = export(saved, tmp_path / "out", dtype="bf16")
     assert len(made) == 6 and 0 < max(manifest["verified"].values()) < 2e-2
